@@ -1,0 +1,102 @@
+"""Documents: a session's other values by key, each written only when it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from . import payload
+from .collection import Collection, touch
+from .errors import InvalidInputError
+from .tables import SessionDocument
+
+KEY_LIMIT: Final = 500
+
+
+class Documents(Collection):
+    """What sessions hold besides their fields and messages: ``tool_calls``, drafts, keys we know nothing of."""
+
+    def read(self, session_id: str, *keys: str) -> dict[str, Any]:
+        """Return the values of `keys` that are there; of all keys, when none is named.
+
+        Raises:
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        query = select(SessionDocument.key, SessionDocument.payload).order_by(SessionDocument.key)
+        if keys:
+            query = query.where(SessionDocument.key.in_(keys))
+        with self._unit.read() as connection:
+            key = self._find(connection, session_id)
+            rows = connection.execute(query.where(SessionDocument.session_id == key.id)).all()
+        return {row.key: payload.decode(row.payload) for row in rows}
+
+    def put(self, session_id: str, values: Mapping[str, Any], *, expected_revision: int | None = None) -> int:
+        """Set the values of some keys, writing those that differ, and return the session's revision.
+
+        Raises:
+            InvalidInputError: a key is not text of at most 500 characters.
+            InvalidPayloadError: a value is not a JSON value.
+            StaleSessionError: the session is not at `expected_revision`, where that is given.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        bodies = {_checked(key): payload.encode(value, key) for key, value in values.items()}
+        with self._unit.write() as connection:
+            key = self._lock(connection, session_id, expected_revision)
+            known = dict(
+                connection.execute(
+                    select(SessionDocument.key, SessionDocument.digest).where(
+                        SessionDocument.session_id == key.id, SessionDocument.key.in_(bodies)
+                    )
+                )
+                .tuples()
+                .all()
+            )
+            rows = [
+                {"session": key.id, "name": name, "body": body, "body_digest": payload.digest(body)}
+                for name, body in bodies.items()
+                if known.get(name) != payload.digest(body)
+            ]
+            for statement, part in (
+                (_update, [row for row in rows if row["name"] in known]),
+                (_insert, [row for row in rows if row["name"] not in known]),
+            ):
+                if part:
+                    connection.execute(statement, part)
+            return touch(connection, key) if rows else key.revision
+
+    def remove(self, session_id: str, *keys: str, expected_revision: int | None = None) -> int:
+        """Remove the values of `keys`, where there are any, and return the session's revision.
+
+        Raises:
+            StaleSessionError, SessionNotFoundError, SessionDeletedError: as `put`.
+        """
+        with self._unit.write() as connection:
+            key = self._lock(connection, session_id, expected_revision)
+            removed = connection.execute(
+                delete(SessionDocument).where(SessionDocument.session_id == key.id, SessionDocument.key.in_(keys))
+            )
+            return touch(connection, key) if removed.rowcount else key.revision
+
+
+def _checked(key: Any) -> str:
+    if isinstance(key, str) and len(key) <= KEY_LIMIT:
+        return key
+    raise InvalidInputError(
+        f"The key of a session's document must be text of at most {KEY_LIMIT} characters, not {str(key)[:80]!r}. "
+        "Nothing was written."
+    )
+
+
+_insert: Final = insert(SessionDocument).values(
+    session_id=bindparam("session"),
+    key=bindparam("name"),
+    digest=bindparam("body_digest"),
+    payload=bindparam("body"),
+)
+_update: Final = (
+    update(SessionDocument)
+    .where(SessionDocument.session_id == bindparam("session"), SessionDocument.key == bindparam("name"))
+    .values(digest=bindparam("body_digest"), payload=bindparam("body"))
+)

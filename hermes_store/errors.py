@@ -1,0 +1,211 @@
+"""Every error this library raises, drawn once.
+
+::
+
+    HermesStoreError
+    ├── InvalidInputError (ValueError)      an argument is wrong; nothing was written
+    │   ├── InvalidIdError
+    │   ├── InvalidPayloadError             a value that JSON cannot say
+    │   └── InvalidCursorError
+    ├── NotFoundError (LookupError)
+    │   ├── SessionNotFoundError
+    │   ├── ProjectNotFoundError
+    │   └── MessageNotFoundError
+    ├── ConflictError                       someone else was there first; nothing was written
+    │   ├── SessionDeletedError
+    │   ├── SessionExistsError
+    │   ├── ProjectExistsError
+    │   └── StaleSessionError
+    ├── TransactionError                    a transaction used where it cannot be
+    ├── StoreClosedError
+    ├── FilesError                          a directory to import from or export to is not usable
+    └── DatabaseError                       the database itself
+        ├── DatabaseMissingError
+        ├── DatabaseUnavailableError        cannot be opened, or the connection broke
+        ├── DatabaseLockedError
+        ├── DatabaseFullError
+        ├── DatabaseReadOnlyError
+        ├── DatabaseCorruptError
+        ├── UnsupportedDatabaseError        a driver, a version or a file that is not for us
+        └── SchemaError
+            ├── SchemaNewerError            written by a newer version of this library
+            └── SchemaOutdatedError         needs an upgrade that the caller did not allow
+
+A message says what happened, what state the data is in, and what to do. Ids and revisions are
+attributes as well. The driver's own error, where there is one, is the ``__cause__``.
+"""
+
+from __future__ import annotations
+
+
+class HermesStoreError(Exception):
+    """The root: catch it to catch everything this library raises on purpose."""
+
+
+class InvalidInputError(HermesStoreError, ValueError):
+    """An argument is not acceptable. Nothing was written."""
+
+
+class InvalidIdError(InvalidInputError):
+    """A session, project or profile id has characters or a length that ids may not have."""
+
+
+class InvalidPayloadError(InvalidInputError):
+    """A value has something in it that JSON cannot say (bytes, a set, a non-text key, a cycle)."""
+
+    def __init__(self, problem: str, place: str) -> None:
+        super().__init__(f"{place} {problem}. Nothing was written; make it a JSON value first.")
+        self.place = place
+
+
+class InvalidCursorError(InvalidInputError):
+    """A page cursor is not one that this listing gave out."""
+
+
+class NotFoundError(HermesStoreError, LookupError):
+    """What was asked for is not there."""
+
+
+class SessionNotFoundError(NotFoundError):
+    """No session has this id (in this profile)."""
+
+    def __init__(self, session_id: str, message: str | None = None) -> None:
+        super().__init__(message or f"There is no session {session_id!r}.")
+        self.session_id = session_id
+
+
+class ProjectNotFoundError(NotFoundError):
+    """No project has this id (in this profile)."""
+
+    def __init__(self, project_id: str) -> None:
+        super().__init__(f"There is no project {project_id!r}.")
+        self.project_id = project_id
+
+
+class MessageNotFoundError(NotFoundError):
+    """The session has no message at this position."""
+
+    def __init__(self, session_id: str, position: int, message_count: int) -> None:
+        super().__init__(
+            f"Session {session_id!r} has no message at position {position}; it has {message_count}, counted from 0."
+        )
+        self.session_id = session_id
+        self.position = position
+
+
+class ConflictError(HermesStoreError):
+    """The data is no longer what the caller believes. Nothing was written."""
+
+
+class SessionDeletedError(ConflictError):
+    """The session was deleted; only ``sessions.restore`` (or ``purge``) may touch it."""
+
+    def __init__(self, session_id: str, message: str | None = None) -> None:
+        super().__init__(
+            message
+            or f"Session {session_id!r} is deleted, so nothing was changed. "
+            "sessions.restore() brings it back with all its messages."
+        )
+        self.session_id = session_id
+
+
+class SessionExistsError(ConflictError):
+    """The id is taken, or was once the id of a session that is now called otherwise."""
+
+    def __init__(self, session_id: str, message: str | None = None) -> None:
+        super().__init__(message or f"There is already a session {session_id!r}; nothing was written.")
+        self.session_id = session_id
+
+
+class ProjectExistsError(ConflictError):
+    """The project id is taken."""
+
+    def __init__(self, project_id: str) -> None:
+        super().__init__(f"There is already a project {project_id!r}; nothing was written.")
+        self.project_id = project_id
+
+
+class StaleSessionError(ConflictError):
+    """The session was changed since the caller read it."""
+
+    def __init__(self, session_id: str, expected: int, actual: int) -> None:
+        super().__init__(
+            f"Session {session_id!r} is at revision {actual}, not at {expected}: somebody changed it after it "
+            "was read. Nothing was written; read it again and repeat the change."
+        )
+        self.session_id = session_id
+        self.expected_revision = expected
+        self.actual_revision = actual
+
+
+class TransactionError(HermesStoreError):
+    """A transaction is used where it cannot be: nested, after its end, in another thread or process."""
+
+
+class StoreClosedError(HermesStoreError):
+    """The store was closed (or, held in memory, did not survive a fork)."""
+
+
+class FilesError(HermesStoreError):
+    """A directory cannot be imported from or exported to. Nothing in it was changed."""
+
+
+class DatabaseError(HermesStoreError):
+    """The database refused. The transaction was rolled back: what was committed before is untouched."""
+
+
+class DatabaseMissingError(DatabaseError):
+    """A database that must exist already (read-only use) does not."""
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The database cannot be opened or reached."""
+
+
+class DatabaseLockedError(DatabaseError):
+    """Somebody else holds the database longer than the busy timeout. Nothing was written; try again."""
+
+
+class DatabaseFullError(DatabaseError):
+    """The disk (or the database's size limit) is full. Nothing was written."""
+
+
+class DatabaseReadOnlyError(DatabaseError):
+    """A write to a database that is open for reading only, or whose files may not be written."""
+
+
+class DatabaseCorruptError(DatabaseError):
+    """The file is damaged, or not a database at all."""
+
+
+class UnsupportedDatabaseError(DatabaseError):
+    """The URL, the server, the driver or the file is not one this library can keep sessions in."""
+
+
+class SchemaError(DatabaseError):
+    """The tables are not the ones that this version of the library works with."""
+
+
+class SchemaNewerError(SchemaError):
+    """The database was upgraded by a newer version of the library than this one."""
+
+    def __init__(self, target: str, found: str, known: str) -> None:
+        super().__init__(
+            f"{target} has schema revision {found!r}, which this version of hermes_store does not know (its newest "
+            f"is {known!r}). The data is untouched; upgrade hermes_store to open it."
+        )
+        self.found = found
+        self.known = known
+
+
+class SchemaOutdatedError(SchemaError):
+    """The database needs an upgrade, and the caller opened it without allowing one."""
+
+    def __init__(self, target: str, found: str | None, known: str) -> None:
+        state = f"has schema revision {found!r}" if found else "has no hermes_store tables yet"
+        super().__init__(
+            f"{target} {state}, and this version of hermes_store needs {known!r}. The data is untouched; open it "
+            "writable with migrate=True, or run `alembic upgrade head`."
+        )
+        self.found = found
+        self.known = known

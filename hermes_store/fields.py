@@ -1,0 +1,182 @@
+"""What callers may say about a session or a project: names, types, limits.
+
+The typed dictionaries are the keyword arguments of `create` and `update`, for the type checker and at
+run time alike.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # Pydantic's, which needs it before Python 3.12
+
+from . import payload
+from .errors import InvalidIdError, InvalidInputError
+
+TITLE_LIMIT: Final = 500
+TEXT_LIMIT: Final = 4096
+PROJECT_NAME_LIMIT: Final = 128
+PROFILE_LIMIT: Final = 255
+MAX_INT: Final = 2**63 - 1
+
+_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
+_COLOR: Final = re.compile(r"#[0-9A-Fa-f]{3,8}")
+
+Fields = TypeVar("Fields", bound=Mapping[str, Any])
+
+
+def text(limit: int, *, minimum: int = 0) -> Callable[[Any], str]:
+    """Return a validator of text. (Pydantic's own refuses lone surrogates.)"""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"must be text, not {type(value).__name__}")  # noqa: TRY004 - what Pydantic takes
+        if not minimum <= len(value) <= limit:
+            raise ValueError(f"must have {minimum} to {limit} characters, not {len(value)}")
+        return value
+
+    return check
+
+
+def optional_text(value: Any) -> str | None:
+    """Validate text or None."""
+    return None if value is None else text(TEXT_LIMIT)(value)
+
+
+def color(value: Any) -> str | None:
+    """Validate a colour such as ``#7aa2f7``, or None."""
+    if value is None or (isinstance(value, str) and _COLOR.fullmatch(value)):
+        return value
+    raise ValueError("must be # and three to eight hexadecimal digits, or None")
+
+
+def _json(value: Any) -> Any:
+    payload.encode(value)
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return float(value)
+
+
+Title = Annotated[str, PlainValidator(text(TITLE_LIMIT))]
+OptionalText = Annotated[str | None, PlainValidator(optional_text)]
+Time = Annotated[float, AfterValidator(_finite)]
+Integer = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT)]
+Json = Annotated[Any, PlainValidator(_json)]
+
+_STRICT: Final = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+@with_config(_STRICT)
+class SessionChanges(TypedDict, total=False):
+    """The fields of a session that `sessions.update` may set; see `SessionRecord`."""
+
+    title: Title
+    workspace: OptionalText
+    model: OptionalText
+    personality: OptionalText
+    profile: str
+    project_id: str | None
+    created_at: Time
+    updated_at: Time
+    pinned: bool
+    archived: bool
+    input_tokens: Integer
+    output_tokens: Integer
+    estimated_cost: Time | None
+    compression_anchor_visible_idx: Integer | None
+    compression_anchor_message_key: Json
+    active_stream_id: OptionalText
+    pending_started_at: Time | None
+    source: OptionalText
+    parent_id: str | None
+    forked_at: Integer | None
+
+
+@with_config(_STRICT)
+class ProjectChanges(TypedDict, total=False):
+    """The fields of a project that `projects.update` may set."""
+
+    name: Annotated[str, PlainValidator(text(PROJECT_NAME_LIMIT, minimum=1))]
+    color: Annotated[str | None, PlainValidator(color)]
+
+
+_session_changes: Final = TypeAdapter(SessionChanges)
+_project_changes: Final = TypeAdapter(ProjectChanges)
+
+
+def session_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `changes` checked.
+
+    Raises:
+        InvalidInputError: a field is unknown, or its value does not fit; it names the field.
+    """
+    checked = _checked(_session_changes, changes, "session")
+    for name, check in (("profile", check_profile), ("project_id", check_id), ("parent_id", check_id)):
+        if checked.get(name) is not None:
+            check(checked[name])
+    return checked
+
+
+def project_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `changes` checked; as `session_changes`."""
+    return _checked(_project_changes, changes, "project")
+
+
+def _checked(adapter: TypeAdapter[Any], changes: Mapping[str, Any], noun: str) -> dict[str, Any]:
+    try:
+        return dict(adapter.validate_python(changes))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise InvalidInputError(f"A {noun} cannot have this: {problems}. Nothing was written.") from error
+
+
+def check_id(value: str, noun: str = "id") -> str:
+    """Return `value` when it can be an id: 1 to 128 letters, digits, ``_`` and ``-``.
+
+    Raises:
+        InvalidIdError: it cannot.
+    """
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise InvalidIdError(
+        f"{value!r} cannot be a {noun}: ids are 1 to 128 of the characters 0-9 A-Z a-z _ and -. Nothing was written."
+    )
+
+
+def is_id(value: Any) -> bool:
+    """Whether `value` can be an id; see `check_id`."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def check_profile(value: str) -> str:
+    """Return `value` when it can name a profile: text of 1 to 255 characters.
+
+    Raises:
+        InvalidIdError: it cannot.
+    """
+    if isinstance(value, str) and 1 <= len(value) <= PROFILE_LIMIT:
+        return value
+    raise InvalidIdError(
+        f"{value!r} cannot be a profile: profiles are text of 1 to {PROFILE_LIMIT} characters. Nothing was written."
+    )
+
+
+#: The key under which a field stands in the WebUI's files, where it is not the field's own name. A
+#: session document of that key holds the original of a value that the column cannot.
+FILE_KEYS: Final = {"parent_id": "parent_session_id", "source": "source_tag"}
+
+
+def file_key(field: str) -> str:
+    """Return the key that a field has in the WebUI's files."""
+    return FILE_KEYS.get(field, field)

@@ -1,0 +1,296 @@
+"""Messages: a session's transcript, read in any part and written by the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from . import payload, transcript
+from .collection import Collection, SessionKey, touch
+from .errors import InvalidInputError, MessageNotFoundError
+from .paging import check_limit, read_cursor, write_cursor
+from .records import AppendResult, MessagePage, ReplaceResult, Transcript
+from .tables import Message, MessageBlob
+from .transcript import Changes, Encoded
+
+
+class Messages(Collection):
+    """The messages of the sessions of a store, or of one profile of it.
+
+    A message is any JSON value; what went in comes out. Positions are dense and begin with 0.
+    """
+
+    def append(self, session_id: str, messages: Any) -> AppendResult:
+        """Add messages at the end: all of them, or none.
+
+        Args:
+            messages: one message, or a list, tuple or iterator of messages. (A message that is itself a list
+                goes into a list of one.)
+
+        Raises:
+            InvalidPayloadError: a message is not a JSON value.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        many = messages if isinstance(messages, list | tuple | Iterator) else (messages,)
+        encoded = transcript.encode(many)
+        with self._unit.write() as connection:
+            key = self._lock(connection, session_id)
+            first, revision = key.message_count, key.revision
+            if encoded:
+                _insert(connection, key, dict(enumerate(encoded, first)))
+                revision = touch(
+                    connection,
+                    key,
+                    message_count=first + len(encoded),
+                    **_activity(m.timestamp for m in encoded),
+                )
+            return AppendResult(
+                first_position=first,
+                count=len(encoded),
+                message_count=first + len(encoded),
+                revision=revision,
+            )
+
+    def read(self, session_id: str) -> Transcript:
+        """Return all messages: a list that knows the session's `revision`.
+
+        Raises:
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        with self._unit.read() as connection:
+            key = self._find(connection, session_id)
+            return Transcript(_bodies(connection, key, 0, key.message_count), key.revision)
+
+    def count(self, session_id: str) -> int:
+        """Return how many messages the session has.
+
+        Raises:
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        with self._unit.read() as connection:
+            return self._find(connection, session_id).message_count
+
+    def tail(self, session_id: str, *, limit: int = 50) -> MessagePage:
+        """Return the last messages, and the cursor `previous` for those before them; see `page`."""
+        return self.page(session_id, before=write_cursor("messages", 2**62), limit=limit)
+
+    def page(
+        self, session_id: str, *, before: str | None = None, after: str | None = None, limit: int = 50
+    ) -> MessagePage:
+        """Return neighbouring messages: those before a cursor, those after one, or the first ones.
+
+        Args:
+            before: `MessagePage.previous` of a page: the messages that end where it begins.
+            after: `MessagePage.next` of a page: the messages that begin where it ends.
+            limit: at most so many, 1 to 1000.
+
+        Raises:
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+            InvalidCursorError: the cursor is not one of a message page.
+            InvalidInputError: both cursors are given.
+        """
+        check_limit(limit)
+        if before is not None and after is not None:
+            raise InvalidInputError("Give `before` or `after`, not both.")
+        with self._unit.read() as connection:
+            key = self._find(connection, session_id)
+            if before is not None:
+                stop = min(*read_cursor("messages", before, int), key.message_count)
+                start = max(0, stop - limit)
+            else:
+                start = 0 if after is None else min(*read_cursor("messages", after, int), key.message_count)
+                stop = min(start + limit, key.message_count)
+            return MessagePage(
+                items=_bodies(connection, key, start, stop),
+                first_position=start,
+                previous=write_cursor("messages", start) if start > 0 else None,
+                next=write_cursor("messages", stop) if stop < key.message_count else None,
+                message_count=key.message_count,
+                revision=key.revision,
+            )
+
+    def replace(self, session_id: str, messages: Iterable[Any], *, expected_revision: int) -> ReplaceResult:
+        """Make the transcript be `messages`, writing only what differs.
+
+        Args:
+            messages: the whole transcript.
+            expected_revision: the revision at which the transcript that was edited was read, as in
+                ``read(…).revision``.
+
+        Raises:
+            StaleSessionError: the session was written to since.
+            InvalidPayloadError: a message is not a JSON value.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        encoded = transcript.encode(messages)
+        with self._unit.write() as connection:
+            key = self._lock(connection, session_id, expected_revision)
+            rows = connection.execute(_digests, {"session": key.id}).all()
+            changes = transcript.compare([row.digest for row in rows], [message.digest for message in encoded])
+            revision = key.revision
+            if changes.removed or changes.updated or changes.inserted:
+                _apply(connection, key, changes, [row.id for row in rows], encoded)
+                revision = self._written(connection, key, len(encoded))
+            return ReplaceResult(
+                kept=len(changes.surviving) - len(changes.updated),
+                inserted=len(changes.inserted),
+                updated=len(changes.updated),
+                removed=len(changes.removed),
+                message_count=len(encoded),
+                revision=revision,
+            )
+
+    def update(self, session_id: str, position: int, message: Any, *, expected_revision: int) -> int:
+        """Put another message in the place of the one at `position`, and return the session's revision.
+
+        Raises:
+            MessageNotFoundError: there is no message at this position.
+            StaleSessionError: the session was written to since it was at `expected_revision`.
+            InvalidPayloadError: the message is not a JSON value.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        encoded = transcript.encode_one(message)
+        with self._unit.write() as connection:
+            key = self._lock(connection, session_id, expected_revision)
+            row = connection.execute(
+                select(Message.id, Message.digest).where(Message.session_id == key.id, Message.position == position)
+            ).one_or_none()
+            if row is None:
+                raise MessageNotFoundError(session_id, position, key.message_count)
+            if row.digest == encoded.digest:
+                return key.revision
+            _overwrite(connection, {row.id: encoded})
+            return self._written(connection, key, key.message_count)
+
+    def truncate(self, session_id: str, *, keep: int, expected_revision: int | None = None) -> int:
+        """Keep the first `keep` messages, remove the rest, and return the session's revision.
+
+        Args:
+            keep: 0 to the number of messages there are.
+            expected_revision: change nothing unless the session is still at this revision.
+
+        Raises:
+            InvalidInputError: `keep` is out of range.
+            StaleSessionError, SessionNotFoundError, SessionDeletedError: as `replace`.
+        """
+        with self._unit.write() as connection:
+            key = self._lock(connection, session_id, expected_revision)
+            if not isinstance(keep, int) or isinstance(keep, bool) or not 0 <= keep <= key.message_count:
+                raise InvalidInputError(
+                    f"keep must be a whole number from 0 to {key.message_count}, the number of messages of session "
+                    f"{session_id!r}, not {keep!r}. Nothing was removed."
+                )
+            if keep == key.message_count:
+                return key.revision
+            connection.execute(delete(Message).where(Message.session_id == key.id, Message.position >= keep))
+            return self._written(connection, key, keep)
+
+    def _written(self, connection: Connection, key: SessionKey, message_count: int) -> int:
+        """Count a change of the transcript's content as a revision, and return that."""
+        last = connection.execute(
+            select(Message.timestamp)
+            .where(Message.session_id == key.id, Message.timestamp.is_not(None))
+            .order_by(Message.position.desc())
+            .limit(1)
+        ).scalar()
+        return touch(connection, key, message_count=message_count, last_message_at=last)
+
+
+_digests: Final = (
+    select(Message.id, Message.digest).where(Message.session_id == bindparam("session")).order_by(Message.position)
+)
+_range_of_bodies: Final = (
+    select(MessageBlob.payload)
+    .join(Message, Message.id == MessageBlob.message_id)
+    .where(
+        Message.session_id == bindparam("session"),
+        Message.position >= bindparam("start"),
+        Message.position < bindparam("stop"),
+    )
+    .order_by(Message.position)
+)
+
+
+def _bodies(connection: Connection, key: SessionKey, start: int, stop: int) -> list[Any]:
+    rows = connection.execute(_range_of_bodies, {"session": key.id, "start": start, "stop": stop})
+    return payload.decode_all(rows.scalars().all())
+
+
+def _activity(timestamps: Iterable[float | None]) -> dict[str, float]:
+    known = [timestamp for timestamp in timestamps if timestamp is not None]
+    return {"last_message_at": known[-1]} if known else {}
+
+
+_insert_messages: Final = insert(Message).returning(Message.id, sort_by_parameter_order=True)
+_insert_bodies: Final = insert(MessageBlob)
+
+
+def _insert(connection: Connection, key: SessionKey, messages: dict[int, Encoded]) -> None:
+    """Write new rows; `messages` are by position."""
+    ids = connection.execute(
+        _insert_messages,
+        [
+            {
+                "session_id": key.id,
+                "position": position,
+                "role": message.role,
+                "timestamp": message.timestamp,
+                "digest": message.digest,
+            }
+            for position, message in messages.items()
+        ],
+    ).scalars()
+    connection.execute(
+        _insert_bodies,
+        [
+            {"message_id": row_id, "payload": message.payload}
+            for row_id, message in zip(ids, messages.values(), strict=True)
+        ],
+    )
+
+
+_update_message: Final = (
+    update(Message)
+    .where(Message.id == bindparam("row_id"))
+    .values(role=bindparam("role"), timestamp=bindparam("timestamp"), digest=bindparam("digest"))
+)
+_update_body: Final = (
+    update(MessageBlob).where(MessageBlob.message_id == bindparam("row_id")).values(payload=bindparam("payload"))
+)
+
+
+def _overwrite(connection: Connection, messages: dict[int, Encoded]) -> None:
+    """Write other bodies into rows; `messages` are by row id."""
+    rows = [{"row_id": row_id, **message._asdict()} for row_id, message in messages.items()]
+    connection.execute(_update_message, rows)
+    connection.execute(_update_body, rows)
+
+
+def _apply(
+    connection: Connection, key: SessionKey, changes: Changes, row_ids: list[int], messages: list[Encoded]
+) -> None:
+    """Carry out `changes` on the session's rows; `row_ids` are by old position, `messages` by new one."""
+    if changes.removed:
+        connection.execute(
+            delete(Message).where(Message.id == bindparam("row_id")),
+            [{"row_id": row_ids[position]} for position in changes.removed],
+        )
+    moves = list(changes.moves())
+    # Positions are unique at every moment, so what moves goes below zero first, and from there to its place.
+    for first, last, _ in moves:
+        _shift(connection, key, first, last, -1 - Message.position)
+    for first, last, distance in moves:
+        _shift(connection, key, -1 - last, -1 - first, -1 - Message.position + distance)
+    if changes.updated:
+        row_of = {new: row_ids[old] for old, new in changes.surviving}
+        _overwrite(connection, {row_of[position]: messages[position] for position in changes.updated})
+    if changes.inserted:
+        _insert(connection, key, {position: messages[position] for position in changes.inserted})
+
+
+def _shift(connection: Connection, key: SessionKey, first: int, last: int, to: Any) -> None:
+    connection.execute(
+        update(Message).where(Message.session_id == key.id, Message.position.between(first, last)).values(position=to)
+    )

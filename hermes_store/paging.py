@@ -1,0 +1,51 @@
+"""Opaque cursors: where a page ended, so that the next begins behind it whatever was written meanwhile."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+from . import payload
+from .errors import InvalidCursorError, InvalidInputError
+
+MAX_LIMIT: Final = 1000
+
+
+def write_cursor(kind: str, *key: str | float | bool) -> str:
+    """Return a cursor that stands behind `key` in the listing called `kind`."""
+    return base64.urlsafe_b64encode(payload.encode([kind, *key])).decode("ascii").rstrip("=")
+
+
+def read_cursor(kind: str, cursor: str, *types: type) -> tuple[Any, ...]:
+    """Return the key inside a cursor that `write_cursor` made for the same `kind`.
+
+    Raises:
+        InvalidCursorError: it is of another listing, or no cursor at all.
+    """
+    found, *key = _parse(cursor)
+    if found == kind and len(key) == len(types) and all(map(isinstance, key, types)):
+        return tuple(key)
+    raise InvalidCursorError(
+        f"{cursor!r} is not a cursor of this listing ({kind}). Nothing was read; start again without a cursor."
+    )
+
+
+def _parse(cursor: str) -> list[Any]:
+    """The parts of anything that looks like a cursor; of anything else, one null."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        parts = payload.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (AttributeError, TypeError, ValueError):
+        return [None]
+    return parts if isinstance(parts, list) and parts else [None]
+
+
+def check_limit(limit: int) -> int:
+    """Return `limit` when it is between 1 and 1000.
+
+    Raises:
+        InvalidInputError: it is not.
+    """
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInputError(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r}.")
+    return limit

@@ -1,0 +1,229 @@
+"""Any JSON value as bytes and back, losing nothing.
+
+A payload is UTF-8 JSON text. `pydantic_core` writes and reads it (measured as fast as the fastest
+codecs, and it keeps NaN, the infinities and integers of any size); what it refuses goes to the
+standard library, which writes lone surrogates as ``\\udXXX`` escapes; and what is nested too deep for
+either, whose recursion is bounded, goes to the iterative pair at the end of this file. The same value
+always gives the same bytes, so a digest of them tells whether it changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import pydantic_core
+
+from .errors import InvalidPayloadError
+
+DIGEST_SIZE: Final = 16
+
+
+def encode(value: Any, place: str = "value") -> bytes:
+    """Return `value` as JSON bytes.
+
+    Args:
+        value: anything that ``json.loads`` can produce. Tuples are written as arrays, and subclasses of
+            ``str``, ``int``, ``float``, ``list`` and ``dict`` as what they derive from, as ``json.dumps`` does.
+        place: what to call the value in an error, for example ``"message 3"``.
+
+    Raises:
+        InvalidPayloadError: something inside is not JSON; it names the place, as in ``message 3.args[0]``.
+    """
+    _require_json(value, place)
+    try:
+        return pydantic_core.to_json(value, inf_nan_mode="constants")
+    except ValueError:  # a lone surrogate, or deeper than its limit
+        pass
+    try:
+        return json.dumps(value, separators=(",", ":"), check_circular=False).encode("ascii")
+    except RecursionError:
+        return "".join(_encode_deep(value)).encode("ascii")
+
+
+def decode(data: bytes) -> Any:
+    """Return the value that `encode` was given.
+
+    Raises:
+        ValueError: the bytes are not JSON text.
+    """
+    try:
+        return pydantic_core.from_json(data)
+    except ValueError:  # a lone surrogate, or deeper than its limit
+        pass
+    try:
+        return json.loads(data)
+    except RecursionError:
+        return _decode_deep(data.decode("utf-8"))
+
+
+def decode_all(payloads: Sequence[bytes]) -> list[Any]:
+    """Decode many payloads at once: one parse of the whole transcript where that is possible."""
+    if len(payloads) > 1:
+        try:
+            values: list[Any] = pydantic_core.from_json(b"[" + b",".join(payloads) + b"]")
+        except ValueError:  # one of them needs the slower way; the others do not suffer
+            pass
+        else:
+            return values
+    return [decode(payload) for payload in payloads]
+
+
+def digest(data: bytes) -> bytes:
+    """Return 16 bytes that differ whenever `data` does (BLAKE2b)."""
+    return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
+
+
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_IDENTIFIER: Final = re.compile(r"[^\W\d]\w*\Z")
+
+
+def _require_json(value: Any, place: str) -> None:
+    """Refuse what the encoders would quietly turn into something else. Iterative: depth is no limit."""
+    if type(value) in _PLAIN:
+        return
+    open_ids: set[int] = set()
+    stack: list[tuple[Iterator[tuple[str | int, Any]], int]] = []
+    path: list[str | int] = []
+
+    def refuse(problem: str) -> InvalidPayloadError:
+        return InvalidPayloadError(problem, place + "".join(map(_step, path)))
+
+    def enter(child: Any) -> None:
+        children: Iterator[tuple[str | int, Any]]
+        if isinstance(child, str | int | float):
+            return
+        if isinstance(child, dict):
+            for key in child:
+                if not isinstance(key, str):
+                    raise refuse(f"has a key of type {type(key).__name__}, and JSON keys are text")
+            children = iter(child.items())
+        elif isinstance(child, list | tuple):
+            children = enumerate(child)
+        else:
+            raise refuse(f"is a {type(child).__name__}, which JSON cannot say")
+        if id(child) in open_ids:
+            raise refuse("contains itself, which JSON cannot say")
+        open_ids.add(id(child))
+        stack.append((children, id(child)))
+
+    enter(value)
+    while stack:
+        children, identity = stack[-1]
+        depth = len(stack)
+        for key, child in children:
+            if type(child) not in _PLAIN:
+                path[depth - 1 :] = [key]
+                enter(child)
+                if len(stack) > depth:
+                    break
+        else:
+            stack.pop()
+            open_ids.discard(identity)
+            del path[max(depth - 2, 0) :]
+
+
+def _step(key: str | int) -> str:
+    return f".{key}" if isinstance(key, str) and _IDENTIFIER.match(key) else f"[{key!r}]"
+
+
+def _encode_deep(value: Any) -> Iterator[str]:
+    """Yield the pieces of `value`'s JSON text (ASCII, compact) without recursion."""
+    scalar = json.JSONEncoder(check_circular=False).encode
+    stack: list[tuple[Iterator[Any], str]] = []
+    current = value
+    while True:
+        closer = ""
+        if isinstance(current, dict):
+            opener, closer, children = "{", "}", iter(current.items())
+        elif isinstance(current, list | tuple):
+            opener, closer, children = "[", "]", iter(current)
+        if closer:
+            yield opener
+            stack.append((children, closer))
+            separator = ""
+        else:
+            yield scalar(current)
+            separator = ","
+        while stack:
+            children, closer = stack[-1]
+            try:
+                current = next(children)
+            except StopIteration:
+                stack.pop()
+                yield closer
+                separator = ","
+                continue
+            yield separator
+            if closer == "}":
+                key, current = current
+                yield scalar(key) + ":"
+            break
+        else:
+            return
+
+
+_scan_scalar: Final = json.JSONDecoder().raw_decode
+_skip_blank: Final = re.compile(r"[ \t\n\r]*").match
+
+
+def _decode_deep(text: str) -> Any:  # noqa: PLR0912 - one loop, so that depth is no limit
+    """Parse JSON text without recursion; the scalars by the standard library's scanner."""
+    holders: list[list[Any] | dict[str, Any]] = []
+    keys: list[str] = []
+    pos = _blank_end(text, 0)
+    while True:
+        value: Any
+        opener = text[pos : pos + 1]
+        if opener in ("[", "{"):
+            value = [] if opener == "[" else {}
+            pos = _blank_end(text, pos + 1)
+            if text[pos : pos + 1] != ("]" if opener == "[" else "}"):
+                holders.append(value)
+                if opener == "{":
+                    pos = _scan_key(text, pos, keys)
+                continue
+            pos += 1
+        else:
+            value, pos = _scan_scalar(text, pos)
+        while True:  # the value is whole: hand it to its holder, which may be whole by it
+            pos = _blank_end(text, pos)
+            if not holders:
+                if pos != len(text):
+                    raise json.JSONDecodeError("Extra data", text, pos)
+                return value
+            holder = holders[-1]
+            if isinstance(holder, list):
+                holder.append(value)
+            else:
+                holder[keys.pop()] = value
+            mark = text[pos : pos + 1]
+            if mark == ",":
+                pos = _blank_end(text, pos + 1)
+                if isinstance(holder, dict):
+                    pos = _scan_key(text, pos, keys)
+                break
+            if mark != ("]" if isinstance(holder, list) else "}"):
+                raise json.JSONDecodeError("Expecting ',' delimiter", text, pos)
+            pos += 1
+            value = holders.pop()
+
+
+def _blank_end(text: str, pos: int) -> int:
+    match = _skip_blank(text, pos)
+    return match.end() if match else pos
+
+
+def _scan_key(text: str, pos: int, keys: list[str]) -> int:
+    """Read ``"key":`` at `pos`, push the key, and return where its value begins."""
+    if text[pos : pos + 1] != '"':
+        raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, pos)
+    key, pos = _scan_scalar(text, pos)
+    pos = _blank_end(text, pos)
+    if text[pos : pos + 1] != ":":
+        raise json.JSONDecodeError("Expecting ':' delimiter", text, pos)
+    keys.append(key)
+    return _blank_end(text, pos + 1)

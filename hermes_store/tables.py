@@ -1,0 +1,259 @@
+"""The schema: every table, constraint and index, and beside each index the query that it serves.
+
+These are the classes that Alembic compares the migrations with. The library itself runs `select`,
+`insert` and `update` statements on their columns; nothing loads entities.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    and_,
+    false,
+    literal_column,
+    or_,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from .types import Epoch, JsonBytes, LosslessText, RowId
+
+UNTITLED: Final = "Untitled"
+DEFAULT_PROFILE: Final = "default"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as it is
+        str: LosslessText(),
+        int: BigInteger(),
+        float: Epoch,
+        bytes: LargeBinary(),
+        Any: JsonBytes(),
+    }
+
+
+class Project(Base):
+    __tablename__ = "projects"
+    __table_args__ = (
+        # projects.list(): one profile's (or all) projects, in their order.
+        Index("ix_projects_list", "profile", "position", "id"),
+        # A name has at most 128 characters; one that cannot be stored as it is takes five (see LosslessText).
+        CheckConstraint("length(name) <= 640", name="name_length"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    project_id: Mapped[str] = mapped_column(Text, unique=True)
+    profile: Mapped[str] = mapped_column(server_default=DEFAULT_PROFILE)
+    name: Mapped[str]
+    color: Mapped[str | None]
+    position: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[float]
+    #: What else the project's JSON object has, and originals of values that do not fit the columns.
+    extra: Mapped[Any | None]
+
+
+class Session(Base):
+    __tablename__ = "sessions"
+    __table_args__ = (
+        # What lists show stays short: see `fields.TITLE_LIMIT`.
+        CheckConstraint("length(title) <= 2500", name="title_length"),
+        {"sqlite_autoincrement": True},
+    )
+
+    #: Internal, and what children refer to, so that changing the public id is one row.
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    session_id: Mapped[str] = mapped_column(Text, unique=True)
+    profile: Mapped[str] = mapped_column(server_default=DEFAULT_PROFILE)
+    project_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("projects.id", ondelete="SET NULL"))
+    title: Mapped[str] = mapped_column(server_default=UNTITLED)
+    workspace: Mapped[str | None]
+    model: Mapped[str | None]
+    personality: Mapped[str | None]
+    created_at: Mapped[float]
+    #: The last write of any kind.
+    updated_at: Mapped[float]
+    #: The timestamp of the last message that has one; see `Message.timestamp`.
+    last_message_at: Mapped[float | None]
+    message_count: Mapped[int] = mapped_column(server_default=text("0"))
+    pinned: Mapped[bool] = mapped_column(server_default=false())
+    archived: Mapped[bool] = mapped_column(server_default=false())
+    input_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    output_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    estimated_cost: Mapped[float | None]
+    compression_anchor_visible_idx: Mapped[int | None]
+    compression_anchor_message_key: Mapped[Any | None]
+    active_stream_id: Mapped[str | None]
+    pending_started_at: Mapped[float | None]
+    #: Where the session comes from ("cli", "telegram", …); null is the store's own user interface.
+    source: Mapped[str | None]
+    parent_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="SET NULL"))
+    #: How many of the parent's messages this session began with.
+    forked_at: Mapped[int | None]
+    #: Counts the writes; whoever replaces content states the one he has read.
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    deleted_at: Mapped[float | None]
+
+
+# Literals, not parameters: a query uses a partial index only when its own text implies the index's.
+_is_blank = and_(
+    Session.message_count == literal_column("0"),
+    Session.title == literal_column(f"'{UNTITLED}'"),
+    Session.active_stream_id.is_(None),
+)
+#: A session that lists show at any age.
+VISIBLE: Final = and_(
+    Session.deleted_at.is_(None),
+    or_(
+        Session.message_count > literal_column("0"),
+        Session.title != literal_column(f"'{UNTITLED}'"),
+        Session.active_stream_id.is_not(None),
+    ),
+)
+#: An empty, untitled session without a stream: lists show it for its first minute only.
+BLANK: Final = and_(Session.deleted_at.is_(None), _is_blank)
+DELETED: Final = Session.deleted_at.is_not(None)
+LIST_ORDER: Final = (Session.pinned, Session.updated_at, Session.id)
+
+
+def _listing(name: str, *columns: Any, where: Any) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+# sessions.list(): all profiles. Equality on `archived` first: a list of both merges two ranges, so
+# that neither hides behind the other.
+_listing("ix_sessions_list", Session.archived, *LIST_ORDER, where=VISIBLE)
+# sessions.list(profile=…)
+_listing("ix_sessions_list_profile", Session.profile, Session.archived, *LIST_ORDER, where=VISIBLE)
+# sessions.list(project_id=…), and with a profile also the sessions that have no project.
+_listing(
+    "ix_sessions_list_project",
+    Session.profile,
+    Session.project_id,
+    Session.archived,
+    *LIST_ORDER,
+    where=VISIBLE,
+)
+# sessions.list(source=…); sessions of the user interface itself have none and are not in it.
+_listing(
+    "ix_sessions_list_source",
+    Session.source,
+    Session.archived,
+    *LIST_ORDER,
+    where=and_(VISIBLE, Session.source.is_not(None)),
+)
+# The fresh blank sessions of every list, and sessions.delete_empty().
+_listing("ix_sessions_blank", *LIST_ORDER, where=BLANK)
+# sessions.list_deleted()
+_listing("ix_sessions_deleted", Session.deleted_at, Session.id, where=DELETED)
+# Deleting a project, or purging a parent: the rows whose foreign key is set to null.
+_listing("ix_sessions_project_id", Session.project_id, where=Session.project_id.is_not(None))
+_listing("ix_sessions_parent_id", Session.parent_id, where=Session.parent_id.is_not(None))
+
+
+class Message(Base):
+    """A message but for its body. The unique key serves read, page, tail, append, replace and truncate."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("session_id", "position"),
+        {"sqlite_autoincrement": True},  # ids are never used twice
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    session_id: Mapped[int] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="CASCADE"))
+    #: Dense, from 0: the order of the transcript.
+    position: Mapped[int]
+    role: Mapped[str | None]
+    #: Epoch seconds, where the message says a sane time; it orders nothing.
+    timestamp: Mapped[float | None]
+    #: Of the payload; see `payload.digest`.
+    digest: Mapped[bytes]
+
+
+class MessageBlob(Base):
+    """A message's body, apart from its metadata so that scanning that never touches it."""
+
+    __tablename__ = "message_blobs"
+
+    message_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    payload: Mapped[bytes]
+
+
+class SessionDocument(Base):
+    """A session's other top-level values: large ones, ones unknown to us, and originals of values that do
+    not fit their column (a title that is no text)."""
+
+    __tablename__ = "session_documents"
+
+    session_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    key: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bytes]
+    payload: Mapped[bytes]
+
+
+class RetiredId(Base):
+    """A public session id that is not used any more, and must never mean another session."""
+
+    __tablename__ = "retired_ids"
+    # sessions.purge() of the session that now has another id.
+    __table_args__ = (Index("ix_retired_ids_successor_id", "successor_id"),)
+
+    session_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    #: The session that was renamed away from it; null when it was purged.
+    successor_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="SET NULL"))
+    retired_at: Mapped[float]
+
+
+class ImportItem(Base):
+    """What was taken in from where, so that a second run is free and a changed source is seen."""
+
+    __tablename__ = "import_items"
+    __table_args__ = (
+        UniqueConstraint("kind", "origin", "item"),
+        # sessions.purge(): the rows whose foreign key is set to null.
+        Index("ix_import_items_session_id", "session_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    #: "webui-session", "webui-project", …
+    kind: Mapped[str] = mapped_column(Text)
+    #: The directory or database it came from.
+    origin: Mapped[str]
+    #: Its name there.
+    item: Mapped[str]
+    #: Null once the session was purged, and for what is no session.
+    session_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="SET NULL"))
+    #: Of the source's bytes.
+    digest: Mapped[bytes]
+    #: The source's size and modification time: while they stand still, it need not be read.
+    size: Mapped[int | None]
+    mtime_ns: Mapped[int | None]
+    #: The session's revision after the import: another one now means that it was changed here since.
+    revision: Mapped[int | None]
+    imported_at: Mapped[float]
+    #: What was remarkable about it, as a list of texts.
+    notes: Mapped[Any | None]

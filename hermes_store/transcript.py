@@ -1,0 +1,153 @@
+"""A message as it is written, and how to get from one transcript to another with the fewest writes."""
+
+from __future__ import annotations
+
+import bisect
+import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from . import payload
+
+ROLE_LIMIT: Final = 64
+# Seconds, up to the year 5138: anything above is milliseconds, or no time at all.
+_LATEST: Final = 1e11
+
+
+class Encoded(NamedTuple):
+    """A message ready to be written: its body, and what is known about it."""
+
+    payload: bytes
+    digest: bytes
+    role: str | None
+    timestamp: float | None
+
+
+def encode(messages: Iterable[Any]) -> list[Encoded]:
+    """Return messages ready to be written.
+
+    Raises:
+        InvalidPayloadError: one is not a JSON value; it names the place.
+    """
+    return [encode_one(message, f"message {index}") for index, message in enumerate(messages)]
+
+
+def encode_one(message: Any, place: str = "message") -> Encoded:
+    """Return a message ready to be written; as `encode`."""
+    body = payload.encode(message, place)
+    fields = message if isinstance(message, dict) else {}
+    role = fields.get("role")
+    if not isinstance(role, str) or len(role) > ROLE_LIMIT:
+        role = None
+    timestamp = parse_time(fields.get("timestamp"))
+    if timestamp is None:
+        timestamp = parse_time(fields.get("_ts"))
+    return Encoded(body, payload.digest(body), role, timestamp)
+
+
+def parse_time(value: Any) -> float | None:
+    """Return the epoch seconds that a number or an ISO 8601 text says; None when it says no sane time.
+
+    A text without a zone is taken as UTC.
+    """
+    if isinstance(value, str):
+        try:
+            moment = datetime.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.UTC)
+        value = moment.timestamp()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < _LATEST else None  # false for NaN, too
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The way from one transcript to another. Positions are of the old one, or of the new one, as named."""
+
+    #: Rows to remove, by old position.
+    removed: list[int]
+    #: Rows that stay, with the same body or another: old position and new one, in order.
+    surviving: list[tuple[int, int]]
+    #: Among those, the new positions whose body differs.
+    updated: list[int]
+    #: New positions that need a new row.
+    inserted: list[int]
+
+    def moves(self) -> Iterator[tuple[int, int, int]]:
+        """Yield the runs of surviving rows that change place: first and last old position, and how far."""
+        run: tuple[int, int, int] | None = None
+        for old, new in self.surviving:
+            if run and run[1] + 1 == old and run[2] == new - old:
+                run = (run[0], old, run[2])
+                continue
+            if run and run[2]:
+                yield run
+            run = (old, old, new - old)
+        if run and run[2]:
+            yield run
+
+
+def compare(old: Sequence[bytes], new: Sequence[bytes]) -> Changes:
+    """Compare two transcripts by their messages' digests."""
+    changes = Changes([], [], [], [])
+    anchors = _common_subsequence(old, new)
+    previous_old = previous_new = 0
+    for anchor_old, anchor_new in [*anchors, (len(old), len(new))]:
+        # Between two messages that stay, what was there and what is to be there are paired in order.
+        gap_old, gap_new = anchor_old - previous_old, anchor_new - previous_new
+        both = min(gap_old, gap_new)
+        changes.surviving.extend([(previous_old + i, previous_new + i) for i in range(both)])
+        changes.updated.extend(range(previous_new, previous_new + both))
+        changes.removed.extend(range(previous_old + both, anchor_old))
+        changes.inserted.extend(range(previous_new + both, anchor_new))
+        if anchor_old < len(old):
+            changes.surviving.append((anchor_old, anchor_new))
+        previous_old, previous_new = anchor_old + 1, anchor_new + 1
+    return changes
+
+
+def _common_subsequence(old: Sequence[bytes], new: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Return index pairs of equal messages, growing in both: the longest such line, for messages that differ.
+
+    What both begin and end with is taken as it is. In between, the n-th occurrence of a message is paired
+    with the n-th, and the longest growing line of pairs is kept (patience sorting), so the time is
+    n log n whatever the transcripts hold.
+    """
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    places: defaultdict[bytes, list[int]] = defaultdict(list)
+    for index in range(len(old) - end - 1, start - 1, -1):
+        places[old[index]].append(index)
+    pairs = [(places[new[index]].pop(), index) for index in range(start, len(new) - end) if places.get(new[index])]
+    return [
+        *((index, index) for index in range(start)),
+        *_longest_growing(pairs),
+        *((len(old) - index, len(new) - index) for index in range(end, 0, -1)),
+    ]
+
+
+def _longest_growing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the longest part of `pairs` whose first members grow, as the second ones do already."""
+    tails: list[int] = []  # the smallest first member that a line of each length can end with
+    ends: list[int] = []  # and which pair that is
+    before: list[int] = []  # the pair before each pair in its line
+    for index, (old, _) in enumerate(pairs):
+        length = bisect.bisect_left(tails, old)
+        before.append(ends[length - 1] if length else -1)
+        tails[length : length + 1] = [old]
+        ends[length : length + 1] = [index]
+    line = []
+    index = ends[-1] if ends else -1
+    while index >= 0:
+        line.append(pairs[index])
+        index = before[index]
+    return line[::-1]

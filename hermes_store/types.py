@@ -1,0 +1,59 @@
+"""Column types that keep what the databases would refuse or change."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Dialect, Double, Integer, LargeBinary, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from . import payload
+
+# Integer keys: SQLite gives AUTOINCREMENT to INTEGER columns only.
+RowId: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
+# Times are epoch seconds; a plain FLOAT would be enough everywhere, but PostgreSQL's is said in full.
+Epoch: Final[TypeEngine[float]] = Double()
+
+
+class LosslessText(TypeDecorator[str]):
+    """Text that may hold lone surrogates and NUL, which SQLite's driver and PostgreSQL refuse.
+
+    Each such character is stored as DLE (U+0010, "data link escape") and four hex digits, and so is
+    DLE itself; every other string is stored as it is. One-to-one, so equality works in SQL.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None else _UNSTORABLE.sub(_escape, value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None or _DLE not in value else _ESCAPED.sub(_unescape, value)
+
+
+class JsonBytes(TypeDecorator[Any]):
+    """A small JSON value in a column of its own, as the bytes that `payload` writes; None is NULL."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
+        return None if value is None else payload.encode(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
+        return None if value is None else payload.decode(value)
+
+
+_DLE: Final = "\x10"
+_UNSTORABLE: Final = re.compile("[\x00\x10\ud800-\udfff]")
+_ESCAPED: Final = re.compile("\x10([0-9a-f]{4})")
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"{_DLE}{ord(match[0]):04x}"
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))

@@ -1,0 +1,1 @@
+"""Alembic's scripts. They are at the top of the repository for `alembic`, and inside the wheel for `Store.open`."""

@@ -1,0 +1,63 @@
+"""What Alembic runs for each command.
+
+From Python (`hermes_store.migrate`) it is given a connection. From the command line, the database is
+``-x url=…``, else ``HERMES_STORE_URL``, else the default one.
+"""
+
+import logging.config
+from typing import Literal
+
+from alembic import context
+from alembic.util import CommandError
+
+from hermes_store import locate, migrate
+from hermes_store.errors import HermesStoreError
+from hermes_store.tables import Base
+from hermes_store.types import JsonBytes, LosslessText
+
+config = context.config
+
+
+def plain_type(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Write the library's column types into new migrations as what they are in the database."""
+    if kind == "type" and isinstance(item, LosslessText):
+        return "sa.Text()"
+    if kind == "type" and isinstance(item, JsonBytes):
+        return "sa.LargeBinary()"
+    return False
+
+
+OPTIONS = {
+    "render_item": plain_type,
+    "target_metadata": Base.metadata,
+    "render_as_batch": True,  # SQLite changes a table by rebuilding it
+    "compare_type": True,
+    "compare_server_default": True,
+}
+
+
+def main() -> None:
+    connection = config.attributes.get("connection")
+    if connection is not None:
+        run(connection=connection)
+        return
+    if config.config_file_name is not None:
+        logging.config.fileConfig(config.config_file_name, disable_existing_loggers=False)
+    url = context.get_x_argument(as_dictionary=True).get("url") or locate.default_target()
+    if context.is_offline_mode():
+        run(dialect_name=locate.dialect_name(url), literal_binds=True, transactional_ddl=True)
+        return
+    try:
+        with migrate.alembic_connection(url) as connection:
+            run(connection=connection)
+    except HermesStoreError as error:
+        raise CommandError(str(error)) from error
+
+
+def run(**how: object) -> None:
+    context.configure(**how, **OPTIONS)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+main()
