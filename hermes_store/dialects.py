@@ -15,7 +15,7 @@ import time
 import urllib.parse
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Protocol
 
@@ -395,21 +395,21 @@ _SQLITE_ERRORS: Final[Mapping[str, tuple[type[errors.DatabaseError], str]]] = {
 # ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass
 class PostgreSQL:
     """A database on a server, through psycopg."""
 
-    settings: Settings
-    url: URL
-    # A read is several statements that must see one state of the data.
-    read_options: Mapping[str, Any] = field(
-        default_factory=lambda: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    )
-    write_options: Mapping[str, Any] = field(default_factory=dict)
-    # The server queues writers by row; there is nothing to hold here.
-    write_lock: contextlib.AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
-    read_lock: contextlib.AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
-    survives_fork: ClassVar[bool] = True
+    survives_fork = True
+
+    def __init__(self, settings: Settings, url: URL) -> None:
+        self.settings = settings
+        self.url = url
+        # A read is several statements, which must see one state of the data.
+        self.read_options: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        # Said for each transaction: the driver overrides the session's default_transaction_read_only.
+        self.write_options: Mapping[str, Any] = {"postgresql_readonly": settings.read_only}
+        # The server queues writers by row; there is nothing to hold here.
+        self.write_lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+        self.read_lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
 
     @property
     def display(self) -> str:
@@ -421,7 +421,6 @@ class PostgreSQL:
             # https://www.postgresql.org/docs/current/wal-async-commit.html
             "synchronous_commit": "on" if self.settings.durability == "full" else "off",
             "lock_timeout": f"{round(self.settings.busy_timeout * 1000)}",
-            "default_transaction_read_only": "on" if self.settings.read_only else "off",
         }
         arguments = {"options": " ".join(f"-c {name}={value}" for name, value in options.items())}
         try:

@@ -44,15 +44,14 @@ class Documents(Collection):
         bodies = {_checked(key): payload.encode(value, key) for key, value in values.items()}
         with self._unit.write() as connection:
             key = self._lock(connection, session_id, expected_revision)
-            known = dict(
-                connection.execute(
+            known = {
+                row.key: row.digest
+                for row in connection.execute(
                     select(SessionDocument.key, SessionDocument.digest).where(
                         SessionDocument.session_id == key.id, SessionDocument.key.in_(bodies)
                     )
                 )
-                .tuples()
-                .all()
-            )
+            }
             rows = [
                 {"session": key.id, "name": name, "body": body, "body_digest": payload.digest(body)}
                 for name, body in bodies.items()
