@@ -77,13 +77,26 @@ class Database:
         """Several verbs, one commit; an exception that leaves the block takes all of them back."""
         with self.write() as connection:
             transaction = Transaction(self, connection)
-            self._in_transaction.now = True
-            try:
+            with self._lent(transaction):
                 yield transaction
                 transaction.require_usable()
-            finally:
-                self._in_transaction.now = False
-                transaction.over = True
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Several reads of one state of the data."""
+        with self.read() as connection:
+            snapshot = Snapshot(self, connection)
+            with self._lent(snapshot):
+                yield snapshot
+
+    @contextlib.contextmanager
+    def _lent(self, unit: Snapshot) -> Iterator[None]:
+        self._in_transaction.now = True
+        try:
+            yield
+        finally:
+            self._in_transaction.now = False
+            unit.over = True
 
     @contextlib.contextmanager
     def _begin(self, engine: Engine, lock: contextlib.AbstractContextManager[Any]) -> Iterator[Connection]:
@@ -95,8 +108,8 @@ class Database:
             raise StoreClosedError(self._closed)
         if getattr(self._in_transaction, "now", False):
             raise TransactionError(
-                "This thread is inside store.transaction(): use the transaction it gave (tx.sessions, tx.messages, …). "
-                "The store itself would see another state of the data, or wait for this very transaction to end."
+                "This thread is inside a transaction or snapshot of this store: use what that gave (tx.sessions, "
+                "tx.messages, …). The store itself would see another state of the data, or wait for this thread itself."
             )
 
     def after_fork(self) -> None:
@@ -111,8 +124,21 @@ class Database:
             self._closed = "A store in memory does not survive a fork; use a file to share one between processes."
 
 
-class Transaction:
-    """A unit inside `Database.transaction`: its verbs share the connection, each atomic by a savepoint."""
+class SharedConnection:
+    """A unit of work inside a transaction that somebody else keeps."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self) -> contextlib.AbstractContextManager[Connection]:
+        return contextlib.nullcontext(self._connection)
+
+    def write(self) -> contextlib.AbstractContextManager[Connection]:
+        return contextlib.nullcontext(self._connection)
+
+
+class Snapshot:
+    """A unit inside `Database.snapshot`: its reads share the connection, and it writes nothing."""
 
     def __init__(self, database: Database, connection: Connection) -> None:
         self._connection = connection
@@ -122,7 +148,7 @@ class Transaction:
 
     def require_usable(self) -> None:
         if self.over:
-            raise TransactionError("This transaction is over; begin another with store.transaction().")
+            raise TransactionError("This transaction is over; begin another one.")
         if self._owner != (os.getpid(), threading.get_ident()):
             raise TransactionError(
                 "A transaction belongs to the thread and the process that began it. Nothing was done here."
@@ -133,6 +159,13 @@ class Transaction:
         self.require_usable()
         with self._database.translated():
             yield self._connection
+
+    def write(self) -> contextlib.AbstractContextManager[Connection]:
+        raise TransactionError("A snapshot is for reading. Nothing was written; use store.transaction().")
+
+
+class Transaction(Snapshot):
+    """A unit inside `Database.transaction`: its verbs share the connection, each atomic by a savepoint."""
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:

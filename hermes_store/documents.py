@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import select
 
-from . import payload
+from . import payload, rows
 from .collection import Collection, touch
 from .errors import InvalidInputError
+from .fields import KEY_LIMIT
 from .tables import SessionDocument
-
-KEY_LIMIT: Final = 500
 
 
 class Documents(Collection):
@@ -29,8 +28,8 @@ class Documents(Collection):
             query = query.where(SessionDocument.key.in_(keys))
         with self._unit.read() as connection:
             key = self._find(connection, session_id)
-            rows = connection.execute(query.where(SessionDocument.session_id == key.id)).all()
-        return {row.key: payload.decode(row.payload) for row in rows}
+            found = connection.execute(query.where(SessionDocument.session_id == key.id)).all()
+        return {row.key: payload.decode(row.payload) for row in found}
 
     def put(self, session_id: str, values: Mapping[str, Any], *, expected_revision: int | None = None) -> int:
         """Set the values of some keys, writing those that differ, and return the session's revision.
@@ -44,26 +43,8 @@ class Documents(Collection):
         bodies = {_checked(key): payload.encode(value, key) for key, value in values.items()}
         with self._unit.write() as connection:
             key = self._lock(connection, session_id, expected_revision)
-            known = {
-                row.key: row.digest
-                for row in connection.execute(
-                    select(SessionDocument.key, SessionDocument.digest).where(
-                        SessionDocument.session_id == key.id, SessionDocument.key.in_(bodies)
-                    )
-                )
-            }
-            rows = [
-                {"session": key.id, "name": name, "body": body, "body_digest": payload.digest(body)}
-                for name, body in bodies.items()
-                if known.get(name) != payload.digest(body)
-            ]
-            for statement, part in (
-                (_update, [row for row in rows if row["name"] in known]),
-                (_insert, [row for row in rows if row["name"] not in known]),
-            ):
-                if part:
-                    connection.execute(statement, part)
-            return touch(connection, key) if rows else key.revision
+            changed = rows.write_documents(connection, key.id, bodies)
+            return touch(connection, key) if changed else key.revision
 
     def remove(self, session_id: str, *keys: str, expected_revision: int | None = None) -> int:
         """Remove the values of `keys`, where there are any, and return the session's revision.
@@ -73,10 +54,8 @@ class Documents(Collection):
         """
         with self._unit.write() as connection:
             key = self._lock(connection, session_id, expected_revision)
-            removed = connection.execute(
-                delete(SessionDocument).where(SessionDocument.session_id == key.id, SessionDocument.key.in_(keys))
-            )
-            return touch(connection, key) if removed.rowcount else key.revision
+            removed = rows.remove_documents(connection, key.id, keys)
+            return touch(connection, key) if removed else key.revision
 
 
 def _checked(key: Any) -> str:
@@ -86,16 +65,3 @@ def _checked(key: Any) -> str:
         f"The key of a session's document must be text of at most {KEY_LIMIT} characters, not {str(key)[:80]!r}. "
         "Nothing was written."
     )
-
-
-_insert: Final = insert(SessionDocument).values(
-    session_id=bindparam("session"),
-    key=bindparam("name"),
-    digest=bindparam("body_digest"),
-    payload=bindparam("body"),
-)
-_update: Final = (
-    update(SessionDocument)
-    .where(SessionDocument.session_id == bindparam("session"), SessionDocument.key == bindparam("name"))
-    .values(digest=bindparam("body_digest"), payload=bindparam("body"))
-)

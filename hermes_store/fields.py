@@ -20,6 +20,8 @@ from .errors import InvalidIdError, InvalidInputError
 TITLE_LIMIT: Final = 500
 TEXT_LIMIT: Final = 4096
 PROJECT_NAME_LIMIT: Final = 128
+#: Of a session document. PostgreSQL cannot index keys of more than about 2,700 bytes.
+KEY_LIMIT: Final = 500
 PROFILE_LIMIT: Final = 255
 MAX_INT: Final = 2**63 - 1
 
@@ -49,9 +51,14 @@ def optional_text(value: Any) -> str | None:
 
 def color(value: Any) -> str | None:
     """Validate a colour such as ``#7aa2f7``, or None."""
-    if value is None or (isinstance(value, str) and _COLOR.fullmatch(value)):
-        return value
+    if is_color(value):
+        return value  # type: ignore[no-any-return]
     raise ValueError("must be # and three to eight hexadecimal digits, or None")
+
+
+def is_color(value: Any) -> bool:
+    """Whether `value` is a colour, or None; see `color`."""
+    return value is None or (isinstance(value, str) and _COLOR.fullmatch(value) is not None)
 
 
 def _json(value: Any) -> Any:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select
 
-from . import payload, transcript
+from . import payload, rows, transcript
 from .collection import Collection, SessionKey, touch
 from .errors import InvalidInputError, MessageNotFoundError
 from .paging import check_limit, read_cursor, write_cursor
 from .records import AppendResult, MessagePage, ReplaceResult, Transcript
 from .tables import Message, MessageBlob
-from .transcript import Changes, Encoded
 
 
 class Messages(Collection):
@@ -39,7 +38,7 @@ class Messages(Collection):
             key = self._lock(connection, session_id)
             first, revision = key.message_count, key.revision
             if encoded:
-                _insert(connection, key, dict(enumerate(encoded, first)))
+                rows.insert_messages(connection, key.id, dict(enumerate(encoded, first)))
                 revision = touch(
                     connection,
                     key,
@@ -127,11 +126,9 @@ class Messages(Collection):
         encoded = transcript.encode(messages)
         with self._unit.write() as connection:
             key = self._lock(connection, session_id, expected_revision)
-            rows = connection.execute(_digests, {"session": key.id}).all()
-            changes = transcript.compare([row.digest for row in rows], [message.digest for message in encoded])
+            changes = rows.write_transcript(connection, key.id, encoded)
             revision = key.revision
             if changes.removed or changes.updated or changes.inserted:
-                _apply(connection, key, changes, [row.id for row in rows], encoded)
                 revision = self._written(connection, key, len(encoded))
             return ReplaceResult(
                 kept=len(changes.surviving) - len(changes.updated),
@@ -161,7 +158,7 @@ class Messages(Collection):
                 raise MessageNotFoundError(session_id, position, key.message_count)
             if row.digest == encoded.digest:
                 return key.revision
-            _overwrite(connection, {row.id: encoded})
+            rows.overwrite_messages(connection, {row.id: encoded})
             return self._written(connection, key, key.message_count)
 
     def truncate(self, session_id: str, *, keep: int, expected_revision: int | None = None) -> int:
@@ -189,18 +186,10 @@ class Messages(Collection):
 
     def _written(self, connection: Connection, key: SessionKey, message_count: int) -> int:
         """Count a change of the transcript's content as a revision, and return that."""
-        last = connection.execute(
-            select(Message.timestamp)
-            .where(Message.session_id == key.id, Message.timestamp.is_not(None))
-            .order_by(Message.position.desc())
-            .limit(1)
-        ).scalar()
+        last = rows.last_activity(connection, key.id)
         return touch(connection, key, message_count=message_count, last_message_at=last)
 
 
-_digests: Final = (
-    select(Message.id, Message.digest).where(Message.session_id == bindparam("session")).order_by(Message.position)
-)
 _range_of_bodies: Final = (
     select(MessageBlob.payload)
     .join(Message, Message.id == MessageBlob.message_id)
@@ -214,83 +203,10 @@ _range_of_bodies: Final = (
 
 
 def _bodies(connection: Connection, key: SessionKey, start: int, stop: int) -> list[Any]:
-    rows = connection.execute(_range_of_bodies, {"session": key.id, "start": start, "stop": stop})
-    return payload.decode_all(rows.scalars().all())
+    found = connection.execute(_range_of_bodies, {"session": key.id, "start": start, "stop": stop})
+    return payload.decode_all(found.scalars().all())
 
 
 def _activity(timestamps: Iterable[float | None]) -> dict[str, float]:
     known = [timestamp for timestamp in timestamps if timestamp is not None]
     return {"last_message_at": known[-1]} if known else {}
-
-
-_insert_messages: Final = insert(Message).returning(Message.id, sort_by_parameter_order=True)
-_insert_bodies: Final = insert(MessageBlob)
-
-
-def _insert(connection: Connection, key: SessionKey, messages: dict[int, Encoded]) -> None:
-    """Write new rows; `messages` are by position."""
-    ids = connection.execute(
-        _insert_messages,
-        [
-            {
-                "session_id": key.id,
-                "position": position,
-                "role": message.role,
-                "timestamp": message.timestamp,
-                "digest": message.digest,
-            }
-            for position, message in messages.items()
-        ],
-    ).scalars()
-    connection.execute(
-        _insert_bodies,
-        [
-            {"message_id": row_id, "payload": message.payload}
-            for row_id, message in zip(ids, messages.values(), strict=True)
-        ],
-    )
-
-
-_update_message: Final = (
-    update(Message)
-    .where(Message.id == bindparam("row_id"))
-    .values(role=bindparam("role"), timestamp=bindparam("timestamp"), digest=bindparam("digest"))
-)
-_update_body: Final = (
-    update(MessageBlob).where(MessageBlob.message_id == bindparam("row_id")).values(payload=bindparam("payload"))
-)
-
-
-def _overwrite(connection: Connection, messages: dict[int, Encoded]) -> None:
-    """Write other bodies into rows; `messages` are by row id."""
-    rows = [{"row_id": row_id, **message._asdict()} for row_id, message in messages.items()]
-    connection.execute(_update_message, rows)
-    connection.execute(_update_body, rows)
-
-
-def _apply(
-    connection: Connection, key: SessionKey, changes: Changes, row_ids: list[int], messages: list[Encoded]
-) -> None:
-    """Carry out `changes` on the session's rows; `row_ids` are by old position, `messages` by new one."""
-    if changes.removed:
-        connection.execute(
-            delete(Message).where(Message.id == bindparam("row_id")),
-            [{"row_id": row_ids[position]} for position in changes.removed],
-        )
-    moves = list(changes.moves())
-    # Positions are unique at every moment, so what moves goes below zero first, and from there to its place.
-    for first, last, _ in moves:
-        _shift(connection, key, first, last, -1 - Message.position)
-    for first, last, distance in moves:
-        _shift(connection, key, -1 - last, -1 - first, -1 - Message.position + distance)
-    if changes.updated:
-        row_of = {new: row_ids[old] for old, new in changes.surviving}
-        _overwrite(connection, {row_of[position]: messages[position] for position in changes.updated})
-    if changes.inserted:
-        _insert(connection, key, {position: messages[position] for position in changes.inserted})
-
-
-def _shift(connection: Connection, key: SessionKey, first: int, last: int, to: Any) -> None:
-    connection.execute(
-        update(Message).where(Message.session_id == key.id, Message.position.between(first, last)).values(position=to)
-    )

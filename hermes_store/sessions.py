@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from . import listing
+from . import listing, rows
 from .collection import Collection, SessionKey, find, live, require_free, touch
 from .errors import (
     InvalidInputError,
@@ -22,7 +22,7 @@ from .errors import (
 from .fields import SessionChanges, check_id, file_key, session_changes
 from .listing import ANY, BLANK_SECONDS, AnyValue, SessionFilter
 from .records import Page, SessionRecord
-from .tables import BLANK, DEFAULT_PROFILE, Project, RetiredId, Session, SessionDocument
+from .tables import BLANK, DEFAULT_PROFILE, Project, RetiredId, Session
 
 
 class Sessions(Collection):
@@ -179,7 +179,8 @@ class Sessions(Collection):
                 checked = {"project_id": None, "parent_id": None, **checked}
                 connection.execute(update(Session).where(Session.parent_id == key.id).values(parent_id=None))
             values = self._resolved(connection, checked, profile or key.profile, key)
-            _drop_originals(connection, key, checked)
+            # Imported originals of values that did not fit their columns give way to these new values.
+            rows.remove_documents(connection, key.id, map(file_key, checked))
             touch(connection, key, **values)
             return _record(connection, session_id)
 
@@ -253,13 +254,13 @@ class Sessions(Collection):
         if profile is not None:
             conditions.append(Session.profile == profile)
         with self._unit.write() as connection:
-            rows = connection.execute(
+            emptied = connection.execute(
                 update(Session)
                 .where(*conditions, Session.updated_at <= now - older_than)
                 .values(deleted_at=now, revision=Session.revision + 1)
                 .returning(Session.session_id)
             )
-            return tuple(sorted(rows.scalars()))
+            return tuple(sorted(emptied.scalars()))
 
     def _filter(  # noqa: PLR0917 - the arguments of `list`, in its order
         self,
@@ -321,14 +322,6 @@ def _descends(connection: Connection, session: int, ancestor: int) -> bool:
     line = select(Session.id, Session.parent_id).where(Session.id == session).cte("line", recursive=True)
     line = line.union(select(Session.id, Session.parent_id).join(line, Session.id == line.c.parent_id))
     return connection.execute(select(line.c.id).where(line.c.id == ancestor)).first() is not None
-
-
-def _drop_originals(connection: Connection, key: SessionKey, changes: Mapping[str, Any]) -> None:
-    """Forget the imported originals of values that did not fit their columns: these are new values."""
-    keys = [file_key(name) for name in changes]
-    connection.execute(
-        delete(SessionDocument).where(SessionDocument.session_id == key.id, SessionDocument.key.in_(keys))
-    )
 
 
 def _retire(connection: Connection, session_id: str, successor: int | None) -> None:

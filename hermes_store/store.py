@@ -124,6 +124,18 @@ class Store(View):
         with self._database.transaction() as unit:
             yield View(unit)
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[View]:
+        """Give the reading verbs over one state of the data, whatever others write meanwhile.
+
+        Keep it short: while it lasts, SQLite cannot reuse the space of its write-ahead log.
+
+        Raises:
+            TransactionError: this thread is inside a transaction of this store already; or, from a verb, it writes.
+        """
+        with self._database.snapshot() as unit:
+            yield View(unit)
+
     def profile(self, name: str) -> ProfileView:
         """Return the view of one profile.
 

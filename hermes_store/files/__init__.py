@@ -1,0 +1,19 @@
+"""The files of hermes-webui: taken in, and written again.
+
+from hermes_store.files import import_directory, export_directory
+"""
+
+from .exporting import export_directory
+from .importing import import_directory
+from .report import ExportProgress, ExportReport, ImportItem, ImportProgress, ImportReport, Outcome
+
+__all__ = [
+    "ExportProgress",
+    "ExportReport",
+    "ImportItem",
+    "ImportProgress",
+    "ImportReport",
+    "Outcome",
+    "export_directory",
+    "import_directory",
+]

@@ -1,0 +1,153 @@
+"""A hermes-webui state directory: where it is, and what in it is a session.
+
+Formats and names are those of hermes-webui from v0.1.0 (2026-03-30) to its state of 2026-08-22.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from .. import payload
+from ..errors import FilesError
+
+SESSIONS: Final = "sessions"
+PROJECTS: Final = "projects.json"
+INDEX: Final = "_index.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in the sessions folder."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    #: Why it is not a session; None when it is one.
+    not_a_session: str | None
+
+    @property
+    def name(self) -> str:
+        """The name in reports."""
+        return f"{SESSIONS}/{self.path.name}"
+
+    @property
+    def stem(self) -> str:
+        """The session's id as the file name says it."""
+        return self.path.name.removesuffix(".bak").removesuffix(".json")
+
+
+class StateDirectory:
+    """A state directory, only ever read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sessions = root / SESSIONS
+        self.projects = root / PROJECTS
+
+    @classmethod
+    def find(cls, path: str | os.PathLike[str]) -> StateDirectory:
+        """Return the state directory that `path` is, or that a Hermes home at `path` has.
+
+        Raises:
+            FilesError: there is none.
+        """
+        given = Path(os.fsdecode(path)).expanduser().absolute()
+        # A Hermes home first: it has a sessions folder as well, but that is the agent's.
+        for root in (given / "webui", given):
+            if (root / SESSIONS).is_dir():
+                return cls(root)
+        if (given.parent / PROJECTS).exists() and given.name == SESSIONS and given.is_dir():
+            return cls(given.parent)
+        raise FilesError(
+            f"{given} is no state directory of hermes-webui: it has neither sessions/ nor webui/sessions/. "
+            "Name the directory that contains sessions/ and projects.json."
+        )
+
+    @property
+    def origin(self) -> str:
+        """What names this directory in the store."""
+        return os.path.realpath(self.root)
+
+    def entries(self) -> list[Entry]:
+        """Return what is in the sessions folder, by name; folders are left out.
+
+        Raises:
+            FilesError: the folder cannot be read.
+        """
+        try:
+            with os.scandir(self.sessions) as found:
+                entries = [_entry(item) for item in found if not item.is_dir()]
+        except OSError as error:
+            raise FilesError(f"{self.sessions} cannot be read: {error.strerror}. Nothing was imported.") from error
+        return sorted(entries, key=lambda entry: entry.path.name)
+
+    def deleted_ids(self) -> Iterator[tuple[str, str]]:
+        """Yield the ids in the lists of deleted and pruned sessions, each with its list's name.
+
+        Raises:
+            ValueError: a list cannot be read.
+        """
+        for pattern in ("_deleted*.json", "_pruned*.json"):
+            for path in sorted(self.sessions.glob(pattern)):
+                for session_id in _ids(path):
+                    yield session_id, path.name
+
+    @functools.cached_property
+    def indexed_counts(self) -> dict[str, int]:
+        """The message counts that the WebUI's index remembers; none, when it cannot be read."""
+        try:
+            rows = payload.decode((self.sessions / INDEX).read_bytes())
+        except (OSError, ValueError):
+            return {}  # it is only ever asked for a hint
+        return {
+            row["session_id"]: row["message_count"]
+            for row in (rows if isinstance(rows, list) else ())
+            if isinstance(row, dict)
+            and isinstance(row.get("session_id"), str)
+            and isinstance(row.get("message_count"), int)
+        }
+
+
+def _entry(item: os.DirEntry[str]) -> Entry:
+    try:
+        status = item.stat()
+    except OSError:  # a link to nowhere, say: reading it will tell
+        return Entry(Path(item.path), 0, 0, _why_not(item.name))
+    reason = _why_not(item.name) if stat.S_ISREG(status.st_mode) else "it is not a regular file"
+    return Entry(Path(item.path), status.st_size, status.st_mtime_ns, reason)
+
+
+_NOT_SESSIONS: Final = (
+    ("_*", "a file of the WebUI's own"),
+    ("*.bak", "a backup copy; its session's file is what counts"),
+    ("*.tmp.*", "an unfinished write"),
+    ("sessions.json", "a file of the agent's"),
+    ("session_*.json", "a file of the agent's"),
+)
+
+
+def _why_not(name: str) -> str | None:
+    for pattern, reason in _NOT_SESSIONS:
+        if fnmatchcase(name, pattern):
+            return reason
+    return None if name.endswith(".json") else "not a JSON file"
+
+
+def _ids(path: Path) -> list[str]:
+    try:
+        data: Any = payload.decode(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+    ids = data.get("ids") if isinstance(data, dict) else data
+    if not isinstance(ids, list):
+        raise ValueError(f"{path.name} has no list of ids")  # noqa: TRY004 - as for other damage
+    return [session_id for session_id in ids if isinstance(session_id, str)]
