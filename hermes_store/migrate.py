@@ -129,9 +129,14 @@ def alembic_config(migrations: Path | None = None) -> Config:
     from alembic.config import Config  # noqa: PLC0415 - see the module's docstring
 
     config = Config()
-    # Found by name: the package is `migrations/` at the top of the repository (see pyproject.toml).
-    package = importlib.import_module("hermes_store.migrations")
-    folder = str(migrations or Path(package.__path__[0]))
-    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations or _packaged_migrations()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
+
+
+def _packaged_migrations() -> Path:
+    """Return the folder of the library's own migrations, in a wheel or in a checkout."""
+    try:
+        return Path(importlib.import_module("hermes_store.migrations").__path__[0])
+    except ModuleNotFoundError:  # a checkout that is on the path without being installed
+        return Path(__file__).parent.parent / "migrations"
