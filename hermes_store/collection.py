@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Update, bindparam, select, update
 
 from .database import Unit
 from .errors import (
@@ -27,6 +28,8 @@ class SessionKey(NamedTuple):
     profile: str
     revision: int
     message_count: int
+    last_message_at: float | None
+    updated_at: float
     deleted_at: float | None
 
 
@@ -65,6 +68,8 @@ _KEY_COLUMNS: Final = (
     Session.profile,
     Session.revision,
     Session.message_count,
+    Session.last_message_at,
+    Session.updated_at,
     Session.deleted_at,
 )
 _find: Final = select(*_KEY_COLUMNS).where(Session.session_id == bindparam("session_id"))
@@ -134,7 +139,11 @@ def require_free(connection: Connection, session_id: str) -> None:
 def touch(connection: Connection, key: SessionKey, **values: Any) -> int:
     """Write `values` to the session's row as one more revision of it, and return that."""
     revision = key.revision + 1
-    connection.execute(
-        update(Session).where(Session.id == key.id).values({"updated_at": time.time(), **values, "revision": revision})
-    )
+    values = {"updated_at": time.time(), **values, "revision": revision}
+    connection.execute(_update(frozenset(values)), {"row_id": key.id, **values})
     return revision
+
+
+@functools.cache  # every append runs this: building the statement takes longer than the statement
+def _update(names: frozenset[str]) -> Update:
+    return update(Session).where(Session.id == bindparam("row_id")).values({name: bindparam(name) for name in names})

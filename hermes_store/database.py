@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from . import dialects
 from .dialects import DRIVER_ERRORS, Backend, Settings, Target, backend_for
 from .errors import StoreClosedError, TransactionError
+from .forks import ForkGate
 
 
 class Unit(Protocol):
@@ -34,6 +35,8 @@ class Database:
         self.settings = settings
         self._closed: str | None = None
         self._in_transaction = threading.local()
+        self._gate = ForkGate()
+        self._quiet = True
         self._connect()
         _open_databases.add(self)
 
@@ -43,10 +46,15 @@ class Database:
         self._reader = self.engine.execution_options(**self.backend.read_options)
         self._writer = self.engine.execution_options(**self.backend.write_options)
 
-    def prepare(self) -> None:
+    def prepare(self, *, create: bool) -> None:
         """Do what is done once when a store is opened (see `Backend.prepare`)."""
         with self.translated():
-            self.backend.prepare(self.engine)
+            self.backend.prepare(create=create)
+
+    def settle(self) -> None:
+        """Do the rest of that, once the database was found to be ours (see `Backend.settle`)."""
+        with self.translated():
+            self.backend.settle(self.engine)
 
     def close(self) -> None:
         """Close every connection. Calling it again does nothing."""
@@ -99,9 +107,31 @@ class Database:
             unit.over = True
 
     @contextlib.contextmanager
+    def savepoint(self, connection: Connection) -> Iterator[None]:
+        """A part of a transaction that is taken back alone when an exception leaves it."""
+        savepoint = connection.begin_nested()
+        try:
+            yield
+        except BaseException:
+            # After some errors the database has taken back everything, and there is no savepoint to go back to.
+            if not self.backend.lost_transaction(connection):
+                savepoint.rollback()
+            raise
+        savepoint.commit()
+
+    @contextlib.contextmanager
     def _begin(self, engine: Engine, lock: contextlib.AbstractContextManager[Any]) -> Iterator[Connection]:
-        with self.translated(), lock, engine.connect() as connection, connection.begin():
-            yield connection
+        process = os.getpid()
+        with self.translated(), contextlib.ExitStack() as stack:
+            stack.enter_context(self._gate)
+            stack.enter_context(lock)
+            connection = stack.enter_context(engine.connect())
+            stack.enter_context(connection.begin())
+            try:
+                yield connection
+            finally:
+                if os.getpid() != process:  # a forked child leaves the block, but the transaction is the parent's
+                    _inherited.append(stack.pop_all())
 
     def _require_usable(self) -> None:
         if self._closed is not None:
@@ -112,16 +142,36 @@ class Database:
                 "tx.messages, …). The store itself would see another state of the data, or wait for this thread itself."
             )
 
-    def after_fork(self) -> None:
-        """In the child: leave the parent's connections alone, neither used nor closed, and make new ones."""
-        # Closing them would run SQLite's clean-up of a file that the parent has open, or say goodbye to
-        # a server on the parent's socket. Held here, they are not even garbage-collected.
+    def before_fork(self) -> None:
+        """Close the connections that a child must not inherit, when no transaction uses them any more."""
+        self._quiet = True
+        if self.backend.closes_before_fork and self._closed is None:
+            self._quiet = self._gate.close(self.settings.busy_timeout)
+            if self._quiet:
+                self.engine.dispose()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._gate.open()
+
+    def after_fork_in_child(self) -> None:
+        """Leave what is the parent's alone, neither used nor closed, and make connections of our own."""
+        # Held here, the parent's connections are not even garbage-collected: closing them would run SQLite's
+        # clean-up of a file that the parent has open, or say goodbye to a server on the parent's socket.
         _inherited.append(self.engine)
+        self._gate = ForkGate()
         self._in_transaction = threading.local()
-        if self.backend.survives_fork:
-            self._connect()
-        else:
+        if self._closed is not None:
+            return
+        if not self.backend.survives_fork:
             self._closed = "A store in memory does not survive a fork; use a file to share one between processes."
+        elif not self._quiet:
+            self._closed = (
+                "This process was forked in the middle of a transaction, so it cannot use the store that it inherited. "
+                "Open one in the child, or fork when no transaction is under way."
+            )
+        else:
+            self._connect()
 
 
 class SharedConnection:
@@ -149,6 +199,11 @@ class Snapshot:
     def require_usable(self) -> None:
         if self.over:
             raise TransactionError("This transaction is over; begin another one.")
+        if self._database.backend.lost_transaction(self._connection):
+            raise TransactionError(
+                "The database took this whole transaction back after an error (a full disk, a broken connection). "
+                "Nothing of it was written; begin another one."
+            )
         if self._owner != (os.getpid(), threading.get_ident()):
             raise TransactionError(
                 "A transaction belongs to the thread and the process that began it. Nothing was done here."
@@ -170,19 +225,29 @@ class Transaction(Snapshot):
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         self.require_usable()
-        with self._database.translated(), self._connection.begin_nested():
+        with self._database.translated(), self._database.savepoint(self._connection):
             yield self._connection
 
 
 _open_databases: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
-_inherited: Final[list[Engine]] = []
+_inherited: Final[list[object]] = []
+
+
+def _before_fork() -> None:
+    for database in list(_open_databases):
+        database.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for database in list(_open_databases):
+        database.after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
     dialects.forget_locks()
     for database in list(_open_databases):
-        database.after_fork()
+        database.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -68,11 +69,21 @@ class Backend(Protocol):
     def survives_fork(self) -> bool:
         """Whether a forked child can open the same data anew."""
 
+    @property
+    def closes_before_fork(self) -> bool:
+        """Whether a child must not even inherit the connections."""
+
     def create_engine(self) -> Engine:
         """Make the engine; nothing is opened until it is used."""
 
-    def prepare(self, engine: Engine) -> None:
-        """Do what is done once when a store is opened, before anything is read."""
+    def prepare(self, *, create: bool) -> None:
+        """Find the database, or make an empty one if that is allowed; one that is there is not changed."""
+
+    def settle(self, engine: Engine) -> None:
+        """Do what is done once when a store is opened, after its database was found to be ours to change."""
+
+    def lost_transaction(self, connection: Connection) -> bool:
+        """Whether the database ended the connection's transaction by itself."""
 
     def translate(self, error: Exception, what: str) -> errors.DatabaseError:
         """Return the error of ours that says what the driver's error means."""
@@ -177,6 +188,10 @@ class _SQLite:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
+    def lost_transaction(self, connection: Connection) -> bool:
+        # After SQLITE_FULL, IOERR, NOMEM and others: https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
+        return connection.invalidated or not _raw(connection).in_transaction
+
     def translate(self, error: Exception, what: str) -> errors.DatabaseError:
         name = getattr(error, "sqlite_errorname", None) or ""
         primary = "_".join(name.split("_")[:2])
@@ -239,6 +254,7 @@ class SQLiteFile(_SQLite):
     """A database file."""
 
     survives_fork = True
+    closes_before_fork = True
 
     def __init__(self, settings: Settings, path: Path, query: dict[str, Any] | None = None) -> None:
         self.settings = settings
@@ -260,16 +276,18 @@ class SQLiteFile(_SQLite):
         uri = f"{self.path.as_uri()}?{urllib.parse.urlencode(query)}"
         return self._engine(uri, poolclass=QueuePool, pool_size=8, max_overflow=-1)
 
-    def prepare(self, engine: Engine) -> None:
-        if self.settings.read_only:
-            if not self.path.exists():
-                raise errors.DatabaseMissingError(
-                    f"There is no database {self.path}. It was opened read-only, so none was made."
-                )
-            return
-        self._create_private()
-        with contextlib.closing(engine.raw_connection()) as connection:
-            _enable_wal(connection.driver_connection, self.display, self.settings.busy_timeout)
+    def prepare(self, *, create: bool) -> None:
+        if create:
+            self._create_private()
+        elif not self.path.exists():
+            raise errors.DatabaseMissingError(
+                f"There is no database {self.path}, and none was made: that takes a store that may write and migrate."
+            )
+
+    def settle(self, engine: Engine) -> None:
+        if not self.settings.read_only:
+            with contextlib.closing(engine.raw_connection()) as connection:
+                _enable_wal(connection.driver_connection, self.display, self.settings.busy_timeout)
 
     def _create_private(self) -> None:
         """Make the file, readable for its owner only, if there is none.
@@ -311,6 +329,7 @@ class SQLiteMemory(_SQLite):
 
     display = ":memory:"
     survives_fork = False
+    closes_before_fork = False
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -320,9 +339,12 @@ class SQLiteMemory(_SQLite):
     def create_engine(self) -> Engine:
         return self._engine("file::memory:", poolclass=StaticPool)
 
-    def prepare(self, engine: Engine) -> None:
+    def prepare(self, *, create: bool) -> None:
         if self.settings.read_only:
             raise errors.DatabaseMissingError("A database in memory begins empty, so it cannot be opened read-only.")
+
+    def settle(self, engine: Engine) -> None:
+        """Nothing: memory has no journal."""
 
     def back_up(self, engine: Engine, label: str) -> Path | None:
         return None
@@ -399,6 +421,7 @@ class PostgreSQL:
     """A database on a server, through psycopg."""
 
     survives_fork = True
+    closes_before_fork = False
 
     def __init__(self, settings: Settings, url: URL) -> None:
         self.settings = settings
@@ -430,16 +453,26 @@ class PostgreSQL:
                 f"PostgreSQL needs psycopg ({error}): pip install 'hermes-store[postgres]'"
             ) from error
 
-    def prepare(self, engine: Engine) -> None:
+    def prepare(self, *, create: bool) -> None:
         """Nothing: a server's databases are made by its administrator."""
+
+    def settle(self, engine: Engine) -> None:
+        """Nothing."""
+
+    def lost_transaction(self, connection: Connection) -> bool:
+        return connection.invalidated or bool(connection.connection.driver_connection.closed)  # type: ignore[union-attr]
 
     def translate(self, error: Exception, what: str) -> errors.DatabaseError:
         state = getattr(error, "sqlstate", None) or ""
+        if not state and type(error).__name__ in ("OperationalError", "InterfaceError"):
+            state = "08000"  # said by the driver, not by the server: there is none
+        if state == "08000" and re.search(r'database ".*" does not exist', str(error)):
+            state = "3D000"  # while it connects, the driver does not tell the server's code
         kind, advice = (
             _POSTGRESQL_ERRORS.get(state)
             or _POSTGRESQL_ERRORS.get(state[:3])
             or _POSTGRESQL_ERRORS.get(state[:2])
-            or ((errors.DatabaseError, "The transaction was rolled back.") if state else _POSTGRESQL_GONE)
+            or _POSTGRESQL_UNKNOWN
         )
         return kind(f"{what}: {str(error).strip()} [{state or type(error).__name__}]. {advice}")
 
@@ -471,6 +504,10 @@ class PostgreSQL:
 
 
 _UPGRADE_LOCK: Final = 0x6865726D6573  # "hermes": any number that nobody else locks
+_POSTGRESQL_UNKNOWN: Final[tuple[type[errors.DatabaseError], str]] = (
+    errors.DatabaseError,
+    "The transaction was rolled back.",
+)
 _POSTGRESQL_GONE: Final[tuple[type[errors.DatabaseError], str]] = (
     errors.DatabaseUnavailableError,
     "The server cannot be reached, or the connection broke; a transaction that was under way is rolled back.",

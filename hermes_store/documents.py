@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from . import payload, rows
 from .collection import Collection, touch
-from .errors import InvalidInputError
+from .errors import DatabaseCorruptError, InvalidInputError
 from .fields import KEY_LIMIT
 from .tables import SessionDocument
 
@@ -23,13 +23,15 @@ class Documents(Collection):
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
+        for name in keys:
+            _checked(name)
         query = select(SessionDocument.key, SessionDocument.payload).order_by(SessionDocument.key)
         if keys:
             query = query.where(SessionDocument.key.in_(keys))
         with self._unit.read() as connection:
             key = self._find(connection, session_id)
             found = connection.execute(query.where(SessionDocument.session_id == key.id)).all()
-        return {row.key: payload.decode(row.payload) for row in found}
+        return {row.key: _decoded(session_id, row.key, row.payload) for row in found}
 
     def put(self, session_id: str, values: Mapping[str, Any], *, expected_revision: int | None = None) -> int:
         """Set the values of some keys, writing those that differ, and return the session's revision.
@@ -52,10 +54,22 @@ class Documents(Collection):
         Raises:
             StaleSessionError, SessionNotFoundError, SessionDeletedError: as `put`.
         """
+        for name in keys:
+            _checked(name)
         with self._unit.write() as connection:
             key = self._lock(connection, session_id, expected_revision)
             removed = rows.remove_documents(connection, key.id, keys)
             return touch(connection, key) if removed else key.revision
+
+
+def _decoded(session_id: str, key: str, body: bytes) -> Any:
+    try:
+        return payload.decode(body)
+    except ValueError as error:
+        raise DatabaseCorruptError(
+            f"Document {key!r} of session {session_id!r} is damaged in the database: it is no JSON. Read the others by "
+            "their keys; restore a backup, or `put` or `remove` this one."
+        ) from error
 
 
 def _checked(key: Any) -> str:

@@ -19,6 +19,17 @@
     ├── TransactionError                    a transaction used where it cannot be
     ├── StoreClosedError
     ├── FilesError                          a directory to import from or export to is not usable
+    ├── AgentError                          the agent's own state.db; it was not changed
+    │   ├── AgentMissingError
+    │   ├── AgentEmptyError
+    │   ├── AgentNotADatabaseError
+    │   ├── AgentCorruptError
+    │   ├── AgentLockedError
+    │   ├── AgentPermissionError            reading it would harm it, or is forbidden
+    │   ├── AgentHotJournalError            the agent crashed, and only the agent may clean up
+    │   ├── AgentSchemaError                tables that are not the agent's
+    │   ├── AgentTimeoutError
+    │   └── AgentSessionInUseError          a delete was refused
     └── DatabaseError                       the database itself
         ├── DatabaseMissingError
         ├── DatabaseUnavailableError        cannot be opened, or the connection broke
@@ -37,9 +48,22 @@ attributes as well. The driver's own error, where there is one, is the ``__cause
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class HermesStoreError(Exception):
     """The root: catch it to catch everything this library raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors travel between processes: rebuilt as they are, without calling their constructors again."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[HermesStoreError], args: tuple[Any, ...], attributes: dict[str, Any]) -> HermesStoreError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InvalidInputError(HermesStoreError, ValueError):
@@ -148,6 +172,50 @@ class StoreClosedError(HermesStoreError):
 
 class FilesError(HermesStoreError):
     """A directory cannot be imported from or exported to. Nothing in it was changed."""
+
+
+class AgentError(HermesStoreError):
+    """The agent's ``state.db`` cannot be read (or, by a delete, written). It was not changed."""
+
+
+class AgentMissingError(AgentError):
+    """There is no state.db at this place."""
+
+
+class AgentEmptyError(AgentError):
+    """The file has no bytes in it: the agent has not begun, or the disk was full."""
+
+
+class AgentNotADatabaseError(AgentError):
+    """The file is not an SQLite database, or no regular file, or the store's own database."""
+
+
+class AgentCorruptError(AgentError):
+    """The file is damaged."""
+
+
+class AgentLockedError(AgentError):
+    """The agent held the file longer than the timeout; try again."""
+
+
+class AgentPermissionError(AgentError):
+    """The file may not be read, or not without leaving files beside it that lock the agent out."""
+
+
+class AgentHotJournalError(AgentError):
+    """The agent crashed while it wrote, and its journal has to be rolled back by the agent first."""
+
+
+class AgentSchemaError(AgentError):
+    """The tables are not those of an agent, or of one that this library cannot write to safely."""
+
+
+class AgentTimeoutError(AgentError):
+    """Reading took longer than the deadline and was given up."""
+
+
+class AgentSessionInUseError(AgentError):
+    """The agent's session is live, so it was not deleted; end it first, or force it."""
 
 
 class DatabaseError(HermesStoreError):

@@ -6,7 +6,6 @@ run time alike.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeVar
@@ -23,6 +22,8 @@ PROJECT_NAME_LIMIT: Final = 128
 #: Of a session document. PostgreSQL cannot index keys of more than about 2,700 bytes.
 KEY_LIMIT: Final = 500
 PROFILE_LIMIT: Final = 255
+#: Indexed, and PostgreSQL indexes some 2,700 bytes at most.
+SOURCE_LIMIT: Final = 255
 MAX_INT: Final = 2**63 - 1
 
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
@@ -67,9 +68,13 @@ def _json(value: Any) -> Any:
 
 
 def _finite(value: float) -> float:
-    if not math.isfinite(value):
+    if not abs(value) < MAX_INT:  # false for NaN, too
         raise ValueError("must be a finite number")
     return float(value)
+
+
+def _source(value: Any) -> str | None:
+    return None if value is None else text(SOURCE_LIMIT)(value)
 
 
 Title = Annotated[str, PlainValidator(text(TITLE_LIMIT))]
@@ -102,7 +107,7 @@ class SessionChanges(TypedDict, total=False):
     compression_anchor_message_key: Json
     active_stream_id: OptionalText
     pending_started_at: Time | None
-    source: OptionalText
+    source: Annotated[str | None, PlainValidator(_source)]
     parent_id: str | None
     forked_at: Integer | None
 
@@ -164,6 +169,17 @@ def check_id(value: str, noun: str = "id") -> str:
 def is_id(value: Any) -> bool:
     """Whether `value` can be an id; see `check_id`."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def check_time(value: Any) -> float:
+    """Return `value` when it can be a time: a finite number of seconds.
+
+    Raises:
+        InvalidInputError: it cannot.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_INT:
+        return float(value)
+    raise InvalidInputError(f"A time is a finite number of seconds, not {value!r:.80}. Nothing was written.")
 
 
 def check_profile(value: str) -> str:

@@ -1,7 +1,7 @@
 """The list of sessions: pages by key, from indexes alone.
 
 A page is cut from a few ranges of an index, each already in the list's order: one range for each value
-of `archived` that is asked for, and two for the blank sessions of the last minute. Each gives at most a
+of `archived` that is asked for, and for each of these two of the blank sessions. Each gives at most a
 page; the merge happens here. So a page costs the same however many sessions there are, and however many
 of them are archived or blank.
 """
@@ -82,18 +82,15 @@ class SessionFilter:
             wanted["project_id"] = self.project
         if self.source is not ANY:
             wanted["source"] = self.source
-        both = (False, True)
-        for archived in both if self.archived is None else (self.archived,):
-            pinned = {} if self.pinned is None else {"pinned": self.pinned}
-            yield False, {**wanted, "archived": archived, **pinned}
-        if self.archived is not None:
-            wanted["archived"] = self.archived
-        if not self.include_empty:
-            wanted["fresh"] = time.time() - BLANK_SECONDS
-        for pinned_ in both if self.pinned is None else (self.pinned,):
-            yield True, {**wanted, "pinned": pinned_}
+        fresh = {} if self.include_empty else {"fresh": time.time() - BLANK_SECONDS}
+        for archived in _BOTH if self.archived is None else (self.archived,):
+            here = {**wanted, "archived": archived}
+            yield False, here if self.pinned is None else {**here, "pinned": self.pinned}
+            for pinned in _BOTH if self.pinned is None else (self.pinned,):
+                yield True, {**here, "pinned": pinned, **fresh}
 
 
+_BOTH: Final = (True, False)
 _FILTERED: Final = {
     "profile": Session.profile,
     "project_id": Session.project_id,
@@ -118,10 +115,12 @@ def _conditions(blank: bool, names: frozenset[str], nulls: frozenset[str]) -> It
 @functools.cache
 def _page_query(blank: bool, names: frozenset[str], nulls: frozenset[str], behind: bool) -> Select[*tuple[Any, ...]]:
     query = record_query.where(*_conditions(blank, names, nulls))
+    # Where `pinned` is fixed, the place in the range is said without it: with it, SQLite sorts the whole range.
+    order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER
     if behind:
-        key: tuple[Any, ...] = (bindparam("last_pinned"), bindparam("last_updated_at"), bindparam("last_id"))
-        query = query.where(tuple_(*LIST_ORDER) < tuple_(*key))
-    return query.order_by(*(column.desc() for column in LIST_ORDER)).limit(bindparam("page_limit"))
+        key: tuple[Any, ...] = tuple(bindparam(f"last_{column.key}") for column in order)
+        query = query.where(tuple_(*order) < tuple_(*key))
+    return query.order_by(*(column.desc() for column in order)).limit(bindparam("page_limit"))
 
 
 def _shape(parameters: dict[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
@@ -131,17 +130,20 @@ def _shape(parameters: dict[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
 
 def list_page(connection: Connection, wanted: SessionFilter, limit: int, after: str | None) -> Page[SessionRecord]:
     """Return the page of at most `limit` sessions that begins behind the cursor `after`."""
-    common: dict[str, Any] = {"page_limit": check_limit(limit) + 1}
+    check_limit(limit)
+    last: dict[str, Any] = {}
     if after is not None:
-        last = read_cursor("sessions", after, bool, float, int)
-        common |= dict(zip(("last_pinned", "last_updated_at", "last_id"), last, strict=True))
-    rows = [
-        row
-        for blank, parameters in wanted.ranges()
-        for row in connection.execute(
-            _page_query(blank, *_shape(parameters), after is not None), {**parameters, **common}
-        )
-    ]
+        key = read_cursor("sessions", after, bool, float, int)
+        last = {f"last_{column.key}": value for column, value in zip(LIST_ORDER, key, strict=True)}
+    rows: list[Row[*tuple[Any, ...]]] = []
+    for blank, parameters in wanted.ranges():
+        behind = bool(last)
+        if behind and "pinned" in parameters and parameters["pinned"] != last["last_pinned"]:
+            if parameters["pinned"]:
+                continue  # the list is past its pinned sessions
+            behind = False  # and not yet at these
+        query = _page_query(blank, *_shape(parameters), behind)
+        rows += connection.execute(query, {**parameters, **last, "page_limit": limit + 1})
     rows.sort(key=_key, reverse=True)
     more = write_cursor("sessions", *_key(rows[limit - 1])) if len(rows) > limit else None
     return Page[SessionRecord].model_construct(items=[to_record(row) for row in rows[:limit]], next=more, total=None)

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from . import payload, rows, transcript
 from .collection import Collection, SessionKey, touch
-from .errors import InvalidInputError, MessageNotFoundError
-from .paging import check_limit, read_cursor, write_cursor
+from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .paging import MAX_KEY, check_limit, read_cursor, write_cursor
 from .records import AppendResult, MessagePage, ReplaceResult, Transcript
 from .tables import Message, MessageBlob
 
@@ -73,7 +73,7 @@ class Messages(Collection):
 
     def tail(self, session_id: str, *, limit: int = 50) -> MessagePage:
         """Return the last messages, and the cursor `previous` for those before them; see `page`."""
-        return self.page(session_id, before=write_cursor("messages", 2**62), limit=limit)
+        return self.page(session_id, before=write_cursor("messages", MAX_KEY - 1), limit=limit)
 
     def page(
         self, session_id: str, *, before: str | None = None, after: str | None = None, limit: int = 50
@@ -96,10 +96,10 @@ class Messages(Collection):
         with self._unit.read() as connection:
             key = self._find(connection, session_id)
             if before is not None:
-                stop = min(*read_cursor("messages", before, int), key.message_count)
+                stop = min(_position(before), key.message_count)
                 start = max(0, stop - limit)
             else:
-                start = 0 if after is None else min(*read_cursor("messages", after, int), key.message_count)
+                start = 0 if after is None else min(_position(after), key.message_count)
                 stop = min(start + limit, key.message_count)
             return MessagePage(
                 items=_bodies(connection, key, start, stop),
@@ -123,13 +123,18 @@ class Messages(Collection):
             InvalidPayloadError: a message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
+        if isinstance(messages, str | dict) or not isinstance(messages, Iterable):
+            raise InvalidInputError(
+                f"A transcript is a list of messages, not a {type(messages).__name__}. Nothing was written."
+            )
         encoded = transcript.encode(messages)
         with self._unit.write() as connection:
             key = self._lock(connection, session_id, expected_revision)
             changes = rows.write_transcript(connection, key.id, encoded)
             revision = key.revision
             if changes.removed or changes.updated or changes.inserted:
-                revision = self._written(connection, key, len(encoded))
+                last = next((m.timestamp for m in reversed(encoded) if m.timestamp is not None), None)
+                revision = touch(connection, key, message_count=len(encoded), last_message_at=last)
             return ReplaceResult(
                 kept=len(changes.surviving) - len(changes.updated),
                 inserted=len(changes.inserted),
@@ -148,18 +153,23 @@ class Messages(Collection):
             InvalidPayloadError: the message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
+        if type(position) is not int:
+            raise InvalidInputError(f"position must be a whole number, not {position!r}. Nothing was written.")
         encoded = transcript.encode_one(message)
         with self._unit.write() as connection:
             key = self._lock(connection, session_id, expected_revision)
+            if not 0 <= position < key.message_count:
+                raise MessageNotFoundError(session_id, position, key.message_count)
             row = connection.execute(
                 select(Message.id, Message.digest).where(Message.session_id == key.id, Message.position == position)
-            ).one_or_none()
-            if row is None:
-                raise MessageNotFoundError(session_id, position, key.message_count)
+            ).one()
             if row.digest == encoded.digest:
                 return key.revision
             rows.overwrite_messages(connection, {row.id: encoded})
-            return self._written(connection, key, key.message_count)
+            last = encoded.timestamp
+            if key.last_message_at is not None:
+                last = rows.last_activity(connection, key.id)
+            return touch(connection, key, last_message_at=last)
 
     def truncate(self, session_id: str, *, keep: int, expected_revision: int | None = None) -> int:
         """Keep the first `keep` messages, remove the rest, and return the session's revision.
@@ -182,12 +192,10 @@ class Messages(Collection):
             if keep == key.message_count:
                 return key.revision
             connection.execute(delete(Message).where(Message.session_id == key.id, Message.position >= keep))
-            return self._written(connection, key, keep)
-
-    def _written(self, connection: Connection, key: SessionKey, message_count: int) -> int:
-        """Count a change of the transcript's content as a revision, and return that."""
-        last = rows.last_activity(connection, key.id)
-        return touch(connection, key, message_count=message_count, last_message_at=last)
+            last = None
+            if key.last_message_at is not None:  # else there is none to be found, in any number of messages
+                last = rows.last_activity(connection, key.id)
+            return touch(connection, key, message_count=keep, last_message_at=last)
 
 
 _range_of_bodies: Final = (
@@ -204,7 +212,22 @@ _range_of_bodies: Final = (
 
 def _bodies(connection: Connection, key: SessionKey, start: int, stop: int) -> list[Any]:
     found = connection.execute(_range_of_bodies, {"session": key.id, "start": start, "stop": stop})
-    return payload.decode_all(found.scalars().all())
+    bodies = found.scalars().all()
+    try:
+        return payload.decode_all(bodies)
+    except ValueError as error:
+        place = next(start + index for index, body in enumerate(bodies) if not payload.is_whole(body))
+        raise DatabaseCorruptError(
+            f"Message {place} of session {key.session_id!r} is damaged in the database: it is no JSON. The others are "
+            "read by `page`; restore a backup, or remove this one with `update` or `truncate`."
+        ) from error
+
+
+def _position(cursor: str) -> int:
+    (position,) = read_cursor("messages", cursor, int)
+    if position < 0:
+        raise InvalidCursorError(f"{cursor!r} is not a cursor of a message page. Nothing was read; begin without one.")
+    return int(position)
 
 
 def _activity(timestamps: Iterable[float | None]) -> dict[str, float]:

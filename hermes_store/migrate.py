@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import importlib
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,23 +33,36 @@ HEAD: Final = "0001"
 _alembic_lock = threading.Lock()
 
 
+def _renew_lock() -> None:
+    """In a forked child: whoever upgraded at that moment is not here to release it."""
+    global _alembic_lock  # noqa: PLW0603
+    _alembic_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def ensure(database: Database, *, allow_upgrade: bool) -> None:
-    """Bring the database's tables to this code's revision, or say why that cannot be.
+    """Find or make the database, and bring its tables to this code's revision, or say why that cannot be.
+
+    A database that is refused is not changed.
 
     Raises:
         SchemaNewerError: the database is ahead of this code.
         SchemaOutdatedError: it is behind, and `allow_upgrade` is false.
         UnsupportedDatabaseError: it holds tables of somebody else.
     """
+    database.prepare(create=allow_upgrade)
     with database.read() as connection:
         found = current_revision(connection, database.backend.display)
-    if found == HEAD:
-        return
-    if found is not None and found not in known_revisions():
-        raise SchemaNewerError(database.backend.display, found, HEAD)
-    if not allow_upgrade:
+    if found not in (None, HEAD) and found not in known_revisions():
+        raise SchemaNewerError(database.backend.display, str(found), HEAD)
+    if found != HEAD and not allow_upgrade:
         raise SchemaOutdatedError(database.backend.display, found, HEAD)
-    upgrade(database)
+    database.settle()
+    if found != HEAD:
+        upgrade(database)
 
 
 def current_revision(connection: Connection, display: str = "The database") -> str | None:
@@ -110,7 +124,10 @@ def alembic_connection(url: str) -> Iterator[Connection]:
     """For `migrations/env.py`: open the database that the command line names as a store would open it."""
     database = Database(url, Settings())
     try:
-        database.prepare()
+        database.prepare(create=True)
+        with database.read() as connection:
+            current_revision(connection, database.backend.display)
+        database.settle()
         with upgrade_connection(database) as connection:
             yield connection
     finally:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any, Final
 
 from . import payload
 from .errors import InvalidCursorError, InvalidInputError
 
 MAX_LIMIT: Final = 1000
+#: Beyond any id or position; the databases' integers end at twice that.
+MAX_KEY: Final = 2**62
 
 
 def write_cursor(kind: str, *key: str | float | bool) -> str:
@@ -23,11 +26,18 @@ def read_cursor(kind: str, cursor: str, *types: type) -> tuple[Any, ...]:
         InvalidCursorError: it is of another listing, or no cursor at all.
     """
     found, *key = _parse(cursor)
-    if found == kind and len(key) == len(types) and all(map(isinstance, key, types)):
+    if found == kind and len(key) == len(types) and all(map(_fits, key, types)):
         return tuple(key)
     raise InvalidCursorError(
         f"{cursor!r} is not a cursor of this listing ({kind}). Nothing was read; start again without a cursor."
     )
+
+
+def _fits(value: Any, wanted: type) -> bool:
+    """Whether `value` is of this very type, and one that a row can have."""
+    if type(value) is not wanted:
+        return False
+    return not isinstance(value, int | float) or (math.isfinite(value) and abs(value) < MAX_KEY)
 
 
 def _parse(cursor: str) -> list[Any]:

@@ -72,12 +72,24 @@ def decode_all(payloads: Sequence[bytes]) -> list[Any]:
     return [decode(payload) for payload in payloads]
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether the bytes are JSON text."""
+    try:
+        decode(data)
+    except ValueError:
+        return False
+    return True
+
+
 def digest(data: bytes) -> bytes:
     """Return 16 bytes that differ whenever `data` does (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
 
 
-_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_PLAIN: Final = frozenset({str, float, bool, type(None)})
+_ORDINARY: Final = 2**64
+#: Python reads integers of at most so many digits (sys.set_int_max_str_digits), and writes no more either.
+_UNREADABLE: Final = 10**4300
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*\Z")
 
 
@@ -94,7 +106,11 @@ def _require_json(value: Any, place: str) -> None:
 
     def enter(child: Any) -> None:
         children: Iterator[tuple[str | int, Any]]
-        if isinstance(child, str | int | float):
+        if isinstance(child, str | float | None):
+            return
+        if isinstance(child, int):
+            if not -_UNREADABLE < child < _UNREADABLE:
+                raise refuse("is an integer of more than 4,300 digits, which Python cannot read again")
             return
         if isinstance(child, dict):
             for key in child:
@@ -115,7 +131,8 @@ def _require_json(value: Any, place: str) -> None:
         children, identity = stack[-1]
         depth = len(stack)
         for key, child in children:
-            if type(child) not in _PLAIN:
+            kind = type(child)
+            if kind not in _PLAIN and not (kind is int and -_ORDINARY < child < _ORDINARY):
                 path[depth - 1 :] = [key]
                 enter(child)
                 if len(stack) > depth:

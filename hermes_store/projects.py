@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from .collection import Collection
 from .errors import InvalidInputError, ProjectExistsError, ProjectNotFoundError
-from .fields import ProjectChanges, check_id, project_changes
+from .fields import ProjectChanges, check_id, check_time, project_changes
 from .records import ProjectRecord
 from .tables import DEFAULT_PROFILE, Project, Session
 
@@ -47,9 +46,7 @@ class Projects(Collection):
         project_id = uuid.uuid4().hex[:12] if project_id is None else check_id(project_id, "project id")
         profile = self._own_profile(profile) or DEFAULT_PROFILE
         values |= {"project_id": project_id, "profile": profile}
-        values["created_at"] = time.time() if created_at is None else float(created_at)
-        if not math.isfinite(values["created_at"]):
-            raise InvalidInputError("created_at must be a finite number. Nothing was written.")
+        values["created_at"] = time.time() if created_at is None else check_time(created_at)
         with self._unit.write() as connection:
             last = connection.execute(select(func.max(Project.position)).where(Project.profile == profile)).scalar()
             values["position"] = 0 if last is None else last + 1

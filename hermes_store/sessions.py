@@ -66,6 +66,7 @@ class Sessions(Collection):
             SessionNotFoundError: there is none of this id.
             SessionDeletedError: it is deleted.
         """
+        check_id(session_id, "session id")
         with self._unit.read() as connection:
             row = connection.execute(listing.record_query.where(Session.session_id == session_id)).one_or_none()
             if row is not None and row.deleted_at is None and self._scope in (None, row.profile):
@@ -213,7 +214,7 @@ class Sessions(Collection):
         """
         with self._unit.write() as connection:
             key = self._lock(connection, session_id)
-            touch(connection, key, deleted_at=time.time(), updated_at=Session.updated_at)
+            touch(connection, key, deleted_at=time.time(), updated_at=key.updated_at)
 
     def restore(self, session_id: str) -> SessionRecord:
         """Bring a deleted session back as it was; one that is not deleted stays as it is.
@@ -224,7 +225,7 @@ class Sessions(Collection):
         with self._unit.write() as connection:
             key = find(connection, session_id, self._scope, lock=True)
             if key.deleted_at is not None:
-                touch(connection, key, deleted_at=None, updated_at=Session.updated_at)
+                touch(connection, key, deleted_at=None, updated_at=key.updated_at)
             return _record(connection, session_id)
 
     def purge(self, session_id: str) -> None:
@@ -273,10 +274,16 @@ class Sessions(Collection):
         include_empty: bool,
     ) -> SessionFilter:
         profile = self._own_profile(profile)
+        for name, flag in (("archived", archived), ("pinned", pinned)):
+            if not (flag is None or isinstance(flag, bool)):
+                raise InvalidInputError(f"{name} is True, False or None, not {flag!r}. Nothing was read.")
+        if not (source is ANY or source is None or isinstance(source, str)):
+            raise InvalidInputError(f"source is text, None or ANY, not {source!r}. Nothing was read.")
         project: int | Literal[AnyValue.ANY] | None = ANY
         if project_id is None:
             project = None
         elif project_id is not ANY:
+            check_id(project_id, "project id")
             row = _project(connection, project_id, profile)
             # A project's sessions are all of its profile: naming it is what the index begins with.
             project, profile = row.id, row.profile

@@ -90,7 +90,6 @@ class Store(View):
             raise InvalidInputError(f"busy_timeout is a number of seconds above 0, not {busy_timeout!r}.")
         database = Database(target, Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout))
         try:
-            database.prepare()
             _ensure_schema(database, allow_upgrade=migrate and not read_only)
         except BaseException:
             database.close()

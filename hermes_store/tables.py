@@ -161,7 +161,7 @@ _listing(
     where=and_(VISIBLE, Session.source.is_not(None)),
 )
 # The fresh blank sessions of every list, and sessions.delete_empty().
-_listing("ix_sessions_blank", *LIST_ORDER, where=BLANK)
+_listing("ix_sessions_blank", Session.archived, *LIST_ORDER, where=BLANK)
 # sessions.list_deleted()
 _listing("ix_sessions_deleted", Session.deleted_at, Session.id, where=DELETED)
 # Deleting a project, or purging a parent: the rows whose foreign key is set to null.

@@ -101,8 +101,10 @@ def compare(old: Sequence[bytes], new: Sequence[bytes]) -> Changes:
         # Between two messages that stay, what was there and what is to be there are paired in order.
         gap_old, gap_new = anchor_old - previous_old, anchor_new - previous_new
         both = min(gap_old, gap_new)
-        changes.surviving.extend([(previous_old + i, previous_new + i) for i in range(both)])
-        changes.updated.extend(range(previous_new, previous_new + both))
+        for i in range(both):
+            changes.surviving.append((previous_old + i, previous_new + i))
+            if old[previous_old + i] != new[previous_new + i]:
+                changes.updated.append(previous_new + i)
         changes.removed.extend(range(previous_old + both, anchor_old))
         changes.inserted.extend(range(previous_new + both, anchor_new))
         if anchor_old < len(old):
@@ -115,8 +117,8 @@ def _common_subsequence(old: Sequence[bytes], new: Sequence[bytes]) -> list[tupl
     """Return index pairs of equal messages, growing in both: the longest such line, for messages that differ.
 
     What both begin and end with is taken as it is. In between, the n-th occurrence of a message is paired
-    with the n-th, and the longest growing line of pairs is kept (patience sorting), so the time is
-    n log n whatever the transcripts hold.
+    with the n-th, and the longest growing line of pairs is kept (patience sorting), or the messages that are
+    equal at equal places, if these are more. So the time is n log n whatever the transcripts hold.
     """
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:
@@ -128,9 +130,10 @@ def _common_subsequence(old: Sequence[bytes], new: Sequence[bytes]) -> list[tupl
     for index in range(len(old) - end - 1, start - 1, -1):
         places[old[index]].append(index)
     pairs = [(places[new[index]].pop(), index) for index in range(start, len(new) - end) if places.get(new[index])]
+    in_place = [(index, index) for index in range(start, min(len(old), len(new)) - end) if old[index] == new[index]]
     return [
         *((index, index) for index in range(start)),
-        *_longest_growing(pairs),
+        *max(in_place, _longest_growing(pairs), key=len),
         *((len(old) - index, len(new) - index) for index in range(end, 0, -1)),
     ]
 

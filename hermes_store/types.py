@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ from sqlalchemy import BigInteger, Dialect, Double, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from . import payload
+
+logger = logging.getLogger("hermes_store")
 
 # Integer keys: SQLite gives AUTOINCREMENT to INTEGER columns only.
 RowId: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
@@ -43,7 +46,11 @@ class JsonBytes(TypeDecorator[Any]):
         return None if value is None else payload.encode(value)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
-        return None if value is None else payload.decode(value)
+        try:
+            return None if value is None else payload.decode(value)
+        except ValueError:  # one damaged row must not keep a list from being read
+            logger.warning("A value that is no JSON was found in a column, and taken as null: %.80r", value)
+            return None
 
 
 _DLE: Final = "\x10"

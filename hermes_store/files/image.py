@@ -215,7 +215,7 @@ def _source(documents: Mapping[str, bytes]) -> str | None:
     for key in _SOURCE_KEYS:
         if key in documents:
             value = payload.decode(documents[key])
-            if isinstance(value, str) and 0 < len(value) <= fields.TEXT_LIMIT:
+            if isinstance(value, str) and 0 < len(value) <= fields.SOURCE_LIMIT:
                 return value
     return None
 

@@ -189,7 +189,7 @@ class _Run:
 
     def _take_in(self, connection: Connection, candidate: Candidate) -> ImportItem:
         try:
-            with connection.begin_nested():
+            with self.store._database.savepoint(connection):
                 return self.intake.take_in(connection, candidate)
         except (IntegrityError, DataError) as error:  # this one file's: the others of the batch go on
             return candidate.item(Outcome.FAILED, f"the database refused it: {error.orig}")

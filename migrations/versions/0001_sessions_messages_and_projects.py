@@ -86,7 +86,7 @@ def upgrade() -> None:
     partial_index("ix_sessions_list_profile", ["profile", *order], VISIBLE)
     partial_index("ix_sessions_list_project", ["profile", "project_id", *order], VISIBLE)
     partial_index("ix_sessions_list_source", ["source", *order], f"{VISIBLE} AND source IS NOT NULL")
-    partial_index("ix_sessions_blank", ["pinned", "updated_at", "id"], BLANK)
+    partial_index("ix_sessions_blank", order, BLANK)
     partial_index("ix_sessions_deleted", ["deleted_at", "id"], "deleted_at IS NOT NULL")
     partial_index("ix_sessions_project_id", ["project_id"], "project_id IS NOT NULL")
     partial_index("ix_sessions_parent_id", ["parent_id"], "parent_id IS NOT NULL")

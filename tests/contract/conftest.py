@@ -23,3 +23,9 @@ def target(request: pytest.FixtureRequest) -> str:
 def store(target: str) -> Iterator[Store]:
     with Store.open(target, durability="normal") as store:
         yield store
+
+
+@pytest.fixture
+def session_id(store: Store) -> str:
+    """A session without messages."""
+    return store.sessions.create(title="Trip").session_id

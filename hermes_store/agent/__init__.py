@@ -1,0 +1,9 @@
+"""The bridge to the agent's own state.db.
+
+from hermes_store.agent import AgentBridge
+"""
+
+from .bridge import AgentBridge, degrade
+from .records import AgentInfo, AgentMessages, AgentSession
+
+__all__ = ["AgentBridge", "AgentInfo", "AgentMessages", "AgentSession", "degrade"]

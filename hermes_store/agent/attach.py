@@ -1,0 +1,215 @@
+"""Reading the agent's state.db without harming it or slowing the agent.
+
+Each read looks at the file with `stat` alone (opening it would drop the locks that SQLite holds on it in this
+process), attaches it read-only to a connection of its own, reads in one short transaction, fetches everything
+and closes. Nothing is kept between two reads: a file that was replaced or upgraded is seen as it is now.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from .. import errors
+from .schema import AgentSchema
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 3
+_PAUSE: Final = 0.05
+#: The deadline is looked at after so many steps of SQLite's machine, some milliseconds.
+_STEPS: Final = 20_000
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the agent's data, while a read lasts."""
+
+    connection: Connection
+    schema: AgentSchema
+
+    def rows(self, sql: str, *parameters: Any) -> list[Any]:
+        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
+        try:
+            return list(self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
+        except OperationalError as error:
+            if not str(error.orig).startswith("Could not decode to UTF-8"):
+                raise
+        driver = driver_connection(self.connection)
+        driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")  # slower, so only where needed
+        try:
+            return list(self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
+        finally:
+            driver.text_factory = str
+
+    def in_chunks(self, sql: str, values: list[Any], *parameters: Any) -> list[Any]:
+        """Run a query whose ``{}`` is a list of `values`, as often as their number needs."""
+        rows: list[Any] = []
+        for start in range(0, len(values), 500):
+            chunk = values[start : start + 500]
+            rows += self.rows(sql.format(",".join("?" * len(chunk))), *parameters, *chunk)
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentFile:
+    """A state.db.
+
+    Args:
+        path: where it is.
+        busy_timeout: seconds to wait for the agent, where it locks the file.
+        deadline: seconds that one read may take.
+        foreign_owner: read a file of another user, even if that makes SQLite leave sidecar files of ours beside it.
+        own_database: the store's own file, which is not to be taken for the agent's.
+    """
+
+    path: Path
+    busy_timeout: float = 5.0
+    deadline: float = 30.0
+    foreign_owner: bool = False
+    own_database: Path | None = None
+
+    def read(self, work: Callable[[Snapshot], T]) -> T:
+        """Run `work` on one state of the data, again after a fault that passes, and return what it returns.
+
+        Raises:
+            AgentError: what is wrong with the file.
+        """
+        path = self.check()
+        engine = _engine(path, self.busy_timeout)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with engine.connect() as connection:
+                    _limit(connection, time.monotonic() + self.deadline)
+                    with connection.begin():
+                        return work(Snapshot(connection, AgentSchema.read(connection)))
+            except (DBAPIError, sqlite3.Error) as error:
+                origin = getattr(error, "orig", None) or error
+                if attempt == _ATTEMPTS or not _passes(origin):
+                    raise translate(origin, path) from error
+                time.sleep(_PAUSE)
+        raise AssertionError("the loop returns or raises")
+
+    def check(self) -> Path:
+        """Return the real path of the file if `stat` finds nothing wrong with reading it.
+
+        Raises:
+            AgentError: it does.
+        """
+        path = Path(os.path.realpath(self.path))
+        try:
+            status = path.stat()
+        except FileNotFoundError as error:
+            raise errors.AgentMissingError(f"There is no {path}. Has the agent run with this home?") from error
+        except OSError as error:
+            raise errors.AgentPermissionError(f"{path} cannot be looked at: {error.strerror}.") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise errors.AgentNotADatabaseError(f"{path} is not a regular file.")
+        if self.own_database is not None and _same_file(status, self.own_database):
+            raise errors.AgentNotADatabaseError(f"{path} is the store's own database, not the agent's.")
+        if status.st_size == 0:
+            raise errors.AgentEmptyError(f"{path} is empty (0 bytes).")
+        self._check_owner(path, status)
+        return path
+
+    def _check_owner(self, path: Path, status: os.stat_result) -> None:
+        if not hasattr(os, "geteuid") or self.foreign_owner or os.geteuid() in (0, status.st_uid):
+            return
+        if not path.with_name(path.name + "-shm").exists():
+            raise errors.AgentPermissionError(
+                f"{path} belongs to another user, and SQLite would leave -wal and -shm files of yours beside it, which "
+                "lock the agent out of its own database. Read it as its owner, or while the agent has it open; "
+                "foreign_owner=True reads it all the same."
+            )
+
+
+def _same_file(status: os.stat_result, other: Path) -> bool:
+    try:
+        theirs = other.stat()
+    except OSError:  # a store whose file is gone is not this file
+        return False
+    return (status.st_dev, status.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+
+@functools.lru_cache(maxsize=32)
+def _engine(path: Path, busy_timeout: float) -> Engine:
+    """Return an engine that opens and closes a connection for each use: it holds nothing in between."""
+
+    def connect() -> sqlite3.Connection:
+        # uri=True on the main database is what lets the attached one be a URI.
+        connection = sqlite3.connect(
+            "file::memory:", uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("ATTACH DATABASE ? AS agent", (f"{path.as_uri()}?mode=ro",))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _limit(connection: Connection, until: float) -> None:
+    driver_connection(connection).set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+
+
+def driver_connection(connection: Connection) -> sqlite3.Connection:
+    """Return the connection of Python's own driver that is below."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+    return driver
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether an error may be gone in a moment (the agent changes its log, a virtual disk hiccups)."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    return name.startswith(("SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
+
+
+def translate(error: BaseException, path: Path) -> errors.AgentError:
+    """Return the error of ours that says what SQLite's error on the agent's file means."""
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    for prefix, (kind, advice) in _MEANINGS.items():
+        if name.startswith(prefix):
+            return kind(f"{path}: {error} [{name}]. {advice}")
+    return errors.AgentError(f"{path}: {error} [{name}].")
+
+
+_SIDECARS: Final = (
+    "You may not read it, or not make the -wal and -shm files beside it that SQLite needs. Read it as the user whom "
+    "the agent runs as."
+)
+_MEANINGS: Final[Mapping[str, tuple[type[errors.AgentError], str]]] = {
+    "SQLITE_READONLY_ROLLBACK": (
+        errors.AgentHotJournalError,
+        "The agent stopped while it wrote. Start the agent once: it rolls the unfinished change back.",
+    ),
+    "SQLITE_READONLY": (errors.AgentPermissionError, _SIDECARS),
+    "SQLITE_CANTOPEN": (errors.AgentPermissionError, _SIDECARS),
+    "SQLITE_PERM": (errors.AgentPermissionError, _SIDECARS),
+    "SQLITE_AUTH": (errors.AgentPermissionError, _SIDECARS),
+    "SQLITE_NOTADB": (errors.AgentNotADatabaseError, "It is not an SQLite database."),
+    "SQLITE_CORRUPT": (errors.AgentCorruptError, "It is damaged; the agent's own repair is the way to mend it."),
+    "SQLITE_BUSY": (errors.AgentLockedError, "The agent holds it. Try again."),
+    "SQLITE_LOCKED": (errors.AgentLockedError, "The agent holds it. Try again."),
+    "SQLITE_PROTOCOL": (errors.AgentLockedError, "The agent holds it. Try again."),
+    "SQLITE_INTERRUPT": (errors.AgentTimeoutError, "Reading took longer than the deadline."),
+    "SQLITE_ERROR": (errors.AgentSchemaError, "Its tables are not what they seemed to be."),
+    "SQLITE_SCHEMA": (errors.AgentSchemaError, "Its tables changed while they were read. Try again."),
+}

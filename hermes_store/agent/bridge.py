@@ -1,0 +1,179 @@
+"""The bridge to the agent's state.db: its conversations and messages, read as they are now."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import AgentError, SessionNotFoundError
+from ..records import Page
+from . import homes, listing, messages
+from .attach import AgentFile, Snapshot
+from .records import AgentInfo, AgentMessages, AgentSession
+
+T = TypeVar("T")
+
+logger = logging.getLogger("hermes_store.agent")
+
+
+class AgentBridge:
+    """The sessions that the agent's command line, gateways and schedules keep.
+
+    It holds nothing: each call finds the file, attaches it read-only, reads one state of it and lets go.
+
+    Args:
+        path: the state.db itself; or
+        home: the agent's home, else ``HERMES_HOME``, else ``~/.hermes``, asked at each call; and
+        profile: a profile of that home ("default" is its root).
+        busy_timeout: seconds to wait where the agent locks the file.
+        deadline: seconds that one call may take.
+        foreign_owner: read another user's file even if that leaves sidecar files of ours beside it, which lock
+            its owner out.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        profile: str | None = None,
+        busy_timeout: float = 5.0,
+        deadline: float = 30.0,
+        foreign_owner: bool = False,
+        own_database: Path | None = None,
+    ) -> None:
+        self._path = path
+        self._home = home
+        self._profile = profile
+        self._busy_timeout = busy_timeout
+        self._deadline = deadline
+        self._foreign_owner = foreign_owner
+        self._own_database = own_database
+
+    @property
+    def path(self) -> Path:
+        """Where the file is now."""
+        return homes.state_db(self._path, self._home, self._profile)
+
+    @property
+    def file(self) -> AgentFile:
+        """The file, with how to read it."""
+        return AgentFile(
+            path=self.path,
+            busy_timeout=self._busy_timeout,
+            deadline=self._deadline,
+            foreign_owner=self._foreign_owner,
+            own_database=self._own_database,
+        )
+
+    def sessions(
+        self, *, limit: int = 50, after: str | None = None, source: str | None = None, include: Iterable[str] = ()
+    ) -> Page[AgentSession]:
+        """Return a page of conversations, the last active first: one row for each chain of sessions.
+
+        Args:
+            limit: at most so many, 1 to 1000.
+            after: `Page.next` of the page before.
+            source: only those from there ("cli", "telegram", …), whatever `include` says.
+            include: what is left out otherwise: "webui" (the WebUI's own), "cron", "tool", "subagent",
+                "archived", "hidden", "empty".
+
+        Raises:
+            AgentError: the file cannot be read; the subclass says why.
+            InvalidInputError: an argument does not fit.
+        """
+        groups = listing.check_groups(include)
+        return self.file.read(
+            lambda snapshot: listing.list_page(snapshot, limit=limit, after=after, source=source, include=groups)
+        )
+
+    def session(self, session_id: str) -> AgentSession:
+        """Return one conversation, by the id of any session of its chain.
+
+        Raises:
+            SessionNotFoundError: the agent has no such session.
+            AgentError: as `sessions`.
+        """
+
+        def work(snapshot: Snapshot) -> AgentSession:
+            found = listing.find(snapshot, session_id)
+            if found is None:
+                raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+            return found
+
+        return self.file.read(work)
+
+    def messages(
+        self,
+        session_id: str,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        include_rewound: bool = False,
+        lineage: bool = True,
+    ) -> AgentMessages:
+        """Return a conversation's messages as the WebUI's message objects, in the agent's order.
+
+        Messages that compaction summarised away are there, marked ``_compacted``; the first one of a session that
+        goes on where another was full is marked ``_continues``.
+
+        Args:
+            after: `AgentMessages.next` of the page before.
+            limit: at most so many, 1 to 1000; all when None.
+            include_rewound: also messages that the user took back, marked ``_rewound``.
+            lineage: the whole chain's; only this very session's when false.
+
+        Raises:
+            SessionNotFoundError: the agent has no such session.
+            AgentError: as `sessions`.
+        """
+        return self.file.read(
+            lambda snapshot: messages.read_messages(
+                snapshot,
+                session_id,
+                after=after,
+                limit=limit,
+                include_rewound=include_rewound,
+                lineage=lineage,
+            )
+        )
+
+    def info(self) -> AgentInfo:
+        """Return what the file is.
+
+        Raises:
+            AgentError: as `sessions`.
+        """
+        path = self.path
+
+        def work(snapshot: Snapshot) -> AgentInfo:
+            versions = (
+                snapshot.rows("SELECT max(version) FROM agent.schema_version")
+                if "schema_version" in snapshot.schema.tables
+                else []
+            )
+            return AgentInfo(
+                path=str(path),
+                schema_version=versions[0][0] if versions else None,
+                sessions=snapshot.rows("SELECT count(*) FROM agent.sessions")[0][0],
+                messages=snapshot.rows("SELECT count(*) FROM agent.messages")[0][0],
+                journal_mode=snapshot.rows("PRAGMA agent.journal_mode")[0][0],
+                size_bytes=path.stat().st_size,
+            )
+
+        return self.file.read(work)
+
+
+def degrade(work: Callable[[], T], otherwise: T) -> T:
+    """Return what `work` returns; when the agent's file cannot be read, log why and return `otherwise`.
+
+    For a user interface that shows the agent's sessions beside its own, and must go on without them.
+    """
+    try:
+        return work()
+    except AgentError as error:
+        logger.warning("The agent's sessions are left out: %s", error)
+        return otherwise

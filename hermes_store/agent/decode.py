@@ -1,0 +1,123 @@
+"""From the agent's rows to message objects as hermes-webui uses them.
+
+The agent writes lists and objects in ``content`` as NUL, ``json:`` and JSON text, and other structured columns
+as JSON text.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .. import payload
+
+_ENCODED: Final = "\x00json:"
+#: Columns of JSON text.
+_JSON: Final = (
+    "tool_calls",
+    "reasoning_details",
+    "codex_reasoning_items",
+    "codex_message_items",
+    "display_metadata",
+)
+#: Columns that go into a message under their own names.
+_PLAIN: Final = (
+    "role",
+    "timestamp",
+    "tool_call_id",
+    "finish_reason",
+    "reasoning",
+    "reasoning_content",
+    "api_content",
+    "token_count",
+    "platform_message_id",
+    "effect_disposition",
+    "display_kind",
+)
+#: Columns that are flags or bookkeeping, and are told otherwise or not at all.
+_OTHER: Final = (
+    "id",
+    "session_id",
+    "content",
+    "tool_name",
+    "active",
+    "compacted",
+    "observed",
+    "_compressed_summary",
+    "display_order",
+    "display_identity",
+)
+_KNOWN: Final = frozenset((*_JSON, *_PLAIN, *_OTHER))
+
+
+def message(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the agent's messages as a message object.
+
+    Null columns are left out; empty ones stay. Text that should be JSON and is not stays text. What is not known
+    is in ``extra``.
+    """
+    made: dict[str, Any] = {"role": row.get("role"), "content": decode_content(row.get("content"))}
+    for name in _PLAIN:
+        if row.get(name) is not None:
+            made[name] = storable(row[name])
+    for name in _JSON:
+        if row.get(name) is not None:
+            made[name] = _json(row[name])
+    if row.get("tool_name") is not None:
+        made["tool_name"] = made["name"] = storable(row["tool_name"])
+    made["_state_db_row_id"] = row["id"]
+    if row.get("observed"):
+        made["_observed"] = True
+    if row.get("_compressed_summary"):
+        made["_compressed_summary"] = True
+    if row.get("active") == 0:
+        made["_compacted" if row.get("compacted") else "_rewound"] = True
+    extra = {name: storable(value) for name, value in row.items() if name not in _KNOWN and value is not None}
+    if extra:
+        made["extra"] = extra
+    return made
+
+
+def decode_content(content: Any) -> Any:
+    """Return a message's content: text, or the list or object that it stands for."""
+    if isinstance(content, str) and content.startswith(_ENCODED):
+        try:
+            return payload.decode(content[len(_ENCODED) :].encode("utf-8", "surrogatepass"))
+        except ValueError:
+            return content  # kept as it is: better odd than gone
+    return storable(content)
+
+
+def content_text(content: Any) -> str:
+    """Return the words of a message's content, for a title."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        content = [content]
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return " ".join(text for text in parts if isinstance(text, str))
+    return ""
+
+
+def storable(value: Any) -> Any:
+    """Return a column's value as JSON can say it: bytes as text, or in base64 where they are not text."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode("ascii")}
+
+
+def _json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return storable(value)
+    try:
+        decoded = payload.decode(value.encode("utf-8", "surrogatepass"))
+        if isinstance(decoded, str):  # some versions encoded twice
+            decoded = payload.decode(decoded.encode("utf-8", "surrogatepass"))
+    except ValueError:
+        return value
+    return decoded

@@ -1,0 +1,55 @@
+"""Where the agent keeps its state.db, asked anew at each call.
+
+The rules are the agent's own (hermes-agent 0.13 to 0.19).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from ..errors import InvalidIdError
+
+STATE_DB: Final = "state.db"
+_PROFILE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def default_home() -> Path:
+    """Return the agent's home: ``HERMES_HOME``, else ``~/.hermes`` (on Windows ``%LOCALAPPDATA%\\hermes``)."""
+    given = os.environ.get("HERMES_HOME", "").strip()
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local) / "hermes"
+    return Path("~/.hermes").expanduser()
+
+
+def state_db(path: str | os.PathLike[str] | None, home: str | os.PathLike[str] | None, profile: str | None) -> Path:
+    """Return the path of the state.db to read.
+
+    Args:
+        path: the file itself, which settles it.
+        home: the agent's home, else `default_home`.
+        profile: a profile of that home; "default" is the home's root; None is the home as it is named, which may
+            be a profile's own.
+
+    Raises:
+        InvalidIdError: the profile's name is not one that the agent allows.
+    """
+    if path is not None:
+        return Path(os.fsdecode(path)).expanduser()
+    base = default_home() if home is None else Path(os.fsdecode(home)).expanduser()
+    if profile is None:
+        return base / STATE_DB
+    root = base.parent.parent if base.parent.name == "profiles" else base
+    if profile == "default":
+        return root / STATE_DB
+    if not isinstance(profile, str) or not _PROFILE.fullmatch(profile):
+        raise InvalidIdError(
+            f"{profile!r} cannot be a profile of the agent: they are 1 to 64 of a-z 0-9 _ and -, and begin with a "
+            "letter or digit."
+        )
+    return root / "profiles" / profile / STATE_DB

@@ -1,0 +1,78 @@
+"""The value objects of the bridge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..records import Record
+
+
+class AgentSession(Record):
+    """A conversation of the agent's: one session, or a chain of sessions that compression made of one.
+
+    The facts are the newest session's (the tip's), but where said otherwise.
+    """
+
+    session_id: str
+    #: "cli", "telegram", "cron", …; None where the file does not say.
+    source: str | None
+    #: The tip's title, else the chain's first one, else the first user text, else "<Source> session".
+    title: str
+    #: Whether `title` is one that somebody or the agent gave.
+    titled: bool
+    model: str | None
+    cwd: str | None
+    #: When the chain began, epoch seconds.
+    started_at: float | None
+    ended_at: float | None
+    end_reason: str | None
+    #: The newest message's time, else when the session began.
+    last_active: float
+    #: Messages that were not rewound, counted, over the whole chain.
+    message_count: int
+    #: What the agent's own counter says of the tip; it is wrong after a rewind.
+    stored_message_count: int
+    input_tokens: int
+    output_tokens: int
+    estimated_cost: float | None
+    archived: bool
+    #: The session this one was branched from, or a subagent works for.
+    parent_id: str | None
+    #: All of the chain, oldest first; the last is `session_id`.
+    chain: tuple[str, ...]
+    #: The agent's other columns that are not null, unknown ones included.
+    extra: dict[str, Any]
+
+    @property
+    def source_tag(self) -> str:
+        """The WebUI's name for the source."""
+        return self.source or "cli"
+
+    @property
+    def is_cli_session(self) -> bool:
+        """True: the WebUI's mark of a session that the agent keeps."""
+        return True
+
+
+class AgentMessages(Record):
+    """Some messages of an agent's session, in the agent's order."""
+
+    session_id: str
+    #: As the WebUI's message objects.
+    items: list[dict[str, Any]]
+    #: Give it as ``after`` for the messages after these; None at the end.
+    next: str | None
+    #: The sessions whose messages these are part of, oldest first.
+    chain: tuple[str, ...]
+
+
+class AgentInfo(Record):
+    """What the agent's file is."""
+
+    path: str
+    #: What the file says; forks reuse numbers, so nothing is decided by it.
+    schema_version: int | None
+    sessions: int
+    messages: int
+    journal_mode: str
+    size_bytes: int

@@ -1,0 +1,93 @@
+"""What the agent's file has: tables, columns and indexes as they are, not as a version number promises.
+
+Forks reuse the agent's version numbers, and the agent adds columns without counting them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from ..errors import AgentSchemaError
+
+_NEEDED: Final = {"sessions": {"id"}, "messages": {"id", "session_id"}}
+
+
+@dataclass(frozen=True)
+class AgentSchema:
+    """The tables that matter, with their columns in order, and the indexes on messages."""
+
+    sessions: tuple[str, ...]
+    messages: tuple[str, ...]
+    tables: frozenset[str]
+    #: The columns of each index on sessions, and on messages.
+    session_indexes: tuple[tuple[str, ...], ...]
+    message_indexes: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def read(cls, connection: Connection) -> AgentSchema:
+        """Look at an attached file.
+
+        Raises:
+            AgentSchemaError: it has not what every agent's file has.
+        """
+        found = connection.exec_driver_sql(
+            "SELECT name, type FROM agent.sqlite_master WHERE type IN ('table', 'view')"
+        ).fetchall()
+        kinds = {row[0]: row[1] for row in found}
+        columns: dict[str, tuple[str, ...]] = {}
+        for table, needed in _NEEDED.items():
+            if kinds.get(table) != "table":  # a view could compute anything
+                raise AgentSchemaError(f"It has no table {table!r}, so it is no agent's database.")
+            columns[table] = tuple(
+                row[1] for row in connection.exec_driver_sql(f"PRAGMA agent.table_info({table})").fetchall()
+            )
+            missing = needed - set(columns[table])
+            if missing:
+                raise AgentSchemaError(f"Its table {table!r} has no column {', '.join(sorted(missing))}.")
+        return cls(
+            sessions=columns["sessions"],
+            messages=columns["messages"],
+            tables=frozenset(name for name, kind in kinds.items() if kind == "table"),
+            session_indexes=tuple(_indexes(connection, "sessions")),
+            message_indexes=tuple(_indexes(connection, "messages")),
+        )
+
+    def session(self, column: str, otherwise: str = "NULL") -> str:
+        """Return SQL for a column of the sessions aliased ``s``, or for what stands in where it is missing."""
+        return f"s.{_quoted(column)}" if column in self.sessions else otherwise
+
+    def message(self, column: str, otherwise: str = "NULL") -> str:
+        """Return SQL for a column of the messages aliased ``m``, or for what stands in where it is missing."""
+        return f"m.{_quoted(column)}" if column in self.messages else otherwise
+
+    @property
+    def live(self) -> str:
+        """SQL for: the message was not rewound. (Null, in files that were upgraded, means that it was not.)"""
+        return 'm."active" IS NOT 0' if "active" in self.messages else "1"
+
+    def session_index(self, *columns: str) -> bool:
+        """Whether an index on sessions begins with these columns."""
+        return any(index[: len(columns)] == columns for index in self.session_indexes)
+
+    @property
+    def finds_last_activity(self) -> bool:
+        """Whether an index leads to a session's last message by time."""
+        return any(index[:2] == ("session_id", "timestamp") for index in self.message_indexes)
+
+
+def _quoted(name: str) -> str:
+    """Return a name as SQL. Always used with its table before it: alone, an unknown one would be taken as text."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _indexes(connection: Connection, table: str) -> list[tuple[str, ...]]:
+    found = []
+    for row in connection.exec_driver_sql(f"PRAGMA agent.index_list({table})").fetchall():
+        name, partial = row[1], row[4]
+        if not partial:
+            info = connection.exec_driver_sql(f"PRAGMA agent.index_info({_quoted(name)})").fetchall()
+            found.append(tuple(entry[2] or "" for entry in info))
+    return found

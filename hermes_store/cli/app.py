@@ -1,0 +1,56 @@
+"""The program: its commands and what they have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .. import __version__
+from . import database, files, projects, sessions, show
+from .exits import EPILOG, reported
+from .opening import Database
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        with reported():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="hermes-store",
+    help="The sessions, messages and projects of an AI agent's users, in a database.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hermes-store {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    db: Database = "",
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that may stand before the command."""
+
+
+app.command("import")(files.import_files)
+app.command("export")(files.export_files)
+app.command("list")(sessions.list_sessions)
+app.command("show")(show.show)
+app.command("projects")(projects.list_projects)
+app.command("upgrade")(database.upgrade)
+app.command("info")(database.info)

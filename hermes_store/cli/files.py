@@ -1,0 +1,145 @@
+"""``hermes-store import`` and ``export``: hermes-webui's files, in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from .. import locate
+from ..errors import DatabaseMissingError, SchemaError
+from ..files import (
+    ExportProgress,
+    ExportReport,
+    ImportProgress,
+    ImportReport,
+    export_directory,
+    import_directory,
+)
+from ..files.directory import StateDirectory
+from ..store import Store
+from . import report as reports
+from .exits import CommandError, ExitCode, deferred_interrupt
+from .opening import Database, command, open_existing
+from .output import Json, make_console, print_json, say
+from .progress import progress
+from .text import count
+
+
+def import_files(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="hermes-webui's state directory, or a Hermes home that has one; else $HERMES_WEBUI_STATE_DIR, else "
+            "~/.hermes/webui.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    prefer: Annotated[
+        Literal["store", "files"],
+        typer.Option(help="Whose version wins where a file and the store's copy of it were both changed."),
+    ] = "store",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name what was skipped as well, and show all notes.")
+    ] = False,
+    db: Database = "",
+    as_json: Json = False,
+) -> None:
+    """Take in hermes-webui's sessions and projects; make the database where there is none.
+
+    The files are only read. Run it again at any time: it takes in what is new or was changed since.
+    """
+    source = path or locate.state_directory()
+    StateDirectory.find(source)  # before a database is made for nothing
+    console = make_console()
+    is_new = _is_missing(db)
+    with _open_for_dry_run(db, is_new) if dry_run else Store.open(db) as store:
+        report = _import(store, source, prefer, dry_run, console, quiet=as_json)
+        target = db if dry_run else store.info().target
+    if as_json:
+        counts = {outcome.value: number for outcome, number in report.counts.items()}
+        print_json({**report.model_dump(), "target": target, "counts": counts})
+    else:
+        reports.print_import(console, report, target, prefer=prefer, verbose=verbose)
+        if is_new and not dry_run:
+            say(console, f"Next: {command('list', db)}")
+    if report.failed:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _is_missing(target: str) -> bool:
+    """Whether there is no database yet, or one without our tables."""
+    try:
+        open_existing(target).close()
+    except DatabaseMissingError:
+        return True
+    except SchemaError:
+        return False
+    return False
+
+
+def _open_for_dry_run(target: str, is_new: bool) -> Store:
+    """Open a database for reading, or one in memory in the place of one that is not there."""
+    return Store.open(":memory:") if is_new else open_existing(target)
+
+
+def _import(
+    store: Store, source: Path, prefer: Literal["store", "files"], dry_run: bool, console: Console, *, quiet: bool
+) -> ImportReport:
+    done = 0
+    with progress(console, "Importing", "files", quiet=quiet) as advance, deferred_interrupt() as stop_if_asked:
+
+        def on_progress(now: ImportProgress) -> None:
+            nonlocal done
+            done = now.done
+            advance(now.done, now.total, reports.counted(now.counts))
+            stop_if_asked()
+
+        try:
+            return import_directory(store, source, prefer=prefer, dry_run=dry_run, on_progress=on_progress)
+        except KeyboardInterrupt:
+            pass
+    if dry_run:
+        raise CommandError("Interrupted. Nothing was written.", ExitCode.INTERRUPTED)
+    raise CommandError(
+        f"Interrupted. What was imported so far, at least {count(done, 'file')}, is in the database; the same command "
+        "imports the rest.",
+        ExitCode.INTERRUPTED,
+    )
+
+
+def export_files(
+    path: Annotated[Path, typer.Argument(help="The state directory to make; it may exist, but without sessions.")],
+    db: Database = "",
+    as_json: Json = False,
+) -> None:
+    """Write the sessions and projects as the files that hermes-webui reads. Deleted sessions are left out."""
+    console = make_console()
+    with open_existing(db) as store:
+        report = _export(store, path, console, quiet=as_json)
+    if as_json:
+        print_json(report.model_dump())
+        return
+    figures = f"{count(report.sessions, 'session')} ({count(report.messages, 'message')})"
+    words = f"{figures} and {count(report.projects, 'project')} are in {report.target} now ({report.seconds:.1f} s)."
+    say(console, words)
+
+
+def _export(store: Store, path: Path, console: Console, *, quiet: bool) -> ExportReport:
+    with progress(console, "Exporting", "sessions", quiet=quiet) as advance, deferred_interrupt() as stop_if_asked:
+
+        def on_progress(now: ExportProgress) -> None:
+            advance(now.done, now.total, "")
+            stop_if_asked()
+
+        try:
+            return export_directory(store, path, on_progress=on_progress)
+        except KeyboardInterrupt:
+            pass
+    raise CommandError(
+        f"Interrupted. {path} has a part of the sessions; the database is as it was.", ExitCode.INTERRUPTED
+    )

@@ -1,0 +1,81 @@
+"""Which database a command works on, and opening it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from .. import locate
+from ..errors import DatabaseMissingError, SchemaError, SchemaOutdatedError
+from ..store import Store
+
+
+def _resolve(ctx: typer.Context, value: str) -> str:
+    """Take the option behind the command, else the one before it, else the default."""
+    if ctx.parent is None:
+        return value
+    return value or ctx.parent.params.get("db") or locate.default_target()
+
+
+Database = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        metavar="TARGET",
+        callback=_resolve,
+        show_default=False,
+        help="The database: a path, sqlite:///… or postgresql://…; else $HERMES_STORE_URL, else hermes.db in the "
+        "state directory of hermes-webui ($HERMES_WEBUI_STATE_DIR, else ~/.hermes/webui).",
+    ),
+]
+
+
+def open_existing(target: str) -> Store:
+    """Open a database for reading; never make one.
+
+    Raises:
+        DatabaseMissingError: there is none, or it is empty.
+        SchemaError: it needs an upgrade.
+    """
+    try:
+        return open_as_it_is(target)
+    except SchemaOutdatedError as error:
+        if error.found is None:
+            raise DatabaseMissingError(
+                f"The database {_shown(target)} is empty; `{command('import', target)}` fills it."
+            ) from error
+        raise SchemaError(
+            f"The database {_shown(target)} is at revision {error.found}, and this version needs {error.known}; "
+            f"`{command('upgrade', target)}` brings it there."
+        ) from error
+
+
+def open_as_it_is(target: str) -> Store:
+    """Open a database for reading; never make one.
+
+    Raises:
+        DatabaseMissingError: there is none.
+        SchemaOutdatedError: it needs an upgrade, or has no tables yet.
+    """
+    try:
+        return Store.open(target, read_only=True)
+    except DatabaseMissingError as error:
+        if target == ":memory:" or ("://" in target and not target.startswith("sqlite")):
+            raise
+        raise DatabaseMissingError(
+            f"There is no database at {target}; `{command('import', target)}` makes one."
+        ) from error
+
+
+def _shown(target: str) -> str:
+    """Return what may be said of a target: of a URL not the password."""
+    return target if "://" not in target else target.partition("://")[0] + "://…"
+
+
+def command(verb: str, target: str) -> str:
+    """Return a command line to suggest."""
+    if target == locate.default_target():
+        return f"hermes-store {verb}"
+    return f"hermes-store {verb} --db {shlex.quote(target) if '://' not in target else 'URL'}"

@@ -1,0 +1,46 @@
+"""Progress of long work, drawn on a terminal and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
+
+from .output import is_lively
+
+#: Takes how many are done, of how many, and what to say of them.
+Advance = Callable[[int, int, str], None]
+
+
+@contextlib.contextmanager
+def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterator[Advance]:
+    """Draw a bar with the rate of `noun` per second while the block runs; it is gone afterwards.
+
+    Args:
+        quiet: draw nothing, as where the console is no terminal.
+    """
+    if quiet or not is_lively(console):
+        yield lambda done, total, remark: None
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[remark]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task(doing, total=None, figures="", remark="")
+    started = time.monotonic()
+
+    def advance(done: int, total: int, remark: str) -> None:
+        rate = done / max(time.monotonic() - started, 1e-3)
+        figures = f"{done:,}/{total:,}  {rate:,.0f} {noun}/s"
+        bar.update(task, completed=done, total=total, figures=figures, remark=remark)
+
+    with bar:
+        yield advance

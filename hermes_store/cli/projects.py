@@ -1,0 +1,71 @@
+"""``hermes-store projects``, and finding the project that somebody means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from ..records import ProjectRecord
+from ..store import View
+from .exits import CommandError, ExitCode
+from .opening import Database, open_existing
+from .output import Json, make_console, print_json, say
+from .table import Column, cell, print_table
+from .text import age, count
+
+
+def list_projects(
+    *,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Only this profile's.")] = None,
+    db: Database = "",
+    as_json: Json = False,
+) -> None:
+    """List the projects, with how many sessions each has."""
+    with open_existing(db) as store, store.snapshot() as view:
+        projects = view.projects.list(profile=profile)
+        sessions = [view.sessions.count(project_id=project.project_id) for project in projects]
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {**project.model_dump(), "session_count": number}
+            for project, number in zip(projects, sessions, strict=True)
+        ]
+        print_json({"items": rows})
+        return
+    console = make_console()
+    if projects:
+        print_table(console, _columns(projects, sessions), [""] * len(projects))
+        console.print()
+    say(console, f"{count(len(projects), 'project')}." if projects else "No projects.", "dim")
+
+
+def _columns(projects: Sequence[ProjectRecord], sessions: Sequence[int]) -> list[Column]:
+    now = time.time()
+    return [
+        Column(header="Project", rank=1, least=20, enough=60, cells=[cell(project.name) for project in projects]),
+        Column(header="Sessions", rank=3, least=8, right=True, cells=[f"{number:,}" for number in sessions]),
+        Column(header="Profile", rank=5, least=8, cells=[cell(project.profile) for project in projects]),
+        Column(header="Colour", rank=6, least=9, cells=[cell(project.color) for project in projects], style="dim"),
+        Column(header="Age", rank=4, right=True, cells=[age(project.created_at, now) for project in projects]),
+        Column(header="Id", rank=2, least=12, cells=[project.project_id for project in projects], style="cyan"),
+    ]
+
+
+def find_project(view: View, wanted: str, profile: str | None) -> ProjectRecord:
+    """Return the project whose id, or else whose name, is `wanted`; where there is not exactly one, end."""
+    listed = view.projects.list(profile=profile)
+    for fits in (
+        [project for project in listed if project.project_id == wanted],
+        [project for project in listed if project.name == wanted],
+        [project for project in listed if project.name.casefold() == wanted.casefold()],
+    ):
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            ids = ", ".join(f"{project.project_id} (profile {project.profile})" for project in fits)
+            raise CommandError(
+                f"{count(len(fits), 'project')} are called {wanted!r}; say which by its id: {ids}.", ExitCode.NOT_FOUND
+            )
+    raise CommandError(f"There is no project {wanted!r}; `hermes-store projects` lists them.", ExitCode.NOT_FOUND)

@@ -1,0 +1,98 @@
+"""Text for a terminal: harmless, short, and as people say it."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from typing import Any, Final
+
+from .. import payload
+
+# Controls (ESC begins terminal commands), line and paragraph separators, marks that turn the direction of
+# what follows them, and lone surrogates, which no terminal's encoding has.
+_UNPRINTABLE: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return `text` as it may go to a terminal: nothing in it commands or breaks the output.
+
+    Args:
+        lines: keep line breaks and tabs (these as spaces); otherwise each run of white space becomes one space.
+    """
+    text = re.sub("\r\n|[\u2028\u2029]", "\n", text).expandtabs() if lines else " ".join(text.split())
+    return _UNPRINTABLE.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)  # ␛ for ESC, ␀ for NUL
+    return "␡" if code == 0x7F else "\N{REPLACEMENT CHARACTER}"
+
+
+def harmless_json(value: Any) -> bytes:
+    """Return `value` as JSON text whose strings command no terminal; the same value is in it."""
+    # Outside of its strings, JSON has none of these characters but line breaks, which `encode` does not write.
+    text = payload.encode(value).decode("utf-8")
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode("utf-8")
+
+
+def json_line(value: Any) -> str:
+    """Return `value` as printable JSON, in one line."""
+    return harmless_json(value).decode("utf-8")
+
+
+def shortened(text: str, *, lines: int, characters: int) -> str:
+    """Return the beginning of `text`, and how much was left out."""
+    kept = "\n".join(text[:characters].split("\n")[:lines])
+    missing = len(text) - len(kept)
+    if missing <= 40:  # saying so would be as long
+        return text
+    return f"{kept.rstrip()} … ({count(missing, 'character')} more)"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, as in "1 session" and "1,200 sessions"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as people say it."""
+    amount, unit = float(number), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:,.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+_MINUTE: Final = 60.0
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_UNITS: Final = (
+    (_HOUR, _MINUTE, "min"),
+    (_DAY, _HOUR, "h"),
+    (60 * _DAY, _DAY, "d"),
+    (730 * _DAY, 30.44 * _DAY, "mo"),
+    (math.inf, 365.25 * _DAY, "y"),
+)
+
+
+def age(then: float, now: float) -> str:
+    """Return how long ago a time is, in a few characters: "12 min", "3 h", "5 d", "4 mo"."""
+    seconds = now - then
+    if abs(seconds) < _MINUTE:
+        return "now"
+    if abs(seconds) > 1000 * 365.25 * _DAY:  # a time that nobody meant
+        return "?"
+    unit, name = next((unit, name) for limit, unit, name in _UNITS if abs(seconds) < limit)
+    return f"{'in ' if seconds < 0 else ''}{abs(seconds) / unit:.0f} {name}"
+
+
+def moment(then: float) -> str:
+    """Return a time as date and time of day, where this machine is."""
+    try:
+        return f"{datetime.datetime.fromtimestamp(then).astimezone():%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):  # the year 1e290
+        return str(then)

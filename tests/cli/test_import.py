@@ -1,0 +1,141 @@
+"""hermes-store import: what it does to which database, and what it says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_store import Store
+
+
+def test_an_import_says_what_it_did_and_what_comes_next(run: Any, home: Path, tmp_path: Path) -> None:
+    database = tmp_path / "new folder" / "chats.db"
+    said = run("import", home, "--db", database).stdout
+    assert "15 imported, 1 recovered, 1 skipped; 2 projects: 2 imported." in said
+    assert "sessions/7e52c0a9d4f1.json" in said
+    assert "9 whole messages were read" in " ".join(said.split())
+    assert f"Next: hermes-store list --db '{database}'" in said
+    with Store.open(database, read_only=True) as store:
+        assert store.sessions.count(include_empty=True) == 16
+
+
+def test_a_second_import_changes_nothing_and_suggests_nothing(run: Any, home: Path, tmp_path: Path) -> None:
+    run("import", home, "--db", tmp_path / "chats.db")
+    said = run("import", home, "--db", tmp_path / "chats.db").stdout
+    assert "16 unchanged, 1 skipped; 2 projects: 2 unchanged." in said
+    assert "Next:" not in said
+
+
+def test_without_arguments_the_state_directory_is_imported_into_a_database_inside_it(run: Any, home: Path) -> None:
+    said = run("import", HERMES_WEBUI_STATE_DIR=str(home / "webui")).stdout
+    assert "Next: hermes-store list\n" in said
+    assert (home / "webui" / "hermes.db").exists()
+    assert "15 sessions" in run("list", HERMES_WEBUI_STATE_DIR=str(home / "webui")).stdout
+
+
+def test_a_dry_run_says_what_an_import_would_do_and_makes_nothing(
+    run_json: Callable[..., Any], home: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "not yet" / "chats.db"
+    dry = run_json("import", home, "--dry-run", "--db", database)
+    assert not database.parent.exists()
+    real = run_json("import", home, "--db", database)
+    assert dry["items"] == real["items"]
+    assert (dry["dry_run"], real["dry_run"]) == (True, False)
+
+
+def test_a_dry_run_on_an_existing_database_compares_with_what_is_in_it(run: Any, home: Path, tmp_path: Path) -> None:
+    database = tmp_path / "chats.db"
+    run("import", home, "--db", database)
+    (home / "webui" / "sessions" / "e41d0b6c9a85.json").unlink()
+    shutil.copy(home / "webui" / "sessions" / "3f9c1e7a04b2.json", home / "webui" / "sessions" / "abc.json")
+    said = run("import", home, "--db", database, "--dry-run").stdout
+    assert said.startswith("A dry run: nothing was written.")
+    assert "17 files" in said
+    assert "1 imported, 15 unchanged, 1 skipped" in said
+    with Store.open(database, read_only=True) as store:
+        assert not store.sessions.exists("abc")
+
+
+def test_a_failed_file_is_named_with_its_reason_and_the_exit_code_is_1(run: Any, home: Path, tmp_path: Path) -> None:
+    (home / "webui" / "sessions" / "bad.json").write_bytes(b"")
+    (home / "webui" / "sessions" / "\x1b[31m.json").write_bytes(b"[]")
+    said = run("import", home, "--db", tmp_path / "chats.db", code=1).stdout
+    failed = said.partition("Failed: ")[2].splitlines()
+    assert "  sessions/bad.json" in failed
+    assert "    it is empty" in failed
+    assert "  sessions/␛[31m.json" in failed
+    assert "15 imported, 1 recovered, 1 skipped, 2 failed" in said
+
+
+def test_a_conflict_is_reported_and_prefer_files_turns_it_round(run: Any, home: Path, tmp_path: Path) -> None:
+    database = tmp_path / "chats.db"
+    run("import", home, "--db", database)
+    with Store.open(database, durability="normal") as store:
+        store.sessions.update("3f9c1e7a04b2", title="Changed in the store")
+    change_title(home / "webui" / "sessions" / "3f9c1e7a04b2.json", "Changed in the file")
+
+    said = run("import", home, "--db", database).stdout
+    assert "In conflict:\n  sessions/3f9c1e7a04b2.json\n    both were changed since the last import" in said
+    assert "--prefer files" in said
+    assert titled(database, "3f9c1e7a04b2") == "Changed in the store"
+
+    assert "1 updated" in run("import", home, "--db", database, "--prefer", "files").stdout
+    assert titled(database, "3f9c1e7a04b2") == "Changed in the file"
+
+
+def change_title(file: Path, title: str) -> None:
+    data = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**data, "title": title}), encoding="utf-8")
+
+
+def titled(database: Path, session_id: str) -> str:
+    with Store.open(database, read_only=True) as store:
+        return store.sessions.get(session_id).title
+
+
+def test_verbose_names_what_was_skipped_and_shows_the_notes(run: Any, home: Path, tmp_path: Path) -> None:
+    brief = run("import", home, "--db", tmp_path / "a.db").stdout
+    assert "1 note; --verbose shows it." in brief
+    assert "_index.json" not in brief
+    full = run("import", home, "--db", tmp_path / "b.db", "--verbose").stdout
+    assert "Skipped:\n  sessions/_index.json\n    a file of the WebUI's own\n" in full
+    assert "Notes:\n  projects.json#7a3e51c0d94f\n    it names no profile; it is in 'default'\n" in full
+
+
+def test_the_json_report_has_every_file_and_the_counts(
+    run_json: Callable[..., Any], home: Path, tmp_path: Path
+) -> None:
+    report = run_json("import", home, "--db", tmp_path / "chats.db")
+    assert report["counts"] == {"imported": 17, "recovered": 1, "skipped": 1}
+    assert report["target"] == str(tmp_path / "chats.db")
+    (recovered,) = [item for item in report["items"] if item["outcome"] == "recovered"]
+    assert (recovered["path"], recovered["messages"]) == ("sessions/7e52c0a9d4f1.json", 9)
+
+
+def test_a_file_name_that_is_no_text_is_reported_in_json_as_well(run: Any, home: Path, tmp_path: Path) -> None:
+    (home / "webui" / "sessions" / os.fsdecode(b"\xff.json")).write_bytes(b"")
+    report = json.loads(run("import", home, "--db", tmp_path / "chats.db", "--json", code=1).stdout)
+    assert "sessions/\udcff.json" in [item["path"] for item in report["items"]]
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_directory_that_is_none_of_the_webui_is_refused_before_a_database_is_made(
+    run: Any, tmp_path: Path, options: list[str]
+) -> None:
+    done = run("import", tmp_path, "--db", tmp_path / "new" / "chats.db", *options, code=4)
+    assert "is no state directory of hermes-webui" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_import_list_and_show_work_on_postgresql(run: Any, home: Path, postgres_url: str) -> None:
+    assert "15 imported" in run("import", home, "--db", postgres_url).stdout
+    assert "15 sessions" in run("list", "--db", postgres_url).stdout
+    assert "番茄钟小程序：整理需求" in run("--db", postgres_url, "show", "20c8").stdout

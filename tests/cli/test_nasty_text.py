@@ -1,0 +1,120 @@
+"""Whatever titles, names and messages hold: no command fails on it, and none of it commands the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nasty_text import NASTY, nasty_messages
+from rich.cells import cell_len
+
+from hermes_store import Store, payload
+from hermes_store.cli.text import harmless_json, printable
+
+any_text = st.text(st.characters(exclude_categories=())) | st.sampled_from(NASTY)
+
+
+def assert_harmless(said: bytes) -> None:
+    """Nothing but printable characters and line ends, in UTF-8."""
+    commands = [character for character in said.decode("utf-8") if is_command(character)]
+    assert commands == []
+
+
+def is_command(character: str) -> bool:
+    code = ord(character)
+    return character != "\n" and (code < 0x20 or 0x7F <= code < 0xA0 or character in "\u2028\u2029\u202e\u2069")
+
+
+@given(any_text)
+def test_printable_text_is_one_line_without_commands(text: str) -> None:
+    shown = printable(text)
+    assert_harmless(shown.encode("utf-8"))
+    assert "\n" not in shown
+
+
+@given(any_text)
+def test_printable_lines_keep_their_line_breaks(text: str) -> None:
+    shown = printable(text, lines=True)
+    assert_harmless(shown.encode("utf-8"))
+    breaks = text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+    assert shown.count("\n") == breaks.count("\n")
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"])))
+def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
+    assert printable(text) == text
+
+
+@given(any_text)
+def test_json_commands_no_terminal_and_is_still_the_same_value(text: str) -> None:
+    value = {text: [text, float("inf"), 2**70]}
+    assert_harmless(harmless_json(value))
+    assert payload.encode(json.loads(harmless_json(value))) == payload.encode(value)
+
+
+COMMANDS = [["list"], ["list", "--deleted"], ["projects"], ["info"]]
+
+
+@pytest.mark.parametrize("columns", [30, 80, 400])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_nothing_that_is_listed_commands_the_terminal(
+    run: Any, nasty_database: Path, command: list[str], columns: int
+) -> None:
+    with Store.open(nasty_database, durability="normal") as store:
+        store.sessions.delete(store.sessions.list().items[0].session_id)
+    said = run(*command, "--db", nasty_database, columns=columns)
+    assert_harmless(said.stdout_bytes)
+    if command == ["list"]:
+        rows = said.stdout.partition("\n\n")[0].splitlines()
+        assert len(rows) == len(NASTY)  # one is deleted, and one row is the header
+        assert max(map(cell_len, rows)) <= columns
+
+
+def test_no_transcript_commands_the_terminal(run: Any, nasty_database: Path) -> None:
+    with Store.open(nasty_database, read_only=True) as store:
+        sessions = store.sessions.list().items
+    for session in sessions:
+        said = run("show", session.session_id, "--db", nasty_database)
+        assert_harmless(said.stdout_bytes)
+        headings = [line for line in said.stdout.splitlines() if line.endswith("──")]
+        assert len(headings) == len(nasty_messages(""))
+
+
+def test_markup_in_a_title_or_message_is_text(run: Any, nasty_database: Path) -> None:
+    markup = "[bold]no markup[/] :smile: [/nothing]"
+    assert markup in run("list", "--db", nasty_database, columns=400).stdout
+    with Store.open(nasty_database, read_only=True) as store:
+        (session,) = [session for session in store.sessions.list().items if session.title == markup]
+    assert f"\n{markup}\n" in run("show", session.session_id, "--db", nasty_database).stdout
+
+
+def test_json_gives_back_the_very_text(run_json: Callable[..., Any], nasty_database: Path) -> None:
+    items = run_json("list", "--db", nasty_database)["items"]
+    assert sorted(item["title"] for item in items) == sorted(NASTY)
+    assert sorted(item["name"] for item in run_json("projects", "--db", nasty_database)["items"]) == sorted(
+        text[:128] for text in NASTY
+    )
+    for item in items:
+        document = run_json("show", item["session_id"], "--db", nasty_database)
+        assert payload.encode(document["messages"]) == payload.encode(nasty_messages(item["title"]))
+        assert document["documents"]["pending_user_message"] == item["title"]
+
+
+def test_nasty_sessions_are_exported_and_imported_again(run: Any, nasty_database: Path, tmp_path: Path) -> None:
+    assert_harmless(run("export", tmp_path / "out", "--db", nasty_database).stdout_bytes)
+    said = run("import", tmp_path / "out", "--db", tmp_path / "again.db", "--verbose")
+    assert_harmless(said.stdout_bytes)
+    assert f"{len(NASTY)} imported" in said.stdout
+
+
+def test_errors_show_what_was_typed_without_its_commands(run: Any, nasty_database: Path) -> None:
+    for text in NASTY:
+        if "\x00" not in text:  # which no command line can hold
+            done = run("list", "--project", text + "?", "--db", nasty_database, code=3)
+            assert_harmless(done.stderr_bytes)
+            assert done.stderr.count("\n") == 1

@@ -1,0 +1,116 @@
+"""On a real terminal: colours, progress and the pager; elsewhere, none of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pseudo_terminal import run_in_terminal
+
+ESC = "\x1b"
+
+
+def without_styles(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_an_import_draws_its_progress_on_a_terminal(program_line: Any, home: Path, tmp_path: Path) -> None:
+    said, code = run_in_terminal(program_line("import", home, "--db", tmp_path / "a.db"), {})
+    assert code == 0
+    drawn = without_styles(said)
+    assert re.search(r"Importing .*17/17 +[\d,]+ files/s +15 imported, 1 recovered, 1 skipped", drawn)
+    assert "2 projects: 2 imported.\n" in drawn
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_without_colours_there_is_no_progress_either(
+    program_line: Any, home: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    said, code = run_in_terminal(program_line("import", home, "--db", tmp_path / "a.db"), env)
+    assert code == 0
+    assert ESC not in said
+    assert said.startswith("17 files in ")
+
+
+def test_json_on_a_terminal_is_json_alone(program_line: Any, home: Path, tmp_path: Path) -> None:
+    said, _ = run_in_terminal(program_line("import", home, "--db", tmp_path / "a.db", "--json"), {})
+    assert re.fullmatch(r"\{.*\}\n", said)
+
+
+def test_a_piped_import_draws_nothing_whatever_the_environment_says(
+    program_line: Any, home: Path, tmp_path: Path
+) -> None:
+    command = program_line("import", home, "--db", tmp_path / "a.db")
+    env = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("17 files in ")
+    assert ESC not in done.stdout
+
+
+def test_the_list_has_colours_on_a_terminal_and_fits_it(program_line: Any, database: Path) -> None:
+    said, _ = run_in_terminal(program_line("list", "--db", database), {}, columns=80)
+    assert f"{ESC}[36m5b8e2f61c0d7{ESC}[0m" in said
+    rows = without_styles(said).splitlines()
+    assert max(map(len, rows)) == 80
+
+
+PAGED = pytest.mark.parametrize(("options", "paged"), [([], True), (["--no-pager"], False), (["--json"], False)])
+
+
+@PAGED
+def test_a_transcript_goes_through_the_pager_of_a_terminal(
+    program_line: Any, database: Path, tmp_path: Path, options: list[str], paged: bool
+) -> None:
+    log = tmp_path / "paged"
+    command = program_line("show", "b84e", "--db", database, *options)
+    said, code = run_in_terminal(command, {"PAGER": f"cat > {log}"})
+    assert code == 0
+    assert log.exists() == paged
+    shown, other = (log.read_text(encoding="utf-8"), said) if paged else (said, "")
+    assert "Solder four of them as a bridge." in " ".join(without_styles(shown).split())
+    assert other == ""
+    assert (ESC in shown) == (options != ["--json"])
+
+
+def test_a_pager_that_was_told_not_to_take_colours_gets_none(program_line: Any, database: Path, tmp_path: Path) -> None:
+    log = tmp_path / "paged"
+    command = program_line("show", "b84e", "--db", database)
+    run_in_terminal(command, {"PAGER": f"cat > {log}", "LESS": "FX"})
+    assert ESC not in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["show", "5b8e"]], ids=" ".join)
+def test_a_reader_that_has_enough_ends_the_program_quietly(
+    program_line: Callable[..., list[str]], database: Path, command: list[str]
+) -> None:
+    process = subprocess.Popen(
+        program_line(*command, "--db", database), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as errors:
+        assert errors.read() == ""
+    assert process.wait() == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_output_that_cannot_be_written_is_an_error_of_one_line(program_line: Any, database: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            program_line("list", "--db", database), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 4
+    assert done.stderr == "The output cannot be used: No space left on device.\n"
+
+
+def test_an_encoding_without_these_characters_shows_question_marks(program_line: Any, database: Path) -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
+    done = subprocess.run(program_line("list", "--db", database), env=env, capture_output=True, check=True)
+    assert b"\n? Zero-downtime deploys" in done.stdout
+    assert done.stderr == b""

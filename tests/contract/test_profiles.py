@@ -1,0 +1,351 @@
+"""Profiles are walls: no verb of a profile's view sees or changes a row of another profile.
+
+Every public verb of every collection is found by introspection and needs its attacks here; a verb that is
+added without one fails the suite. Each attack is also made from the store itself, where it must succeed:
+so an attack that could not hurt anybody does not count as one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy import inspect as inspect_database
+
+from hermes_store import (
+    HermesStoreError,
+    InvalidIdError,
+    InvalidInputError,
+    NotFoundError,
+    ProfileView,
+    ProjectExistsError,
+    SessionDeletedError,
+    SessionExistsError,
+    Store,
+    View,
+)
+from hermes_store.collection import Collection
+from hermes_store.fields import SessionChanges
+
+SECRET = "secret-of-default"
+LONG_AGO = 1000.0
+
+Attack = Callable[[View], Any]
+
+
+COLLECTIONS = ("sessions", "messages", "documents", "projects")
+# The victims are of profile "default", so that a verb without a profile would hit them.
+VICTIMS = ("alive", "deleted", "blank", "spoken", "former")
+SPOKEN_REVISION = 3
+
+
+@pytest.fixture
+def walled(store: Store) -> Store:
+    """Rows of two profiles: full of secrets in "default", and one session with one project in "work"."""
+    with store.transaction() as tx:
+        tx.projects.create(name=SECRET, project_id="victims")
+        tx.projects.create(name=SECRET, project_id="victims2")
+        for name in VICTIMS:
+            text = {} if name == "blank" else {"title": SECRET, "project_id": "victims"}
+            tx.sessions.create(session_id=name, model=SECRET, updated_at=LONG_AGO, **text)
+        tx.messages.append("spoken", [SECRET, {"role": "user", "content": SECRET}])
+        tx.documents.put("spoken", {"draft": SECRET})
+        tx.sessions.delete("deleted")
+        tx.sessions.change_id("former", f"{SECRET}-now")
+        tx.projects.create(name="Mine", project_id="mine", profile="work")
+        tx.sessions.create(session_id="own", profile="work", title="Own", updated_at=LONG_AGO)
+        tx.sessions.create(session_id="own-blank", profile="work", updated_at=LONG_AGO)
+        tx.messages.append("own", ["one", "two"])
+    return store
+
+
+#: By verb: ways to reach another profile's rows. Each either raises one of ours or returns nothing of theirs.
+ATTACKS: dict[str, list[Attack]] = {
+    "sessions.create": [
+        lambda view: view.sessions.create(parent_id="spoken"),
+        lambda view: view.sessions.create(project_id="victims"),
+        lambda view: view.sessions.create(profile="default", title="intruder"),
+    ],
+    "sessions.get": [lambda view: view.sessions.get("spoken"), lambda view: view.sessions.get("former")],
+    "sessions.exists": [lambda view: view.sessions.exists("spoken") and SECRET],
+    "sessions.list": [
+        lambda view: view.sessions.list(),
+        lambda view: view.sessions.list(include_empty=True, limit=1000),
+        lambda view: view.sessions.list(profile="default"),
+        lambda view: view.sessions.list(project_id="victims"),
+        lambda view: SECRET if view.sessions.list(include_empty=True, total=True).total != 2 else None,
+    ],
+    "sessions.iterate": [
+        lambda view: list(view.sessions.iterate()),
+        lambda view: list(view.sessions.iterate(profile="default")),
+        lambda view: list(view.sessions.iterate(project_id="victims")),
+    ],
+    "sessions.list_deleted": [
+        lambda view: view.sessions.list_deleted(),
+        lambda view: view.sessions.list_deleted(profile="default"),
+    ],
+    "sessions.count": [
+        lambda view: SECRET if view.sessions.count(include_empty=True) != 2 else None,
+        lambda view: view.sessions.count(profile="default") and SECRET,
+        lambda view: view.sessions.count(project_id="victims") and SECRET,
+    ],
+    "sessions.update": [
+        lambda view: view.sessions.update("spoken", title="defaced"),
+        lambda view: view.sessions.update("spoken", profile="work"),
+        lambda view: view.sessions.update("own", profile="default", title="pushed across"),
+    ],
+    "sessions.change_id": [
+        lambda view: view.sessions.change_id("spoken", "stolen"),
+        lambda view: view.sessions.change_id("former", "stolen"),
+    ],
+    "sessions.delete": [lambda view: view.sessions.delete("spoken")],
+    "sessions.restore": [lambda view: view.sessions.restore("deleted"), lambda view: view.sessions.restore("spoken")],
+    "sessions.purge": [lambda view: view.sessions.purge("spoken"), lambda view: view.sessions.purge("deleted")],
+    "sessions.delete_empty": [
+        lambda view: view.sessions.delete_empty(),
+        lambda view: view.sessions.delete_empty(untitled_only=False),
+        lambda view: view.sessions.delete_empty(profile="default"),
+    ],
+    "messages.append": [lambda view: view.messages.append("spoken", "intruder")],
+    "messages.read": [lambda view: view.messages.read("spoken")],
+    "messages.count": [lambda view: view.messages.count("spoken") and SECRET],
+    "messages.tail": [lambda view: view.messages.tail("spoken")],
+    "messages.page": [lambda view: view.messages.page("spoken")],
+    "messages.replace": [lambda view: view.messages.replace("spoken", [], expected_revision=SPOKEN_REVISION)],
+    "messages.update": [lambda view: view.messages.update("spoken", 0, "x", expected_revision=SPOKEN_REVISION)],
+    "messages.truncate": [lambda view: view.messages.truncate("spoken", keep=0)],
+    "documents.read": [
+        lambda view: view.documents.read("spoken"),
+        lambda view: view.documents.read("spoken", "draft"),
+    ],
+    "documents.put": [lambda view: view.documents.put("spoken", {"draft": "defaced"})],
+    "documents.remove": [lambda view: view.documents.remove("spoken", "draft")],
+    "projects.create": [lambda view: view.projects.create(name="intruder", profile="default")],
+    "projects.get": [lambda view: view.projects.get("victims")],
+    "projects.list": [lambda view: view.projects.list(), lambda view: view.projects.list(profile="default")],
+    "projects.rename": [lambda view: view.projects.rename("victims", "defaced")],
+    "projects.update": [lambda view: view.projects.update("victims", color="#000")],
+    "projects.reorder": [
+        lambda view: view.projects.reorder(["victims2", "victims"]),
+        lambda view: view.projects.reorder(["victims2", "victims"], profile="default"),
+    ],
+    "projects.delete": [lambda view: view.projects.delete("victims")],
+}
+
+#: What the same verbs do when the other profile's rows only stand in the way: ids are unique in the whole store.
+COLLISIONS: list[tuple[Attack, type[HermesStoreError]]] = [
+    (lambda view: view.sessions.create(session_id="spoken"), SessionExistsError),
+    (lambda view: view.sessions.create(session_id="deleted"), SessionDeletedError),
+    (lambda view: view.sessions.create(session_id="former"), SessionExistsError),
+    (lambda view: view.sessions.change_id("own", "spoken"), SessionExistsError),
+    (lambda view: view.sessions.change_id("own", "former"), SessionExistsError),
+    (lambda view: view.sessions.update("own", parent_id="spoken"), NotFoundError),
+    (lambda view: view.sessions.update("own", project_id="victims"), NotFoundError),
+    (lambda view: view.projects.create(name="x", project_id="victims"), ProjectExistsError),
+    (lambda view: view.projects.reorder(["mine", "victims"]), InvalidInputError),
+]
+
+
+def collections_of(view: View) -> dict[str, Collection]:
+    return {name: value for name, value in vars(view).items() if not name.startswith("_") and name != "name"}
+
+
+def verbs_of(view: View) -> dict[str, Callable[..., Any]]:
+    """Every public verb of every collection, by "collection.verb"."""
+    return {
+        f"{name}.{verb}": function
+        for name, collection in collections_of(view).items()
+        for verb, function in inspect.getmembers(collection, callable)
+        if not verb.startswith("_")
+    }
+
+
+def foreign_rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows that do not belong to profile "work", raw."""
+    mine = "SELECT id FROM sessions WHERE profile = 'work'"
+    conditions = {
+        "sessions": "profile <> 'work'",
+        "projects": "profile <> 'work'",
+        "messages": f"session_id NOT IN ({mine})",
+        "message_blobs": f"message_id NOT IN (SELECT id FROM messages WHERE session_id IN ({mine}))",
+        "session_documents": f"session_id NOT IN ({mine})",
+        "retired_ids": f"successor_id NOT IN ({mine}) OR successor_id IS NULL",
+        "import_items": "1 = 1",
+    }
+    tables = set(inspect_database(connection).get_table_names()) - {"alembic_version"}
+    assert tables == set(conditions), "a table was added: say which of its rows are behind the wall"
+    return {
+        table: [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {table} WHERE {where} ORDER BY 1, 2")]
+        for table, where in conditions.items()
+    }
+
+
+class Rollback(Exception):  # noqa: N818 - nothing went wrong
+    """Leaves a trial, so that the next finds everything as it was."""
+
+
+@contextlib.contextmanager
+def trial(owner: Store | ProfileView) -> Iterator[View]:
+    """Give a view in a transaction that is rolled back at the end."""
+    with contextlib.suppress(Rollback), owner.transaction() as view:
+        yield view
+        raise Rollback
+
+
+def look(view: View) -> dict[str, list[tuple[Any, ...]]]:
+    """The foreign rows as the view's own connection finds them."""
+    with view.sessions._unit.read() as connection:
+        return foreign_rows(connection)
+
+
+def attacks_on(collection: str) -> list[tuple[str, int, Attack]]:
+    """The attacks through one collection: verb, number, attack."""
+    return [
+        (verb, number, attack)
+        for verb, attacks in ATTACKS.items()
+        if verb.split(".")[0] == collection
+        for number, attack in enumerate(attacks)
+    ]
+
+
+def outcome(attack: Attack, view: View) -> str:
+    """What the attacker learns, as text; a refusal in our own words counts."""
+    try:
+        return repr(attack(view))
+    except HermesStoreError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+# ── the wall ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_verb_of_a_view_has_its_attacks(walled: Store) -> None:
+    views: list[View] = [walled.profile("work")]
+    with walled.profile("work").transaction() as tx:
+        views.append(tx)
+    for view in views:
+        assert all(isinstance(collection, Collection) for collection in collections_of(view).values())
+        assert set(verbs_of(view)) == set(ATTACKS), "a verb without attacks (or attacks on none): add them to ATTACKS"
+    own = {name for name in dir(views[0]) if not name.startswith("_")}
+    assert own == {*COLLECTIONS, "name", "transaction"}
+
+
+def test_every_parameter_that_names_something_is_attacked(walled: Store) -> None:
+    """A verb that gets a `profile=` or a `project_id=` needs an attack through that as well."""
+    reaching = {"session_id", "new_id", "project_id", "project_ids", "parent_id", "profile"}
+    expected, attacked = set(), set()
+
+    def watched(verb: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function)
+        names = set(signature.parameters)
+        if verb in ("sessions.create", "sessions.update"):
+            names |= set(SessionChanges.__annotations__)
+        expected.update((verb, name) for name in names & reaching)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            attacked.update((verb, name) for name in {*signature.bind(*args, **kwargs).arguments, *kwargs})
+            return function(*args, **kwargs)
+
+        return call
+
+    with trial(walled.profile("work")) as view:
+        for verb, function in verbs_of(view).items():
+            collection, name = verb.split(".")
+            setattr(getattr(view, collection), name, watched(verb, function))
+        for attack in [*(attack for attacks in ATTACKS.values() for attack in attacks), *(a for a, _ in COLLISIONS)]:
+            outcome(attack, view)
+    assert expected - attacked == set()
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("inside", [False, True], ids=["view", "transaction"])
+def test_no_verb_sees_or_changes_another_profiles_rows(walled: Store, collection: str, inside: bool) -> None:
+    owner = walled.profile("work")
+    with trial(owner) if inside else contextlib.nullcontext(owner) as view:
+        before = look(view)
+        for verb, number, attack in attacks_on(collection):
+            learned = outcome(attack, view)
+            assert SECRET not in learned, f"attack {number} of {verb} sees: {learned}"
+            assert look(view) == before, f"attack {number} of {verb} changed something"
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_every_attack_succeeds_where_there_is_no_wall(walled: Store, collection: str) -> None:
+    for verb, number, attack in attacks_on(collection):
+        with trial(walled) as view:
+            before = look(view)
+            learned = outcome(attack, view)
+            assert SECRET in learned or look(view) != before, f"attack {number} of {verb} is harmless: {learned}"
+
+
+def test_an_id_that_another_profile_has_is_refused_without_saying_whose(walled: Store) -> None:
+    for attack, error in COLLISIONS:
+        with trial(walled.profile("work")) as view:
+            before = look(view)
+            with pytest.raises(error) as refused:
+                attack(view)
+            assert SECRET not in str(refused.value)
+            assert "default" not in str(refused.value)
+            assert look(view) == before
+
+
+# ── what a view is for ────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_view_sees_and_changes_its_own_rows(walled: Store) -> None:
+    view = walled.profile("work")
+    assert view.name == "work"
+    assert [s.session_id for s in view.sessions.list(total=True).items] == ["own"]
+    assert view.sessions.create().profile == view.projects.create(name="x").profile == "work"
+    assert view.sessions.create(profile="work", parent_id="own", project_id="mine").parent_id == "own"
+    assert view.messages.append("own", "three").message_count == 3
+    assert view.messages.read("own") == ["one", "two", "three"]
+    view.documents.put("own", {"draft": 1})
+    assert view.documents.read("own") == {"draft": 1}
+    assert view.sessions.delete_empty() == ("own-blank",)
+    assert [s.session_id for s in view.sessions.list_deleted().items] == ["own-blank"]
+    assert view.sessions.change_id("own", "renamed").session_id == "renamed"
+    with view.transaction() as tx:
+        tx.sessions.update("renamed", title="In one commit")
+        tx.projects.delete("mine")
+    assert walled.sessions.get("renamed").title == "In one commit"
+    view.sessions.purge("renamed")
+    assert not walled.sessions.exists("renamed")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, 5, None, b"work"], ids=lambda name: repr(name)[:10])
+def test_a_view_needs_a_name_that_a_profile_can_have(sqlite_store: Store, name: Any) -> None:
+    with pytest.raises(InvalidIdError):
+        sqlite_store.profile(name)
+    for verb in (sqlite_store.sessions.list, sqlite_store.sessions.count, sqlite_store.projects.list):
+        if name is not None:
+            with pytest.raises(InvalidIdError):
+                verb(profile=name)
+
+
+def test_profiles_differ_by_case_and_by_every_character(store: Store) -> None:
+    profiles = [
+        "work",
+        "Work",
+        "wörk",
+        "wo\u0308rk",
+        "work ",
+        "wor_",
+        "wor%",
+        "half \ud83d",
+        "half \ud83e",
+        "w\x00",
+        "*",
+    ]
+    for profile in profiles:
+        store.profile(profile).sessions.create(title=profile)
+        store.projects.create(name=profile, profile=profile)
+    for profile in profiles:
+        assert [s.title for s in store.profile(profile).sessions.list().items] == [profile]
+        assert [p.name for p in store.profile(profile).projects.list()] == [profile]
+        assert store.sessions.count(profile=profile) == 1
+    assert store.sessions.count() == len(profiles)

@@ -1,0 +1,69 @@
+"""What the README and the documentation show is run here, as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of one language on a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory to stand in that has the examples, and a home directory that is the example home."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copytree(ROOT / "examples" / "hermes-home", tmp_path / "home" / ".hermes")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HERMES_WEBUI_STATE_DIR")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_the_python_on_a_page_runs_from_top_to_bottom(page: Path, home: Path) -> None:
+    script = home / "page.py"
+    script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-W", "error", script], cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_that_move_a_home_work_in_their_order(home: Path) -> None:
+    (commands,) = (block for block in blocks(ROOT / "README.md", "sh") if block.startswith("hermes-store import"))
+    for line in commands.splitlines():
+        words = shlex.split(line, comments=True)
+        assert words[0] == "hermes-store"
+        done = subprocess.run(
+            [sys.executable, "-m", "hermes_store", *words[1:]], cwd=home, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (line, done.stderr)
+        assert done.stdout
+    assert (home / "home" / ".hermes" / "webui" / "hermes.db").exists()
+    assert len(list((home / "backup" / "sessions").glob("*.json"))) == 17  # sixteen sessions and the index
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_on_a_page_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_build_runs_the_commands_of_the_readme() -> None:
+    commands = [line for line in blocks(ROOT / "README.md", "sh") if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert all(command.count("\n") == 1 for command in commands)
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for pattern in re.findall(r"grep -E '([^']+)' README.md", script):
+        assert sum(bool(re.search(pattern, command)) for command in commands) == 1

@@ -1,0 +1,336 @@
+"""Every file of a state directory is taken in, or it is said why not; none is harmed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_store import FilesError, InvalidInputError, Store
+from hermes_store.files import ImportProgress, import_directory
+
+from .builders import MESSAGES, NEW, OLD, SPEC, StateDir, by_name, fingerprint, nested, outcomes
+
+#: In the columns of the list; all else is in documents.
+COLUMNS = {key for key in SPEC if key not in {"messages", "tool_calls", "pending_user_message", "pending_attachments"}}
+
+
+@pytest.mark.parametrize("data", [OLD, SPEC, NEW], ids=["v0.1.0", "specification", "newest"])
+def test_every_format_is_taken_in_whole_and_without_remarks(
+    store: Store, state: StateDir, data: dict[str, Any]
+) -> None:
+    profile = data.get("profile", "default")
+    state.projects([{"project_id": "9a9a9a9a9a9a", "name": "P", "profile": profile, "created_at": 1.0}])
+    state.write(f"{data['session_id']}.json", data)
+    (item, _) = import_directory(store, state.root).items
+    assert (item.outcome, item.id, item.messages) == ("imported", data["session_id"], 2)
+    assert (item.reason, item.notes) == ("", [])
+    record = store.sessions.get(data["session_id"]).model_dump()
+    assert {key: record[key] for key in COLUMNS & data.keys()} == {key: data[key] for key in COLUMNS & data.keys()}
+    assert store.messages.read(data["session_id"]) == data["messages"]
+    others = {
+        key: value for key, value in data.items() if key not in COLUMNS and key not in {"messages"} and value != []
+    }
+    assert store.documents.read(data["session_id"]) == others
+
+
+def test_where_a_session_comes_from_and_when_its_last_message_was_are_found(
+    sqlite_store: Store, state: StateDir
+) -> None:
+    state.session("a", *MESSAGES, {"no": "time"}, raw_source="telegram", session_source="messaging")
+    import_directory(sqlite_store, state.root)
+    record = sqlite_store.sessions.get("a")
+    assert (record.source, record.last_message_at, record.message_count) == ("telegram", 1778458283.5, 3)
+
+
+def test_a_message_may_be_any_json_value(store: Store, state: StateDir) -> None:
+    text = (
+        b'{"session_id": "a", "title": "t", "created_at": 1, "updated_at": 2, "messages": [null, true, 0, -0.0, 1e400,'
+        b' NaN, 123456789012345678901234567890, "", "lone \\ud83d", "nul \\u0000", [], [[{}]], {}, {"": {"role": 5}},'
+        b' {"role": ["list"], "timestamp": "never", "content": null}, ' + nested(3000) + b"]}"
+    )
+    state.write("a.json", text)
+    assert outcomes(import_directory(store, state.root)) == {"a.json": "imported"}
+    messages = store.messages.read("a")
+    assert json.dumps(messages[:-1]) == json.dumps(json.loads(text.replace(b", " + nested(3000), b""))["messages"])
+    depth, value = 0, messages[-1]
+    while value:
+        depth, value = depth + 1, value[0]
+    assert depth + 1 == 3000
+
+
+NOT_SESSIONS = {
+    "_index.json": "WebUI's own",
+    "_anything.json": "WebUI's own",
+    "_index.tmp.12.34": "WebUI's own",
+    "a.json.bak": "backup copy; its session's file",
+    "gone.json.bak": "whose session is gone",
+    "a.json.bak.tmp.1": "unfinished write",
+    "a.tmp.4242.140000": "unfinished write",
+    "sessions.json": "agent's",
+    "session_20260401.json": "agent's",
+    "notes.txt": "not a JSON file",
+    "UPPER.JSON": "not a JSON file",
+    "queue.json": "not a regular file",
+}
+
+
+def test_what_is_no_session_is_skipped_and_it_is_said_why(sqlite_store: Store, state: StateDir) -> None:
+    state.session("a", "hi")
+    for name in NOT_SESSIONS:
+        state.write(name, SPEC)
+    (state.sessions / "queue.json").unlink()
+    os.mkfifo(state.sessions / "queue.json")  # opening it would wait for ever
+    for folder in ("_run_journal", "folder.json"):
+        (state.sessions / folder).mkdir()
+        (state.sessions / folder / "b.json").write_bytes(b"{}")
+    (state.sessions / "link-to-folder").symlink_to(state.sessions / "_run_journal")
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert items.pop("a.json").outcome == "imported"
+    assert items.keys() == NOT_SESSIONS.keys()
+    for name, item in items.items():
+        assert (item.outcome, item.id) == ("skipped", None)
+        assert NOT_SESSIONS[name] in item.reason
+    assert [record.session_id for record in sqlite_store.sessions.iterate()] == ["a"]
+
+
+def test_a_link_to_a_session_is_followed_and_one_to_nowhere_is_reported(sqlite_store: Store, state: StateDir) -> None:
+    elsewhere = state.root / "elsewhere"
+    elsewhere.write_text(json.dumps({**OLD, "session_id": "linked"}))
+    (state.sessions / "linked.json").symlink_to(elsewhere)
+    (state.sessions / "nowhere.json").symlink_to(state.root / "missing")
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert items["linked.json"].outcome == "imported"
+    assert items["nowhere.json"].outcome == "failed"
+    assert "cannot be read: No such file" in items["nowhere.json"].reason
+
+
+def test_a_link_to_itself_does_not_stop_the_others(sqlite_store: Store, state: StateDir) -> None:
+    state.session("a")
+    (state.sessions / "circle.json").symlink_to(state.sessions / "circle.json")
+    assert outcomes(import_directory(sqlite_store, state.root)) == {"a.json": "imported", "circle.json": "failed"}
+
+
+def test_a_file_name_that_is_not_utf8_is_an_ordinary_file_name(store: Store, state: StateDir) -> None:
+    path = os.path.join(os.fsencode(state.sessions), b"caf\xe9.json")  # noqa: PTH118 - a Path cannot say it
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(json.dumps({**OLD, "session_id": "cafe"}).encode())
+    (item,) = import_directory(store, state.root).items
+    assert (item.outcome, item.id) == ("imported", "cafe")
+    (again,) = import_directory(store, state.root).items
+    assert (again.outcome, again.id) == ("unchanged", "cafe")
+
+
+# ── Lists of deleted sessions ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("as_file", [lambda ids: {"version": 1, "ids": ids}, list], ids=["object", "list"])
+def test_a_session_that_the_webui_deleted_is_left_out(sqlite_store: Store, state: StateDir, as_file: Any) -> None:
+    for session_id in ("kept", "deleted", "pruned"):
+        state.session(session_id, "hi")
+    state.write("_deleted_webui_sessions.json", as_file(["deleted", 5, None]))
+    state.write("_pruned_webui_orphans.json", as_file(["pruned"]))
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert items["deleted.json"].reason == "it was deleted (listed in _deleted_webui_sessions.json)"
+    assert items["pruned.json"].reason == "it was deleted (listed in _pruned_webui_orphans.json)"
+    assert {items[name].outcome for name in ("deleted.json", "pruned.json")} == {"skipped"}
+    assert [record.session_id for record in sqlite_store.sessions.iterate()] == ["kept"]
+
+
+@pytest.mark.parametrize("damage", [b'{"version": 1, "ids": ["de', b"\xff\xfe{", b"5", b'{"ids": {}}'])
+def test_a_damaged_list_of_deleted_sessions_is_reported(sqlite_store: Store, state: StateDir, damage: bytes) -> None:
+    state.session("a")
+    state.write("_deleted_webui_sessions.json", damage)
+    report = import_directory(sqlite_store, state.root)
+    (failed,) = report.failed
+    assert "_deleted_webui_sessions.json" in failed.reason
+    assert "some may come back" in failed.reason
+    assert by_name(report)["a.json"].outcome == "imported"
+
+
+@pytest.mark.parametrize("damaged", ["_deleted_webui_sessions.json", "_pruned_webui_orphans.json"])
+def test_a_damaged_list_of_deleted_sessions_does_not_spoil_the_other(
+    sqlite_store: Store, state: StateDir, damaged: str
+) -> None:
+    for name in ("_deleted_webui_sessions.json", "_pruned_webui_orphans.json"):
+        state.write(name, {"ids": ["gone"]})
+    state.write(damaged, b'{"ids": [')
+    state.session("gone")
+    report = import_directory(sqlite_store, state.root)
+    assert by_name(report)["gone.json"].outcome == "skipped"
+    assert len(report.failed) == 1
+
+
+# ── Where ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_hermes_home_is_entered_and_the_agents_own_sessions_are_left_alone(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    state = StateDir(home / "webui")
+    state.session("webui")
+    (home / "sessions").mkdir()
+    (home / "sessions" / "agent.json").write_text(json.dumps(OLD))
+    report = import_directory(sqlite_store, home)
+    assert outcomes(report) == {"webui.json": "imported"}
+    assert report.source == str(state.root)
+
+
+def test_the_sessions_folder_itself_may_be_named(sqlite_store: Store, state: StateDir) -> None:
+    state.projects([])
+    state.session("a")
+    assert import_directory(sqlite_store, str(state.sessions)).source == str(state.root)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, Path.touch], ids=["nothing", "empty", "a file"])
+def test_a_place_that_is_no_state_directory_is_refused(sqlite_store: Store, tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "here")
+    with pytest.raises(FilesError, match=r"here is no state directory"):
+        import_directory(sqlite_store, tmp_path / "here")
+
+
+def test_the_home_of_nobody_is_refused_as_any_other_wrong_place(sqlite_store: Store) -> None:
+    with pytest.raises(FilesError):
+        import_directory(sqlite_store, "~no-such-user/webui")
+
+
+def test_a_preference_that_there_is_not_is_refused(sqlite_store: Store, state: StateDir) -> None:
+    with pytest.raises(InvalidInputError, match="prefer"):
+        import_directory(sqlite_store, state.root, prefer="newest")  # type: ignore[arg-type]
+
+
+def test_an_empty_state_directory_is_imported_as_nothing(sqlite_store: Store, state: StateDir) -> None:
+    assert import_directory(sqlite_store, state.root).items == []
+
+
+# ── Names ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("name", "inner", "expected"),
+    [
+        ("one", "two", "one"),
+        ("one", None, "one"),
+        ("one", 5, "one"),
+        ("one", "../../etc/passwd", "one"),
+        ("with space", "inner", "inner"),
+        ("dot.ted", "inner", "inner"),
+        ("x" * 129, "inner", "inner"),
+        ("übung", "inner", "inner"),
+        ("with space", "taken", None),
+        ("with space", "in valid", None),
+        ("with space", None, None),
+        ("with space", ["list"], None),
+        ("", "in/valid", None),
+    ],
+)
+def test_the_files_name_is_the_sessions_id_and_what_disagrees_is_noted(
+    sqlite_store: Store, state: StateDir, name: str, inner: Any, expected: str | None
+) -> None:
+    state.session("taken", "of another file")
+    state.write(f"{name}.json", {**OLD, "session_id": inner})
+    item = by_name(import_directory(sqlite_store, state.root))[f"{name}.json"]
+    assert item.outcome == "imported"
+    assert any("name" in note for note in item.notes)
+    assert item.id == (expected or item.id)
+    assert item.id not in (None, "taken")
+    assert sqlite_store.messages.read(item.id) == OLD["messages"]
+    assert sqlite_store.messages.read("taken") == ["of another file"]
+    again = by_name(import_directory(sqlite_store, state.root))[f"{name}.json"]
+    assert (again.outcome, again.id) == ("unchanged", item.id)
+
+
+@pytest.mark.parametrize("key", ["session_id", "compression_anchor_message_key", "title", "tool_calls", "unknown"])
+def test_a_value_nested_however_deep_stops_nothing(sqlite_store: Store, state: StateDir, key: str) -> None:
+    state.write(
+        "deep.json", b'{"title": "t", "created_at": 1, "updated_at": 2, "%s": %s}' % (key.encode(), nested(1900))
+    )
+    state.session("a")
+    assert outcomes(import_directory(sqlite_store, state.root)) == {"a.json": "imported", "deep.json": "imported"}
+    moved = state.root.rename(state.root.with_name("moved"))
+    assert outcomes(import_directory(sqlite_store, moved)) == {"a.json": "unchanged", "deep.json": "unchanged"}
+
+
+# ── The source is only read ───────────────────────────────────────────────────────────────────────
+
+
+def _mixture(state: StateDir) -> None:
+    for data in (OLD, SPEC, NEW):
+        state.write(f"{data['session_id']}.json", data)
+    state.projects([{"project_id": "9a9a9a9a9a9a", "name": "P", "profile": "work"}, {"project_id": "e", "name": ""}, 5])
+    state.session("null", title=None, workspace=None, messages=None, created_at=None, updated_at=None)
+    state.session("parent", "hi")
+    state.session("child", "hi", parent_session_id="parent")
+    state.session("deleted", "hi")
+    state.write("_deleted_webui_sessions.json", {"ids": ["deleted"]})
+    state.session("wrong", "hi", title=["a", "list"], estimated_cost=float("nan"), created_at="long ago", pinned="yes")
+    whole = (state.sessions / "wrong.json").read_bytes()
+    state.write("torn.json", whole[:-60])
+    state.write("backed.json", whole[:100])
+    state.write("backed.json.bak", whole)
+    state.write("empty.json", b"")
+    state.write("list.json", [])
+    state.write("latin.json", '{"title": "é"}'.encode("latin-1"))
+    state.write("bad name.json", OLD)
+    state.write("notes.txt", b"hello")
+    (state.sessions / "nowhere.json").symlink_to("missing")
+
+
+EXPECTED_OF_MIXTURE = {
+    "01d000000001.json": "imported",
+    "5bec00000001.json": "imported",
+    "0e0000000001.json": "imported",
+    "null.json": "imported",
+    "parent.json": "imported",
+    "child.json": "imported",
+    "deleted.json": "skipped",
+    "_deleted_webui_sessions.json": "skipped",
+    "wrong.json": "imported",
+    "torn.json": "recovered",
+    "backed.json": "recovered",
+    "backed.json.bak": "skipped",
+    "empty.json": "failed",
+    "list.json": "failed",
+    "latin.json": "failed",
+    "bad name.json": "imported",
+    "notes.txt": "skipped",
+    "nowhere.json": "failed",
+    "#9a9a9a9a9a9a": "imported",
+    "#e": "imported",
+    "#2": "failed",
+}
+
+
+def test_each_file_ends_in_exactly_one_way_and_the_directory_is_as_it_was(store: Store, state: StateDir) -> None:
+    _mixture(state)
+    before = fingerprint(state.root)
+    report = import_directory(store, state.root)
+    assert outcomes(report) == EXPECTED_OF_MIXTURE
+    assert sum(report.counts.values()) == len(report.items)
+    assert {item.path for item in report.failed} == {i.path for i in report.items if i.outcome == "failed"}
+    for item in report.items:
+        assert bool(item.reason) == (item.outcome not in ("imported", "updated", "unchanged")), item
+    import_directory(store, state.root)
+    assert fingerprint(state.root) == before
+
+
+def test_progress_counts_every_file_once_and_agrees_with_the_report(sqlite_store: Store, state: StateDir) -> None:
+    _mixture(state)
+    for number in range(300):  # more than one transaction takes in
+        state.session(f"s{number}", "hi")
+    calls: list[ImportProgress] = []
+    report = import_directory(sqlite_store, state.root, on_progress=calls.append)
+    files = [item for item in report.items if item.path.startswith("sessions/")]
+    assert len(files) == len(list(state.sessions.iterdir()))
+    assert [call.done for call in calls] == [*range(1, len(files) + 1)]
+    assert {call.total for call in calls} == {len(files)}
+    assert sorted(call.path for call in calls) == sorted(item.path for item in files)
+    for call in calls:
+        assert sum(call.counts.values()) == call.done
+    last = calls[-1].counts
+    assert last == {outcome: sum(item.outcome == outcome for item in files) for outcome in last}
+    assert sum(last.values()) == len(files)

@@ -1,0 +1,162 @@
+"""Values that the WebUI never meant to write: taken in all the same, kept as they are, and noted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from hermes_store import Store
+from hermes_store.files import import_directory
+from hermes_store.records import SessionRecord
+
+from .builders import SPEC, StateDir, by_name, session
+
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    2**53 + 1,
+    2**70,
+    10**400,
+    1.5,
+    float("nan"),
+    float("-inf"),
+    "",
+    "text",
+    "lone \ud83d",
+    "nul \x00",
+    "2026-04-01T10:11:12Z",
+    "x" * 5000,
+    [],
+    ["a", None],
+    {},
+    {"text": {"deep": ["\udc00"]}},
+    ["long"] * 2000,
+]
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _fits(record: SessionRecord) -> bool:
+    """Whether each field has the type that the record promises."""
+    hints = get_type_hints(SessionRecord)
+    return all(hint is Any or isinstance(getattr(record, name), get_args(hint) or hint) for name, hint in hints.items())
+
+
+@pytest.mark.parametrize("key", [key for key in SPEC if key not in ("session_id", "messages")])
+def test_a_value_of_any_type_is_taken_in_for_every_key_and_its_original_kept(
+    sqlite_store: Store, state: StateDir, key: str
+) -> None:
+    for number, value in enumerate(ODD_VALUES):
+        state.session(f"s{number}", "hi", **{key: value})
+    items = by_name(import_directory(sqlite_store, state.root))
+    for number, value in enumerate(ODD_VALUES):
+        item, record = items[f"s{number}.json"], sqlite_store.sessions.get(f"s{number}")
+        assert (item.outcome, record.message_count, _fits(record)) == ("imported", 1, True)
+        documents = sqlite_store.documents.read(f"s{number}")
+        column = getattr(record, key, [] if key != "pending_user_message" else None)
+        if key == "profile" and value in (None, ""):
+            assert record.profile == "default"
+            continue
+        if key in ("created_at", "updated_at") and (value is None or key not in documents):
+            assert column == value or any(f"{key} is" in note or "it has no time" in note for note in item.notes)
+        else:
+            kept = documents.get(key, column)
+            assert _shown(kept) == _shown(value) or (kept == value and isinstance(kept, float))
+    assert len(sqlite_store.sessions.list(limit=1000).items) == len(ODD_VALUES)
+
+
+def test_every_odd_value_in_every_key_at_once_is_kept_by_any_database(store: Store, state: StateDir) -> None:
+    for number, value in enumerate(ODD_VALUES):
+        everywhere = dict.fromkeys(SPEC, value) | {"messages": [value, {"role": value, "timestamp": value}]}
+        state.write(f"s{number}.json", everywhere)
+    report = import_directory(store, state.root)
+    assert {item.outcome.value for item in report.items} == {"imported"}
+    for number, value in enumerate(ODD_VALUES):
+        assert _fits(store.sessions.get(f"s{number}"))
+        messages = store.messages.read(f"s{number}")
+        assert _shown(messages) == _shown([value, {"role": value, "timestamp": value}])
+    assert store.sessions.count(include_empty=True) == len(ODD_VALUES)
+
+
+@pytest.mark.parametrize("messages", [True, 5, "text", {}, {"0": "a"}])
+def test_messages_that_are_no_list_are_refused_by_name(sqlite_store: Store, state: StateDir, messages: Any) -> None:
+    state.session("a", messages=messages)
+    (item,) = import_directory(sqlite_store, state.root).items
+    assert item.outcome == "failed"
+    assert "its messages are a JSON" in item.reason
+    assert not sqlite_store.sessions.exists("a")
+
+
+@pytest.mark.parametrize("content", [[], "text", 5, None, {}, {"id": 1}], ids=repr)
+def test_json_that_is_no_session_is_refused_and_it_is_said_why(
+    sqlite_store: Store, state: StateDir, content: Any
+) -> None:
+    state.write("a.json", content)
+    (item,) = import_directory(sqlite_store, state.root).items
+    assert item.outcome == "failed"
+    assert item.reason.startswith("it is no session")
+
+
+@pytest.mark.parametrize("missing", [None, "absent"])
+def test_what_is_null_or_absent_gets_its_default(sqlite_store: Store, state: StateDir, missing: str | None) -> None:
+    data = session("a", {"timestamp": 5.5}, {"timestamp": 7.5}, profile=None, project_id=None, input_tokens=None)
+    for key in ("created_at", "updated_at", "title", "workspace", "model", "tool_calls"):
+        data[key] = None
+        if missing == "absent":
+            del data[key]
+    state.write("a.json", data)
+    (item,) = import_directory(sqlite_store, state.root).items
+    record = sqlite_store.sessions.get("a")
+    assert (record.title, record.profile, record.workspace, record.model) == ("Untitled", "default", None, None)
+    assert (record.project_id, record.input_tokens, record.estimated_cost) == (None, 0, None)
+    assert (record.created_at, record.updated_at) == (5.5, 7.5)
+    assert sum("it has no time" in note for note in item.notes) == 2
+
+
+def test_a_session_without_any_time_gets_its_files(sqlite_store: Store, state: StateDir) -> None:
+    path = state.write("a.json", {"session_id": "a", "title": "t", "messages": []})
+    import_directory(sqlite_store, state.root)
+    record = sqlite_store.sessions.get("a")
+    assert record.created_at == record.updated_at == path.stat().st_mtime_ns / 1e9
+
+
+def test_a_long_title_is_cut_for_the_list_and_kept_whole(store: Store, state: StateDir) -> None:
+    titles = {"fits": "t" * 500, "long": "ü" * 501, "awkward": "\ud83d\x00" * 5000}
+    for session_id, title in titles.items():
+        state.session(session_id, title=title)
+    items = by_name(import_directory(store, state.root))
+    assert items["fits.json"].notes == []
+    for session_id, title in titles.items():
+        assert store.sessions.get(session_id).title == title[:500]
+        assert store.documents.read(session_id).get("title", title) == title
+    assert "title is" in items["long.json"].notes[0]
+    assert "title" in store.documents.read("long")
+
+
+@pytest.mark.parametrize("profile", ["default", "work"])
+def test_a_session_keeps_the_name_of_a_project_that_is_not_there(
+    sqlite_store: Store, state: StateDir, profile: str
+) -> None:
+    state.projects([{"project_id": "theirs", "name": "Theirs", "profile": "another", "created_at": 1.0}])
+    state.session("unknown", project_id="nobodys", profile=profile)
+    state.session("foreign", project_id="theirs", profile=profile)
+    items = by_name(import_directory(sqlite_store, state.root))
+    for session_id, project_id in (("unknown", "nobodys"), ("foreign", "theirs")):
+        item = items[f"{session_id}.json"]
+        assert (item.outcome, len(item.notes)) == ("imported", 1)
+        assert f"its project {project_id} is not there" in item.notes[0]
+        assert sqlite_store.sessions.get(session_id).project_id is None
+        assert sqlite_store.documents.read(session_id) == {"project_id": project_id}
+
+
+def test_a_key_of_any_text_is_kept(store: Store, state: StateDir) -> None:
+    keys = ["", "é" * 500, "\ud83d" * 500, "nul \x00", "'; --", "revision", "id", "parent_id", "__proto__"]
+    state.session("a", **{key: [key] for key in keys})
+    import_directory(store, state.root)
+    assert store.documents.read("a") == {key: [key] for key in keys}

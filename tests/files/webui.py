@@ -1,0 +1,45 @@
+"""A stand-in for hermes-webui of 2026-04-24: how it loads what an export wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+#: The keys of a row of its index.
+COMPACT_KEYS = {
+    *("session_id", "title", "workspace", "model", "message_count", "created_at", "updated_at", "pinned"),
+    *("archived", "project_id", "profile", "input_tokens", "output_tokens", "estimated_cost", "personality"),
+    *("compression_anchor_visible_idx", "compression_anchor_message_key", "active_stream_id", "is_streaming"),
+}
+_METADATA = {"session_id", "title", "created_at", "updated_at"}
+
+
+def load(root: Path, session_id: str) -> dict[str, Any]:
+    """Load a session: keyword arguments of a class, of which `workspace` goes through ``Path`` when it is there."""
+    data = json.loads((root / "sessions" / f"{session_id}.json").read_text(encoding="utf-8"))
+    assert data.keys() >= _METADATA
+    assert data["session_id"] == session_id
+    assert isinstance(data["messages"], list)
+    if "workspace" in data:
+        Path(data["workspace"]).expanduser()
+    return dict(data)
+
+
+def session_ids(root: Path) -> set[str]:
+    return {path.stem for path in (root / "sessions").glob("*.json") if not path.name.startswith("_")}
+
+
+def index(root: Path) -> list[dict[str, Any]]:
+    """Read the list: rows of exactly its keys, the last written first."""
+    rows: list[dict[str, Any]] = json.loads((root / "sessions" / "_index.json").read_text(encoding="utf-8"))
+    for row in rows:
+        assert row.keys() == COMPACT_KEYS
+    times = [row["updated_at"] for row in rows]
+    assert times == sorted(times, reverse=True)
+    return rows
+
+
+def projects(root: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((root / "projects.json").read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,73 @@
+"""Databases to migrate, on both engines, and a migration of tomorrow."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from contents import fill
+from programs import ROOT
+
+from hermes_store import Store
+
+NEXT = '''
+"""A migration of a version to come, for the tests."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("sessions") as batch:
+        batch.add_column(sa.Column("nickname", sa.Text()))
+    op.execute("UPDATE sessions SET nickname = 'of ' || title")
+    # more
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("sessions") as batch:
+        batch.drop_column("nickname")
+'''
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Give another database with nothing in it, at each call, on the engine under test."""
+    if request.param == "postgresql":
+        make_postgres_database = request.getfixturevalue("make_postgres_database")
+        return lambda: make_postgres_database(empty=True)
+    numbers = itertools.count()
+    return lambda: str(tmp_path / f"{next(numbers)}.db")
+
+
+@pytest.fixture
+def next_migrations(tmp_path: Path) -> Callable[..., Path]:
+    """Give a copy of the migrations with one more, in which texts can be replaced."""
+
+    def make(replace: dict[str, str] | None = None) -> Path:
+        text = NEXT
+        for old, new in (replace or {}).items():
+            assert old in text
+            text = text.replace(old, new)
+        folder = tmp_path / "next" / "migrations"
+        shutil.copytree(ROOT / "migrations", folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "versions" / "0002_nickname.py").write_text(text, encoding="utf-8")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def filled(sqlite_path: Path) -> Path:
+    """A database file with a few rows in every corner, closed."""
+    with Store.open(sqlite_path) as store:
+        fill(store)
+    return sqlite_path

@@ -1,0 +1,30 @@
+"""A few rows in every corner of a database, and everything that a store says is in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hermes_store import Store
+
+
+def fill(store: Store) -> None:
+    project = store.projects.create(name="Work", project_id="work")
+    store.sessions.create(session_id="parent", title="Trip", project_id=project.project_id)
+    store.sessions.create(session_id="child", title="Fork", parent_id="parent", forked_at=1)
+    store.messages.append("parent", [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}])
+    store.documents.put("parent", {"tool_calls": [1]})
+    store.sessions.change_id("child", "renamed")
+
+
+def contents(store: Store) -> dict[str, Any]:
+    return {
+        "projects": store.projects.list(),
+        **{
+            session.session_id: (
+                session,
+                store.messages.read(session.session_id),
+                store.documents.read(session.session_id),
+            )
+            for session in store.sessions.iterate()
+        },
+    }

@@ -1,0 +1,91 @@
+"""What opening a store does about the schema, in processes of its own where imports or races matter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from contents import contents
+from programs import output, python
+from schemas import schema_of
+
+from hermes_store import Store
+
+NewDatabase = Callable[[], str]
+HEAVY = ("alembic", "typer", "rich", "psycopg", "sqlalchemy.ext.asyncio", "hermes_store.cli")
+IMPORTED = f"import json, sys; print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+
+
+def test_importing_the_library_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    assert json.loads(output(python(f"import hermes_store; {IMPORTED}", cwd=tmp_path))) == []
+
+
+def test_opening_a_current_database_does_not_import_alembic(filled: Path, tmp_path: Path) -> None:
+    program = f"""
+import sys
+from hermes_store import Store
+with Store.open(sys.argv[1]) as store:
+    assert store.messages.read("parent")
+{IMPORTED}
+"""
+    assert json.loads(output(python(program, str(filled), cwd=tmp_path))) == []
+    fresh = json.loads(
+        output(python(program.replace('assert store.messages.read("parent")', "pass"), "new.db", cwd=tmp_path))
+    )
+    assert "alembic" in fresh  # so it would have been seen
+
+
+RACER = """
+import sys
+import alembic.command
+from hermes_store import Store
+print("ready", flush=True)
+sys.stdin.readline()
+with Store.open(sys.argv[1]) as store:
+    store.sessions.create(title="from a racer")
+"""
+
+
+def test_many_processes_open_one_fresh_database_at_once(new_database: NewDatabase) -> None:
+    url, other = new_database(), new_database()
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", RACER, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("\n")
+        racer.stdin.flush()
+    errors = [racer.communicate(timeout=120)[1] for racer in racers]
+    assert [(racer.returncode, error) for racer, error in zip(racers, errors, strict=True)] == [(0, "")] * 6
+    with Store.open(url, migrate=False) as store:
+        assert [session.title for session in store.sessions.list().items] == ["from a racer"] * 6
+    Store.open(other).close()
+    assert schema_of(url) == schema_of(other)
+
+
+def test_opening_a_current_database_again_writes_nothing(filled: Path) -> None:
+    before = filled.read_bytes()
+    with Store.open(filled) as store:
+        assert len(contents(store)) == 3
+    assert filled.read_bytes() == before
+    assert [path.name for path in filled.parent.iterdir() if path.suffix == ".bak"] == []
+
+
+@pytest.mark.parametrize("how", [{}, {"migrate": False}, {"read_only": True}])
+def test_a_current_database_opens_in_every_way(filled: Path, how: dict[str, bool]) -> None:
+    with Store.open(filled, **how) as store:
+        assert store.messages.read("parent")

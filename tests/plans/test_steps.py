@@ -1,0 +1,110 @@
+"""What a verb costs, in instructions of SQLite's virtual machine: the same however much else there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sample
+from recording import undone, vm_steps
+
+from hermes_store import Store
+from hermes_store.paging import write_cursor
+
+FEW, MANY = 100, 100_000
+#: Every kind of session comes five in a row, even among the few: what is read for one page.
+LIMIT = 4
+
+Verb = Callable[[Store], Callable[[], object]]
+
+
+def cost(databases: sample.Databases, count: int, analyzed: bool, name: str, **how: Any) -> dict[str, int]:
+    """Return the steps of a list's page for each value of `archived`."""
+    store = databases(count, analyzed)
+    filters = sample.INDEXED[name].filters | how
+    return {
+        f"{archived=}": vm_steps(
+            store, lambda archived=archived: store.sessions.list(**filters, archived=archived, limit=LIMIT)
+        )
+        for archived in (None, True, False)
+    }
+
+
+@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("name", sample.INDEXED)
+def test_the_first_page_costs_the_same_among_few_sessions_and_many(
+    databases: sample.Databases, analyzed: bool, name: str, pinned: bool | None
+) -> None:
+    few, many = (cost(databases, count, analyzed, name, pinned=pinned) for count in (FEW, MANY))
+    assert few == many
+
+
+@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("name", sample.INDEXED)
+def test_a_later_page_costs_the_same_among_few_sessions_and_many(
+    databases: sample.Databases, name: str, pinned: bool | None
+) -> None:
+    def pages(count: int) -> dict[tuple[bool, float], dict[str, int]]:
+        return {
+            (last_pinned, place): cost(
+                databases,
+                count,
+                False,
+                name,
+                pinned=pinned,
+                after=write_cursor("sessions", last_pinned, *sample.moment(count, place)),
+            )
+            for last_pinned in {pinned} - {None} or (True, False)
+            for place in (0.1, 0.5, 0.9)
+        }
+
+    assert pages(FEW) == pages(MANY)
+
+
+VERBS: dict[str, Verb] = {
+    "sessions.get": lambda store: lambda: store.sessions.get("s7"),
+    "sessions.list_deleted": lambda store: lambda: store.sessions.list_deleted(limit=LIMIT),
+    "sessions.create": lambda store: undone(store, lambda tx: tx.sessions.create(session_id="new", title="New")),
+    "sessions.update": lambda store: undone(store, lambda tx: tx.sessions.update("s7", title="Renamed", pinned=True)),
+    "sessions.delete": lambda store: undone(store, lambda tx: tx.sessions.delete("s7")),
+    "sessions.purge": lambda store: undone(store, lambda tx: tx.sessions.purge("s7")),
+    "sessions.change_id": lambda store: undone(store, lambda tx: tx.sessions.change_id("s7", "renamed")),
+    "projects.delete": lambda store: undone(store, lambda tx: tx.projects.delete("other7")),
+    "messages.append": lambda store: undone(store, lambda tx: tx.messages.append("s7", {"role": "user"})),
+}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_costs_the_same_among_few_sessions_and_many(databases: sample.Databases, name: str) -> None:
+    few, many = (vm_steps(store, VERBS[name](store)) for store in (databases(FEW, False), databases(MANY, False)))
+    assert few == many
+
+
+def replaced(tx: Any) -> None:
+    """Edit a message in the middle, by its position."""
+    tx.messages.update("long", 5, {"edited": True}, expected_revision=tx.sessions.get("long").revision)
+
+
+MESSAGE_VERBS: dict[str, Verb] = {
+    "append": lambda store: undone(store, lambda tx: tx.messages.append("long", [{"role": "user"}] * 3)),
+    "tail": lambda store: lambda: store.messages.tail("long", limit=5),
+    "page": lambda store: lambda: store.messages.page("long", limit=5),
+    "update": lambda store: undone(store, replaced),
+    "truncate": lambda store: undone(
+        store, lambda tx: tx.messages.truncate("long", keep=tx.messages.count("long") - 3)
+    ),
+    "list": lambda store: lambda: store.sessions.list(limit=LIMIT),
+}
+
+
+@pytest.mark.parametrize("timed", [True, False], ids=["with timestamps", "without timestamps"])
+@pytest.mark.parametrize("name", MESSAGE_VERBS)
+def test_a_verb_costs_the_same_in_a_short_session_and_a_long_one(sqlite_store: Store, name: str, timed: bool) -> None:
+    def steps(count: int) -> int:
+        message = {"role": "user", "content": "…", **({"timestamp": 1.7e9} if timed else {})}
+        sqlite_store.messages.append("long", [message] * (count - sqlite_store.messages.count("long")))
+        return vm_steps(sqlite_store, MESSAGE_VERBS[name](sqlite_store))
+
+    sqlite_store.sessions.create(session_id="long", title="Long")
+    assert steps(10) == steps(10_000)
