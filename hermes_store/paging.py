@@ -10,8 +10,8 @@ from . import payload
 from .errors import InvalidCursorError, InvalidInputError
 
 MAX_LIMIT: Final = 1000
-#: Beyond any id or position; the databases' integers end at twice that.
-MAX_KEY: Final = 2**62
+#: Where the databases' integers end.
+MAX_KEY: Final = 2**63
 
 
 def write_cursor(kind: str, *key: str | float | bool) -> str:
@@ -37,7 +37,9 @@ def _fits(value: Any, wanted: type) -> bool:
     """Whether `value` is of this very type, and one that a row can have."""
     if type(value) is not wanted:
         return False
-    return not isinstance(value, int | float) or (math.isfinite(value) and abs(value) < MAX_KEY)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) < MAX_KEY
 
 
 def _parse(cursor: str) -> list[Any]:

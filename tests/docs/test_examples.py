@@ -35,7 +35,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_python_on_a_page_runs_from_top_to_bottom(page: Path, home: Path) -> None:
     script = home / "page.py"
     script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
-    done = subprocess.run([sys.executable, "-W", "error", script], cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script], cwd=home, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

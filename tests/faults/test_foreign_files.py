@@ -13,6 +13,7 @@ import pytest
 from hermes_store import (
     DatabaseCorruptError,
     DatabaseError,
+    DatabaseMissingError,
     DatabaseUnavailableError,
     HermesStoreError,
     SchemaNewerError,
@@ -123,8 +124,9 @@ def test_a_database_that_is_not_ours_is_refused_and_not_one_byte_of_it_changes(
 
 
 def test_an_upgrade_that_is_not_allowed_is_refused_and_makes_no_file(tmp_path: Path) -> None:
-    with pytest.raises(SchemaOutdatedError):
+    with pytest.raises(DatabaseMissingError):
         Store.open(tmp_path / "new.db", migrate=False)
+    assert list(tmp_path.iterdir()) == []
     path = tmp_path / "empty.db"
     path.touch()
     with pytest.raises(SchemaOutdatedError):

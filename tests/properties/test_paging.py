@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from json_values import any_text, json_text, json_values, same
 
 from hermes_store import InvalidCursorError, InvalidInputError, MessagePage, Page, Store, payload
-from hermes_store.paging import MAX_LIMIT, check_limit, read_cursor, write_cursor
+from hermes_store.paging import MAX_KEY, MAX_LIMIT, check_limit, read_cursor, write_cursor
 
-keys = st.lists(st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), json_text), max_size=4)
+integers = st.integers(min_value=1 - MAX_KEY, max_value=MAX_KEY - 1)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+keys = st.lists(st.one_of(integers, floats, st.booleans(), json_text), max_size=4)
 
 
 @given(kind=json_text, key=keys)
