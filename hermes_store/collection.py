@@ -136,6 +136,13 @@ def require_free(connection: Connection, session_id: str) -> None:
     )
 
 
+def descends(connection: Connection, session: int, ancestor: int) -> bool:
+    """Whether a session is another, or was forked from it, directly or not."""
+    line = select(Session.id, Session.parent_id).where(Session.id == session).cte("line", recursive=True)
+    line = line.union(select(Session.id, Session.parent_id).join(line, Session.id == line.c.parent_id))
+    return connection.execute(select(line.c.id).where(line.c.id == ancestor)).first() is not None
+
+
 def touch(connection: Connection, key: SessionKey, **values: Any) -> int:
     """Write `values` to the session's row as one more revision of it, and return that."""
     revision = key.revision + 1

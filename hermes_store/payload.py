@@ -9,6 +9,7 @@ always gives the same bytes, so a digest of them tells whether it changed.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -39,9 +40,10 @@ def encode(value: Any, place: str = "value") -> bytes:
     except ValueError:  # a lone surrogate, or deeper than its limit
         pass
     try:
-        return json.dumps(value, separators=(",", ":"), check_circular=False).encode("ascii")
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), check_circular=False)
     except RecursionError:
-        return "".join(_encode_deep(value)).encode("ascii")
+        text = "".join(_encode_deep(value))
+    return text.encode("utf-8", _ESCAPE)
 
 
 def decode(data: bytes) -> Any:
@@ -58,6 +60,15 @@ def decode(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError:
         return _decode_deep(data.decode("utf-8"))
+
+
+def decode_strictly(data: bytes) -> Any:
+    """Return the value of plain JSON text, by the fast codec alone.
+
+    Raises:
+        ValueError: it is none, or has lone surrogates or deep nesting in it, for which `decode` is.
+    """
+    return pydantic_core.from_json(data)
 
 
 def decode_all(payloads: Sequence[bytes]) -> list[Any]:
@@ -143,13 +154,24 @@ def _require_json(value: Any, place: str) -> None:
             del path[max(depth - 2, 0) :]
 
 
+def _escape_surrogate(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return f"\\u{ord(error.object[error.start]):04x}", error.start + 1
+
+
+#: Inside JSON text, where they can only be part of a string, lone surrogates are written as escapes.
+_ESCAPE: Final = "hermes_store.payload.surrogate"
+codecs.register_error(_ESCAPE, _escape_surrogate)
+
+
 def _step(key: str | int) -> str:
     return f".{key}" if isinstance(key, str) and _IDENTIFIER.match(key) else f"[{key!r}]"
 
 
 def _encode_deep(value: Any) -> Iterator[str]:
-    """Yield the pieces of `value`'s JSON text (ASCII, compact) without recursion."""
-    scalar = json.JSONEncoder(check_circular=False).encode
+    """Yield the pieces of `value`'s JSON text (compact) without recursion."""
+    scalar = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
     stack: list[tuple[Iterator[Any], str]] = []
     current = value
     while True:

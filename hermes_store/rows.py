@@ -123,11 +123,8 @@ def write_documents(connection: Connection, session: int, bodies: Mapping[str, b
             )
         )
     }
-    rows = [
-        {"session": session, "name": name, "body": body, "body_digest": payload.digest(body)}
-        for name, body in bodies.items()
-        if known.get(name) != payload.digest(body)
-    ]
+    rows = [_document(session, name, body) for name, body in bodies.items()]
+    rows = [row for row in rows if known.get(row["name"]) != row["body_digest"]]
     for statement, part in (
         (_update_document, [row for row in rows if row["name"] in known]),
         (_insert_document, [row for row in rows if row["name"] not in known]),
@@ -135,6 +132,17 @@ def write_documents(connection: Connection, session: int, bodies: Mapping[str, b
         if part:
             connection.execute(statement, part)
     return bool(rows)
+
+
+def insert_documents(connection: Connection, session: int, bodies: Mapping[str, bytes]) -> None:
+    """Write the documents of a session that has none yet."""
+    rows = [_document(session, name, body) for name, body in bodies.items()]
+    if rows:
+        connection.execute(_insert_document, rows)
+
+
+def _document(session: int, name: str, body: bytes) -> dict[str, Any]:
+    return {"session": session, "name": name, "body": body, "body_digest": payload.digest(body)}
 
 
 def remove_documents(connection: Connection, session: int, keys: Iterable[str]) -> bool:

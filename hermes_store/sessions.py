@@ -10,8 +10,8 @@ from typing import Any, Literal, Unpack
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from . import listing, rows
-from .collection import Collection, SessionKey, find, live, require_free, touch
+from . import ledger, listing, rows
+from .collection import Collection, SessionKey, descends, find, live, require_free, touch
 from .errors import (
     InvalidInputError,
     ProjectNotFoundError,
@@ -200,10 +200,11 @@ class Sessions(Collection):
             )
             require_free(connection, new_id)
             try:
-                touch(connection, key, session_id=new_id)
+                revision = touch(connection, key, session_id=new_id)
             except IntegrityError as error:
                 raise SessionExistsError(new_id) from error
             _retire(connection, session_id, successor=key.id)
+            ledger.follow(connection, key.id, key.revision, revision)
             return _record(connection, new_id)
 
     def delete(self, session_id: str) -> None:
@@ -305,7 +306,7 @@ class Sessions(Collection):
             values["project_id"] = _project(connection, values["project_id"], profile).id
         if values.get("parent_id") is not None:
             parent = find(connection, values["parent_id"], profile)
-            if key is not None and _descends(connection, parent.id, key.id):
+            if key is not None and descends(connection, parent.id, key.id):
                 raise InvalidInputError(
                     f"Session {parent.session_id!r} comes from {key.session_id!r} itself and cannot be its parent. "
                     "Nothing was written."
@@ -323,12 +324,6 @@ def _project(connection: Connection, project_id: str, profile: str | None) -> An
     if row is None or profile not in (None, row.profile):
         raise ProjectNotFoundError(project_id)
     return row
-
-
-def _descends(connection: Connection, session: int, ancestor: int) -> bool:
-    line = select(Session.id, Session.parent_id).where(Session.id == session).cte("line", recursive=True)
-    line = line.union(select(Session.id, Session.parent_id).join(line, Session.id == line.c.parent_id))
-    return connection.execute(select(line.c.id).where(line.c.id == ancestor)).first() is not None
 
 
 def _retire(connection: Connection, session_id: str, successor: int | None) -> None:

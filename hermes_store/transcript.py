@@ -34,6 +34,15 @@ def encode(messages: Iterable[Any]) -> list[Encoded]:
     return [encode_one(message, f"message {index}") for index, message in enumerate(messages)]
 
 
+def encode_and_release(messages: list[Any]) -> list[Encoded]:
+    """Return messages ready to be written, letting go of each: a large transcript is held once, not twice."""
+    encoded = []
+    for index in range(len(messages)):
+        encoded.append(encode_one(messages[index], f"message {index}"))
+        messages[index] = None
+    return encoded
+
+
 def encode_one(message: Any, place: str = "message") -> Encoded:
     """Return a message ready to be written; as `encode`."""
     body = payload.encode(message, place)

@@ -49,6 +49,18 @@ def read_messages(
     )
 
 
+def read_chain(snapshot: Snapshot, chain: tuple[str, ...], *, include_rewound: bool) -> list[dict[str, Any]]:
+    """Return all messages of a chain of sessions."""
+    made = []
+    for index, session in enumerate(chain):
+        for row_number, (_, row) in enumerate(_rows(snapshot, session, None, None, include_rewound)):
+            message = decode.message(row)
+            if index and not row_number:
+                message["_continues"] = chain[index - 1]
+            made.append(message)
+    return made
+
+
 def chain_of(snapshot: Snapshot, session_id: str) -> tuple[str, ...]:
     """Return the chain of sessions that a conversation is, oldest first."""
     return Lineage.read(snapshot).chain(session_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,10 +23,17 @@ from ..files.directory import StateDirectory
 from ..store import Store
 from . import report as reports
 from .exits import CommandError, ExitCode, deferred_interrupt
-from .opening import Database, command, open_existing
+from .opening import Database, command, open_existing, shown
 from .output import Json, make_console, print_json, say
 from .progress import progress
 from .text import count
+
+
+class Prefer(enum.StrEnum):
+    """The values of ``--prefer``."""
+
+    STORE = "store"
+    FILES = "files"
 
 
 def import_files(
@@ -39,9 +47,9 @@ def import_files(
     ] = None,
     *,
     prefer: Annotated[
-        Literal["store", "files"],
+        Prefer,
         typer.Option(help="Whose version wins where a file and the store's copy of it were both changed."),
-    ] = "store",
+    ] = Prefer.STORE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name what was skipped as well, and show all notes.")
@@ -59,12 +67,12 @@ def import_files(
     is_new = _is_missing(db)
     with _open_for_dry_run(db, is_new) if dry_run else Store.open(db) as store:
         report = _import(store, source, prefer, dry_run, console, quiet=as_json)
-        target = db if dry_run else store.info().target
+        target = shown(db) if dry_run and is_new else store.info().target
     if as_json:
         counts = {outcome.value: number for outcome, number in report.counts.items()}
         print_json({**report.model_dump(), "target": target, "counts": counts})
     else:
-        reports.print_import(console, report, target, prefer=prefer, verbose=verbose)
+        reports.print_import(console, report, target, advise=prefer is Prefer.STORE, verbose=verbose)
         if is_new and not dry_run:
             say(console, f"Next: {command('list', db)}")
     if report.failed:
@@ -88,7 +96,7 @@ def _open_for_dry_run(target: str, is_new: bool) -> Store:
 
 
 def _import(
-    store: Store, source: Path, prefer: Literal["store", "files"], dry_run: bool, console: Console, *, quiet: bool
+    store: Store, source: Path, prefer: Prefer, dry_run: bool, console: Console, *, quiet: bool
 ) -> ImportReport:
     done = 0
     with progress(console, "Importing", "files", quiet=quiet) as advance, deferred_interrupt() as stop_if_asked:
@@ -100,7 +108,8 @@ def _import(
             stop_if_asked()
 
         try:
-            return import_directory(store, source, prefer=prefer, dry_run=dry_run, on_progress=on_progress)
+            winner: Literal["store", "files"] = "files" if prefer is Prefer.FILES else "store"
+            return import_directory(store, source, prefer=winner, dry_run=dry_run, on_progress=on_progress)
         except KeyboardInterrupt:
             pass
     if dry_run:

@@ -44,10 +44,10 @@ def open_existing(target: str) -> Store:
     except SchemaOutdatedError as error:
         if error.found is None:
             raise DatabaseMissingError(
-                f"The database {_shown(target)} is empty; `{command('import', target)}` fills it."
+                f"The database {shown(target)} is empty; `{command('import', target)}` fills it."
             ) from error
         raise SchemaError(
-            f"The database {_shown(target)} is at revision {error.found}, and this version needs {error.known}; "
+            f"The database {shown(target)} is at revision {error.found}, and this version needs {error.known}; "
             f"`{command('upgrade', target)}` brings it there."
         ) from error
 
@@ -69,7 +69,7 @@ def open_as_it_is(target: str) -> Store:
         ) from error
 
 
-def _shown(target: str) -> str:
+def shown(target: str) -> str:
     """Return what may be said of a target: of a URL not the password."""
     return target if "://" not in target else target.partition("://")[0] + "://…"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
@@ -23,14 +23,17 @@ def counted(counts: Mapping[Outcome, int]) -> str:
     )
 
 
-def print_import(
-    console: Console, report: ImportReport, target: str, *, prefer: Literal["store", "files"], verbose: bool
-) -> None:
-    """Print what an import did: a line of counts, then each file that needs somebody's attention."""
+def print_import(console: Console, report: ImportReport, target: str, *, advise: bool, verbose: bool) -> None:
+    """Print what an import did: a line of counts, then each file that needs somebody's attention.
+
+    Args:
+        advise: say what would let the files win over the store.
+        verbose: name what was skipped as well, and show all notes.
+    """
     if report.dry_run:
         say(console, "A dry run: nothing was written. An import would do this:", "bold")
     projects = [item for item in report.items if item.path.startswith("projects.json")]
-    files = [item for item in report.items if item not in projects]
+    files = [item for item in report.items if not item.path.startswith("projects.json")]
     counts = [f"{count(len(files), 'file')} in {report.seconds:.1f} s: {counted(_counts(files)) or 'nothing to do'}"]
     if projects:
         counts.append(f"{count(len(projects), 'project')}: {counted(_counts(projects))}")
@@ -38,7 +41,7 @@ def print_import(
     say(console, f"From {report.source} into {target}.", "dim")
     _print_items(console, report, Outcome.RECOVERED, "Recovered as far as the damaged file could be read")
     _print_items(console, report, Outcome.CONFLICT, "In conflict")
-    if prefer == "store" and report.counts.get(Outcome.CONFLICT):
+    if advise and report.counts.get(Outcome.CONFLICT):
         say(console, "With --prefer files, the files' versions win, unless they are damaged.", "dim")
     _print_items(console, report, Outcome.FAILED, "Failed: nothing of this is in the store, and the file is as it was")
     if verbose:

@@ -148,8 +148,11 @@ def _model(session: SessionRecord) -> str:
 
 def _print_footer(console: Console, page: Page[SessionRecord], noun: str) -> None:
     shown = len(page.items)
-    total = page.total
-    words = count(shown, noun) if total in (None, shown) else f"{shown:,} of {count(total or 0, noun)}"
+    words = count(shown, noun)
+    if page.total is None:
+        words += " on this page" if page.next is not None else ""
+    elif page.total != shown:
+        words = f"{shown:,} of {count(page.total, noun)}"
     marks = {_mark(session) for session in page.items}
     legend = [f"{mark} {meaning}" for mark, meaning in ((PINNED, "pinned"), (ARCHIVED, "archived")) if mark in marks]
     explained = f" ({', '.join(legend)})" if legend else ""

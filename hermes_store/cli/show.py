@@ -36,7 +36,7 @@ def show(
     """Show a session and its transcript. Tool calls and results are shortened; --json has all of everything."""
     with open_existing(db) as store, store.snapshot() as view:
         session = _find(view, session_id.rstrip("…"))
-        documents = view.documents.read(session.session_id)
+        documents = view.documents.read(session.session_id, *([] if as_json else ["pending_user_message"]))
         first, messages = _read(view, session, tail or session.message_count)
         project = None if session.project_id is None else view.projects.get(session.project_id).name
     if as_json:

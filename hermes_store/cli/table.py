@@ -81,7 +81,7 @@ def _widths(columns: Sequence[Column], room: int) -> list[int]:
         del widths[max(luxuries, key=_rank)]
     if _sum(widths) > room:
         widths = {column: min(column.least, column.wanted) for column in widths}
-    while _sum(widths) > room and (last := max(widths, key=_rank)).rank > 1:
+    while _sum(widths) > room and len(widths) > 1 and (last := max(widths, key=_rank)).rank > 1:
         del widths[last]
     spare = room - _sum(widths)
     if spare < 0:

@@ -3,9 +3,9 @@
 from hermes_store.files import import_directory, export_directory
 """
 
+from ..reports import ExportProgress, ExportReport, ImportItem, ImportProgress, ImportReport, Outcome
 from .exporting import export_directory
 from .importing import import_directory
-from .report import ExportProgress, ExportReport, ImportItem, ImportProgress, ImportReport, Outcome
 
 __all__ = [
     "ExportProgress",

@@ -5,6 +5,7 @@ Formats and names are those of hermes-webui from v0.1.0 (2026-03-30) to its stat
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import stat
@@ -58,7 +59,10 @@ class StateDirectory:
         Raises:
             FilesError: there is none.
         """
-        given = Path(os.fsdecode(path)).expanduser().absolute()
+        try:
+            given = Path(os.fsdecode(path)).expanduser().absolute()
+        except RuntimeError as error:
+            raise FilesError(f"{os.fsdecode(path)}: {error}.") from error
         # A Hermes home first: it has a sessions folder as well, but that is the agent's.
         for root in (given / "webui", given):
             if (root / SESSIONS).is_dir():
@@ -83,27 +87,21 @@ class StateDirectory:
         """
         try:
             with os.scandir(self.sessions) as found:
-                entries = [_entry(item) for item in found if not item.is_dir()]
+                entries = [_entry(item) for item in found if not _is_folder(item)]
         except OSError as error:
             raise FilesError(f"{self.sessions} cannot be read: {error.strerror}. Nothing was imported.") from error
         return sorted(entries, key=lambda entry: entry.path.name)
 
-    def deleted_ids(self) -> Iterator[tuple[str, str]]:
-        """Yield the ids in the lists of deleted and pruned sessions, each with its list's name.
-
-        Raises:
-            ValueError: a list cannot be read.
-        """
+    def tombstones(self) -> Iterator[Path]:
+        """Yield the lists of deleted and pruned sessions."""
         for pattern in ("_deleted*.json", "_pruned*.json"):
-            for path in sorted(self.sessions.glob(pattern)):
-                for session_id in _ids(path):
-                    yield session_id, path.name
+            yield from sorted(self.sessions.glob(pattern))
 
     @functools.cached_property
     def indexed_counts(self) -> dict[str, int]:
         """The message counts that the WebUI's index remembers; none, when it cannot be read."""
         try:
-            rows = payload.decode((self.sessions / INDEX).read_bytes())
+            rows = payload.decode(read_regular(self.sessions / INDEX))
         except (OSError, ValueError):
             return {}  # it is only ever asked for a hint
         return {
@@ -113,6 +111,13 @@ class StateDirectory:
             and isinstance(row.get("session_id"), str)
             and isinstance(row.get("message_count"), int)
         }
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _entry(item: os.DirEntry[str]) -> Entry:
@@ -140,9 +145,25 @@ def _why_not(name: str) -> str | None:
     return None if name.endswith(".json") else "not a JSON file"
 
 
-def _ids(path: Path) -> list[str]:
+def read_regular(path: Path) -> bytes:
+    """Return a file's bytes; a pipe, say, would keep its reader waiting.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return path.read_bytes()
+
+
+def tombstone_ids(path: Path) -> list[str]:
+    """Return the ids in a list of deleted sessions.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     try:
-        data: Any = payload.decode(path.read_bytes())
+        data: Any = payload.decode(read_regular(path))
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -9,13 +9,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import bindparam, select
+
 from .. import payload
-from ..errors import FilesError, SessionDeletedError, SessionNotFoundError
+from ..database import SharedConnection
+from ..documents import Documents
+from ..errors import FilesError
+from ..messages import Messages
 from ..records import SessionRecord
+from ..reports import ExportProgress, ExportReport
+from ..sessions import Sessions
 from ..store import Store
+from ..tables import Session
 from . import image, projects
 from .directory import INDEX, PROJECTS, SESSIONS
-from .report import ExportProgress, ExportReport
 
 OnProgress = Callable[[ExportProgress], None]
 
@@ -95,19 +102,31 @@ def _prepare(root: Path) -> Path:
 
 
 def _sessions(store: Store) -> Iterator[tuple[SessionRecord, dict[str, Any]]]:
-    for listed in store.sessions.iterate():
-        with store.snapshot() as view:
-            try:
-                record = view.sessions.get(listed.session_id)
-            except (SessionNotFoundError, SessionDeletedError):
-                continue  # deleted or renamed since it was listed
-            documents = view.documents.read(record.session_id)
-            messages = view.messages.read(record.session_id)
+    for row_id in _row_ids(store):
+        with store._database.read() as connection:
+            public_id = connection.execute(_public_id, {"row_id": row_id}).scalar()
+            if public_id is None:
+                continue  # deleted since it was listed
+            unit = SharedConnection(connection)
+            record = Sessions(unit).get(public_id)
+            documents = Documents(unit).read(public_id)
+            messages = Messages(unit).read(public_id)
         yield record, image.to_json(record, documents, list(messages))
 
 
+def _row_ids(store: Store) -> list[int]:
+    """Return what names the sessions whatever happens to them meanwhile, the last changed first, as in the index."""
+    newest_first = (Session.updated_at.desc(), Session.id.desc())
+    query = select(Session.id).where(Session.deleted_at.is_(None)).order_by(*newest_first)
+    with store._database.read() as connection:
+        return list(connection.execute(query).scalars())
+
+
+_public_id: Final = select(Session.session_id).where(Session.id == bindparam("row_id"), Session.deleted_at.is_(None))
+
+
 def _index_row(record: SessionRecord, data: dict[str, Any]) -> dict[str, Any]:
-    row = {key: data[key] for key in _INDEX_KEYS if key != "message_count"}
+    row = {key: data.get(key) for key in _INDEX_KEYS if key != "message_count"}
     return {**row, "message_count": record.message_count, "is_streaming": False}
 
 

@@ -8,7 +8,7 @@ the same key, which an export writes in its place.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -57,25 +57,30 @@ class SessionImage:
     messages: list[Encoded]
     notes: list[str] = field(default_factory=list)
 
+    #: The columns that the JSON said nothing of.
+    filled: set[str] = field(default_factory=set)
+
     def same_content(self, other: SessionImage) -> bool:
-        """Whether both say the same."""
-        mine, others = ([message.digest for message in image.messages] for image in (self, other))
-        return (
-            self.columns == other.columns
-            and self.project_id == other.project_id
-            and self.documents == other.documents
-            and mine == others
-        )
+        """Whether both say the same, as far as both say it themselves."""
+        unsaid = self.filled | other.filled
+        return self._digest(unsaid) == other._digest(unsaid)
+
+    def _digest(self, unsaid: set[str]) -> bytes:
+        columns = {name: self.columns[name] for name in sorted(self.columns.keys() - unsaid)}
+        parts = [payload.encode([columns, self.project_id])]
+        parts += (payload.encode(key) + self.documents[key] for key in sorted(self.documents))
+        parts += (message.digest for message in self.messages)
+        return payload.digest(b"\n".join(parts))
 
 
-def from_json(data: dict[str, Any], *, written_at: float) -> SessionImage:
+def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: float) -> SessionImage:
     """Return the image of a session's JSON object, which is empty afterwards.
 
     Args:
+        data: the object without its messages.
         written_at: when the file was written, for a session that says no time itself.
     """
     notes: list[str] = []
-    messages = list(_encoded(data.pop("messages", None) or []))
     documents: dict[str, bytes] = {}
     columns: dict[str, Any] = {key: SESSION_KEYS[key] for key in _COLUMNS}
     project_id = None
@@ -91,16 +96,16 @@ def from_json(data: dict[str, Any], *, written_at: float) -> SessionImage:
         elif key in _COLUMNS:
             columns[key], exact = _COLUMNS[key](value)
             if not exact and key == "updated_at":  # it changes with every write, and the original would outlive it
-                notes.append(f"updated_at is {_shown(value)}, which is no number of seconds")
+                notes.append(f"updated_at is {shown(value)}, which is no number of seconds")
             elif not exact:
-                notes.append(f"{key} is {_shown(value)}, taken as {_shown(columns[key])}")
+                notes.append(f"{key} is {shown(value)}, taken as {shown(columns[key])}")
                 documents[key] = payload.encode(value, key)
         elif key not in SESSION_KEYS or value != SESSION_KEYS[key]:
             documents[key] = payload.encode(value, key)
     columns["source"] = _source(documents)
-    _fill_times(columns, messages, written_at, notes)
+    filled = _fill_times(columns, messages, written_at, notes)
     columns["message_count"] = len(messages)
-    return SessionImage(columns, project_id, documents, messages, notes)
+    return SessionImage(columns, project_id, documents, messages, notes, filled)
 
 
 def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[Any]) -> dict[str, Any]:
@@ -109,6 +114,8 @@ def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[
     for key in data:
         if key in SessionRecord.model_fields:
             data[key] = getattr(record, key)
+    if record.workspace is None:
+        del data["workspace"]  # the WebUI cannot load null, and takes its default where there is none
     if record.parent_id is not None:
         data["parent_session_id"] = record.parent_id
     if record.source is not None and not any(key in documents for key in _SOURCE_KEYS):
@@ -118,13 +125,6 @@ def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[
     if "message_count" in documents:
         data["message_count"] = len(messages)
     return data
-
-
-def _encoded(messages: list[Any]) -> Iterator[Encoded]:
-    """Yield the messages ready to be written, letting go of each: a large session is held once, not twice."""
-    for index in range(len(messages)):
-        yield transcript.encode_one(messages[index], f"message {index}")
-        messages[index] = None
 
 
 # ── Columns: each function returns what the column holds, and whether that is all the value says ──
@@ -220,7 +220,8 @@ def _source(documents: Mapping[str, bytes]) -> str | None:
     return None
 
 
-def _fill_times(columns: dict[str, Any], messages: list[Encoded], written_at: float, notes: list[str]) -> None:
+def _fill_times(columns: dict[str, Any], messages: list[Encoded], written_at: float, notes: list[str]) -> set[str]:
+    """Give the session the times it does not say, and return which."""
     timestamps = [message.timestamp for message in messages if message.timestamp is not None]
     columns["last_message_at"] = timestamps[-1] if timestamps else None
     created, updated = columns.get("created_at"), columns.get("updated_at")
@@ -232,8 +233,10 @@ def _fill_times(columns: dict[str, Any], messages: list[Encoded], written_at: fl
         known = (timestamps[0] if timestamps else None, updated, written_at)
         columns["created_at"] = next(time for time in known if time is not None)
         notes.append("it has no time of creation; its first message's, its last change's or the file's was taken")
+    return {name for name, said in (("created_at", created), ("updated_at", updated)) if said is None}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as JSON text, cut to what a note can hold."""
     text = payload.encode(value).decode("utf-8", "replace")
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -14,12 +14,13 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from ..errors import InvalidInputError
 from ..fields import is_id
+from ..reports import ImportItem, ImportProgress, ImportReport, Outcome
 from ..store import Store
 from . import image, linking
-from .directory import Entry, StateDirectory
+from .directory import Entry, StateDirectory, tombstone_ids
+from .image import shown
 from .projects import ProjectImport
 from .reading import SessionFile, UnreadableError, read_session
-from .report import ImportItem, ImportProgress, ImportReport, Outcome
 from .sessions import Candidate, KnownItem, Prefer, SessionIntake, known_items
 
 #: A transaction takes in so many sessions or bytes, whichever is first: few commits, and little to hold or to lose.
@@ -80,8 +81,9 @@ class _Run:
         self.entries = directory.entries()
         self.names = {entry.stem for entry in self.entries if entry.not_a_session is None}
         self.items: list[ImportItem] = []
+        self.unreadable_lists: dict[str, str] = {}
         self.counts: Counter[Outcome] = Counter()
-        self.projects = ProjectImport(directory, dry_run=dry_run)
+        self.projects = ProjectImport(directory, prefer=prefer, dry_run=dry_run)
         self.intake = SessionIntake(projects=self.projects, origin=directory.origin, prefer=prefer, dry_run=dry_run)
 
     def report(self) -> ImportReport:
@@ -118,17 +120,14 @@ class _Run:
         return database.read() if self.dry_run else database.write()
 
     def _read_tombstones(self) -> dict[str, str]:
-        try:
-            return dict(self.directory.deleted_ids())
-        except ValueError as error:
-            self.items.append(
-                ImportItem(
-                    path="sessions",
-                    outcome=Outcome.FAILED,
-                    reason=f"a list of deleted sessions is unreadable, so some may come back: {error}",
-                )
-            )
-            return {}
+        deleted: dict[str, str] = {}
+        for path in self.directory.tombstones():
+            try:
+                deleted |= dict.fromkeys(tombstone_ids(path), path.name)
+            except ValueError as error:
+                reason = f"it lists deleted sessions, and some may come back: {error}"
+                self.unreadable_lists[path.name] = reason
+        return deleted
 
     def _known_items(self, entries: Sequence[Entry]) -> dict[str, KnownItem]:
         with self.store._database.read() as connection:
@@ -136,6 +135,9 @@ class _Run:
 
     def _load(self, entry: Entry, known: KnownItem | None) -> Candidate | ImportItem:
         """Return a session file's content, or how the file ended if there is no need to look inside."""
+        if entry.path.name in self.unreadable_lists:
+            reason = self.unreadable_lists[entry.path.name]
+            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=reason)
         if entry.not_a_session is not None:
             reason = entry.not_a_session
             if entry.path.name.endswith(".json.bak") and entry.stem not in self.names:
@@ -157,40 +159,42 @@ class _Run:
             return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=str(error))
 
     def _candidate(self, entry: Entry, file: SessionFile) -> Candidate:
-        inner = file.data.get("session_id")
-        session_id, notes = self._identity(entry, inner)
+        session_id, notes = self._identity(entry, file.data.get("session_id"))
         damage = file.damage
         whole = self.directory.indexed_counts.get(session_id) if damage else None
-        made = image.from_json(file.data, written_at=entry.mtime_ns / 1e9)
+        made = image.from_json(file.data, file.messages, written_at=entry.mtime_ns / 1e9)
         if whole is not None:
             damage = f"{damage} (the index counts {whole} messages)"
         made.notes[:0] = [*file.notes, *notes]
-        return Candidate(entry=entry, session_id=session_id, digest=file.digest, damage=damage, image=made)
+        return Candidate(
+            entry=entry, session_id=session_id, digest=file.digest, read_at=file.read_at, damage=damage, image=made
+        )
 
     def _identity(self, entry: Entry, inner: Any) -> tuple[str, list[str]]:
         """Return the id that a session file gets: its name's, as the WebUI finds sessions by name."""
         if is_id(entry.stem):
             if inner == entry.stem:
                 return entry.stem, []
-            return entry.stem, [f"inside it is called {inner!r}; the file's name counts"]
+            return entry.stem, [f"inside it is called {shown(inner)}; the file's name counts"]
         if is_id(inner) and inner not in self.names:
             return inner, [f"its file's name cannot be an id; the id inside, {inner}, was taken"]
         made = hashlib.blake2b(os.fsencode(entry.path.name), digest_size=6).hexdigest()
-        return made, [f"neither its file's name nor {inner!r} can be its id; it is called {made}"]
+        return made, [f"neither its file's name nor {shown(inner)} can be its id; it is called {made}"]
 
     def _flush(self, batch: list[Candidate]) -> None:
         if not batch:
             return
         with self._transaction() as connection:
-            finished = [self._take_in(connection, candidate) for candidate in batch]
+            known = known_items(connection, self.directory.origin, [candidate.entry for candidate in batch])
+            finished = [self._take_in(connection, one, known.get(one.entry.path.name)) for one in batch]
         batch.clear()
         for item in finished:
             self._done(item)
 
-    def _take_in(self, connection: Connection, candidate: Candidate) -> ImportItem:
+    def _take_in(self, connection: Connection, candidate: Candidate, known: KnownItem | None) -> ImportItem:
         try:
             with self.store._database.savepoint(connection):
-                return self.intake.take_in(connection, candidate)
+                return self.intake.take_in(connection, candidate, known)
         except (IntegrityError, DataError) as error:  # this one file's: the others of the batch go on
             return candidate.item(Outcome.FAILED, f"the database refused it: {error.orig}")
 

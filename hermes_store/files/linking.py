@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from .. import payload, rows
+from .. import ledger, payload, rows
+from ..collection import descends
 from ..fields import is_id
-from ..tables import ImportItem, Project, Session, SessionDocument
+from ..tables import Project, RetiredId, Session, SessionDocument
 
 
 def link(connection: Connection) -> None:
@@ -20,12 +21,18 @@ def link(connection: Connection) -> None:
             rows.remove_documents(connection, row.id, ["project_id"])
             _point(connection, row, project_id=found)
     for row in _naming(connection, "parent_session_id", Session.parent_id):
-        parent = select(Session.id).where(
-            Session.session_id == _name(row), Session.profile == row.profile, Session.id != row.id
-        )
-        found = connection.execute(parent).scalar()
-        if found is not None:
+        found = _session(connection, _name(row), row.profile)
+        if found is not None and not descends(connection, found, row.id):
             _point(connection, row, parent_id=found)
+
+
+def _session(connection: Connection, session_id: str | None, profile: str) -> int | None:
+    """Return the session of this id, or that once had it, if it is of the profile."""
+    former = select(RetiredId.successor_id).where(RetiredId.session_id == session_id).scalar_subquery()
+    query = select(Session.id).where(
+        (Session.session_id == session_id) | (Session.id == former), Session.profile == profile
+    )
+    return connection.execute(query).scalar()
 
 
 def _naming(connection: Connection, key: str, column: Any) -> list[Row[Any]]:
@@ -45,9 +52,4 @@ def _name(row: Row[Any]) -> str | None:
 
 def _point(connection: Connection, row: Row[Any], **values: int) -> None:
     connection.execute(update(Session).where(Session.id == row.id).values(revision=row.revision + 1, **values))
-    # It is still as imported: a change of the file may be taken in as before.
-    connection.execute(
-        update(ImportItem)
-        .where(ImportItem.session_id == row.id, ImportItem.revision == row.revision)
-        .values(revision=row.revision + 1)
-    )
+    ledger.follow(connection, row.id, row.revision, row.revision + 1)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from .. import fields, payload
+from ..ledger import remember
 from ..records import ProjectRecord
+from ..reports import ImportItem, Outcome
 from ..tables import DEFAULT_PROFILE, Project
 from ..tables import ImportItem as ItemRow
-from .directory import PROJECTS, StateDirectory
-from .image import SessionImage
-from .ledger import remember
-from .report import ImportItem, Outcome
+from .directory import PROJECTS, StateDirectory, read_regular
+from .image import SessionImage, shown
 
 KIND: Final = "webui-project"
 
@@ -29,6 +28,8 @@ class _Row:
     #: As the file says; None in files older than the WebUI's profiles for projects.
     profile: str | None
     notes: list[str] = field(default_factory=list)
+    #: The digest that the store remembers of it.
+    known: bytes | None = None
 
     @property
     def project_id(self) -> str:
@@ -48,27 +49,30 @@ class ProjectImport:
     that is in it, or "default", because a project and its sessions are always of one profile.
     """
 
-    def __init__(self, directory: StateDirectory, *, dry_run: bool) -> None:
+    def __init__(self, directory: StateDirectory, *, prefer: Literal["store", "files"], dry_run: bool) -> None:
         self._directory = directory
+        self._prefer = prefer
         self._dry_run = dry_run
         self._items: list[ImportItem] = []
         #: Those that wait for a session to tell their profile.
         self._waiting: dict[str, _Row] = {}
+        #: The profiles of those that a dry run would have made.
+        self._would_be: dict[str, str] = {}
 
     def load(self, connection: Connection) -> None:
         """Read the file and take in the projects that name their profile."""
         if not self._directory.projects.exists():
             return
-        base = connection.execute(select(func.max(Project.position))).scalar()
-        first = 0 if base is None else base + 1
+        first = self._first_position(connection)
         seen: set[str] = set()
         for index, data in enumerate(self._read()):
             row = _read_row(data, index)
             if row is None:
-                self._report(f"{index}", Outcome.FAILED, reason=f"entry {index} is no project but {_shown(data)}")
+                reason = f"entry {index} is no project but {shown(data)}"
+                self._items.append(ImportItem(path=f"{PROJECTS}[{index}]", outcome=Outcome.FAILED, reason=reason))
                 continue
             if row.project_id in seen:
-                self._report(row.project_id, Outcome.SKIPPED, reason="the file names it twice; the first one counts")
+                self._report(row, Outcome.SKIPPED, "the file names it twice; the first one counts")
                 continue
             seen.add(row.project_id)
             row.columns["position"] = first + index
@@ -82,10 +86,8 @@ class ProjectImport:
         waiting = self._waiting.pop(image.project_id, None)
         if waiting is not None:
             self._create(connection, waiting, profile)
-        found = connection.execute(
-            select(Project.id).where(Project.project_id == image.project_id, Project.profile == profile)
-        ).scalar()
-        if found is None:
+        found = connection.execute(_of_profile, {"project": image.project_id, "of_profile": profile}).scalar()
+        if found is None and self._would_be.get(image.project_id) != profile:
             image.documents["project_id"] = payload.encode(image.project_id)
             image.notes.append(f"its project {image.project_id} is not there (in profile {profile!r}); it is in none")
         return found
@@ -97,70 +99,86 @@ class ProjectImport:
         self._waiting.clear()
         return self._items
 
+    def _first_position(self, connection: Connection) -> int:
+        """Return where this file's projects begin: behind all others, and again so when an import goes on."""
+        own = select(ItemRow.item).where(ItemRow.kind == KIND, ItemRow.origin == self._directory.origin)
+        last = connection.execute(select(func.max(Project.position)).where(Project.project_id.not_in(own))).scalar()
+        return 0 if last is None else last + 1
+
     def _read(self) -> list[Any]:
         try:
-            data = payload.decode(self._directory.projects.read_bytes())
+            data = payload.decode(read_regular(self._directory.projects))
         except OSError as error:
-            self._report("", Outcome.FAILED, reason=f"it cannot be read: {error.strerror}")
+            reason = f"it cannot be read: {error.strerror}"
         except ValueError as error:
-            self._report("", Outcome.FAILED, reason=f"it is damaged: {error}")
+            reason = f"it is damaged: {error}"
         else:
             if isinstance(data, list):
                 return data
-            self._report("", Outcome.FAILED, reason="it holds no list of projects")
+            reason = "it holds no list of projects"
+        self._items.append(ImportItem(path=PROJECTS, outcome=Outcome.FAILED, reason=reason))
         return []
 
     def _take_in(self, connection: Connection, row: _Row) -> None:
-        known = connection.execute(
-            select(ItemRow.digest).where(
-                ItemRow.kind == KIND, ItemRow.origin == self._directory.origin, ItemRow.item == row.project_id
-            )
-        ).scalar()
+        notes = connection.execute(
+            select(ItemRow.origin, ItemRow.digest).where(ItemRow.kind == KIND, ItemRow.item == row.project_id)
+        )
+        digests = {note.origin: note.digest for note in notes}
         columns = [getattr(Project, name) for name in ProjectRecord.model_fields]
         stored = connection.execute(select(*columns).where(Project.project_id == row.project_id)).one_or_none()
-        if stored is None and known is not None:
-            self._report(row.project_id, Outcome.SKIPPED, row, reason="it is deleted in the store")
-        elif stored is None:
-            self._create(connection, row, row.profile) if row.profile else self._wait(row)
-        else:
+        row.known = digests.get(self._directory.origin)
+        if stored is None and digests:
+            self._report(row, Outcome.SKIPPED, "it is deleted in the store")
+        elif stored is not None:
             current = ProjectRecord.model_construct(**{**stored._mapping, "extra": stored.extra or {}})
-            self._reconcile(connection, row, known, _digest(current))
+            self._reconcile(connection, row, _digest(current))
+        elif row.profile:
+            self._create(connection, row, row.profile)
+        else:
+            self._waiting[row.project_id] = row
 
-    def _wait(self, row: _Row) -> None:
-        self._waiting[row.project_id] = row
-
-    def _reconcile(self, connection: Connection, row: _Row, known: bytes | None, current: bytes) -> None:
-        if row.digest in (known, current):
-            self._remember(connection, row) if row.digest == current else None
-            self._report(row.project_id, Outcome.UNCHANGED, row)
-        elif current != known:
-            reason = "the store's was changed, too, and was kept" if known else "the store's is another, and was kept"
-            self._report(row.project_id, Outcome.CONFLICT, row, reason=reason)
+    def _reconcile(self, connection: Connection, row: _Row, current: bytes) -> None:
+        if row.digest == current:
+            if row.known != current:
+                self._remember(connection, row)
+            self._report(row, Outcome.UNCHANGED)
+        elif row.digest == row.known:
+            self._report(row, Outcome.UNCHANGED)
+        elif current != row.known and self._prefer == "store":
+            reason = "the store's was changed, too" if row.known else "the store's is not from this file"
+            self._report(row, Outcome.CONFLICT, f"{reason}; the store's was kept")
         else:
             if not self._dry_run:
                 changed = {key: row.columns[key] for key in ("name", "color", "created_at", "extra")}
                 connection.execute(update(Project).where(Project.project_id == row.project_id).values(changed))
             self._remember(connection, row)
-            self._report(row.project_id, Outcome.UPDATED, row)
+            self._report(row, Outcome.UPDATED)
 
     def _create(self, connection: Connection, row: _Row, profile: str) -> None:
-        if not self._dry_run:
+        if self._dry_run:
+            self._would_be[row.project_id] = profile
+        else:
             connection.execute(insert(Project).values({**row.columns, "profile": profile}))
         self._remember(connection, row)
         if row.profile is None:
             row.notes.append(f"it names no profile; it is in {profile!r}")
-        self._report(row.project_id, Outcome.IMPORTED, row)
+        self._report(row, Outcome.IMPORTED)
 
     def _remember(self, connection: Connection, row: _Row) -> None:
-        if self._dry_run:
-            return
-        this = {"kind": KIND, "origin": self._directory.origin, "item": row.project_id}
-        remember(connection, this, {"digest": row.digest, "imported_at": time.time(), "notes": row.notes or None})
+        if not self._dry_run:
+            new = row.known is None
+            origin = self._directory.origin
+            remember(connection, KIND, origin, row.project_id, new=new, digest=row.digest, notes=row.notes)
 
-    def _report(self, project_id: str, outcome: Outcome, row: _Row | None = None, reason: str = "") -> None:
-        path = f"{PROJECTS}#{project_id}" if project_id else PROJECTS
-        notes = row.notes if row else []
-        self._items.append(ImportItem(path=path, outcome=outcome, id=project_id or None, reason=reason, notes=notes))
+    def _report(self, row: _Row, outcome: Outcome, reason: str = "") -> None:
+        path = f"{PROJECTS}#{row.project_id}"
+        item = ImportItem(path=path, outcome=outcome, id=row.project_id, reason=reason, notes=row.notes)
+        self._items.append(item)
+
+
+_of_profile: Final = select(Project.id).where(
+    Project.project_id == bindparam("project"), Project.profile == bindparam("of_profile")
+)
 
 
 def to_json(project: ProjectRecord) -> dict[str, Any]:
@@ -192,13 +210,17 @@ def _read_row(data: Any, index: int) -> _Row | None:
     def column(key: str, fits: bool, otherwise: Any) -> None:
         columns[key] = extra.pop(key, otherwise) if fits else otherwise
         if not fits and extra.get(key) is not None:
-            notes.append(f"{key} is {_shown(extra[key])}, taken as {_shown(otherwise)}")
+            notes.append(f"{key} is {shown(extra[key])}, taken as {shown(otherwise)}")
 
     made = hashlib.blake2b(payload.encode([index, data]), digest_size=6).hexdigest()
     column("project_id", fields.is_id(data.get("project_id")), made)
     name, colour, created = data.get("name"), data.get("color"), data.get("created_at")
     name_fits = isinstance(name, str) and 1 <= len(name) <= fields.PROJECT_NAME_LIMIT
-    column("name", name_fits, str(name)[: fields.PROJECT_NAME_LIMIT] if name else "Untitled")
+    column(
+        "name",
+        name_fits,
+        (name if isinstance(name, str) else shown(name))[: fields.PROJECT_NAME_LIMIT] if name else "Untitled",
+    )
     column("color", fields.is_color(colour), None)
     number = isinstance(created, int | float) and not isinstance(created, bool)
     column("created_at", number and abs(created or 0) < 1e300, 0.0)  # false for NaN, too
@@ -209,8 +231,3 @@ def _read_row(data: Any, index: int) -> _Row | None:
             extra["profile"] = profile
         profile = None
     return _Row(columns={**columns, "extra": extra or None}, profile=profile, notes=notes)
-
-
-def _shown(value: Any) -> str:
-    text = payload.encode(value).decode("utf-8", "replace")
-    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,4 +1,10 @@
-"""Reading one session file: whole where it is whole, and as far as it goes where it is torn."""
+"""Reading one session file: whole where it is whole, and as far as it goes where it is torn.
+
+A file is parsed at once by the fast codec. What that refuses (damage, lone surrogates) is walked through
+value by value: the walk sees the bytes as Latin-1, in which JSON's own marks are what they are and every
+character is a byte, and gives the bytes of each value to the codec. So memory stays near the file's size
+whatever is in it, and damage is known by its byte.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +12,14 @@ import codecs
 import datetime
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .. import payload
+from .. import payload, transcript
+from ..transcript import Encoded
+from .directory import read_regular
 
 _SESSION_KEYS: Final = ("session_id", "title", "messages")
 
@@ -23,13 +32,31 @@ class UnreadableError(Exception):
 class SessionFile:
     """What a file said."""
 
-    #: The session's object. The importer empties it as it goes, to keep memory low.
+    #: The session's object, but for its messages.
     data: dict[str, Any]
-    #: Of the file's bytes.
-    digest: bytes
+    messages: list[Encoded]
     #: What is wrong with the file and what is missing for it; None for a whole one.
     damage: str | None = None
     notes: list[str] = field(default_factory=list)
+    #: Of the file's bytes.
+    digest: bytes = b""
+    #: When it was read.
+    read_at: float = 0.0
+
+    def with_what_is_missing(self) -> SessionFile:
+        """Return a torn file with that told, if enough of it could be read.
+
+        Raises:
+            UnreadableError: nothing could.
+        """
+        if self.messages:
+            missing = f"{len(self.messages)} whole messages were read, and what follows them is missing"
+        elif "title" in self.data or "created_at" in self.data:
+            missing = "no messages could be read"
+        else:
+            raise UnreadableError(str(self.damage))
+        self.damage = f"{self.damage}; {missing}"
+        return self
 
 
 def read_session(path: Path) -> SessionFile:
@@ -38,148 +65,211 @@ def read_session(path: Path) -> SessionFile:
     Raises:
         UnreadableError: nothing of it can be read.
     """
+    read_at = time.time()
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise UnreadableError(f"it cannot be read: {error.strerror}") from error
-    digest = payload.digest(content)
+    file = _whole_or_backup(path, content)
+    file.digest, file.read_at = payload.digest(content), read_at
+    return file
+
+
+def _whole_or_backup(path: Path, content: bytes) -> SessionFile:
     try:
-        data, notes = _parse(content)
+        file = _parse(content)
     except UnreadableError as error:
-        problem = str(error)
-    else:
-        return SessionFile(data, digest, notes=notes)
-    backup = _read_backup(path)
-    if backup is not None:
-        data, when = backup
-        return SessionFile(data, digest, f"{problem}; taken from its .bak of {when}, and anything newer is missing")
-    data, missing = _salvage(content)
-    if not any(key in data for key in ("title", "messages", "created_at")):
-        raise UnreadableError(problem)
-    _require_array(data)
-    return SessionFile(data, digest, f"{problem}; {missing}")
+        backup = _from_backup(path, str(error))
+        if backup is None:
+            raise
+        return backup
+    if file.damage is None:
+        return file
+    return _from_backup(path, file.damage) or file.with_what_is_missing()
 
 
-def _parse(content: bytes) -> tuple[dict[str, Any], list[str]]:
-    """Return the session in a file's content, and what is to be noted about it."""
-    notes = []
+def _from_backup(path: Path, problem: str) -> SessionFile | None:
+    backup = path.with_name(path.name + ".bak")
+    try:
+        when = datetime.datetime.fromtimestamp(backup.stat().st_mtime, datetime.UTC)
+        file = _parse(read_regular(backup))
+    except (OSError, UnreadableError):
+        return None  # then the torn file itself is read as far as it goes
+    if file.damage is not None:
+        return None
+    file.damage = f"{problem}; taken from its .bak of {when:%Y-%m-%d %H:%M} UTC, and anything newer is missing"
+    return file
+
+
+def _parse(content: bytes) -> SessionFile:
     if not content.strip(b"\0 \t\r\n"):
         raise UnreadableError(f"it is empty ({len(content)} blank bytes)" if content else "it is empty")
     try:
-        data = payload.decode(content)
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"it is not UTF-8 at byte {error.start} of {len(content)}") from error
-    except json.JSONDecodeError as error:
-        where = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
-        if error.msg != "Extra data":
-            raise UnreadableError(f"it is torn or damaged at byte {where} of {len(content)} ({error.msg})") from error
-        data = _leading_object(error)
-        notes.append(f"{len(content) - where} bytes behind the end of the session were left out")
-    except ValueError as error:  # an integer of thousands of digits
-        raise UnreadableError(f"it is damaged ({error})") from error
+        return _session(payload.decode_strictly(content))
+    except ValueError:
+        file = None  # it has to be read the careful way
+    if content.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n").startswith(b"{"):
+        walk = _Walk(content)
+        file = walk.session()
+        if not walk.too_deep:
+            return file
+    try:
+        return _session(payload.decode(content))
+    except ValueError as error:
+        if file is not None:
+            return file
+        raise UnreadableError(_problem(error, len(content))) from error
+
+
+def _problem(error: ValueError, size: int) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 at byte {error.start} of {size}"
+    if not isinstance(error, json.JSONDecodeError):  # an integer of thousands of digits
+        return f"it is damaged ({error})"
+    if error.msg == "Extra data":
+        return "it holds several JSON values, and the first is not an object"
+    where = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
+    return f"it is torn or damaged at byte {where} of {size} ({error.msg})"
+
+
+def _session(data: Any) -> SessionFile:
     if not isinstance(data, dict):
-        raise UnreadableError(f"it is no session: it holds a JSON {_KINDS.get(type(data), 'value')}, not an object")
+        raise UnreadableError(f"it is no session: it holds a JSON {_kind(data)}, not an object")
+    _require_session(data)
+    messages = data.pop("messages", None) or []
+    return SessionFile(data, transcript.encode_and_release(messages))
+
+
+def _require_session(data: dict[str, Any]) -> None:
     if not any(key in data for key in _SESSION_KEYS):
         raise UnreadableError(f"it is no session: it has none of the keys {', '.join(_SESSION_KEYS)}")
-    _require_array(data)
-    return data, notes
-
-
-def _require_array(data: dict[str, Any]) -> None:
     messages = data.get("messages")
     if not isinstance(messages, list | None):
-        raise UnreadableError(f"its messages are a JSON {_KINDS.get(type(messages), 'value')}, not an array")
+        raise UnreadableError(f"its messages are a JSON {_kind(messages)}, not an array")
 
 
 _KINDS: Final = {list: "array", dict: "object", str: "string", int: "number", float: "number", bool: "boolean"}
 
 
-def _leading_object(error: json.JSONDecodeError) -> dict[str, Any]:
-    """Return the whole object that a file begins with, when something follows it.
-
-    A shorter text written in place over a longer one leaves the longer one's end behind.
-    """
-    data = json.loads(error.doc[: error.pos])
-    if not isinstance(data, dict):
-        raise UnreadableError("it holds several JSON values, and the first is not an object") from error
-    return data
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "null")
 
 
-def _read_backup(path: Path) -> tuple[dict[str, Any], str] | None:
-    backup = path.with_name(path.name + ".bak")
-    try:
-        when = datetime.datetime.fromtimestamp(backup.stat().st_mtime, datetime.UTC)
-        data, _ = _parse(backup.read_bytes())
-    except (OSError, UnreadableError):
-        return None  # then the torn file itself is read as far as it goes
-    return data, f"{when:%Y-%m-%d %H:%M} UTC"
+class _TornError(Exception):
+    """The walk cannot go on."""
 
-
-def _salvage(content: bytes) -> tuple[dict[str, Any], str]:
-    """Return what stands whole at the beginning of a torn session, and a text about the rest."""
-    text = _leading_text(content)
-    data: dict[str, Any] = {}
-    try:
-        pos = _expect(text, 0, "{")
-        while True:
-            key, pos = _whole_value(text, _blank_end(text, pos))
-            pos = _blank_end(text, _expect(text, pos, ":"))
-            if key == "messages" and text[pos : pos + 1] == "[":
-                data[key] = []
-                pos = _salvage_array(text, pos, data[key])
-            else:
-                data[key], pos = _whole_value(text, pos)
-            pos = _expect(text, pos, ",")
-    except ValueError:
-        messages = data.get("messages")
-        if not isinstance(messages, list):
-            return data, "no messages could be read"
-        return data, f"{len(messages)} whole messages were read, and what follows them is missing"
-
-
-def _salvage_array(text: str, pos: int, values: list[Any]) -> int:
-    """Append the whole values of the array at `pos`, and return where it ends, if it does."""
-    pos = _blank_end(text, pos + 1)
-    if text[pos : pos + 1] == "]":
-        return pos + 1
-    while True:
-        value, pos = _whole_value(text, _blank_end(text, pos))
-        values.append(value)
-        pos = _blank_end(text, pos)
-        if text[pos : pos + 1] == "]":
-            return pos + 1
-        pos = _expect(text, pos, ",")
+    def __init__(self, position: int, why: str, problem: str = "it is torn or damaged") -> None:
+        super().__init__(why)
+        self.position = position
+        self.why = f" ({why})" if why else ""
+        self.problem = problem
 
 
 _raw_decode: Final = json.JSONDecoder().raw_decode
 _blank: Final = re.compile(r"[ \t\n\r]*")
 
 
-def _whole_value(text: str, pos: int) -> tuple[Any, int]:
-    try:
-        value, end = _raw_decode(text, pos)
-    except RecursionError as error:
-        raise ValueError("nested too deep to be read in a damaged file") from error
-    if end == len(text) and isinstance(value, int | float):
-        raise ValueError("a number at the very end may have had more digits")
-    return value, end
+class _Walk:
+    """Goes through a session's object member by member, and its messages one by one."""
 
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._text = content.decode("latin-1")
+        self._pos = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
+        self._data: dict[str, Any] = {}
+        self._messages: list[Encoded] = []
+        #: Whether it ended at a value that it could not step over, which `payload.decode` may take.
+        self.too_deep = False
 
-def _expect(text: str, pos: int, mark: str) -> int:
-    pos = _blank_end(text, pos)
-    if text[pos : pos + 1] != mark:
-        raise ValueError(f"no {mark!r} at {pos}")
-    return pos + 1
+    def session(self) -> SessionFile:
+        """Return what could be read, and what is damaged."""
+        size = len(self._content)
+        try:
+            self._members()
+        except _TornError as torn:
+            damage = f"{torn.problem} at byte {torn.position} of {size}{torn.why}"
+            if not isinstance(self._data.pop("messages", None), list | None):
+                raise UnreadableError(f"{damage}; its messages are no JSON array") from torn
+            return SessionFile(self._data, self._messages, damage)
+        notes = []
+        if self._content[self._pos :].strip(b" \t\r\n"):
+            # A shorter text that was written in place over a longer one leaves the longer one's end behind.
+            notes.append(f"{size - self._pos} bytes behind the end of the session were left out")
+        _require_session(self._data)
+        self._data.pop("messages", None)
+        return SessionFile(self._data, self._messages, notes=notes)
 
+    def _members(self) -> None:
+        self._expect("{")
+        if self._next("}"):
+            return
+        while True:
+            self._skip_blank()
+            key_at = self._pos
+            key = self._value()
+            if not isinstance(key, str):
+                raise _TornError(key_at, "a key is not text")
+            self._expect(":")
+            self._skip_blank()
+            if key == "messages" and self._text[self._pos : self._pos + 1] == "[":
+                self._data[key], self._messages = [], []
+                self._elements()
+            else:
+                self._data[key] = self._value()
+            if self._next("}"):
+                return
+            self._expect(",")
 
-def _blank_end(text: str, pos: int) -> int:
-    match = _blank.match(text, pos)
-    return match.end() if match else pos
+    def _elements(self) -> None:
+        self._expect("[")
+        if self._next("]"):
+            return
+        while True:
+            self._skip_blank()
+            place = f"message {len(self._messages)}"
+            self._messages.append(transcript.encode_one(self._value(), place))
+            if self._next("]"):
+                return
+            self._expect(",")
 
+    def _value(self) -> Any:
+        start = self._pos
+        try:
+            seen, end = _raw_decode(self._text, start)
+        except json.JSONDecodeError as error:
+            raise _TornError(error.pos, error.msg) from error
+        except ValueError as error:  # an integer of thousands of digits
+            raise _TornError(start, str(error)) from error
+        except RecursionError as error:
+            self.too_deep = True
+            raise _TornError(start, "nested deeper than can be read in a damaged file") from error
+        follows = self._text[self._after_blank(end)]
+        if isinstance(seen, int | float) and (not follows or follows not in ",]}"):
+            raise _TornError(end, "a number that may have had more digits")
+        del seen  # as Latin-1 it is of no use, and it may be large
+        try:
+            value = payload.decode(self._content[start:end])
+        except UnicodeDecodeError as error:
+            raise _TornError(start + error.start, "", "it is not UTF-8") from error
+        self._pos = end
+        return value
 
-def _leading_text(content: bytes) -> str:
-    content = content.removeprefix(codecs.BOM_UTF8)
-    try:
-        return content.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        return content[: error.start].decode("utf-8", "surrogatepass")
+    def _after_blank(self, position: int) -> slice:
+        match = _blank.match(self._text, position)
+        end = match.end() if match else position
+        return slice(end, end + 1)
+
+    def _skip_blank(self) -> None:
+        self._pos = self._after_blank(self._pos).start
+
+    def _next(self, mark: str) -> bool:
+        """Step over `mark` if it comes next."""
+        self._skip_blank()
+        if self._text[self._pos : self._pos + 1] != mark:
+            return False
+        self._pos += 1
+        return True
+
+    def _expect(self, mark: str) -> None:
+        if not self._next(mark):
+            raise _TornError(self._pos, f"{mark!r} expected")

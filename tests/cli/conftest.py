@@ -85,7 +85,7 @@ def nasty_database(sqlite_path: Path) -> Path:
                 model=text,
                 workspace=text,
                 personality=text,
-                source=text,
+                source=text[:255],
                 profile=text[:255],
                 project_id=project.project_id,
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hermes_store import Store
 
@@ -136,6 +137,10 @@ def test_a_directory_that_is_none_of_the_webui_is_refused_before_a_database_is_m
 
 
 def test_import_list_and_show_work_on_postgresql(run: Any, home: Path, postgres_url: str) -> None:
-    assert "15 imported" in run("import", home, "--db", postgres_url).stdout
+    password = sa.make_url(postgres_url).set(password="a-password").render_as_string(hide_password=False)
+    assert "15 imported" in run("import", home, "--db", password, "--dry-run").stdout
+    said = run("import", home, "--db", password).stdout
+    assert "15 imported" in said
+    assert "a-password" not in said
     assert "15 sessions" in run("list", "--db", postgres_url).stdout
     assert "番茄钟小程序：整理需求" in run("--db", postgres_url, "show", "20c8").stdout

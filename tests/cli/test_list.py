@@ -41,6 +41,12 @@ def test_columns_in_which_nothing_stands_vanish(run: Any, sqlite_path: Path) -> 
     assert header.split() == ["Title", "Msgs", "Age", "Id"]
 
 
+def test_a_terminal_may_be_narrower_than_anything_in_the_table(run: Any, sqlite_path: Path) -> None:
+    with Store.open(sqlite_path, durability="normal") as store:
+        store.sessions.create(session_id="abcdefghijkl", title="")
+    assert run("list", "--db", sqlite_path, columns=8).stdout.startswith("Id\nabcdefg…\n")
+
+
 def test_a_wide_terminal_shows_every_text_whole(run: Any, database: Path) -> None:
     said = run("list", "--db", database, columns=160).stdout
     assert "…" not in said
@@ -109,6 +115,16 @@ def test_no_project_and_the_projects_have_all_sessions_between_them(run_json: Js
     parts = [["--no-project"], ["--project", "Lantern"], ["--project", "Household"]]
     found = [session for part in parts for session in ids(run_json("list", "--db", database, *part))]
     assert sorted(found) == sorted(ids(run_json("list", "--db", database)))
+
+
+def test_deleted_sessions_come_in_pages_too(run: Any, run_json: Json, example_store: Store, database: Path) -> None:
+    for session_id in ("3f9c1e7a04b2", "05d3e86f2b7c"):
+        example_store.sessions.delete(session_id)
+    first = run_json("list", "--db", database, "--deleted", "--limit", "1")
+    second = run_json("list", "--db", database, "--deleted", "--limit", "1", "--after", first["next"])
+    assert ids(first) + ids(second) == ["05d3e86f2b7c", "3f9c1e7a04b2"]
+    said = run("list", "--db", database, "--deleted", "--limit", "1").stdout
+    assert f"1 deleted session on this page.\nFor the next ones, add --after {first['next']}\n" in said
 
 
 def test_blank_sessions_are_hidden_unless_all_are_asked_for(run_json: Json, database: Path) -> None:

@@ -57,7 +57,7 @@ def memory(store: Store, directory: str) -> None:
         warm.sessions.create(title="x")
     before = _status("VmRSS")
     report = import_directory(store, directory)
-    print(json.dumps([_status("VmHWM") - before, {k.value: n for k, n in report.counts.items()}]))
+    print(json.dumps([_status("VmHWM") - before, {item.path: item.outcome.value for item in report.items}]))
 
 
 def _status(field: str) -> int:

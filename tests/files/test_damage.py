@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hermes_store import Store
 from hermes_store.files import ImportItem, import_directory
 
-from .builders import MESSAGES, OLD, SPEC, StateDir, as_json, by_name, nested, session
+from .builders import SPEC, StateDir, as_json, by_name, nested, session
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hermes-home" / "webui" / "sessions"
 
@@ -40,9 +40,10 @@ def _import(store: Store, state: StateDir, contents: dict[str, bytes]) -> dict[s
 
 # ── Torn: the end is missing ──────────────────────────────────────────────────────────────────────
 
+_META = {"title": "t 🚀", "model": "m", "tool_calls": [{"n": 12}]}
 TORN = {
-    "messages last": session("x", *MESSAGES, {"n": {"deep": [[], {}]}}, "é\ud83d", None, tokens=12, done=True),
-    "messages first": {"messages": [*MESSAGES, {"a": '"]}\\'}], **OLD, "title": "ends with a title 🚀"},
+    "messages last": {**_META, "messages": [{"role": "user", "content": 'é\ud83d"]}\\'}, "b", None, {"n": [[], {}]}]},
+    "messages first": {"messages": ["a", {"role": "tool", "content": "你好 🚀 }],"}, True], **_META},
 }
 
 

@@ -138,7 +138,7 @@ _sessions = st.tuples(
 ).map(lambda parts: {"title": "t", **parts[0], "messages": parts[1]})
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(objects=st.lists(_sessions, min_size=1, max_size=6))
 def test_any_json_in_any_key_goes_there_and_back(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, Any]]

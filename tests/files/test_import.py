@@ -301,7 +301,7 @@ EXPECTED_OF_MIXTURE = {
     "nowhere.json": "failed",
     "#9a9a9a9a9a9a": "imported",
     "#e": "imported",
-    "#2": "failed",
+    "[2]": "failed",
 }
 
 

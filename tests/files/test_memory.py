@@ -13,22 +13,34 @@ LARGE = 25_000_000
 BOUND = 200_000_000
 
 _PLAIN = "the deploy failed naïve 测试 🚀 retry the query plan. ".encode()
-TEXTS = {
-    "mixed text with emoji": _PLAIN,
-    "lone surrogates": _PLAIN + b"half \\ud83d ",
+_SURROGATES = _PLAIN + b"half \\ud83d "
+
+
+def _large(text: bytes, message_size: int) -> bytes:
+    message = b'{"role": "tool", "content": "%s"},\n' % (text * (message_size // len(text)))
+    messages = (message * (LARGE // len(message))).rstrip(b",\n")
+    return b'{"title": "Large", "created_at": 1, "updated_at": 2, "messages": [%s]}' % messages
+
+
+#: Its text, how long each message is, how much of its end is missing, and how it ends.
+SHAPES = {
+    "emoji": (_PLAIN, 3000, 0, "imported"),
+    "lone surrogates": (_SURROGATES, 3000, 0, "imported"),
+    "one message": (_PLAIN, LARGE - 1000, 0, "imported"),
+    "torn": (_PLAIN, 3000, 50, "recovered"),
 }
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("shape", SHAPES)
 def test_a_session_of_25_megabytes_among_small_ones_takes_less_than_200(
-    sqlite_path: Path, state: StateDir, text: str
+    sqlite_path: Path, state: StateDir, shape: str
 ) -> None:
-    message = b'{"role": "tool", "content": "%s"},\n' % (TEXTS[text] * 40)
-    messages = (message * (LARGE // len(message))).rstrip(b",\n")
-    state.write("large.json", b'{"title": "Large", "created_at": 1, "updated_at": 2, "messages": [%s]}' % messages)
+    text, message_size, missing, outcome = SHAPES[shape]
+    content = _large(text, message_size)
+    state.write("large.json", content[: len(content) - missing])
     for number in range(200):
         state.session(f"s{number}", "x" * 1000)
-    out = finish(start_child("memory", sqlite_path, state.root))
-    risen, counts = json.loads(out)
-    assert counts == {"imported": 201}
+    risen, outcomes = json.loads(finish(start_child("memory", sqlite_path, state.root)))
+    assert outcomes["sessions/large.json"] == outcome
+    assert len(outcomes) == 201
     assert risen < BOUND, f"{risen / 1e6:.0f} MB"

@@ -195,5 +195,5 @@ def test_a_project_that_was_there_before_any_import_is_kept(sqlite_store: Store,
     sqlite_store.projects.create(name="Mine", project_id="p")
     state.projects([PLAIN])
     (item,) = import_directory(sqlite_store, state.root).items
-    assert (item.outcome, item.reason) == ("conflict", "the store's is another, and was kept")
+    assert (item.outcome, item.reason) == ("conflict", "the store's is not from this file; the store's was kept")
     assert sqlite_store.projects.get("p").name == "Mine"

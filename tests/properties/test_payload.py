@@ -238,7 +238,7 @@ def test_the_deep_reader_agrees_with_the_standard_library(value: Any, indent: in
 
 @given(json_values)
 def test_the_deep_writer_agrees_with_the_standard_library(value: Any) -> None:
-    assert "".join(payload._encode_deep(value)) == json.dumps(value, separators=(",", ":"))
+    assert "".join(payload._encode_deep(value)) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _outcome(parse: Callable[[str], Any], text: str) -> Any:

@@ -7,7 +7,7 @@ from collections import Counter
 
 from pydantic import Field
 
-from ..records import Record
+from .records import Record
 
 
 class Outcome(enum.StrEnum):
