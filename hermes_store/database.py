@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Engine
@@ -45,6 +46,11 @@ class Database:
         self.engine: Engine = self.backend.create_engine()
         self._reader = self.engine.execution_options(**self.backend.read_options)
         self._writer = self.engine.execution_options(**self.backend.write_options)
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file, where it is one."""
+        return getattr(self.backend, "path", None)
 
     def prepare(self, *, create: bool) -> None:
         """Do what is done once when a store is opened (see `Backend.prepare`)."""

@@ -10,6 +10,7 @@ always gives the same bytes, so a digest of them tells whether it changed.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 import json
 import re
@@ -35,10 +36,8 @@ def encode(value: Any, place: str = "value") -> bytes:
         InvalidPayloadError: something inside is not JSON; it names the place, as in ``message 3.args[0]``.
     """
     _require_json(value, place)
-    try:
+    with contextlib.suppress(ValueError):  # a lone surrogate, or deeper than its limit
         return pydantic_core.to_json(value, inf_nan_mode="constants")
-    except ValueError:  # a lone surrogate, or deeper than its limit
-        pass
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), check_circular=False)
     except RecursionError:
@@ -52,10 +51,8 @@ def decode(data: bytes) -> Any:
     Raises:
         ValueError: the bytes are not JSON text.
     """
-    try:
+    with contextlib.suppress(ValueError):  # a lone surrogate, or deeper than its limit
         return pydantic_core.from_json(data)
-    except ValueError:  # a lone surrogate, or deeper than its limit
-        pass
     try:
         return json.loads(data)
     except RecursionError:
@@ -74,11 +71,8 @@ def decode_strictly(data: bytes) -> Any:
 def decode_all(payloads: Sequence[bytes]) -> list[Any]:
     """Decode many payloads at once: one parse of the whole transcript where that is possible."""
     if len(payloads) > 1:
-        try:
+        with contextlib.suppress(ValueError):  # one of them needs the slower way
             values: list[Any] = pydantic_core.from_json(b"[" + b",".join(payloads) + b"]")
-        except ValueError:  # one of them needs the slower way; the others do not suffer
-            pass
-        else:
             return values
     return [decode(payload) for payload in payloads]
 

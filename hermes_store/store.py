@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from . import migrate
+from .agent.bridge import AgentBridge
 from .database import Database, Unit
 from .dialects import Durability, Settings, Target
 from .documents import Documents
@@ -91,7 +93,7 @@ class Store(View):
         database = Database(target, Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout))
         try:
             _ensure_schema(database, allow_upgrade=migrate and not read_only)
-        except BaseException:
+        except BaseException:  # whatever it is, nobody has the store
             database.close()
             raise
         return cls(database)
@@ -142,6 +144,34 @@ class Store(View):
             InvalidIdError: it cannot be a profile's name.
         """
         return ProfileView(self._database, name)
+
+    def agent(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        profile: str | None = None,
+        store_profile: str | None = None,
+        busy_timeout: float = 5.0,
+        deadline: float = 30.0,
+        foreign_owner: bool = False,
+    ) -> AgentBridge:
+        """Return the bridge to an agent's state.db, whose imports go into this store. Nothing is opened yet.
+
+        Args:
+            store_profile: the profile that imported sessions get here; the agent's `profile`, else "default".
+            path, home, profile, busy_timeout, deadline, foreign_owner: see `AgentBridge`.
+        """
+        return AgentBridge(
+            path,
+            home=home,
+            profile=profile,
+            busy_timeout=busy_timeout,
+            deadline=deadline,
+            foreign_owner=foreign_owner,
+            database=self._database,
+            store_profile=store_profile or profile,
+        )
 
     def info(self) -> StoreInfo:
         """Return what is open: place, engine, size, schema revision."""

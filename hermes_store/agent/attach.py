@@ -155,7 +155,7 @@ def _engine(path: Path, busy_timeout: float) -> Engine:
             for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("ATTACH DATABASE ? AS agent", (f"{path.as_uri()}?mode=ro",))
-        except BaseException:
+        except BaseException:  # whatever it is, the connection is nobody's
             connection.close()
             raise
         return connection

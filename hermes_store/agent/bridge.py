@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from ..errors import AgentError, SessionNotFoundError
+from ..database import Database
+from ..errors import AgentError, SessionNotFoundError, TransactionError
 from ..records import Page
+from ..reports import ImportItem, ImportReport
 from . import homes, listing, messages
 from .attach import AgentFile, Snapshot
+from .deleting import AgentDeletion, delete_session
+from .importing import AgentIntake, Conversation, OnProgress, Progress, read_conversation, read_conversations
 from .records import AgentInfo, AgentMessages, AgentSession
 
 T = TypeVar("T")
 
 logger = logging.getLogger("hermes_store.agent")
+
+#: So many conversations are read in one look at the file, and held until they are written.
+_AT_ONCE: Final = 50
 
 
 class AgentBridge:
@@ -32,6 +41,7 @@ class AgentBridge:
         deadline: seconds that one call may take.
         foreign_owner: read another user's file even if that leaves sidecar files of ours beside it, which lock
             its owner out.
+        database: where imports go; `Store.agent` sets it, and the profile there.
     """
 
     def __init__(
@@ -43,7 +53,8 @@ class AgentBridge:
         busy_timeout: float = 5.0,
         deadline: float = 30.0,
         foreign_owner: bool = False,
-        own_database: Path | None = None,
+        database: Database | None = None,
+        store_profile: str | None = None,
     ) -> None:
         self._path = path
         self._home = home
@@ -51,7 +62,8 @@ class AgentBridge:
         self._busy_timeout = busy_timeout
         self._deadline = deadline
         self._foreign_owner = foreign_owner
-        self._own_database = own_database
+        self._database = database
+        self._store_profile = store_profile
 
     @property
     def path(self) -> Path:
@@ -66,7 +78,7 @@ class AgentBridge:
             busy_timeout=self._busy_timeout,
             deadline=self._deadline,
             foreign_owner=self._foreign_owner,
-            own_database=self._own_database,
+            own_database=self._database.path if self._database is not None else None,
         )
 
     def sessions(
@@ -140,6 +152,80 @@ class AgentBridge:
                 lineage=lineage,
             )
         )
+
+    def import_session(self, session_id: str) -> ImportItem:
+        """Take a conversation into the store, or bring its copy there up to date; nothing is written to the agent's.
+
+        A copy that the user deleted stays deleted, and messages that he changed stay as he left them: when the agent
+        changed them, too, that is a conflict, and the store's are kept.
+
+        Args:
+            session_id: any session of the conversation's chain.
+
+        Raises:
+            SessionNotFoundError: the agent has no such session.
+            AgentError: as `sessions`.
+            TransactionError: this bridge has no store; get one from `store.agent`.
+        """
+        intake = self._intake()
+
+        def work(snapshot: Snapshot) -> Conversation:
+            found = listing.find(snapshot, session_id)
+            if found is None:
+                raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+            return read_conversation(snapshot, found)
+
+        return intake.take_in(self.file.read(work))
+
+    def import_sessions(
+        self, *, source: str | None = None, include: Iterable[str] = (), on_progress: OnProgress | None = None
+    ) -> ImportReport:
+        """Take in every conversation that `sessions` lists with the same arguments, as `import_session` does.
+
+        Some conversations at a time are read, in one short look at the file, and then written; so an import that was
+        interrupted is finished by running it again.
+
+        Args:
+            on_progress: called after each conversation.
+
+        Raises:
+            AgentError, TransactionError: as `import_session`. What was taken in before is there.
+        """
+        intake = self._intake()
+        started = time.monotonic()
+        path = self.path
+        # The order changes while the agent works; taken once, none is missed or met twice.
+        tips = self.file.read(lambda snapshot: listing.all_tips(snapshot, source=source, include=frozenset(include)))
+        progress = Progress(len(tips), on_progress)
+        for start in range(0, len(tips), _AT_ONCE):
+            work = functools.partial(read_conversations, session_ids=tips[start : start + _AT_ONCE])
+            for conversation in self.file.read(work):
+                progress.add(intake.take_in(conversation))
+        return ImportReport(source=str(path), dry_run=False, items=progress.items, seconds=time.monotonic() - started)
+
+    def delete_session(self, session_id: str, *, dry_run: bool = False, force: bool = False) -> AgentDeletion:
+        """Delete a session from the agent's own file: the only thing that writes to it.
+
+        Its messages go, and the subagents that worked for it; other sessions that came from it stay, without a parent.
+        The store's copy, if there is one, is not touched.
+
+        Args:
+            dry_run: say what would be deleted, and delete nothing.
+            force: also a session that has not ended, or that the agent is at work on.
+
+        Raises:
+            SessionNotFoundError: the agent has no such session.
+            AgentSessionInUseError: it is live.
+            AgentSchemaError: the file has triggers or indexes that this library cannot keep right.
+            AgentError: as `sessions`. Whatever is raised, nothing was deleted.
+        """
+        return delete_session(self.file, session_id, dry_run=dry_run, force=force)
+
+    def _intake(self) -> AgentIntake:
+        if self._database is None:
+            raise TransactionError("This bridge has no store to import into; use the one that store.agent() gives.")
+        origin = os.path.realpath(self.path)
+        return AgentIntake(self._database, origin=origin, profile=self._store_profile)
 
     def info(self) -> AgentInfo:
         """Return what the file is.

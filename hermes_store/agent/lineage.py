@@ -127,14 +127,15 @@ def _children(snapshot: Snapshot) -> list[Child]:
         "FROM agent.sessions s WHERE s.rowid IN ({})",
         rowids,
     )
-    return [Child(row[0], row[1], row[2], row[3], bool(row[4]), _markers(row[5])) for row in rows]
+    return [Child(row[0], row[1], row[2], row[3], bool(row[4]), markers(row[5])) for row in rows]
 
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _markers(config: Any) -> frozenset[str]:
+def markers(config: Any) -> frozenset[str]:
+    """Return the markers in a session's ``model_config`` that tell what kind of child it is."""
     if not isinstance(config, str):
         return frozenset()
     try:

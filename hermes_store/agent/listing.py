@@ -74,16 +74,41 @@ def list_page(
         page.append(one)
         if len(page) > limit:
             break
-    more = write_cursor("agent", *page[limit - 1].key) if len(page) > limit else None
     items = _describe(snapshot, page[:limit], activity)
+    more = cursor_behind(items[-1]) if len(page) > limit else None
     return Page[AgentSession].model_construct(items=items, next=more, total=None)
+
+
+def cursor_behind(session: AgentSession) -> str:
+    """Return the cursor of a page that begins behind a conversation."""
+    return write_cursor("agent", session.last_active, session.session_id)
+
+
+def all_tips(snapshot: Snapshot, *, source: str | None, include: frozenset[str]) -> list[str]:
+    """Return the newest session of every conversation that the list would show, in its order."""
+    include = check_groups(include)
+    activity = Activity.read(snapshot)
+    found = sorted(
+        _conversations(snapshot, activity, Lineage.read(snapshot), source, include),
+        key=lambda one: one.key,
+        reverse=True,
+    )
+    return [one.tip for one in _unless_hidden(snapshot, found, include, 500)]
 
 
 def find(snapshot: Snapshot, session_id: str) -> AgentSession | None:
     """Return the conversation that a session is part of, or None where there is no such session."""
-    if not snapshot.rows("SELECT 1 FROM agent.sessions s WHERE s.id = ?", session_id):
-        return None
-    chain = Lineage.read(snapshot).chain(session_id)
+    return next(iter(describe(snapshot, [session_id])), None)
+
+
+def describe(snapshot: Snapshot, session_ids: list[str]) -> list[AgentSession]:
+    """Return the conversations that some sessions are part of; sessions that are not there are left out."""
+    lineage = Lineage.read(snapshot)
+    there = {row[0] for row in snapshot.in_chunks("SELECT s.id FROM agent.sessions s WHERE s.id IN ({})", session_ids)}
+    return [_one(snapshot, lineage.chain(session_id)) for session_id in session_ids if session_id in there]
+
+
+def _one(snapshot: Snapshot, chain: tuple[str, ...]) -> AgentSession:
     timed = snapshot.schema.message("timestamp")
     times = snapshot.in_chunks(
         f"SELECT max({timed}) FROM agent.messages m WHERE {timed} BETWEEN {_SANE[0]} AND {_SANE[1]} "

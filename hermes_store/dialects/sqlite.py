@@ -1,126 +1,25 @@
-"""What differs between SQLite and PostgreSQL, and nothing of it anywhere else.
-
-A `Backend` makes the engine, says which execution options a read and a write transaction begin with,
-tells driver errors apart, guards a schema upgrade, and describes what is open.
-"""
+"""SQLite: a file, or memory."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import re
 import sqlite3
 import threading
 import time
 import urllib.parse
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Protocol
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from . import errors
-
-Durability = Literal["full", "normal"]
-Target = str | os.PathLike[str] | URL
-
-logger = logging.getLogger("hermes_store")
+from .. import errors
+from .backend import RETRY, Settings, logger
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to open a database; see `Store.open`."""
-
-    durability: Durability = "full"
-    read_only: bool = False
-    busy_timeout: float = 5.0
-
-
-class Backend(Protocol):
-    """A kind of database."""
-
-    settings: Settings
-    #: Held around every write transaction of this process, so that its threads queue here.
-    write_lock: contextlib.AbstractContextManager[Any]
-    #: Held around every read transaction.
-    read_lock: contextlib.AbstractContextManager[Any]
-
-    @property
-    def read_options(self) -> Mapping[str, Any]:
-        """Execution options for the connection of a read transaction."""
-
-    @property
-    def write_options(self) -> Mapping[str, Any]:
-        """Execution options for the connection of a write transaction."""
-
-    @property
-    def display(self) -> str:
-        """What is opened, fit for messages and logs: no password in it."""
-
-    @property
-    def survives_fork(self) -> bool:
-        """Whether a forked child can open the same data anew."""
-
-    @property
-    def closes_before_fork(self) -> bool:
-        """Whether a child must not even inherit the connections."""
-
-    def create_engine(self) -> Engine:
-        """Make the engine; nothing is opened until it is used."""
-
-    def prepare(self, *, create: bool) -> None:
-        """Find the database, or make an empty one if that is allowed; one that is there is not changed."""
-
-    def settle(self, engine: Engine) -> None:
-        """Do what is done once when a store is opened, after its database was found to be ours to change."""
-
-    def lost_transaction(self, connection: Connection) -> bool:
-        """Whether the database ended the connection's transaction by itself."""
-
-    def translate(self, error: Exception, what: str) -> errors.DatabaseError:
-        """Return the error of ours that says what the driver's error means."""
-
-    def schema_upgrade(self, engine: Engine) -> contextlib.AbstractContextManager[Connection]:
-        """Give a connection in a transaction that no other process upgrades beside, committed at the end."""
-
-    def back_up(self, engine: Engine, label: str) -> Path | None:
-        """Copy the data to a file beside it before it is upgraded, where that is ours to do."""
-
-    def describe(self, connection: Connection) -> dict[str, Any]:
-        """Return the facts that `Store.info` shows: version, location, size, journal mode."""
-
-
-def backend_for(target: Target, settings: Settings) -> Backend:
-    """Return the backend of a path, of ``:memory:`` or of a database URL.
-
-    Raises:
-        UnsupportedDatabaseError: the URL is not one of SQLite's or PostgreSQL's.
-    """
-    if isinstance(target, str) and target == ":memory:":
-        return SQLiteMemory(settings)
-    if isinstance(target, os.PathLike) or (isinstance(target, str) and "://" not in target):
-        return SQLiteFile(settings, Path(os.fsdecode(target)))
-    try:
-        url = make_url(target)
-    except ArgumentError as error:
-        raise errors.UnsupportedDatabaseError(f"This is not a database URL ({error}).") from error
-    if url.drivername in ("sqlite", "sqlite+pysqlite"):
-        if url.database in (None, "", ":memory:"):
-            return SQLiteMemory(settings)
-        return SQLiteFile(settings, Path(url.database or ""), dict(url.query))
-    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        return PostgreSQL(settings, url.set(drivername="postgresql+psycopg"))
-    raise errors.UnsupportedDatabaseError(
-        f"{url.drivername!r} is not supported. Use a path or sqlite:///… for a file, or postgresql://… for a server."
-    )
 
 
 class _QueueLock:
@@ -139,9 +38,6 @@ class _QueueLock:
 
     def __exit__(self, *exc_info: object) -> None:
         self._lock.release()
-
-
-# ── SQLite ────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _SQLite:
@@ -167,7 +63,7 @@ class _SQLite:
             connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
             try:
                 self._configure(connection)
-            except BaseException:
+            except BaseException:  # whatever it is, the connection is nobody's
                 connection.close()
                 raise
             return connection
@@ -376,7 +272,6 @@ def _enable_wal(connection: Any, display: str, timeout: float) -> None:
         return
 
 
-_RETRY = "Nothing was written; try again."
 _SQLITE_OTHER: Final[tuple[type[errors.DatabaseError], str]] = (
     errors.DatabaseError,
     "The transaction was rolled back.",
@@ -384,10 +279,10 @@ _SQLITE_OTHER: Final[tuple[type[errors.DatabaseError], str]] = (
 _SQLITE_ERRORS: Final[Mapping[str, tuple[type[errors.DatabaseError], str]]] = {
     "SQLITE_BUSY": (
         errors.DatabaseLockedError,
-        "Another process is writing longer than the busy timeout. " + _RETRY,
+        "Another process is writing longer than the busy timeout. " + RETRY,
     ),
-    "SQLITE_LOCKED": (errors.DatabaseLockedError, _RETRY),
-    "SQLITE_PROTOCOL": (errors.DatabaseLockedError, _RETRY),
+    "SQLITE_LOCKED": (errors.DatabaseLockedError, RETRY),
+    "SQLITE_PROTOCOL": (errors.DatabaseLockedError, RETRY),
     "SQLITE_FULL": (errors.DatabaseFullError, "Nothing was written; make room and try again."),
     "SQLITE_READONLY": (
         errors.DatabaseReadOnlyError,
@@ -412,125 +307,3 @@ _SQLITE_ERRORS: Final[Mapping[str, tuple[type[errors.DatabaseError], str]]] = {
         "The file is not an SQLite database (or its first page is damaged); it was not changed.",
     ),
 }
-
-
-# ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────
-
-
-class PostgreSQL:
-    """A database on a server, through psycopg."""
-
-    survives_fork = True
-    closes_before_fork = False
-
-    def __init__(self, settings: Settings, url: URL) -> None:
-        self.settings = settings
-        self.url = url
-        # A read is several statements, which must see one state of the data.
-        self.read_options: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        # Said for each transaction: the driver overrides the session's default_transaction_read_only.
-        self.write_options: Mapping[str, Any] = {"postgresql_readonly": settings.read_only}
-        # The server queues writers by row; there is nothing to hold here.
-        self.write_lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-        self.read_lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-
-    @property
-    def display(self) -> str:
-        return self.url.render_as_string(hide_password=True)
-
-    def create_engine(self) -> Engine:
-        options = {
-            # Off: a commit returns before it is on disk, and a crash of the server may lose the last ones.
-            # https://www.postgresql.org/docs/current/wal-async-commit.html
-            "synchronous_commit": "on" if self.settings.durability == "full" else "off",
-            "lock_timeout": f"{round(self.settings.busy_timeout * 1000)}",
-        }
-        arguments = {"options": " ".join(f"-c {name}={value}" for name, value in options.items())}
-        try:
-            return create_engine(self.url, connect_args=arguments, pool_pre_ping=True, pool_size=8, max_overflow=24)
-        except (ImportError, NoSuchModuleError) as error:
-            raise errors.UnsupportedDatabaseError(
-                f"PostgreSQL needs psycopg ({error}): pip install 'hermes-store[postgres]'"
-            ) from error
-
-    def prepare(self, *, create: bool) -> None:
-        """Nothing: a server's databases are made by its administrator."""
-
-    def settle(self, engine: Engine) -> None:
-        """Nothing."""
-
-    def lost_transaction(self, connection: Connection) -> bool:
-        return connection.invalidated or bool(connection.connection.driver_connection.closed)  # type: ignore[union-attr]
-
-    def translate(self, error: Exception, what: str) -> errors.DatabaseError:
-        state = getattr(error, "sqlstate", None) or ""
-        if not state and type(error).__name__ in ("OperationalError", "InterfaceError"):
-            state = "08000"  # said by the driver, not by the server: there is none
-        if state == "08000" and re.search(r'database ".*" does not exist', str(error)):
-            state = "3D000"  # while it connects, the driver does not tell the server's code
-        kind, advice = (
-            _POSTGRESQL_ERRORS.get(state)
-            or _POSTGRESQL_ERRORS.get(state[:3])
-            or _POSTGRESQL_ERRORS.get(state[:2])
-            or _POSTGRESQL_UNKNOWN
-        )
-        return kind(f"{what}: {str(error).strip()} [{state or type(error).__name__}]. {advice}")
-
-    @contextlib.contextmanager
-    def schema_upgrade(self, engine: Engine) -> Iterator[Connection]:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADE_LOCK})")
-            connection.commit()
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
-                connection.commit()
-
-    def back_up(self, engine: Engine, label: str) -> Path | None:
-        """A server's backups are its administrator's; the upgrade is one transaction."""
-        return None
-
-    def describe(self, connection: Connection) -> dict[str, Any]:
-        def ask(sql: str) -> Any:
-            return connection.exec_driver_sql(sql).scalar()
-
-        return {
-            "dialect": "postgresql",
-            "server_version": ask("SHOW server_version"),
-            "size_bytes": ask("SELECT pg_database_size(current_database())"),
-        }
-
-
-_UPGRADE_LOCK: Final = 0x6865726D6573  # "hermes": any number that nobody else locks
-_POSTGRESQL_UNKNOWN: Final[tuple[type[errors.DatabaseError], str]] = (
-    errors.DatabaseError,
-    "The transaction was rolled back.",
-)
-_POSTGRESQL_GONE: Final[tuple[type[errors.DatabaseError], str]] = (
-    errors.DatabaseUnavailableError,
-    "The server cannot be reached, or the connection broke; a transaction that was under way is rolled back.",
-)
-_POSTGRESQL_ERRORS: Final[Mapping[str, tuple[type[errors.DatabaseError], str]]] = {
-    "40": (errors.DatabaseLockedError, _RETRY),  # serialization failure, deadlock
-    "55P03": (
-        errors.DatabaseLockedError,
-        "Another writer holds the row longer than the busy timeout. " + _RETRY,
-    ),
-    "53": (
-        errors.DatabaseFullError,
-        "The server is out of disk, memory or connections. Nothing was written.",
-    ),
-    "25006": (errors.DatabaseReadOnlyError, "Nothing was written; open the store without read_only=True."),
-    "42501": (errors.DatabaseReadOnlyError, "Nothing was written; the role needs rights on the tables."),
-    "XX001": (errors.DatabaseCorruptError, "The server found damaged data. Restore a backup."),
-    "XX002": (errors.DatabaseCorruptError, "The server found a damaged index. REINDEX it."),
-    "08": _POSTGRESQL_GONE,
-    "57P": _POSTGRESQL_GONE,
-    "28": (errors.DatabaseUnavailableError, "The server refused the user or the password."),
-    "3D": (errors.DatabaseMissingError, "Make it with `createdb`, or correct the URL."),
-}
-
-#: What `translate` is for. The driver's own error is `error.orig`.
-DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)

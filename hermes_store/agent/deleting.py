@@ -1,0 +1,227 @@
+"""Deleting a session from the agent's state.db: the one thing here that writes to it.
+
+The rules are those of the agent's own code (0.19): foreign keys on, one immediate transaction, messages before
+sessions (the other order leaves its full-text index malformed), subagents along with their parent, other
+children kept and cut loose. What is not understood is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from .. import errors
+from ..records import Record
+from .attach import AgentFile, translate
+from .lineage import markers
+
+#: What the agent's own versions put on its messages; others might do anything on a delete.
+_KNOWN_TRIGGERS: Final = frozenset(
+    {
+        "messages_fts_insert",
+        "messages_fts_update",
+        "messages_fts_delete",
+        "messages_fts_trigram_insert",
+        "messages_fts_trigram_update",
+        "messages_fts_trigram_delete",
+        "messages_display_order_insert",
+        "messages_display_order_update",
+        "messages_display_identity_delete",
+    }
+)
+_ATTEMPTS: Final = 3
+_PAUSE: Final = 0.05
+
+
+class AgentDeletion(Record):
+    """What a delete did, or would do."""
+
+    session_id: str
+    dry_run: bool
+    #: The session and the subagents that worked for it.
+    sessions: tuple[str, ...]
+    messages: int
+    #: Sessions that lost their parent and stay.
+    released: tuple[str, ...]
+    #: System prompts that nothing refers to any more.
+    prompts: int
+
+
+def delete_session(file: AgentFile, session_id: str, *, dry_run: bool, force: bool) -> AgentDeletion:
+    """Delete a session; see `AgentBridge.delete_session`."""
+    path = file.check()
+    try:
+        with _writing(path, file.busy_timeout) as connection:
+            done = _delete(connection, session_id, dry_run=dry_run, force=force)
+            connection.execute("ROLLBACK" if dry_run else "COMMIT")
+            return done
+    except sqlite3.Error as error:
+        if "no such tokenizer" in str(error):
+            raise errors.AgentSchemaError(
+                f"{path} has a full-text index that needs an extension of the agent's ({error}), so nothing was "
+                "deleted. Delete the session with the agent itself."
+            ) from error
+        raise translate(error, path) from error
+
+
+@contextlib.contextmanager
+def _writing(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
+    """Give a connection inside a transaction that holds the write lock; rolled back unless it was committed."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=timeout, isolation_level=None)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        # The schema stays trusted, or the agent's triggers could not keep its full-text index.
+        _begin(connection)
+        yield connection
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.close()
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if attempt == _ATTEMPTS or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _delete(connection: sqlite3.Connection, session_id: str, *, dry_run: bool, force: bool) -> AgentDeletion:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"sessions", "messages"} <= tables:
+        raise errors.AgentSchemaError("It has no tables sessions and messages, so it is not an agent's.")
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(sessions)")}
+    if not connection.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,)).fetchone():
+        raise errors.SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+    _refuse_unknown_triggers(connection)
+    doomed = _with_subagents(connection, session_id, columns)
+    if not force:
+        _refuse_live(connection, doomed, tables, columns)
+    marks = ",".join("?" * len(doomed))
+    (messages,) = connection.execute(f"SELECT count(*) FROM messages WHERE session_id IN ({marks})", doomed).fetchone()
+    released = _released(connection, doomed, columns)
+    unused = _unused(connection, _prompts_of(connection, doomed, tables, columns), doomed, columns)
+    if not dry_run:
+        if released:
+            connection.execute(
+                f"UPDATE sessions SET parent_session_id = NULL WHERE parent_session_id IN ({marks})", doomed
+            )
+        connection.execute(f"DELETE FROM messages WHERE session_id IN ({marks})", doomed)
+        # Children before parents: the foreign key is checked row by row.
+        connection.executemany("DELETE FROM sessions WHERE id = ?", [(one,) for one in reversed(doomed)])
+        if unused:
+            connection.executemany("DELETE FROM system_prompts WHERE hash = ?", [(prompt,) for prompt in unused])
+    return AgentDeletion(
+        session_id=session_id,
+        dry_run=dry_run,
+        sessions=tuple(doomed),
+        messages=messages,
+        released=released,
+        prompts=len(unused),
+    )
+
+
+def _released(connection: sqlite3.Connection, doomed: list[str], columns: set[str]) -> tuple[str, ...]:
+    """Return the children that stay, and lose their parent."""
+    if "parent_session_id" not in columns:
+        return ()
+    marks = ",".join("?" * len(doomed))
+    rows = connection.execute(
+        f"SELECT id FROM sessions WHERE parent_session_id IN ({marks}) AND id NOT IN ({marks}) ORDER BY id",
+        [*doomed, *doomed],
+    )
+    return tuple(row[0] for row in rows)
+
+
+def _refuse_unknown_triggers(connection: sqlite3.Connection) -> None:
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('messages', 'sessions')"
+    found = connection.execute(query)
+    unknown = sorted({row[0] for row in found} - _KNOWN_TRIGGERS)
+    if unknown:
+        raise errors.AgentSchemaError(
+            f"The agent's file has triggers that this library does not know ({', '.join(unknown)}), so nothing was "
+            "deleted. Delete the session with the agent itself, or upgrade this library."
+        )
+
+
+def _with_subagents(connection: sqlite3.Connection, session_id: str, columns: set[str]) -> list[str]:
+    """Return a session and the subagents that worked for it or for one of them, however deep."""
+    doomed = [session_id]
+    if "parent_session_id" not in columns:
+        return doomed
+    config = "model_config" if "model_config" in columns else "NULL"
+    source = "source" if "source" in columns else "NULL"
+    for parent in doomed:  # it grows while it is walked
+        children = connection.execute(
+            f"SELECT id, {source}, {config} FROM sessions WHERE parent_session_id = ? ORDER BY id", (parent,)
+        )
+        doomed += [
+            child
+            for child, kind, settings in children.fetchall()
+            if child not in doomed and (kind == "subagent" or "_delegate_from" in markers(settings))
+        ]
+    return doomed
+
+
+def _refuse_live(connection: sqlite3.Connection, doomed: list[str], tables: set[str], columns: set[str]) -> None:
+    now = time.time()
+    for session_id in doomed:
+        if "ended_at" in columns:
+            (ended,) = connection.execute("SELECT ended_at FROM sessions WHERE id = ?", (session_id,)).fetchone()
+            if ended is None:
+                raise errors.AgentSessionInUseError(
+                    f"Session {session_id!r} has not ended, so the agent may be writing to it. Nothing was "
+                    "deleted; end it, or delete it with force=True."
+                )
+        for table, column in (("compression_locks", "session_id"), ("session_turn_leases", "conversation_id")):
+            if (
+                table in tables
+                and connection.execute(
+                    f"SELECT 1 FROM {table} WHERE {column} = ? AND expires_at > ?", (session_id, now)
+                ).fetchone()
+            ):
+                raise errors.AgentSessionInUseError(
+                    f"The agent is at work on session {session_id!r} ({table}). Nothing was deleted; try again later, "
+                    "or delete it with force=True."
+                )
+
+
+#: Columns of sessions that refer to `system_prompts`.
+_PROMPT_COLUMNS: Final = ("system_prompt_hash", "tool_names")
+
+
+def _prompts_of(connection: sqlite3.Connection, doomed: list[str], tables: set[str], columns: set[str]) -> set[str]:
+    if "system_prompts" not in tables:
+        return set()
+    marks = ",".join("?" * len(doomed))
+    return {
+        row[0]
+        for column in _PROMPT_COLUMNS
+        if column in columns
+        for row in connection.execute(f"SELECT {column} FROM sessions WHERE id IN ({marks})", doomed)
+        if row[0] is not None
+    }
+
+
+def _unused(connection: sqlite3.Connection, prompts: set[str], doomed: list[str], columns: set[str]) -> list[str]:
+    """Return those of the prompts that no session but the doomed ones refers to."""
+    marks = ",".join("?" * len(doomed))
+    used = {
+        prompt
+        for prompt in prompts
+        for column in _PROMPT_COLUMNS
+        if column in columns
+        and connection.execute(
+            f"SELECT 1 FROM sessions WHERE {column} = ? AND id NOT IN ({marks}) LIMIT 1", (prompt, *doomed)
+        ).fetchone()
+    }
+    return sorted(prompts - used)
