@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 import warnings
@@ -17,6 +18,9 @@ from hypothesis import HealthCheck, settings
 from hermes_store import Store
 
 EXAMPLE_HOME = Path(__file__).parent.parent / "examples" / "hermes-home"
+
+# A shell's background jobs, and what they start, ignore Ctrl-C; the programs under test must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples of databases cost milliseconds, not microseconds; a deadline would fail on a busy machine.
 settings.register_profile(

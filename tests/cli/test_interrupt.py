@@ -91,7 +91,8 @@ def test_an_interrupted_import_keeps_whole_sessions_and_is_finished_by_the_next_
 
 def test_ctrl_c_pressed_again_ends_the_import_where_it_is(import_up_to_gate: Import, sqlite_path: Path) -> None:
     process = import_up_to_gate("--db", sqlite_path)
-    while process.poll() is None:  # the line that it waits for does not come: only the signals can end it
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:  # the line that it waits for does not come
         process.send_signal(signal.SIGINT)
         time.sleep(0.1)
     assert process.returncode in (130, -signal.SIGINT)
