@@ -128,6 +128,7 @@ class Database:
     @contextlib.contextmanager
     def _begin(self, engine: Engine, lock: contextlib.AbstractContextManager[Any]) -> Iterator[Connection]:
         process = os.getpid()
+        pool = engine.pool
         with self.translated(), contextlib.ExitStack() as stack:
             stack.enter_context(self._gate)
             stack.enter_context(lock)
@@ -138,6 +139,8 @@ class Database:
             finally:
                 if os.getpid() != process:  # a forked child leaves the block, but the transaction is the parent's
                     _inherited.append(stack.pop_all())
+        if self._closed is not None:  # meanwhile: the connection went back to a pool that nobody empties any more
+            pool.dispose()
 
     def _require_usable(self) -> None:
         if self._closed is not None:
