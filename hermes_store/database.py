@@ -127,20 +127,21 @@ class Database:
 
     @contextlib.contextmanager
     def _begin(self, engine: Engine, lock: contextlib.AbstractContextManager[Any]) -> Iterator[Connection]:
-        process = os.getpid()
-        pool = engine.pool
-        with self.translated(), contextlib.ExitStack() as stack:
-            stack.enter_context(self._gate)
-            stack.enter_context(lock)
-            connection = stack.enter_context(engine.connect())
-            stack.enter_context(connection.begin())
-            try:
-                yield connection
-            finally:
-                if os.getpid() != process:  # a forked child leaves the block, but the transaction is the parent's
-                    _inherited.append(stack.pop_all())
-        if self._closed is not None:  # meanwhile: the connection went back to a pool that nobody empties any more
-            pool.dispose()
+        process, pool = os.getpid(), engine.pool
+        try:
+            with self.translated(), contextlib.ExitStack() as stack:
+                stack.enter_context(self._gate)
+                stack.enter_context(lock)
+                connection = stack.enter_context(engine.connect())
+                stack.enter_context(connection.begin())
+                try:
+                    yield connection
+                finally:
+                    if os.getpid() != process:  # a forked child leaves the block, but it is the parent's transaction
+                        _inherited.append(stack.pop_all())
+        finally:
+            if self._closed is not None and os.getpid() == process:
+                pool.dispose()  # closed meanwhile: the connection went back to a pool that nobody empties any more
 
     def _require_usable(self) -> None:
         if self._closed is not None:
