@@ -93,7 +93,7 @@ class AgentFile:
                 with engine.connect() as connection:
                     _limit(connection, time.monotonic() + self.deadline)
                     with connection.begin():
-                        return work(Snapshot(connection, AgentSchema.read(connection)))
+                        return work(Snapshot(connection, AgentSchema.read(connection, path)))
             except (DBAPIError, sqlite3.Error) as error:
                 origin = getattr(error, "orig", None) or error
                 if attempt == _ATTEMPTS or not _passes(origin):

@@ -33,6 +33,17 @@ _KNOWN_TRIGGERS: Final = frozenset(
         "messages_display_identity_delete",
     }
 )
+#: The triggers of every table that a delete reaches: itself, or by foreign keys. (A trigger keeps its table's name
+#: as it was typed.)
+_TRIGGERS: Final = """
+WITH RECURSIVE reached (name) AS (
+    VALUES ('messages'), ('sessions'), ('system_prompts')
+    UNION
+    SELECT lower(t.name) FROM reached JOIN sqlite_master AS t ON t.type = 'table'
+    JOIN pragma_foreign_key_list(t.name) AS f ON lower(f."table") = reached.name
+)
+SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) IN (SELECT name FROM reached)
+"""
 _ATTEMPTS: Final = 3
 _PAUSE: Final = 0.05
 
@@ -55,7 +66,8 @@ def delete_session(file: AgentFile, session_id: str, *, dry_run: bool, force: bo
     """Delete a session; see `AgentBridge.delete_session`."""
     path = file.check()
     try:
-        with _writing(path, file.busy_timeout) as connection:
+        # A dry run opens it for reading: closing the last writing connection would move the log into the file.
+        with _transaction(path, file.busy_timeout, writing=not dry_run) as connection:
             done = _delete(connection, session_id, dry_run=dry_run, force=force)
             connection.execute("ROLLBACK" if dry_run else "COMMIT")
             return done
@@ -69,13 +81,17 @@ def delete_session(file: AgentFile, session_id: str, *, dry_run: bool, force: bo
 
 
 @contextlib.contextmanager
-def _writing(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
-    """Give a connection inside a transaction that holds the write lock; rolled back unless it was committed."""
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=timeout, isolation_level=None)
+def _transaction(path: Path, timeout: float, *, writing: bool) -> Iterator[sqlite3.Connection]:
+    """Give a connection inside a transaction, which holds the write lock if it is for writing.
+
+    It is rolled back unless it was committed.
+    """
+    uri = f"{path.as_uri()}?mode={'rw' if writing else 'ro'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         # The schema stays trusted, or the agent's triggers could not keep its full-text index.
-        _begin(connection)
+        _begin(connection, "IMMEDIATE" if writing else "DEFERRED")
         yield connection
     finally:
         if connection.in_transaction:
@@ -83,10 +99,10 @@ def _writing(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _begin(connection: sqlite3.Connection) -> None:
+def _begin(connection: sqlite3.Connection, kind: str) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"BEGIN {kind}")
         except sqlite3.OperationalError as error:
             if attempt == _ATTEMPTS or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
@@ -103,6 +119,7 @@ def _delete(connection: sqlite3.Connection, session_id: str, *, dry_run: bool, f
     if not connection.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,)).fetchone():
         raise errors.SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
     _refuse_unknown_triggers(connection)
+    _require_indexes(connection)
     doomed = _with_subagents(connection, session_id, columns)
     if not force:
         _refuse_live(connection, doomed, tables, columns)
@@ -111,7 +128,7 @@ def _delete(connection: sqlite3.Connection, session_id: str, *, dry_run: bool, f
     released = _released(connection, doomed, columns)
     unused = _unused(connection, _prompts_of(connection, doomed, tables, columns), doomed, columns)
     if not dry_run:
-        if released:
+        if "parent_session_id" in columns:  # the doomed ones, too: they may be a ring
             connection.execute(
                 f"UPDATE sessions SET parent_session_id = NULL WHERE parent_session_id IN ({marks})", doomed
             )
@@ -143,14 +160,20 @@ def _released(connection: sqlite3.Connection, doomed: list[str], columns: set[st
 
 
 def _refuse_unknown_triggers(connection: sqlite3.Connection) -> None:
-    query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('messages', 'sessions')"
-    found = connection.execute(query)
+    found = connection.execute(_TRIGGERS)
     unknown = sorted({row[0] for row in found} - _KNOWN_TRIGGERS)
     if unknown:
         raise errors.AgentSchemaError(
             f"The agent's file has triggers that this library does not know ({', '.join(unknown)}), so nothing was "
             "deleted. Delete the session with the agent itself, or upgrade this library."
         )
+
+
+def _require_indexes(connection: sqlite3.Connection) -> None:
+    """Let SQLite say now, and of a dry run as well, if it cannot keep the full-text indexes right."""
+    query = "SELECT name FROM sqlite_master WHERE name LIKE 'messages_fts%' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
+    for (name,) in connection.execute(query).fetchall():
+        connection.execute('SELECT 1 FROM "{}" LIMIT 0'.format(name.replace('"', '""')))
 
 
 def _with_subagents(connection: sqlite3.Connection, session_id: str, columns: set[str]) -> list[str]:

@@ -147,9 +147,9 @@ class AgentIntake:
 
     def _update(self, connection: Connection, conversation: Conversation, known: Any) -> ImportItem:
         digest = _digest([message.digest for message in conversation.messages])
-        if digest == known.digest:
-            return _item(conversation, Outcome.UNCHANGED, "", known.public_id)
         taken = known.notes or {}
+        if digest == known.digest:
+            return self._retitle(connection, conversation, known, taken)
         gone = set(taken.get("message_ids", ())) - conversation.present
         if gone:
             reason = (
@@ -159,6 +159,9 @@ class AgentIntake:
             return _item(conversation, Outcome.CONFLICT, reason, known.public_id)
         if known.revision != known.current_revision and self._content(connection, known.session_id) != known.digest:
             reason = "its messages were changed here and by the agent; the store's copy was kept"
+            return _item(conversation, Outcome.CONFLICT, reason, known.public_id)
+        if self._replaced(connection, conversation, known, taken):
+            reason = "other messages have their ids in the agent's file (it was replaced); the store's copy was kept"
             return _item(conversation, Outcome.CONFLICT, reason, known.public_id)
         rows.write_transcript(connection, known.session_id, conversation.messages)
         session = conversation.session
@@ -177,6 +180,35 @@ class AgentIntake:
         # The rest of the row is the user's: what differs from the import stays so, and is no conflict next time.
         self._remember(connection, conversation, known.session_id, known.current_revision + 1, new=False)
         return _item(conversation, Outcome.UPDATED, _news(taken, conversation), known.public_id)
+
+    def _retitle(
+        self, connection: Connection, conversation: Conversation, known: Any, taken: dict[str, Any]
+    ) -> ImportItem:
+        """Take in the title that the agent gave since, where the messages are the same."""
+        title = conversation.session.title[:TITLE_LIMIT]
+        if title == known.title or known.title != taken.get("title"):
+            return _item(conversation, Outcome.UNCHANGED, "", known.public_id)
+        revision = known.current_revision + 1
+        connection.execute(update(Session).where(Session.id == known.session_id).values(title=title, revision=revision))
+        # What the user did to the messages must still be seen the next time.
+        seen = revision if known.revision == known.current_revision else known.revision
+        self._remember(connection, conversation, known.session_id, seen, new=False)
+        return _item(conversation, Outcome.UPDATED, "another title", known.public_id)
+
+    def _replaced(self, connection: Connection, conversation: Conversation, known: Any, taken: dict[str, Any]) -> bool:
+        """Whether an id of the agent's is another message now: of another role, or another time.
+
+        The agent never changes these. To be asked of a copy that is as it was taken in.
+        """
+        query = select(Message.role, Message.timestamp).where(Message.session_id == known.session_id)
+        then = dict(
+            zip(taken.get("message_ids", ()), connection.execute(query.order_by(Message.position)), strict=True)
+        )
+        now = zip(conversation.message_ids, conversation.messages, strict=True)
+        return any(
+            message_id in then and tuple(then[message_id]) != (message.role, message.timestamp)
+            for message_id, message in now
+        )
 
     def _content(self, connection: Connection, session: int) -> bytes:
         query = select(Message.digest).where(Message.session_id == session).order_by(Message.position)

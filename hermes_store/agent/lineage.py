@@ -36,8 +36,8 @@ class Lineage:
     children: dict[str, Child]
     #: The end reasons of the sessions that are parents; a parent that is not there is not in it.
     parents: dict[str, str | None]
-    #: From each session to the one that goes on where compression ended it.
-    successor: dict[str, str]
+    #: The chain of each session that is part of one, oldest first.
+    chains: dict[str, tuple[str, ...]]
 
     @classmethod
     def read(cls, snapshot: Snapshot) -> Lineage:
@@ -50,35 +50,35 @@ class Lineage:
                 sorted({child.parent for child in children.values()}),
             )
         )
-        return cls(children, parents, _successors(snapshot, children, parents))
-
-    def is_continuation(self, session_id: str) -> bool:
-        """Whether the session goes on where compression ended another."""
-        child = self.children.get(session_id)
-        return child is not None and self.successor.get(child.parent) == session_id
-
-    def is_subagent(self, session_id: str) -> bool:
-        """Whether the session is a helper's of another: no branch, no continuation, and not on its own."""
-        child = self.children.get(session_id)
-        if child is None or child.parent not in self.parents or self.is_continuation(session_id):
-            return False
-        if "_delegate_from" in child.markers:
-            return True
-        return not _stands_alone(child, self.parents[child.parent])
+        return cls(children, parents, _chains(_successors(snapshot, children, parents)))
 
     def chain(self, session_id: str) -> tuple[str, ...]:
         """Return the chain that a session is part of, oldest first."""
-        first = session_id
-        seen = {first}
-        while self.is_continuation(first) and self.children[first].parent not in seen:
-            first = self.children[first].parent
-            seen.add(first)
-        chain = [first]
-        while (following := self.successor.get(chain[-1])) is not None and following not in chain:
-            chain.append(following)
-            if len(chain) >= _LONGEST_CHAIN:
-                break
-        return tuple(chain)
+        return self.chains.get(session_id, (session_id,))
+
+    def is_subagent(self, session_id: str) -> bool:
+        """Whether the conversation is a helper's of another: begun by it, and neither a branch nor on its own."""
+        child = self.children.get(self.chain(session_id)[0])
+        if child is None or child.parent not in self.parents:
+            return False
+        return "_delegate_from" in child.markers or not _stands_alone(child, self.parents[child.parent])
+
+
+def _chains(successor: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the chains that successors make; a circle is opened, and a chain beyond reason is cut."""
+    starts = sorted(successor.keys() - set(successor.values()))
+    chains: dict[str, tuple[str, ...]] = {}
+    for start in [*starts, *sorted(successor)]:  # those that are left after the first are in circles
+        following: str | None = start
+        while following is not None and following not in chains:
+            chain: dict[str, None] = {}
+            while following is not None and following not in chain and following not in chains:
+                if len(chain) == _LONGEST_CHAIN:
+                    break
+                chain[following] = None
+                following = successor.get(following)
+            chains |= dict.fromkeys(chain, tuple(chain))
+    return chains
 
 
 def _stands_alone(child: Child, parent_end: str | None) -> bool:

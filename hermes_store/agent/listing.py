@@ -14,7 +14,7 @@ from ..errors import InvalidInputError
 from ..paging import check_limit, read_cursor, write_cursor
 from ..records import Page
 from .attach import Snapshot
-from .decode import content_text, decode_content
+from .decode import content_text, decode_content, storable
 from .lineage import Lineage
 from .records import AgentSession
 
@@ -85,15 +85,33 @@ def cursor_behind(session: AgentSession) -> str:
 
 
 def all_tips(snapshot: Snapshot, *, source: str | None, include: frozenset[str]) -> list[str]:
-    """Return the newest session of every conversation that the list would show, in its order."""
+    """Return the newest session of every conversation that the list would show.
+
+    They are in its order, but none is before the one that it comes from, if that is among them.
+    """
     include = check_groups(include)
     activity = Activity.read(snapshot)
+    lineage = Lineage.read(snapshot)
     found = sorted(
-        _conversations(snapshot, activity, Lineage.read(snapshot), source, include),
+        _conversations(snapshot, activity, lineage, source, include),
         key=lambda one: one.key,
         reverse=True,
     )
-    return [one.tip for one in _unless_hidden(snapshot, found, include, 500)]
+    return _parents_first([one.tip for one in _unless_hidden(snapshot, found, include, 500)], lineage)
+
+
+def _parents_first(tips: list[str], lineage: Lineage) -> list[str]:
+    there = set(tips)
+    ordered: dict[str, None] = {}
+    for tip in tips:
+        line = [tip]
+        while (child := lineage.children.get(lineage.chain(line[-1])[0])) is not None:
+            parent = lineage.chain(child.parent)[-1]
+            if parent not in there or parent in ordered or parent in line:
+                break
+            line.append(parent)
+        ordered |= dict.fromkeys(reversed(line))
+    return list(ordered)
 
 
 def find(snapshot: Snapshot, session_id: str) -> AgentSession | None:
@@ -166,11 +184,11 @@ def _conversations(
         own = sources.get(session_id)
         if (own != source) if source is not None else (own in left_out):
             continue
-        if lineage.successor.get(session_id) is not None:
-            continue  # its successor stands for it
+        chain = lineage.chain(session_id)
+        if chain[-1] != session_id:
+            continue  # the newest of the chain stands for it
         if "subagent" not in include and source != "subagent" and lineage.is_subagent(session_id):
             continue
-        chain = lineage.chain(session_id)
         times = [activity.times[one] for one in chain if one in activity.times]
         if not times and "empty" not in include and session_id not in started.with_messages:
             continue
@@ -281,29 +299,36 @@ def _describe(snapshot: Snapshot, page: list[_Conversation], activity: Activity)
 def _session(
     one: _Conversation, tip: dict[str, Any], root: dict[str, Any], counts: dict[str, int], first_text: str | None
 ) -> AgentSession:
-    source = tip["source"]
-    title = tip["title"] or root["title"]
+    source = _text(tip["source"])
+    title = _text(tip["title"] or root["title"])
     return AgentSession.model_construct(
         session_id=one.tip,
         source=source,
-        title=title or first_text or f"{str(source or 'cli').title()} session",
+        title=title or first_text or f"{(source or 'cli').title()} session",
         titled=bool(title),
-        model=tip["model"],
-        cwd=tip["cwd"],
+        model=_text(tip["model"]),
+        cwd=_text(tip["cwd"]),
         started_at=sane(root["started_at"]),
         ended_at=sane(tip["ended_at"]),
-        end_reason=tip["end_reason"],
+        end_reason=_text(tip["end_reason"]),
         last_active=one.last_active,
         message_count=sum(counts.get(session, 0) for session in one.chain),
         stored_message_count=_whole(tip["message_count"]),
         input_tokens=_whole(tip["input_tokens"]),
         output_tokens=_whole(tip["output_tokens"]),
-        estimated_cost=tip["estimated_cost_usd"],
+        estimated_cost=cost if isinstance(cost := tip["estimated_cost_usd"], int | float) else None,
         archived=bool(tip["archived"]),
         parent_id=root["parent_session_id"],
         chain=one.chain,
-        extra={name: value for name, value in tip.items() if name not in _NAMED and value is not None},
+        extra={name: storable(value) for name, value in tip.items() if name not in _NAMED and value is not None},
     )
+
+
+def _text(value: Any) -> str | None:
+    """Return a column that is text, in a file that may be damaged."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return None if value is None else str(value)
 
 
 def _whole(value: Any) -> int:

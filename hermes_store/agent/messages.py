@@ -31,10 +31,11 @@ def read_messages(
     found: list[tuple[str, _Place, dict[str, Any]]] = []
     for index, session in enumerate(chain[first:], first):
         room = None if wanted is None else wanted - len(found)
-        fresh = index > 0 and (index > first or place is None)
-        for order, row in _rows(snapshot, session, place if index == first else None, room, include_rewound):
+        behind = place if index == first else None
+        fresh = index > 0 and not (behind and _has_live(snapshot, session, behind))
+        for order, row in _rows(snapshot, session, behind, room, include_rewound):
             made = decode.message(row)
-            if fresh:  # it begins with a summary, or a repetition, of what was before
+            if fresh and not made.get("_rewound"):  # it begins with a summary, or a repetition, of what was before
                 made["_continues"] = chain[index - 1]
                 fresh = False
             found.append((session, (order, row["id"]), made))
@@ -53,10 +54,12 @@ def read_chain(snapshot: Snapshot, chain: tuple[str, ...], *, include_rewound: b
     """Return all messages of a chain of sessions."""
     made = []
     for index, session in enumerate(chain):
-        for row_number, (_, row) in enumerate(_rows(snapshot, session, None, None, include_rewound)):
+        fresh = index > 0
+        for _, row in _rows(snapshot, session, None, None, include_rewound):
             message = decode.message(row)
-            if index and not row_number:
+            if fresh and not message.get("_rewound"):
                 message["_continues"] = chain[index - 1]
+                fresh = False
             made.append(message)
     return made
 
@@ -69,6 +72,12 @@ def chain_of(snapshot: Snapshot, session_id: str) -> tuple[str, ...]:
 def _require(snapshot: Snapshot, session_id: str) -> None:
     if not snapshot.rows("SELECT 1 FROM agent.sessions s WHERE s.id = ?", session_id):
         raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+
+
+def _has_live(snapshot: Snapshot, session: str, until: _Place) -> bool:
+    """Whether the session has a message up to a place that was not taken back."""
+    live = _rows(snapshot, session, None, 1, include_rewound=False)
+    return bool(live) and (live[0][0], live[0][1]["id"]) <= until
 
 
 def _begin(after: str | None, chain: tuple[str, ...]) -> tuple[int, _Place | None]:

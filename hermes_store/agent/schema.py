@@ -6,6 +6,7 @@ Forks reuse the agent's version numbers, and the agent adds columns without coun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
@@ -27,7 +28,7 @@ class AgentSchema:
     message_indexes: tuple[tuple[str, ...], ...]
 
     @classmethod
-    def read(cls, connection: Connection) -> AgentSchema:
+    def read(cls, connection: Connection, path: Path) -> AgentSchema:
         """Look at an attached file.
 
         Raises:
@@ -37,16 +38,18 @@ class AgentSchema:
             "SELECT name, type FROM agent.sqlite_master WHERE type IN ('table', 'view')"
         ).fetchall()
         kinds = {row[0]: row[1] for row in found}
+        if "message_blobs" in kinds:
+            raise AgentSchemaError(f"{path} is a store of this library, not an agent's database.")
         columns: dict[str, tuple[str, ...]] = {}
         for table, needed in _NEEDED.items():
             if kinds.get(table) != "table":  # a view could compute anything
-                raise AgentSchemaError(f"It has no table {table!r}, so it is no agent's database.")
+                raise AgentSchemaError(f"{path} has no table {table!r}, so it is no agent's database.")
             columns[table] = tuple(
                 row[1] for row in connection.exec_driver_sql(f"PRAGMA agent.table_info({table})").fetchall()
             )
             missing = needed - set(columns[table])
             if missing:
-                raise AgentSchemaError(f"Its table {table!r} has no column {', '.join(sorted(missing))}.")
+                raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
         return cls(
             sessions=columns["sessions"],
             messages=columns["messages"],

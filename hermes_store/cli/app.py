@@ -8,12 +8,16 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import database, files, projects, sessions, show
+from . import agent, database, files, projects, sessions, show
 from .exits import EPILOG, reported
 from .opening import Database
 
 
 class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands in the order of the help: groups last."""
+        return sorted(super().list_commands(ctx), key="agent".__eq__)
+
     def invoke(self, ctx: Any) -> Any:
         with reported():
             return super().invoke(ctx)
@@ -54,3 +58,4 @@ app.command("show")(show.show)
 app.command("projects")(projects.list_projects)
 app.command("upgrade")(database.upgrade)
 app.command("info")(database.info)
+app.add_typer(agent.app, name="agent")

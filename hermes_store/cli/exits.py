@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from ..errors import (
+    AgentMissingError,
     DatabaseMissingError,
     HermesStoreError,
     InvalidInputError,
@@ -34,10 +35,10 @@ class ExitCode(enum.IntEnum):
         return member
 
     DONE = 0, "done"
-    SOME_FAILED = 1, "the import finished, but at least one file failed"
+    SOME_FAILED = 1, "the import finished, but at least one file or session failed"
     USAGE = 2, "wrong usage"
-    NOT_FOUND = 3, "there is no such session, project or database"
-    UNUSABLE = 4, "the database or the directory could not be used"
+    NOT_FOUND = 3, "there is no such session, project, database or agent's file"
+    UNUSABLE = 4, "the database, the directory or the agent's file could not be used"
     INTERRUPTED = 130, "interrupted"
 
 
@@ -106,6 +107,6 @@ def _end(message: str, code: ExitCode) -> NoReturn:
 
 
 def _code(error: HermesStoreError) -> ExitCode:
-    if isinstance(error, NotFoundError | SessionDeletedError | DatabaseMissingError):
+    if isinstance(error, NotFoundError | SessionDeletedError | DatabaseMissingError | AgentMissingError):
         return ExitCode.NOT_FOUND
     return ExitCode.USAGE if isinstance(error, InvalidInputError) else ExitCode.UNUSABLE

@@ -16,6 +16,13 @@ from .text import json_line, moment, printable, shortened, size
 
 _ROLE_STYLES: Final = {"user": "bold green", "assistant": "bold cyan", "tool": "yellow", "system": "magenta"}
 
+#: The agent's marks on messages.
+_MARKS: Final = {
+    "_continues": "here the conversation goes on after a compression, with a summary or a repetition",
+    "_compacted": "summarised since: the agent no longer sees it",
+    "_rewound": "taken back",
+}
+
 
 def render_message(position: int, message: Any) -> Iterator[RenderableType]:
     """Yield the parts of a message, its heading first."""
@@ -29,6 +36,9 @@ def render_message(position: int, message: Any) -> Iterator[RenderableType]:
     if time is None:
         time = parse_time(message.get("_ts"))
     yield from _heading(name, "" if time is None else moment(time), _ROLE_STYLES.get(name, "bold"))
+    for mark, meaning in _MARKS.items():
+        if message.get(mark):
+            yield _aside(f"[{meaning}]")
     for key in ("reasoning", "reasoning_content", "thinking"):
         if isinstance(message.get(key), str) and message[key]:
             yield _thought(message[key])

@@ -14,9 +14,12 @@ from ..store import Store
 
 def _resolve(ctx: typer.Context, value: str) -> str:
     """Take the option behind the command, else the one before it, else the default."""
-    if ctx.parent is None:
+    parent = ctx.parent
+    if parent is None:
         return value
-    return value or ctx.parent.params.get("db") or locate.default_target()
+    while parent.parent is not None:
+        parent = parent.parent
+    return value or parent.params.get("db") or locate.default_target()
 
 
 Database = Annotated[

@@ -17,24 +17,27 @@ _STYLES: Final = {Outcome.RECOVERED: "yellow", Outcome.CONFLICT: "yellow", Outco
 
 
 def counted(counts: Mapping[Outcome, int]) -> str:
-    """Return outcomes and how many files ended so, as in "12 imported, 1 failed"."""
+    """Return outcomes and how many items ended so, as in "12 imported, 1 failed"."""
     return ", ".join(
         f"{counts[outcome]:,} {_WORDS.get(outcome, outcome.value)}" for outcome in Outcome if counts.get(outcome)
     )
 
 
-def print_import(console: Console, report: ImportReport, target: str, *, advise: bool, verbose: bool) -> None:
+def print_import(
+    console: Console, report: ImportReport, target: str, *, advise: bool, verbose: bool, noun: str = "file"
+) -> None:
     """Print what an import did: a line of counts, then each file that needs somebody's attention.
 
     Args:
         advise: say what would let the files win over the store.
         verbose: name what was skipped as well, and show all notes.
+        noun: what the items are, but for projects.
     """
     if report.dry_run:
         say(console, "A dry run: nothing was written. An import would do this:", "bold")
     projects = [item for item in report.items if item.path.startswith("projects.json")]
     files = [item for item in report.items if not item.path.startswith("projects.json")]
-    counts = [f"{count(len(files), 'file')} in {report.seconds:.1f} s: {counted(_counts(files)) or 'nothing to do'}"]
+    counts = [f"{count(len(files), noun)} in {report.seconds:.1f} s: {counted(_counts(files)) or 'nothing to do'}"]
     if projects:
         counts.append(f"{count(len(projects), 'project')}: {counted(_counts(projects))}")
     say(console, f"{'; '.join(counts)}.")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
+from ..agent import AgentBridge, AgentSession
+from ..agent.beside import list_beside
 from ..listing import ANY, AnyValue
-from ..records import Page, SessionRecord
-from ..store import View
+from ..records import SessionRecord
+from ..store import Store, View
+from .agent_file import AgentProfile, Home, StatePath, make_bridge
 from .opening import Database, command, open_existing
 from .output import Json, make_console, print_json, say
 from .projects import find_project
-from .table import Column, cell, print_table
-from .text import age, count
-
-PINNED: Final = "★"
-ARCHIVED: Final = "▫"
+from .rows import AGENTS, of_agent, of_store, print_footer, print_rows
+from .text import printable
 
 
 def list_sessions(
@@ -45,6 +44,12 @@ def list_sessions(
     deleted: Annotated[
         bool, typer.Option("--deleted", help="The deleted sessions instead, the last deleted first.")
     ] = False,
+    agent: Annotated[
+        bool, typer.Option("--agent", help="Also the agent's own sessions that the store does not have.")
+    ] = False,
+    home: Home = None,
+    state_path: StatePath = None,
+    agent_profile: AgentProfile = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many at most, up to 1,000.")] = 50,
     after: Annotated[
         str | None, typer.Option(metavar="CURSOR", help="Go on behind a page; its last line says with what.")
@@ -52,7 +57,11 @@ def list_sessions(
     db: Database = "",
     as_json: Json = False,
 ) -> None:
-    """List the sessions: pinned ones first, then the last changed first."""
+    """List the sessions: pinned ones first, then the last changed first.
+
+    With --agent, those that the agent keeps in its state.db are among them; --home, --path and --agent-profile say
+    which. A session that both have is shown once, from the store. Without the agent's file, the list is the store's.
+    """
     if project is not None and no_project:
         raise typer.BadParameter("--project and --no-project exclude each other.")
     if source is not None and no_source:
@@ -60,6 +69,16 @@ def list_sessions(
     narrowed = (project, source, archived, pinned) != (None,) * 4 or no_project or no_source or every
     if deleted and narrowed:
         raise typer.BadParameter("--deleted goes with --profile, --limit and --after only.")
+    if agent:
+        unfit = (project, archived, pinned) != (None,) * 3 or no_project or no_source or deleted
+        if unfit:
+            raise typer.BadParameter("--agent goes with --profile, --source, --all, --limit and --after only.")
+        agents = agent_profile or (None if state_path else profile)
+        filters = {"profile": profile, "source": source, "include_empty": every, "limit": limit, "after": after}
+        _list_with_agent(db, as_json, bridge=lambda store: make_bridge(state_path, home, agents, store), **filters)
+        return
+    if (home, state_path, agent_profile) != (None,) * 3:
+        raise typer.BadParameter("--home, --path and --agent-profile go with --agent only.")
     with open_existing(db) as store, store.snapshot() as view:
         if deleted:
             page = view.sessions.list_deleted(profile=profile, limit=limit, after=after)
@@ -80,12 +99,13 @@ def list_sessions(
         print_json(page.model_dump())
         return
     console = make_console()
-    if page.items:
-        _print_table(console, page.items, names)
+    rows = [of_store(session, names) for session in page.items]
+    if rows:
+        print_rows(console, rows)
     elif not (deleted or narrowed or profile or after):
         say(console, f"No sessions yet; `{command('import', db)}` takes in those of hermes-webui.")
         return
-    _print_footer(console, page, "deleted session" if deleted else "session")
+    print_footer(console, rows, "deleted session" if deleted else "session", page.next, page.total)
 
 
 def _project_id(
@@ -96,66 +116,25 @@ def _project_id(
     return find_project(view, project, profile).project_id
 
 
-def _print_table(console: Console, sessions: list[SessionRecord], names: Mapping[str, str]) -> None:
-    now = time.time()
-    columns = [
-        Column(header="", rank=1, gap=1, style="yellow", cells=[_mark(session) for session in sessions]),
-        Column(header="Title", rank=1, least=20, enough=60, cells=[cell(session.title) for session in sessions]),
-        Column(
-            header="Msgs", rank=4, least=4, right=True, cells=[f"{session.message_count:,}" for session in sessions]
-        ),
-        Column(
-            header="Model", rank=5, least=12, enough=24, cut="start", cells=[_model(session) for session in sessions]
-        ),
-        Column(
-            header="Project",
-            rank=6,
-            least=9,
-            enough=20,
-            cells=[cell(names.get(session.project_id or "")) for session in sessions],
-        ),
-        Column(
-            header="Profile",
-            rank=7,
-            luxury=True,
-            enough=12,
-            cells=["" if session.profile == "default" else cell(session.profile) for session in sessions],
-        ),
-        Column(header="Source", rank=8, luxury=True, enough=12, cells=[cell(session.source) for session in sessions]),
-        Column(
-            header="Age",
-            rank=3,
-            least=9,
-            right=True,
-            cells=[age(session.deleted_at or session.updated_at, now) for session in sessions],
-        ),
-        Column(
-            header="Id", rank=2, least=12, enough=22, cells=[session.session_id for session in sessions], style="cyan"
-        ),
+def _list_with_agent(db: str, as_json: bool, *, bridge: Callable[[Store], AgentBridge], **filters: Any) -> None:
+    with open_existing(db) as store:
+        page = list_beside(store, bridge(store), **filters)
+        names = {project.project_id: project.name for project in store.projects.list()}
+    if page.agent_error is not None:
+        sys.stderr.write(f"The agent's sessions are left out: {printable(str(page.agent_error))}\n")
+    if as_json:
+        print_json({"items": [_with_keeper(session) for session in page.items], "next": page.next})
+        return
+    rows = [
+        of_store(session, names) if isinstance(session, SessionRecord) else of_agent(session, AGENTS)
+        for session in page.items
     ]
-    print_table(console, columns, ["dim" if session.archived else "" for session in sessions])
-    console.print()
+    console = make_console()
+    if rows:
+        print_rows(console, rows)
+    print_footer(console, rows, "session", page.next)
 
 
-def _mark(session: SessionRecord) -> str:
-    return PINNED if session.pinned else ARCHIVED if session.archived else ""
-
-
-def _model(session: SessionRecord) -> str:
-    """Return the model without its provider."""
-    return cell((session.model or "").rpartition("/")[2])
-
-
-def _print_footer(console: Console, page: Page[SessionRecord], noun: str) -> None:
-    shown = len(page.items)
-    words = count(shown, noun)
-    if page.total is None:
-        words += " on this page" if page.next is not None else ""
-    elif page.total != shown:
-        words = f"{shown:,} of {count(page.total, noun)}"
-    marks = {_mark(session) for session in page.items}
-    legend = [f"{mark} {meaning}" for mark, meaning in ((PINNED, "pinned"), (ARCHIVED, "archived")) if mark in marks]
-    explained = f" ({', '.join(legend)})" if legend else ""
-    say(console, f"{words}{explained}.", "dim")
-    if page.next is not None:
-        say(console, f"For the next ones, add --after {page.next}")
+def _with_keeper(session: SessionRecord | AgentSession) -> dict[str, Any]:
+    """Return a session for JSON, with who keeps it."""
+    return {**session.model_dump(), "kept_by": "store" if isinstance(session, SessionRecord) else "agent"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from ..agent import AgentSession
 from ..errors import SessionNotFoundError
 from ..records import SessionRecord
 from ..store import View
@@ -45,15 +46,9 @@ def show(
         )
         return
     console = make_console()
-    with _pager(console, wanted=not no_pager):
+    with pager(console, wanted=not no_pager):
         _print_facts(console, session, project, documents.get("pending_user_message"))
-        if first:
-            console.print()
-            say(console, f"… {count(first, 'earlier message')}", "dim")
-        for position, message in enumerate(messages, first):
-            for part in render_message(position, message):
-                # For a program, a line of a message stays a line, however long.
-                console.print(part, soft_wrap=not console.is_terminal)
+        print_transcript(console, first, messages)
 
 
 def _find(view: View, wanted: str) -> SessionRecord:
@@ -64,13 +59,18 @@ def _find(view: View, wanted: str) -> SessionRecord:
         fits = [session for session in view.sessions.iterate() if session.session_id.startswith(wanted)]
         if not fits:
             raise
+    require_one(wanted, [session.session_id for session in fits])
+    return fits[0]
+
+
+def require_one(wanted: str, fits: Sequence[str]) -> None:
+    """End where several ids begin with what was wanted."""
     if len(fits) > 1:
-        ids = ", ".join(session.session_id for session in fits[:5])
+        ids = ", ".join(fits[:5])
         more = ", …" if len(fits) > 5 else ""
         raise CommandError(
             f"The ids of {len(fits)} sessions begin with {wanted!r}: {ids}{more}. Give more of it.", ExitCode.NOT_FOUND
         )
-    return fits[0]
 
 
 def _read(view: View, session: SessionRecord, wanted: int) -> tuple[int, list[Any]]:
@@ -84,7 +84,8 @@ def _read(view: View, session: SessionRecord, wanted: int) -> tuple[int, list[An
 
 
 @contextlib.contextmanager
-def _pager(console: Console, *, wanted: bool) -> Iterator[None]:
+def pager(console: Console, *, wanted: bool) -> Iterator[None]:
+    """Send what the block prints through the pager, if that is wanted and there is a terminal."""
     if not (wanted and console.is_terminal):
         yield
         return
@@ -94,11 +95,20 @@ def _pager(console: Console, *, wanted: bool) -> Iterator[None]:
         yield
 
 
+def print_transcript(console: Console, first: int, messages: Sequence[Any]) -> None:
+    """Print messages, the first of which is at position `first`."""
+    if first:
+        console.print()
+        say(console, f"… {count(first, 'earlier message')}", "dim")
+    for position, message in enumerate(messages, first):
+        for part in render_message(position, message):
+            # For a program, a line of a message stays a line, however long.
+            console.print(part, soft_wrap=not console.is_terminal)
+
+
 def _print_facts(console: Console, session: SessionRecord, project: str | None, pending: Any) -> None:
     now = time.time()
     state = [word for word, holds in (("pinned", session.pinned), ("archived", session.archived)) if holds]
-    spent = f", ${session.estimated_cost:,.2f}" if session.estimated_cost is not None else ""
-    tokens = f"{session.input_tokens:,} in, {session.output_tokens:,} out{spent}"
     facts = {
         "id": session.session_id,
         "state": ", ".join(state),
@@ -109,9 +119,9 @@ def _print_facts(console: Console, session: SessionRecord, project: str | None, 
         "workspace": session.workspace,
         "source": session.source,
         "forked from": session.parent_id,
-        "created": f"{moment(session.created_at)} ({_ago(session.created_at, now)})",
-        "changed": f"{moment(session.updated_at)} ({_ago(session.updated_at, now)})",
-        "tokens": tokens if session.input_tokens or session.output_tokens or spent else None,
+        "created": when(session.created_at, now),
+        "changed": when(session.updated_at, now),
+        "tokens": spent(session),
         "messages": f"{session.message_count:,}",
         "unanswered": shortened(printable(pending), lines=1, characters=200) if isinstance(pending, str) else None,
     }
@@ -119,6 +129,15 @@ def _print_facts(console: Console, session: SessionRecord, project: str | None, 
     print_facts(console, facts)
 
 
-def _ago(then: float, now: float) -> str:
+def when(then: float, now: float) -> str:
+    """Return a time, and how long ago it is."""
     words = age(then, now)
-    return words if words in ("now", "?") or words.startswith("in ") else f"{words} ago"
+    return f"{moment(then)} ({words if words in ('now', '?') or words.startswith('in ') else f'{words} ago'})"
+
+
+def spent(session: SessionRecord | AgentSession) -> str | None:
+    """Return what a session took of tokens and money."""
+    cost = f", ${session.estimated_cost:,.2f}" if session.estimated_cost is not None else ""
+    if not (session.input_tokens or session.output_tokens or cost):
+        return None
+    return f"{session.input_tokens:,} in, {session.output_tokens:,} out{cost}"

@@ -11,8 +11,14 @@ import termios
 from collections.abc import Mapping, Sequence
 
 
-def run_in_terminal(command: Sequence[str], env: Mapping[str, str], *, columns: int = 100) -> tuple[str, int]:
-    """Run a program whose three streams are a terminal; return what it wrote there, and its exit code."""
+def run_in_terminal(
+    command: Sequence[str], env: Mapping[str, str], *, columns: int = 100, typed: str = ""
+) -> tuple[str, int]:
+    """Run a program whose three streams are a terminal; return what it wrote there, and its exit code.
+
+    Args:
+        typed: what somebody types once the program asks a question.
+    """
     ours, its = pty.openpty()
     try:
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
@@ -31,6 +37,9 @@ def run_in_terminal(command: Sequence[str], env: Mapping[str, str], *, columns: 
             if not chunk:
                 break
             written += chunk
+            if typed and b"? [y/N]: " in written:
+                os.write(ours, typed.encode())
+                typed = ""
         return written.decode("utf-8").replace("\r\n", "\n"), process.wait()
     finally:
         os.close(ours)

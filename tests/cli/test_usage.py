@@ -13,20 +13,31 @@ import hermes_store
 from hermes_store.cli.app import app
 from hermes_store.cli.exits import ExitCode
 
-COMMANDS = ["import", "export", "list", "show", "projects", "upgrade", "info"]
+COMMANDS = ["import", "export", "list", "show", "projects", "upgrade", "info", "agent"]
+AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]
 
 
 def test_the_commands_are_these(run: Any) -> None:
-    assert list(typer.main.get_command(app).commands) == COMMANDS  # type: ignore[attr-defined]
-    said = run("--help").stdout
-    assert all(f" {command} " in said for command in COMMANDS)
+    assert set(typer.main.get_command(app).commands) == set(COMMANDS)  # type: ignore[attr-defined]
+    assert set(program_of("agent").commands) == set(AGENT_COMMANDS)
+    for said, commands in ((run("--help").stdout, COMMANDS), (run("agent", "--help").stdout, AGENT_COMMANDS)):
+        places = [said.index(f"│ {command} ") for command in commands]
+        assert places == sorted(places)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def program_of(*words: str) -> Any:
+    """The program's own description of a command."""
+    found: Any = typer.main.get_command(app)
+    for word in words:
+        found = found.commands[word]
+    return found
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"agent {command}" for command in AGENT_COMMANDS)])
 def test_every_option_and_argument_has_a_help_text(run: Any, command: str) -> None:
-    assert run(command, "--help").stdout == run(command, "-h").stdout
-    program = typer.main.get_command(app)
-    for owner in (program, program.commands[command]):  # type: ignore[attr-defined]
+    words = command.split()
+    assert run(*words, "--help").stdout == run(*words, "-h").stdout
+    for owner in (program_of(), program_of(*words)):
         assert owner.help
         for parameter in owner.params:
             assert parameter.help, f"{command}: {parameter.name}"

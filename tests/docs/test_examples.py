@@ -27,6 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "examples" / "hermes-home", tmp_path / "home" / ".hermes")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("HERMES_WEBUI_STATE_DIR")
+    monkeypatch.delenv("HERMES_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,0 +1,113 @@
+"""The table of a list of sessions, the store's or the agent's, and what stands under it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+
+from ..agent import AgentSession
+from ..records import SessionRecord
+from .output import say
+from .table import Column, cell, print_table
+from .text import age, count
+
+PINNED: Final = "★"
+ARCHIVED: Final = "▫"
+AGENTS: Final = "◆"
+_LEGEND: Final = {PINNED: "pinned", ARCHIVED: "archived", AGENTS: "the agent's, not in the store"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A session as a table shows it."""
+
+    mark: str
+    title: str
+    messages: int
+    model: str | None
+    project: str | None = None
+    profile: str = ""
+    source: str | None
+    #: The time that its age is counted from.
+    then: float
+    id: str
+    archived: bool
+
+
+def of_store(session: SessionRecord, projects: Mapping[str, str]) -> Row:
+    """Return the row of a session of the store's; `projects` has the names."""
+    return Row(
+        mark=PINNED if session.pinned else ARCHIVED if session.archived else "",
+        title=session.title,
+        messages=session.message_count,
+        model=session.model,
+        project=projects.get(session.project_id or ""),
+        profile="" if session.profile == "default" else session.profile,
+        source=session.source,
+        then=session.deleted_at or session.updated_at,
+        id=session.session_id,
+        archived=session.archived,
+    )
+
+
+def of_agent(session: AgentSession, mark: str = "") -> Row:
+    """Return the row of a conversation of the agent's."""
+    return Row(
+        mark=mark or (ARCHIVED if session.archived else ""),
+        title=session.title,
+        messages=session.message_count,
+        model=session.model,
+        source=session.source,
+        then=session.last_active,
+        id=session.session_id,
+        archived=session.archived,
+    )
+
+
+def print_rows(console: Console, rows: Sequence[Row], *, by_source: bool = False) -> None:
+    """Print the table; `by_source`, if the source is more than a luxury."""
+    now = time.time()
+    columns = [
+        Column(header="", rank=1, gap=1, style="yellow", cells=[row.mark for row in rows]),
+        Column(header="Title", rank=1, least=20, enough=60, cells=[cell(row.title) for row in rows]),
+        Column(header="Msgs", rank=4, least=4, right=True, cells=[f"{row.messages:,}" for row in rows]),
+        Column(header="Model", rank=5, least=12, enough=24, cut="start", cells=[_model(row) for row in rows]),
+        Column(header="Project", rank=6, least=9, enough=20, cells=[cell(row.project) for row in rows]),
+        Column(header="Profile", rank=7, luxury=True, enough=12, cells=[cell(row.profile) for row in rows]),
+        Column(
+            header="Source",
+            rank=8,
+            least=6,
+            luxury=not by_source,
+            enough=12,
+            cells=[cell(row.source) for row in rows],
+        ),
+        Column(header="Age", rank=3, least=9, right=True, cells=[age(row.then, now) for row in rows]),
+        Column(header="Id", rank=2, least=12, enough=22, cells=[cell(row.id) for row in rows], style="cyan"),
+    ]
+    print_table(console, columns, ["dim" if row.archived else "" for row in rows])
+    console.print()
+
+
+def _model(row: Row) -> str:
+    """Return the model without its provider."""
+    return cell((row.model or "").rpartition("/")[2])
+
+
+def print_footer(console: Console, rows: Sequence[Row], noun: str, after: str | None, total: int | None = None) -> None:
+    """Say how many rows there are, what the marks mean, and how to go on."""
+    words = count(len(rows), noun)
+    if total is None:
+        words += " on this page" if after is not None else ""
+    elif total != len(rows):
+        words = f"{len(rows):,} of {count(total, noun)}"
+    marks = {row.mark for row in rows}
+    legend = [f"{mark} {meaning}" for mark, meaning in _LEGEND.items() if mark in marks]
+    explained = f" ({', '.join(legend)})" if legend else ""
+    say(console, f"{words}{explained}.", "dim")
+    if after is not None:
+        say(console, f"For the next ones, add --after {after}")

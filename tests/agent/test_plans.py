@@ -1,0 +1,182 @@
+"""What the reads cost, as SQLite plans them: no scan touches the wide rows, and pages of messages use an index."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contents import BASE
+from sqlalchemy import Engine, event
+from statedb import Shape, create, insert
+
+from hermes_store.agent import AgentBridge
+
+#: So many sessions, with this many messages each.
+SESSIONS, MESSAGES = 400, 30
+ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
+Statement = tuple[str, Any]
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape], Path]:
+    """Make files with many sessions, messages of one and the other in turn, chains and helpers among them."""
+    folder = tmp_path_factory.mktemp("big")
+
+    def make(shape: Shape) -> Path:
+        path = folder / f"{shape}.db"
+        if not path.exists():
+            create(path, shape, [])
+            with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous = OFF")
+                db.execute("BEGIN")
+                for number in range(SESSIONS):
+                    insert(db, "sessions", _session(number))
+                db.executemany(
+                    "INSERT INTO messages (session_id, role, content, timestamp) VALUES (?, ?, 'some words', ?)",
+                    (
+                        (f"s{number:04}", "assistant" if turn % 2 else "user", BASE + turn * SESSIONS + number)
+                        for turn in range(MESSAGES)
+                        for number in range(SESSIONS)
+                    ),
+                )
+                db.execute("COMMIT")
+        return path
+
+    return make
+
+
+def _session(number: int) -> dict[str, Any]:
+    linked = number and number % 10 == 0
+    return {
+        "id": f"s{number:04}",
+        "source": ("cli", "telegram", "cron", "subagent")[number % 4],
+        "parent_session_id": f"s{number - 1:04}" if linked else None,
+        "end_reason": "compression" if number % 10 == 9 else None,
+        "system_prompt": "x" * 3000,
+        "started_at": BASE + number,
+        "title": f"T{number}" if number % 2 else None,
+    }
+
+
+@contextmanager
+def executed() -> Iterator[list[Statement]]:
+    """Collect the queries that are executed in the block."""
+    found: list[Statement] = []
+
+    def note(_connection: Any, _cursor: Any, text: str, parameters: Any, _context: Any, _many: bool) -> None:
+        if text.lstrip().startswith(("SELECT", "WITH")) and "sqlite_master" not in text:
+            found.append((text, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def plan(path: Path, statement: Statement) -> list[str]:
+    """Return the lines of SQLite's plan."""
+    with closing(sqlite3.connect("file::memory:", uri=True)) as db:
+        db.execute("ATTACH DATABASE ? AS agent", (f"{path.as_uri()}?mode=ro",))
+        return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement[0]}", tuple(statement[1]))]
+
+
+def lines(path: Path, read: Callable[[], object]) -> list[str]:
+    with executed() as statements:
+        read()
+    assert statements, "nothing was executed, so nothing was measured"
+    return [line for statement in statements for line in plan(path, statement)]
+
+
+def scans(found: list[str], table: str) -> list[str]:
+    """Return the lines that scan a table (the queries call sessions `s` or `x`, and messages `m`)."""
+    return [line for line in found if re.match(rf"SCAN {table}\b", line)]
+
+
+def steps(read: Callable[[], object]) -> int:
+    """Return how many hundreds of instructions SQLite's machine runs for a read."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    def watch(connection: Any, *_: Any) -> None:
+        connection.connection.driver_connection.set_progress_handler(step, 100)
+
+    event.listen(Engine, "before_cursor_execute", watch)
+    try:
+        read()
+    finally:
+        event.remove(Engine, "before_cursor_execute", watch)
+    assert count, "nothing ran, so nothing was measured"
+    return count
+
+
+VERSIONS = [4, 11, 14, 22, 30]
+
+
+@pytest.mark.parametrize("include", [(), ALL], ids=["default", "all"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_list_never_scans_the_wide_rows_nor_the_messages(
+    big: Callable[[Shape], Path], version: int, include: tuple[str, ...]
+) -> None:
+    path = big(Shape(version))
+    bridge = AgentBridge(path)
+    page = bridge.sessions(limit=20, include=include)
+    for after in (None, page.next):
+        found = lines(path, lambda after=after: bridge.sessions(limit=20, include=include, after=after))  # type: ignore[misc]
+        assert all("USING COVERING INDEX" in line for line in scans(found, "[sx]")), found
+        assert scans(found, "m") == [], found
+        assert not [line for line in found if "AUTOMATIC" in line], found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_without_an_index_on_messages_the_sessions_are_not_scanned_either(
+    big: Callable[[Shape], Path], version: int
+) -> None:
+    path = big(Shape(version, index=False))
+    found = lines(path, lambda: AgentBridge(path).sessions(limit=20))
+    assert all("USING COVERING INDEX" in line for line in scans(found, "[sx]")), found
+    assert len(scans(found, "m")) <= 3, found
+    assert not [line for line in found if "AUTOMATIC" in line], found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_page_of_messages_uses_the_index_on_them(big: Callable[[Shape], Path], version: int) -> None:
+    path = big(Shape(version))
+    bridge = AgentBridge(path)
+    page = bridge.messages("s0005", limit=5)
+    for read in (
+        lambda: bridge.messages("s0005", limit=5),
+        lambda: bridge.messages("s0005", limit=5, after=page.next),
+        lambda: bridge.messages("s0005"),
+        lambda: bridge.messages("s0010", limit=5),
+    ):
+        found = lines(path, read)
+        assert scans(found, "m") == [], found
+        assert all("USING COVERING INDEX" in line for line in scans(found, "[sx]")), found
+        searched = [line for line in found if line.startswith("SEARCH m")]
+        assert searched
+        assert all("INDEX idx_messages_" in line for line in searched if "PRIMARY KEY" not in line), found
+
+
+@pytest.mark.parametrize("read", ["sessions", "messages", "session"])
+def test_the_wide_rows_that_are_read_are_the_page_s_and_their_kin(big: Callable[[Shape], Path], read: str) -> None:
+    """Counted by SQLite itself: a scan of the whole table would be more instructions than this leaves room for."""
+    path = big(Shape())
+    bridge = AgentBridge(path)
+    reads: dict[str, Callable[[], object]] = {
+        "sessions": lambda: bridge.sessions(limit=20),
+        "messages": lambda: bridge.messages("s0005", limit=5),
+        "session": lambda: bridge.session("s0005"),
+    }
+    # One look into an index is some twenty instructions, and every session needs one for its last message.
+    bounds = {"sessions": SESSIONS * 60 + 30_000, "messages": 12_000, "session": 12_000}
+    assert steps(reads[read]) * 100 < bounds[read]
