@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from contents import BASE
+from agent_contents import BASE
 from statedb import insert
 
 from hermes_store import Store

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import contents
+import agent_contents as contents
+import agent_writers as writers
 import pytest
 import statedb
-import writers
 from matrix import AgentFile, Case
 from statedb import Shape
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import agent_writers as writers
 import pytest
-import writers
 from agentdb import AgentDb
 from statedb import VERSIONS, Shape
 

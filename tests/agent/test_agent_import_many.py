@@ -15,8 +15,8 @@ from typing import Any
 
 import agentdb
 import pytest
+from agent_contents import BASE
 from agentdb import AgentDb, require_equal
-from contents import BASE
 
 from hermes_store import Store
 from hermes_store.agent.attach import AgentFile

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contents import BASE
+from agent_contents import BASE
 from statedb import EXTRA, MESSAGES, Shape
 
 from hermes_store import InvalidCursorError, SessionNotFoundError, payload

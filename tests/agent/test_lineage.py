@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contents import BASE
+from agent_contents import BASE
 from statedb import Row, Shape, add, create
 
 from hermes_store.agent import AgentBridge

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contents import BASE
+from agent_contents import BASE
 from sqlalchemy import Engine, event
 from statedb import Shape, create, insert
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import contents
+import agent_contents as contents
 from statedb import Shape, add
 
 
@@ -44,6 +44,7 @@ def run(command: str, path: Path, shape: Shape | None = None) -> int:
 def _connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, timeout=30)
     db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("PRAGMA synchronous = OFF")  # the machine does not fail here, only the process
     return db
 
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import agent_writers as writers
 import foreign
 import pytest
-import writers
 from statedb import Shape
 
 from hermes_store import Store
