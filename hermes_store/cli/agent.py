@@ -182,7 +182,7 @@ class _Import:
 
             try:
                 return self._bridge.import_sessions(source=source, include=include, on_progress=on_progress)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # told below, when the progress bar is gone
                 pass
         raise _interrupted(done)
 
@@ -197,7 +197,7 @@ class _Import:
                     items.append(self._bridge.import_session(session_id))
                     advance(len(items), len(session_ids), "")
                     stop_if_asked()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # told below, when the progress bar is gone
                 pass
         if len(items) < len(session_ids):
             raise _interrupted(len(items))

@@ -110,7 +110,7 @@ def _import(
         try:
             winner: Literal["store", "files"] = "files" if prefer is Prefer.FILES else "store"
             return import_directory(store, source, prefer=winner, dry_run=dry_run, on_progress=on_progress)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # told below, when the progress bar is gone
             pass
     if dry_run:
         raise CommandError("Interrupted. Nothing was written.", ExitCode.INTERRUPTED)
@@ -147,7 +147,7 @@ def _export(store: Store, path: Path, console: Console, *, quiet: bool) -> Expor
 
         try:
             return export_directory(store, path, on_progress=on_progress)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # told below, when the progress bar is gone
             pass
     raise CommandError(
         f"Interrupted. {path} has a part of the sessions; the database is as it was.", ExitCode.INTERRUPTED
