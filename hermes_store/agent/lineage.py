@@ -8,126 +8,167 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from .attach import Snapshot
 
-_LONGEST_CHAIN: Final = 100
 _MARKERS: Final = ("_delegate_from", "_branched_from", "_reset_from")
 
 
 @dataclass(frozen=True)
-class Child:
-    """A session that has a parent."""
+class Link:
+    """What a session's row says of its place among the others, and of what a list may leave out."""
 
     id: str
-    parent: str
+    parent: str | None
     source: str | None
     end_reason: str | None
     ended: bool
+    archived: bool
+    hidden: bool
     markers: frozenset[str]
 
 
-@dataclass(frozen=True)
 class Lineage:
-    """The links of a file's sessions."""
+    """The links of a file's sessions, read where they are asked for: the rows are wide, so none is read in vain."""
 
-    children: dict[str, Child]
-    #: The end reasons of the sessions that are parents; a parent that is not there is not in it.
-    parents: dict[str, str | None]
-    #: The chain of each session that is part of one, oldest first.
-    chains: dict[str, tuple[str, ...]]
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        #: Of each session that was looked for, its link, or None where it is not there.
+        self._links: dict[str, Link | None] = {}
+        self._by_parent: defaultdict[str, dict[str, Link]] = defaultdict(dict)
+        self._successors: dict[str, str | None] = {}
+        self._child_rows = _child_rows(snapshot)
 
-    @classmethod
-    def read(cls, snapshot: Snapshot) -> Lineage:
-        """Read the links of all sessions, touching the rows of children and parents only."""
-        children = {child.id: child for child in _children(snapshot)}
-        parents = dict(
-            tuple(row)
-            for row in snapshot.in_chunks(
-                f"SELECT s.id, {snapshot.schema.session('end_reason')} FROM agent.sessions s WHERE s.id IN ({{}})",
-                sorted({child.parent for child in children.values()}),
+    def load(self, session_ids: Iterable[str]) -> None:
+        """Read sessions together with what decides their places: ancestors, and all who may go on for one of them."""
+        ids, rowids = set(session_ids) - self._links.keys(), list[int]()
+        while ids or rowids:
+            rows = self._snapshot.in_chunks(self._query("id"), sorted(ids))
+            rows += self._snapshot.in_chunks(self._query("rowid"), rowids)
+            links = [_link(row) for row in rows]
+            self._links.update(dict.fromkeys(ids))
+            self._links.update((link.id, link) for link in links)
+            for link in links:
+                if link.parent is not None:
+                    self._by_parent[link.parent][link.id] = link
+            ids = {link.parent for link in links if link.parent is not None} - self._links.keys()
+            full = [link.id for link in links if link.end_reason == "compression"]
+            rowids = [rowid for session_id in full for rowid in self._child_rows.pop(session_id, ())]
+
+    def link(self, session_id: str) -> Link | None:
+        """Return a session's link, or None where there is no such session."""
+        if session_id not in self._links:
+            self.load([session_id])
+        return self._links[session_id]
+
+    def successor(self, session_id: str) -> str | None:
+        """Return the session that goes on where compression ended this one."""
+        if session_id not in self._successors:
+            link = self.link(session_id)
+            full = link is not None and link.end_reason == "compression"
+            self._successors[session_id] = self._choose(session_id) if full else None
+        return self._successors[session_id]
+
+    def _choose(self, parent: str) -> str | None:
+        """Choose among those that may go on: one itself ended so, else one still open, else the last active."""
+        found = [
+            child
+            for child in self._by_parent[parent].values()
+            if not child.markers and child.source not in ("tool", "subagent")
+        ]
+        times: dict[str, Any] = {}
+        if len(found) > 1:
+            timed = self._snapshot.schema.message("timestamp")
+            rows = self._snapshot.in_chunks(
+                f"SELECT m.session_id, max({timed}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
+                "GROUP BY m.session_id",
+                [child.id for child in found],
             )
-        )
-        return cls(children, parents, _chains(_successors(snapshot, children, parents)))
+            times = dict(tuple(row) for row in rows)
 
-    def chain(self, session_id: str) -> tuple[str, ...]:
-        """Return the chain that a session is part of, oldest first."""
-        return self.chains.get(session_id, (session_id,))
+        def preference(child: Link) -> tuple[bool, bool, float, str]:
+            return (
+                child.end_reason == "compression",
+                not child.ended,
+                _number(times.get(child.id)),
+                child.id,
+            )
+
+        return max(found, key=preference).id if found else None
+
+    def is_continuation(self, session_id: str) -> bool:
+        """Whether the session goes on where compression ended another."""
+        link = self.link(session_id)
+        return link is not None and link.parent is not None and self.successor(link.parent) == session_id
 
     def is_subagent(self, session_id: str) -> bool:
-        """Whether the conversation is a helper's of another: begun by it, and neither a branch nor on its own."""
-        child = self.children.get(self.chain(session_id)[0])
-        if child is None or child.parent not in self.parents:
+        """Whether the session is a helper's of another: no branch, no continuation, and not on its own."""
+        link = self.link(session_id)
+        if link is None or link.parent is None or self.is_continuation(session_id):
             return False
-        return "_delegate_from" in child.markers or not _stands_alone(child, self.parents[child.parent])
+        parent = self.link(link.parent)
+        if parent is None:
+            return False
+        return "_delegate_from" in link.markers or not _stands_alone(link, parent.end_reason)
+
+    def chain(self, session_id: str) -> tuple[str, ...]:
+        """Return the chain that a session is part of, oldest first; a ring begins at its least id."""
+        first = session_id
+        seen = {first}
+        while (link := self.link(first)) is not None and link.parent is not None and self.is_continuation(first):
+            first = link.parent
+            if first in seen:
+                first = self._least_of_ring(first)
+                break
+            seen.add(first)
+        chain = {first: None}
+        while (following := self.successor(next(reversed(chain)))) is not None and following not in chain:
+            chain[following] = None
+        return tuple(chain)
+
+    def _least_of_ring(self, session_id: str) -> str:
+        ring = [session_id]
+        while (following := self.successor(ring[-1])) is not None and following != session_id:
+            ring.append(following)
+        return min(ring)
+
+    def _query(self, key: str) -> str:
+        schema = self._snapshot.schema
+        config = schema.session("model_config")
+        marked = " OR ".join(f"instr({config}, '{marker}')" for marker in _MARKERS)
+        named = [schema.session(name) for name in ("parent_session_id", "source", "end_reason")]
+        flags = [
+            f"{schema.session('ended_at')} IS NOT NULL",
+            schema.session("archived"),
+            schema.session("hidden"),
+        ]
+        columns = ", ".join(["s.id", *named, *flags, f"CASE WHEN {marked} THEN {config} END"])
+        return f"SELECT {columns} FROM agent.sessions s WHERE s.{key} IN ({{}})"
 
 
-def _chains(successor: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the chains that successors make; a circle is opened, and a chain beyond reason is cut."""
-    starts = sorted(successor.keys() - set(successor.values()))
-    chains: dict[str, tuple[str, ...]] = {}
-    for start in [*starts, *sorted(successor)]:  # those that are left after the first are in circles
-        following: str | None = start
-        while following is not None and following not in chains:
-            chain: dict[str, None] = {}
-            while following is not None and following not in chain and following not in chains:
-                if len(chain) == _LONGEST_CHAIN:
-                    break
-                chain[following] = None
-                following = successor.get(following)
-            chains |= dict.fromkeys(chain, tuple(chain))
-    return chains
+def _link(row: Sequence[Any]) -> Link:
+    session_id, parent, source, end_reason, ended, archived, hidden, config = row
+    return Link(session_id, parent, source, end_reason, bool(ended), bool(archived), bool(hidden), markers(config))
 
 
-def _stands_alone(child: Child, parent_end: str | None) -> bool:
+def _stands_alone(child: Link, parent_end: str | None) -> bool:
     """Whether a child with a parent is a conversation of its own."""
     marked = child.markers & {"_branched_from", "_reset_from"}
     return bool(marked) or parent_end in ("branched", "compression")
 
 
-def _successors(snapshot: Snapshot, children: dict[str, Child], parents: dict[str, str | None]) -> dict[str, str]:
-    """Choose, for each session that compression ended, the one that goes on: itself ended so, else open, else last."""
-    candidates: defaultdict[str, list[Child]] = defaultdict(list)
-    for child in children.values():
-        goes_on = parents.get(child.parent) == "compression" and not child.markers
-        if goes_on and child.source not in ("tool", "subagent"):
-            candidates[child.parent].append(child)
-
-    rivals = [child.id for found in candidates.values() if len(found) > 1 for child in found]
-    last_active = dict(
-        tuple(row)
-        for row in snapshot.in_chunks(
-            f"SELECT m.session_id, max({snapshot.schema.message('timestamp')}) FROM agent.messages m "
-            "WHERE m.session_id IN ({}) GROUP BY m.session_id",
-            rivals,
-        )
-    )
-
-    def preference(child: Child) -> tuple[bool, bool, float, str]:
-        return child.end_reason == "compression", not child.ended, _number(last_active.get(child.id)), child.id
-
-    return {parent: max(found, key=preference).id for parent, found in candidates.items()}
-
-
-def _children(snapshot: Snapshot) -> list[Child]:
-    schema = snapshot.schema
-    if "parent_session_id" not in schema.sessions:
-        return []
-    # In two steps, so that the wide rows of sessions without a parent are not read: the first is of an index.
-    rowids = [
-        row[0] for row in snapshot.rows("SELECT rowid FROM agent.sessions s WHERE s.parent_session_id IS NOT NULL")
-    ]
-    config = schema.session("model_config")
-    marked = " OR ".join(f"instr({config}, '{marker}')" for marker in _MARKERS)
-    rows = snapshot.in_chunks(
-        f"SELECT s.id, s.parent_session_id, {schema.session('source')}, {schema.session('end_reason')}, "
-        f"{schema.session('ended_at')} IS NOT NULL, CASE WHEN {marked} THEN {config} END "
-        "FROM agent.sessions s WHERE s.rowid IN ({})",
-        rowids,
-    )
-    return [Child(row[0], row[1], row[2], row[3], bool(row[4]), markers(row[5])) for row in rows]
+def _child_rows(snapshot: Snapshot) -> dict[str, list[int]]:
+    """Return the row numbers of each session's children. Both are in an index, where their ids are not."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    if "parent_session_id" in snapshot.schema.sessions:
+        for parent, rowid in snapshot.rows(
+            "SELECT s.parent_session_id, s.rowid FROM agent.sessions s WHERE s.parent_session_id IS NOT NULL"
+        ):
+            found[parent].append(rowid)
+    return dict(found)
 
 
 def _number(value: Any) -> float:

@@ -6,7 +6,8 @@ found from indexes alone, and only the rows of the page are read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +15,12 @@ from ..errors import InvalidInputError
 from ..paging import check_limit, read_cursor, write_cursor
 from ..records import Page
 from .attach import Snapshot
-from .decode import content_text, decode_content, storable
+from .decode import storable
 from .lineage import Lineage
+from .order import Recent, sane, started_of, times_of
+from .order import recent as recently_active
 from .records import AgentSession
+from .summaries import summaries
 
 #: What is left out unless it is asked for, with the sources that belong to it.
 GROUPS: Final[dict[str, frozenset[str]]] = {
@@ -28,9 +32,6 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
     "hidden": frozenset(),
     "empty": frozenset(),
 }
-#: Timestamps outside are garbage of salvaged files: before 1990, after 2200.
-_SANE: Final = (631_152_000.0, 7_258_118_400.0)
-_TITLE_LENGTH: Final = 64
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,27 @@ def check_groups(include: Iterable[str]) -> frozenset[str]:
 
 
 def list_page(
-    snapshot: Snapshot, *, limit: int, after: str | None, source: str | None, include: frozenset[str]
+    snapshot: Snapshot,
+    *,
+    limit: int,
+    after: str | None,
+    source: str | None,
+    include: frozenset[str],
 ) -> Page[AgentSession]:
     """Return the page of at most `limit` conversations that begins behind the cursor `after`."""
     check_limit(limit)
     last = None if after is None else read_cursor("agent", after, float, str)
-    activity = Activity.read(snapshot)
-    lineage = Lineage.read(snapshot)
-    found = sorted(_conversations(snapshot, activity, lineage, source, include), key=lambda one: one.key, reverse=True)
-    if last is not None:
-        found = [one for one in found if one.key < last]
+    before = math.inf if last is None else last[0]
+    lineage = Lineage(snapshot)
+    wanted = _Wanted(snapshot, lineage, source, include)
     page: list[_Conversation] = []
-    for one in _unless_hidden(snapshot, found, include, limit):
-        page.append(one)
+    for recent in recently_active(
+        snapshot, before, 3 * limit + 50, empty="empty" in include, sources=_sources(source, include)
+    ):
+        page = wanted.newest(recent, limit + 1, last)
         if len(page) > limit:
             break
-    items = _describe(snapshot, page[:limit], activity)
+    items = _describe(snapshot, page[:limit])
     more = cursor_behind(items[-1]) if len(page) > limit else None
     return Page[AgentSession].model_construct(items=items, next=more, total=None)
 
@@ -90,14 +96,10 @@ def all_tips(snapshot: Snapshot, *, source: str | None, include: frozenset[str])
     They are in its order, but none is before the one that it comes from, if that is among them.
     """
     include = check_groups(include)
-    activity = Activity.read(snapshot)
-    lineage = Lineage.read(snapshot)
-    found = sorted(
-        _conversations(snapshot, activity, lineage, source, include),
-        key=lambda one: one.key,
-        reverse=True,
-    )
-    return _parents_first([one.tip for one in _unless_hidden(snapshot, found, include, 500)], lineage)
+    lineage = Lineage(snapshot)
+    *_, everything = recently_active(snapshot, math.inf, 1, empty=True, sources=_sources(source, include))
+    found = _Wanted(snapshot, lineage, source, include).newest(everything, 2**40, None)
+    return _parents_first([one.tip for one in found], lineage)
 
 
 def _parents_first(tips: list[str], lineage: Lineage) -> list[str]:
@@ -105,13 +107,19 @@ def _parents_first(tips: list[str], lineage: Lineage) -> list[str]:
     ordered: dict[str, None] = {}
     for tip in tips:
         line = [tip]
-        while (child := lineage.children.get(lineage.chain(line[-1])[0])) is not None:
-            parent = lineage.chain(child.parent)[-1]
+        while (link := lineage.link(lineage.chain(line[-1])[0])) is not None and link.parent is not None:
+            parent = lineage.chain(link.parent)[-1]
             if parent not in there or parent in ordered or parent in line:
                 break
             line.append(parent)
         ordered |= dict.fromkeys(reversed(line))
     return list(ordered)
+
+
+def _sources(source: str | None, include: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+    if source is not None:
+        return "IN", (source,)
+    return "NOT IN", tuple(sorted(frozenset().union(*(GROUPS[group] for group in GROUPS.keys() - include))))
 
 
 def find(snapshot: Snapshot, session_id: str) -> AgentSession | None:
@@ -121,142 +129,89 @@ def find(snapshot: Snapshot, session_id: str) -> AgentSession | None:
 
 def describe(snapshot: Snapshot, session_ids: list[str]) -> list[AgentSession]:
     """Return the conversations that some sessions are part of; sessions that are not there are left out."""
-    lineage = Lineage.read(snapshot)
-    there = {row[0] for row in snapshot.in_chunks("SELECT s.id FROM agent.sessions s WHERE s.id IN ({})", session_ids)}
-    return [_one(snapshot, lineage.chain(session_id)) for session_id in session_ids if session_id in there]
-
-
-def _one(snapshot: Snapshot, chain: tuple[str, ...]) -> AgentSession:
-    timed = snapshot.schema.message("timestamp")
-    times = snapshot.in_chunks(
-        f"SELECT max({timed}) FROM agent.messages m WHERE {timed} BETWEEN {_SANE[0]} AND {_SANE[1]} "
-        "AND m.session_id IN ({})",
-        list(chain),
-    )
-    started = snapshot.rows(
-        f"SELECT {snapshot.schema.session('started_at')} FROM agent.sessions s WHERE s.id = ?", chain[-1]
-    )
-    last_active = times[0][0] or sane(started[0][0]) or 0.0
-    return _describe(snapshot, [_Conversation(chain[-1], chain, last_active)], Activity({}, [], None))[0]
+    lineage = Lineage(snapshot)
+    lineage.load(session_ids)
+    chains = [lineage.chain(session_id) for session_id in session_ids if lineage.link(session_id) is not None]
+    times = times_of(snapshot, [one for chain in chains for one in chain])
+    started = started_of(snapshot, [chain[-1] for chain in chains])
+    page = []
+    for chain in chains:
+        own = [times[one] for one in chain if one in times]
+        page.append(_Conversation(chain[-1], chain, max(own, default=started[chain[-1]])))
+    return _describe(snapshot, page)
 
 
 @dataclass(frozen=True)
-class Activity:
-    """When each session was last active; live message counts as well, where finding the one gives the other."""
+class _Wanted:
+    """The conversations that a list is to show."""
 
-    times: dict[str, float]
-    ids: list[str]
-    counts: dict[str, int] | None
+    snapshot: Snapshot
+    lineage: Lineage
+    source: str | None
+    include: frozenset[str]
 
-    @classmethod
-    def read(cls, snapshot: Snapshot) -> Activity:
-        schema = snapshot.schema
-        if "timestamp" not in schema.messages:
-            ids = [row[0] for row in snapshot.rows("SELECT s.id FROM agent.sessions s")]
-            return cls({}, ids, None)
-        if schema.finds_last_activity:
-            rows = snapshot.rows(
-                'SELECT s.id, (SELECT m."timestamp" FROM agent.messages m WHERE m.session_id = s.id '
-                'AND m."timestamp" BETWEEN ? AND ? ORDER BY m."timestamp" DESC LIMIT 1) FROM agent.sessions s',
-                *_SANE,
-            )
-            return cls({row[0]: row[1] for row in rows if row[1] is not None}, [row[0] for row in rows], None)
-        rows = snapshot.rows(
-            'SELECT m.session_id, max(CASE WHEN m."timestamp" BETWEEN ? AND ? THEN m."timestamp" END), '
-            f"sum({schema.live}) FROM agent.messages m GROUP BY m.session_id",
-            *_SANE,
-        )
-        return cls(
-            {row[0]: row[1] for row in rows if row[1] is not None},
-            [row[0] for row in snapshot.rows("SELECT s.id FROM agent.sessions s")],
-            {row[0]: row[2] for row in rows},
-        )
+    def newest(self, recent: Recent, room: int, last: tuple[float, str] | None) -> list[_Conversation]:
+        """Return up to `room` conversations behind the key `last`, as far as `recent` can tell."""
+        found: dict[str, _Conversation] = {}
+        seen: set[str] = set()
+        for start in range(0, len(recent.order), room):
+            step = recent.order[start : start + room]
+            self.lineage.load(step)
+            tips = {self.lineage.chain(one)[-1]: None for one in step if self.lineage.link(one) is not None}
+            fresh = [tip for tip in tips if tip not in seen and self._shown(tip)]
+            seen.update(tips)
+            for one in self._conversations(fresh, recent):
+                if last is None or one.key < last:
+                    found[one.tip] = one
+            rest = recent.order[start + room : start + room + 1]
+            floor = recent.times[rest[0]] if rest else recent.floor
+            settled = [one for one in found.values() if one.last_active > floor]
+            if len(settled) >= room:
+                break
+        else:
+            settled = [one for one in found.values() if one.last_active > recent.floor]
+        return sorted(settled, key=lambda one: one.key, reverse=True)[:room]
 
+    def _shown(self, tip: str) -> bool:
+        link = self.lineage.link(tip)
+        if link is None:
+            return False
+        if self.source is not None:
+            shown = link.source == self.source
+        else:
+            shown = not any(link.source in GROUPS[group] for group in GROUPS.keys() - self.include)
+        if (link.archived and "archived" not in self.include) or (link.hidden and "hidden" not in self.include):
+            return False
+        helper = "subagent" not in self.include and self.source != "subagent"
+        return shown and not (helper and self.lineage.is_subagent(self.lineage.chain(tip)[0]))
 
-def _conversations(
-    snapshot: Snapshot, activity: Activity, lineage: Lineage, source: str | None, include: frozenset[str]
-) -> Iterator[_Conversation]:
-    """Yield every conversation that its source, its place in the lineage and its messages do not rule out."""
-    sources = _sources(snapshot)
-    left_out = frozenset().union(*(GROUPS[group] for group in GROUPS.keys() - include))
-    started = _started(snapshot, activity)
-    for session_id in activity.ids:
-        own = sources.get(session_id)
-        if (own != source) if source is not None else (own in left_out):
-            continue
-        chain = lineage.chain(session_id)
-        if chain[-1] != session_id:
-            continue  # the newest of the chain stands for it
-        if "subagent" not in include and source != "subagent" and lineage.is_subagent(session_id):
-            continue
-        times = [activity.times[one] for one in chain if one in activity.times]
-        if not times and "empty" not in include and session_id not in started.with_messages:
-            continue
-        last_active = max(times) if times else started.times.get(session_id, 0.0)
-        yield _Conversation(session_id, chain, last_active)
-
-
-@dataclass(frozen=True)
-class _Started:
-    """When sessions without a sane message time began, and which of them have messages all the same."""
-
-    times: dict[str, float]
-    with_messages: frozenset[str]
-
-
-def _started(snapshot: Snapshot, activity: Activity) -> _Started:
-    silent = [session_id for session_id in activity.ids if session_id not in activity.times]
-    times = snapshot.in_chunks(
-        f"SELECT s.id, {snapshot.schema.session('started_at')} FROM agent.sessions s WHERE s.id IN ({{}})", silent
-    )
-    if activity.counts is not None:
-        spoken: Collection[str] = activity.counts.keys() & set(silent)
-    else:
-        spoken = {
-            row[0]
-            for row in snapshot.in_chunks(
-                "SELECT s.id FROM agent.sessions s WHERE EXISTS (SELECT 1 FROM agent.messages m "
-                "WHERE m.session_id = s.id) AND s.id IN ({})",
-                silent,
-            )
+    def _conversations(self, tips: list[str], recent: Recent) -> Iterator[_Conversation]:
+        chains = {tip: self.lineage.chain(tip) for tip in tips}
+        times = {
+            one: recent.times[one]
+            for chain in chains.values()
+            for one in chain
+            if one in recent.times and one not in recent.silent
         }
-    return _Started({row[0]: sane(row[1]) or 0.0 for row in times}, frozenset(spoken))
+        if not recent.whole:
+            members = (one for chain in chains.values() for one in chain)
+            times |= times_of(self.snapshot, [one for one in members if one not in recent.times])
+        silent = [tip for tip, chain in chains.items() if not any(one in times for one in chain)]
+        started = started_of(self.snapshot, silent)
+        spoken = self._spoken([one for tip in silent for one in chains[tip]]) if "empty" not in self.include else None
+        for tip, chain in chains.items():
+            if tip not in started:
+                yield _Conversation(tip, chain, max(times[one] for one in chain if one in times))
+            elif spoken is None or any(one in spoken for one in chain):
+                yield _Conversation(tip, chain, started[tip])
 
-
-def sane(value: Any) -> float | None:
-    """Return a time that can be one, else None."""
-    return float(value) if isinstance(value, int | float) and _SANE[0] <= value <= _SANE[1] else None
-
-
-def _sources(snapshot: Snapshot) -> dict[str, str | None]:
-    if "source" not in snapshot.schema.sessions:
-        return {}
-    if snapshot.schema.session_index("source", "id"):
-        return dict(tuple(row) for row in snapshot.rows("SELECT s.id, s.source FROM agent.sessions s"))
-    # By row number: so both come from indexes, where one query for the two would read the wide rows.
-    names = snapshot.rows("SELECT s.rowid, s.source FROM agent.sessions s")
-    ids = dict(tuple(row) for row in snapshot.rows("SELECT s.rowid, s.id FROM agent.sessions s"))
-    return {ids[row[0]]: row[1] for row in names}
-
-
-def _unless_hidden(
-    snapshot: Snapshot, found: list[_Conversation], include: frozenset[str], limit: int
-) -> Iterator[_Conversation]:
-    """Yield the conversations but for archived and hidden ones, reading as few rows as it takes."""
-    flags = [name for name in ("archived", "hidden") if name not in include and name in snapshot.schema.sessions]
-    if not flags:
-        yield from found
-        return
-    condition = " OR ".join(f's."{flag}" IS NOT 0 AND s."{flag}" IS NOT NULL' for flag in flags)
-    for start in range(0, len(found), limit + 1):
-        part = found[start : start + limit + 1]
-        gone = {
-            row[0]
-            for row in snapshot.in_chunks(
-                f"SELECT s.id FROM agent.sessions s WHERE ({condition}) AND s.id IN ({{}})", [one.tip for one in part]
-            )
-        }
-        yield from (one for one in part if one.tip not in gone)
+    def _spoken(self, session_ids: list[str]) -> set[str]:
+        rows = self.snapshot.in_chunks(
+            "SELECT s.id FROM agent.sessions s WHERE EXISTS (SELECT 1 FROM agent.messages m "
+            "WHERE m.session_id = s.id) AND s.id IN ({})",
+            session_ids,
+        )
+        return {row[0] for row in rows}
 
 
 #: Columns that have a place of their own in `AgentSession`, and one that is wide and of no use here.
@@ -279,20 +234,23 @@ _NAMED: Final = (
 _WIDE: Final = ("system_prompt",)
 
 
-def _describe(snapshot: Snapshot, page: list[_Conversation], activity: Activity) -> list[AgentSession]:
+def _describe(snapshot: Snapshot, page: list[_Conversation]) -> list[AgentSession]:
     """Return the conversations with all that is known of them, reading their rows alone."""
     schema = snapshot.schema
-    columns = [*_NAMED, *(name for name in schema.sessions if name not in (*_NAMED, *_WIDE))]
+    columns = [
+        *_NAMED,
+        *(name for name in schema.sessions if name not in (*_NAMED, *_WIDE)),
+    ]
     wanted = sorted({one.tip for one in page} | {one.chain[0] for one in page})
     rows = {
         row[0]: dict(zip(columns, row, strict=True))
         for row in snapshot.in_chunks(
-            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}})", wanted
+            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}})",
+            wanted,
         )
     }
-    counts = _live_counts(snapshot, [session for one in page for session in one.chain], activity)
     untitled = [one.chain[0] for one in page if not (rows[one.tip]["title"] or rows[one.chain[0]]["title"])]
-    texts = _first_texts(snapshot, untitled)
+    counts, texts = summaries(snapshot, [session for one in page for session in one.chain], untitled)
     return [_session(one, rows[one.tip], rows[one.chain[0]], counts, texts.get(one.chain[0])) for one in page]
 
 
@@ -333,33 +291,3 @@ def _text(value: Any) -> str | None:
 
 def _whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _live_counts(snapshot: Snapshot, sessions: list[str], activity: Activity) -> dict[str, int]:
-    if activity.counts is not None:
-        return activity.counts
-    return dict(
-        tuple(row)
-        for row in snapshot.in_chunks(
-            f"SELECT m.session_id, count(*) FROM agent.messages m WHERE {snapshot.schema.live} "
-            "AND m.session_id IN ({}) GROUP BY m.session_id",
-            sessions,
-        )
-    )
-
-
-def _first_texts(snapshot: Snapshot, sessions: list[str]) -> dict[str, str]:
-    """Return the beginning of each session's first user text."""
-    schema = snapshot.schema
-    if not sessions or not {"role", "content"} <= set(schema.messages):
-        return {}
-    firsts = snapshot.in_chunks(
-        f"SELECT min(m.id) FROM agent.messages m WHERE m.role = 'user' AND {schema.live} "
-        "AND m.session_id IN ({}) GROUP BY m.session_id",
-        sessions,
-    )
-    rows = snapshot.in_chunks(
-        "SELECT m.session_id, m.content FROM agent.messages m WHERE m.id IN ({})", [row[0] for row in firsts]
-    )
-    texts = {row[0]: " ".join(content_text(decode_content(row[1])).split())[:_TITLE_LENGTH] for row in rows}
-    return {session: text for session, text in texts.items() if text}

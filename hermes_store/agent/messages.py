@@ -66,7 +66,7 @@ def read_chain(snapshot: Snapshot, chain: tuple[str, ...], *, include_rewound: b
 
 def chain_of(snapshot: Snapshot, session_id: str) -> tuple[str, ...]:
     """Return the chain of sessions that a conversation is, oldest first."""
-    return Lineage.read(snapshot).chain(session_id)
+    return Lineage(snapshot).chain(session_id)
 
 
 def _require(snapshot: Snapshot, session_id: str) -> None:

@@ -76,6 +76,11 @@ class AgentSchema:
         return any(index[: len(columns)] == columns for index in self.session_indexes)
 
     @property
+    def finds_messages(self) -> bool:
+        """Whether an index leads to a session's messages."""
+        return any(index[:1] == ("session_id",) for index in self.message_indexes)
+
+    @property
     def finds_last_activity(self) -> bool:
         """Whether an index leads to a session's last message by time."""
         return any(index[:2] == ("session_id", "timestamp") for index in self.message_indexes)
