@@ -8,7 +8,19 @@
 [{'role': 'user', 'content': 'hi'}]
 """
 
+from .agent import AgentBridge, AgentDeletion, AgentInfo, AgentMessages, AgentSession
 from .errors import (
+    AgentCorruptError,
+    AgentEmptyError,
+    AgentError,
+    AgentHotJournalError,
+    AgentLockedError,
+    AgentMissingError,
+    AgentNotADatabaseError,
+    AgentPermissionError,
+    AgentSchemaError,
+    AgentSessionInUseError,
+    AgentTimeoutError,
     ConflictError,
     DatabaseCorruptError,
     DatabaseError,
@@ -55,6 +67,22 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ANY",
+    "AgentBridge",
+    "AgentCorruptError",
+    "AgentDeletion",
+    "AgentEmptyError",
+    "AgentError",
+    "AgentHotJournalError",
+    "AgentInfo",
+    "AgentLockedError",
+    "AgentMessages",
+    "AgentMissingError",
+    "AgentNotADatabaseError",
+    "AgentPermissionError",
+    "AgentSchemaError",
+    "AgentSession",
+    "AgentSessionInUseError",
+    "AgentTimeoutError",
     "AppendResult",
     "ConflictError",
     "DatabaseCorruptError",

@@ -48,6 +48,11 @@ class Database:
         self._writer = self.engine.execution_options(**self.backend.write_options)
 
     @property
+    def closed(self) -> bool:
+        """Whether it can be used no more."""
+        return self._closed is not None
+
+    @property
     def path(self) -> Path | None:
         """The database's file, where it is one."""
         return getattr(self.backend, "path", None)

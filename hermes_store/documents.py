@@ -31,7 +31,7 @@ class Documents(Collection):
         with self._unit.read() as connection:
             key = self._find(connection, session_id)
             found = connection.execute(query.where(SessionDocument.session_id == key.id)).all()
-        return {row.key: _decoded(session_id, row.key, row.payload) for row in found}
+        return {row.key: decoded(session_id, row.key, row.payload) for row in found}
 
     def put(self, session_id: str, values: Mapping[str, Any], *, expected_revision: int | None = None) -> int:
         """Set the values of some keys, writing those that differ, and return the session's revision.
@@ -62,7 +62,12 @@ class Documents(Collection):
             return touch(connection, key) if removed else key.revision
 
 
-def _decoded(session_id: str, key: str, body: bytes) -> Any:
+def decoded(session_id: str, key: str, body: bytes) -> Any:
+    """Return the value that a document's body is.
+
+    Raises:
+        DatabaseCorruptError: it is no JSON.
+    """
     try:
         return payload.decode(body)
     except ValueError as error:

@@ -152,10 +152,10 @@ class ProjectExistsError(ConflictError):
 class StaleSessionError(ConflictError):
     """The session was changed since the caller read it."""
 
-    def __init__(self, session_id: str, expected: int, actual: int) -> None:
+    def __init__(self, session_id: str, expected: int, actual: int, detail: str | None = None) -> None:
         super().__init__(
             f"Session {session_id!r} is at revision {actual}, not at {expected}: somebody changed it after it "
-            "was read. Nothing was written; read it again and repeat the change."
+            f"was read{f' ({detail})' if detail else ''}. Nothing was written; read it again and repeat the change."
         )
         self.session_id = session_id
         self.expected_revision = expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, select
@@ -212,13 +212,21 @@ _range_of_bodies: Final = (
 
 def _bodies(connection: Connection, key: SessionKey, start: int, stop: int) -> list[Any]:
     found = connection.execute(_range_of_bodies, {"session": key.id, "start": start, "stop": stop})
-    bodies = found.scalars().all()
+    return decoded(key.session_id, found.scalars().all(), start)
+
+
+def decoded(session_id: str, bodies: Sequence[bytes], first: int) -> list[Any]:
+    """Return the messages that some bodies are, the first of them at a position.
+
+    Raises:
+        DatabaseCorruptError: one is no JSON; it says which.
+    """
     try:
         return payload.decode_all(bodies)
     except ValueError as error:
-        place = next(start + index for index, body in enumerate(bodies) if not payload.is_whole(body))
+        place = next(first + index for index, body in enumerate(bodies) if not payload.is_whole(body))
         raise DatabaseCorruptError(
-            f"Message {place} of session {key.session_id!r} is damaged in the database: it is no JSON. The others are "
+            f"Message {place} of session {session_id!r} is damaged in the database: it is no JSON. The others are "
             "read by `page`; restore a backup, or remove this one with `update` or `truncate`."
         ) from error
 

@@ -102,6 +102,11 @@ class Store(View):
         """Close every connection; any later call raises `StoreClosedError`. Closing again does nothing."""
         self._database.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._database.closed
+
     def __enter__(self) -> Self:
         return self
 

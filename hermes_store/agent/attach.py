@@ -8,6 +8,7 @@ and closes. Nothing is kept between two reads: a file that was replaced or upgra
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sqlite3
 import stat
@@ -58,7 +59,7 @@ class Snapshot:
         rows: list[Any] = []
         for start in range(0, len(values), 500):
             chunk = values[start : start + 500]
-            rows += self.rows(sql.format(",".join("?" * len(chunk))), *parameters, *chunk)
+            rows += self.rows(sql.replace("{}", ",".join("?" * len(chunk))), *parameters, *chunk)
         return rows
 
 
@@ -68,8 +69,8 @@ class AgentFile:
 
     Args:
         path: where it is.
-        busy_timeout: seconds to wait for the agent, where it locks the file.
-        deadline: seconds that one read may take.
+        busy_timeout: seconds to wait for the agent, where it locks the file; no longer than the deadline.
+        deadline: seconds that one read may take, waiting and repeating included.
         foreign_owner: read a file of another user, even if that makes SQLite leave sidecar files of ours beside it.
         own_database: the store's own file, which is not to be taken for the agent's.
     """
@@ -87,19 +88,24 @@ class AgentFile:
             AgentError: what is wrong with the file.
         """
         path = self.check()
-        engine = _engine(path, self.busy_timeout)
-        for attempt in range(1, _ATTEMPTS + 1):
+        until = time.monotonic() + self.deadline
+        for attempt in itertools.count(1):
             try:
-                with engine.connect() as connection:
-                    _limit(connection, time.monotonic() + self.deadline)
-                    with connection.begin():
-                        return work(Snapshot(connection, AgentSchema.read(connection, path)))
+                return self._read_once(path, until, work)
             except (DBAPIError, sqlite3.Error) as error:
                 origin = getattr(error, "orig", None) or error
-                if attempt == _ATTEMPTS or not _passes(origin):
+                if attempt == _ATTEMPTS or not _passes(origin) or time.monotonic() >= until:
                     raise translate(origin, path) from error
                 time.sleep(_PAUSE)
         raise AssertionError("the loop returns or raises")
+
+    def _read_once(self, path: Path, until: float, work: Callable[[Snapshot], T]) -> T:
+        patience = min(self.busy_timeout, self.deadline)
+        give_up = min(until, time.monotonic() + patience)
+        with _engine(path, patience).connect() as connection:
+            _limit(connection, until, give_up)
+            with connection.begin():
+                return work(Snapshot(connection, AgentSchema.read(connection, path)))
 
     def check(self) -> Path:
         """Return the real path of the file if `stat` finds nothing wrong with reading it.
@@ -165,8 +171,11 @@ def _engine(path: Path, busy_timeout: float) -> Engine:
     return engine
 
 
-def _limit(connection: Connection, until: float) -> None:
-    driver_connection(connection).set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+def _limit(connection: Connection, until: float, give_up: float) -> None:
+    """Let nothing run longer than `until`, nor wait for the agent longer than `give_up`: attaching may have waited."""
+    driver = driver_connection(connection)
+    driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    driver.execute(f"PRAGMA busy_timeout = {max(0, round(1000 * (give_up - time.monotonic())))}")
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:
@@ -177,9 +186,12 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether an error may be gone in a moment (the agent changes its log, a virtual disk hiccups)."""
+    """Whether an error may be gone in a moment (the agent changes its log, a virtual disk hiccups).
+
+    A file that is busy is not among these: SQLite itself waited as long as it was told to.
+    """
     name = getattr(error, "sqlite_errorname", None) or ""
-    return name.startswith(("SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
+    return name.startswith(("SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
 
 
 def translate(error: BaseException, path: Path) -> errors.AgentError:
@@ -209,7 +221,7 @@ _MEANINGS: Final[Mapping[str, tuple[type[errors.AgentError], str]]] = {
     "SQLITE_BUSY": (errors.AgentLockedError, "The agent holds it. Try again."),
     "SQLITE_LOCKED": (errors.AgentLockedError, "The agent holds it. Try again."),
     "SQLITE_PROTOCOL": (errors.AgentLockedError, "The agent holds it. Try again."),
-    "SQLITE_INTERRUPT": (errors.AgentTimeoutError, "Reading took longer than the deadline."),
+    "SQLITE_INTERRUPT": (errors.AgentTimeoutError, "Reading took longer than the deadline. Give it more (deadline=…)."),
     "SQLITE_ERROR": (errors.AgentSchemaError, "Its tables are not what they seemed to be."),
     "SQLITE_SCHEMA": (errors.AgentSchemaError, "Its tables changed while they were read. Try again."),
 }

@@ -178,18 +178,12 @@ class _AgentRows:
 
 def _known(connection: Connection, origin: str, sessions: Sequence[AgentSession]) -> frozenset[str]:
     """Return the ids of those conversations that the store has or had."""
-    imported = _found(
-        connection,
-        select(ImportItem.item).where(ImportItem.kind == KIND, ImportItem.origin == origin),
-        ImportItem.item,
-        (session.chain[0] for session in sessions),
-    )
     members = [one for session in sessions for one in session.chain]
-    used = _found(connection, select(Session.session_id), Session.session_id, members)
-    used |= _found(connection, select(RetiredId.session_id), RetiredId.session_id, members)
-    return frozenset(
-        session.session_id for session in sessions if session.chain[0] in imported or not used.isdisjoint(session.chain)
-    )
+    remembered = select(ImportItem.item).where(ImportItem.kind == KIND, ImportItem.origin == origin)
+    found = _found(connection, remembered, ImportItem.item, members)
+    found |= _found(connection, select(Session.session_id), Session.session_id, members)
+    found |= _found(connection, select(RetiredId.session_id), RetiredId.session_id, members)
+    return frozenset(session.session_id for session in sessions if not found.isdisjoint(session.chain))
 
 
 def _found(connection: Connection, query: Select[Any], column: Any, values: Iterable[str]) -> set[str]:

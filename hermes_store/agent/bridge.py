@@ -8,24 +8,23 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from ..database import Database
 from ..errors import AgentError, SessionNotFoundError, TransactionError
+from ..fields import check_profile
 from ..records import Page
 from ..reports import ImportItem, ImportReport
 from . import homes, listing, messages
 from .attach import AgentFile, Snapshot
+from .conversation import Conversation, read_batch, read_conversation
 from .deleting import AgentDeletion, delete_session
-from .importing import AgentIntake, Conversation, OnProgress, Progress, read_conversation, read_conversations
+from .importing import AgentIntake, OnProgress, Progress
 from .records import AgentInfo, AgentMessages, AgentSession
 
 T = TypeVar("T")
 
 logger = logging.getLogger("hermes_store.agent")
-
-#: So many conversations are read in one look at the file, and held until they are written.
-_AT_ONCE: Final = 50
 
 
 class AgentBridge:
@@ -42,6 +41,9 @@ class AgentBridge:
         foreign_owner: read another user's file even if that leaves sidecar files of ours beside it, which lock
             its owner out.
         database: where imports go; `Store.agent` sets it, and the profile there.
+
+    Raises:
+        InvalidIdError: `store_profile` cannot be the name of a profile.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class AgentBridge:
         self._deadline = deadline
         self._foreign_owner = foreign_owner
         self._database = database
-        self._store_profile = store_profile
+        self._store_profile = None if store_profile is None else check_profile(store_profile)
 
     @property
     def path(self) -> Path:
@@ -197,11 +199,16 @@ class AgentBridge:
         # The order changes while the agent works; taken once, none is missed or met twice.
         tips = self.file.read(lambda snapshot: listing.all_tips(snapshot, source=source, include=frozenset(include)))
         progress = Progress(len(tips), on_progress)
-        for start in range(0, len(tips), _AT_ONCE):
-            work = functools.partial(read_conversations, session_ids=tips[start : start + _AT_ONCE])
-            for conversation in self.file.read(work):
-                progress.add(intake.take_in(conversation))
+        while tips:
+            del tips[: self._import_some(intake, tips, progress)]
         return ImportReport(source=str(path), dry_run=False, items=progress.items, seconds=time.monotonic() - started)
+
+    def _import_some(self, intake: AgentIntake, session_ids: list[str], progress: Progress) -> int:
+        """Take in the conversations of the first of some sessions; return of how many. None is held afterwards."""
+        conversations, looked_at = self.file.read(functools.partial(read_batch, session_ids=session_ids))
+        for conversation in conversations:
+            progress.add(intake.take_in(conversation))
+        return looked_at
 
     def delete_session(self, session_id: str, *, dry_run: bool = False, force: bool = False) -> AgentDeletion:
         """Delete a session from the agent's own file: the only thing that writes to it.

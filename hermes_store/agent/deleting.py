@@ -44,8 +44,6 @@ WITH RECURSIVE reached (name) AS (
 )
 SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) IN (SELECT name FROM reached)
 """
-_ATTEMPTS: Final = 3
-_PAUSE: Final = 0.05
 
 
 class AgentDeletion(Record):
@@ -66,18 +64,24 @@ def delete_session(file: AgentFile, session_id: str, *, dry_run: bool, force: bo
     """Delete a session; see `AgentBridge.delete_session`."""
     path = file.check()
     try:
-        # A dry run opens it for reading: closing the last writing connection would move the log into the file.
-        with _transaction(path, file.busy_timeout, writing=not dry_run) as connection:
-            done = _delete(connection, session_id, dry_run=dry_run, force=force)
-            connection.execute("ROLLBACK" if dry_run else "COMMIT")
-            return done
+        # First as a dry run, which opens it for reading: merely opening it for writing would roll back what a dead
+        # agent left half done, and closing it would move the agent's log into the file.
+        done = _run(path, file.busy_timeout, session_id, dry_run=True, force=force)
+        return done if dry_run else _run(path, file.busy_timeout, session_id, dry_run=False, force=force)
     except sqlite3.Error as error:
-        if "no such tokenizer" in str(error):
+        if any(words in str(error) for words in ("no such tokenizer", "no such module")):
             raise errors.AgentSchemaError(
                 f"{path} has a full-text index that needs an extension of the agent's ({error}), so nothing was "
                 "deleted. Delete the session with the agent itself."
             ) from error
         raise translate(error, path) from error
+
+
+def _run(path: Path, timeout: float, session_id: str, *, dry_run: bool, force: bool) -> AgentDeletion:
+    with _transaction(path, timeout, writing=not dry_run) as connection:
+        done = _delete(connection, session_id, dry_run=dry_run, force=force)
+        connection.execute("ROLLBACK" if dry_run else "COMMIT")
+        return done
 
 
 @contextlib.contextmanager
@@ -90,25 +94,15 @@ def _transaction(path: Path, timeout: float, *, writing: bool) -> Iterator[sqlit
     connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
+        # When its log is moved into the file is the agent's to say.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         # The schema stays trusted, or the agent's triggers could not keep its full-text index.
-        _begin(connection, "IMMEDIATE" if writing else "DEFERRED")
+        connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
         yield connection
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         connection.close()
-
-
-def _begin(connection: sqlite3.Connection, kind: str) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            connection.execute(f"BEGIN {kind}")
-        except sqlite3.OperationalError as error:
-            if attempt == _ATTEMPTS or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            time.sleep(_PAUSE)
-        else:
-            return
 
 
 def _delete(connection: sqlite3.Connection, session_id: str, *, dry_run: bool, force: bool) -> AgentDeletion:
@@ -196,7 +190,6 @@ def _with_subagents(connection: sqlite3.Connection, session_id: str, columns: se
 
 
 def _refuse_live(connection: sqlite3.Connection, doomed: list[str], tables: set[str], columns: set[str]) -> None:
-    now = time.time()
     for session_id in doomed:
         if "ended_at" in columns:
             (ended,) = connection.execute("SELECT ended_at FROM sessions WHERE id = ?", (session_id,)).fetchone()
@@ -205,17 +198,40 @@ def _refuse_live(connection: sqlite3.Connection, doomed: list[str], tables: set[
                     f"Session {session_id!r} has not ended, so the agent may be writing to it. Nothing was "
                     "deleted; end it, or delete it with force=True."
                 )
-        for table, column in (("compression_locks", "session_id"), ("session_turn_leases", "conversation_id")):
-            if (
-                table in tables
-                and connection.execute(
-                    f"SELECT 1 FROM {table} WHERE {column} = ? AND expires_at > ?", (session_id, now)
-                ).fetchone()
-            ):
+        # A lease on a turn is held under the first session of a chain that compression made.
+        names = [session_id, *_continued(connection, session_id, columns)]
+        for table, column, holders in (
+            ("compression_locks", "session_id", names[:1]),
+            ("session_turn_leases", "conversation_id", names),
+        ):
+            if table in tables and any(_is_held(connection, table, column, holder) for holder in holders):
                 raise errors.AgentSessionInUseError(
                     f"The agent is at work on session {session_id!r} ({table}). Nothing was deleted; try again later, "
                     "or delete it with force=True."
                 )
+
+
+def _is_held(connection: sqlite3.Connection, table: str, column: str, holder: str) -> bool:
+    query = f"SELECT 1 FROM {table} WHERE {column} = ? AND expires_at > ?"
+    return connection.execute(query, (holder, time.time())).fetchone() is not None
+
+
+def _continued(connection: sqlite3.Connection, session_id: str, columns: set[str]) -> list[str]:
+    """Return the sessions that a session goes on from, where compression ended each of them."""
+    found: list[str] = []
+    if not {"parent_session_id", "end_reason"} <= columns:
+        return found
+    config = "s.model_config" if "model_config" in columns else "NULL"
+    query = (
+        f"SELECT p.id, {config} FROM sessions AS s JOIN sessions AS p ON p.id = s.parent_session_id "
+        "WHERE s.id = ? AND p.end_reason = 'compression'"
+    )
+    while row := connection.execute(query, (session_id,)).fetchone():
+        session_id = row[0]
+        if session_id in found or markers(row[1]):  # a ring; a branch, which is a conversation of its own
+            break
+        found.append(session_id)
+    return found
 
 
 #: Columns of sessions that refer to `system_prompts`.

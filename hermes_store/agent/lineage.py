@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .attach import Snapshot
+from .order import last_of, usable
 
 _MARKERS: Final = ("_delegate_from", "_branched_from", "_reset_from")
 
@@ -40,64 +41,56 @@ class Lineage:
         self._links: dict[str, Link | None] = {}
         self._by_parent: defaultdict[str, dict[str, Link]] = defaultdict(dict)
         self._successors: dict[str, str | None] = {}
+        self._chains: dict[str, tuple[str, ...]] = {}
         self._child_rows = _child_rows(snapshot)
 
     def load(self, session_ids: Iterable[str]) -> None:
         """Read sessions together with what decides their places: ancestors, and all who may go on for one of them."""
-        ids, rowids = set(session_ids) - self._links.keys(), list[int]()
+        ids, rowids = {one for one in session_ids if usable(one)} - self._links.keys(), list[int]()
+        full: list[str] = []
         while ids or rowids:
             rows = self._snapshot.in_chunks(self._query("id"), sorted(ids))
             rows += self._snapshot.in_chunks(self._query("rowid"), rowids)
-            links = [_link(row) for row in rows]
+            links = [_link(row) for row in rows if usable(row[0])]
             self._links.update(dict.fromkeys(ids))
             self._links.update((link.id, link) for link in links)
             for link in links:
                 if link.parent is not None:
                     self._by_parent[link.parent][link.id] = link
             ids = {link.parent for link in links if link.parent is not None} - self._links.keys()
-            full = [link.id for link in links if link.end_reason == "compression"]
-            rowids = [rowid for session_id in full for rowid in self._child_rows.pop(session_id, ())]
+            fresh = [link.id for link in links if link.end_reason == "compression"]
+            rowids = [rowid for session_id in fresh for rowid in self._child_rows.pop(session_id, ())]
+            full += fresh
+        self._choose(full)
 
     def link(self, session_id: str) -> Link | None:
         """Return a session's link, or None where there is no such session."""
         if session_id not in self._links:
             self.load([session_id])
-        return self._links[session_id]
+        return self._links.get(session_id)
 
     def successor(self, session_id: str) -> str | None:
         """Return the session that goes on where compression ended this one."""
-        if session_id not in self._successors:
-            link = self.link(session_id)
-            full = link is not None and link.end_reason == "compression"
-            self._successors[session_id] = self._choose(session_id) if full else None
-        return self._successors[session_id]
+        self.link(session_id)
+        return self._successors.get(session_id)
 
-    def _choose(self, parent: str) -> str | None:
-        """Choose among those that may go on: one itself ended so, else one still open, else the last active."""
-        found = [
-            child
-            for child in self._by_parent[parent].values()
-            if not child.markers and child.source not in ("tool", "subagent")
-        ]
-        times: dict[str, Any] = {}
-        if len(found) > 1:
-            timed = self._snapshot.schema.message("timestamp")
-            rows = self._snapshot.in_chunks(
-                f"SELECT m.session_id, max({timed}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
-                "GROUP BY m.session_id",
-                [child.id for child in found],
-            )
-            times = dict(tuple(row) for row in rows)
+    def _choose(self, parents: list[str]) -> None:
+        """Choose who goes on for each: one that itself ended so, else one still open, else the last active."""
+        able = {
+            parent: [
+                child
+                for child in self._by_parent[parent].values()
+                if not child.markers and child.source not in ("tool", "subagent")
+            ]
+            for parent in parents
+        }
+        contested = [child.id for children in able.values() if len(children) > 1 for child in children]
+        times = last_of(self._snapshot, contested)
 
         def preference(child: Link) -> tuple[bool, bool, float, str]:
-            return (
-                child.end_reason == "compression",
-                not child.ended,
-                _number(times.get(child.id)),
-                child.id,
-            )
+            return child.end_reason == "compression", not child.ended, times.get(child.id) or 0.0, child.id
 
-        return max(found, key=preference).id if found else None
+        self._successors.update((parent, max(found, key=preference).id) for parent, found in able.items() if found)
 
     def is_continuation(self, session_id: str) -> bool:
         """Whether the session goes on where compression ended another."""
@@ -116,6 +109,12 @@ class Lineage:
 
     def chain(self, session_id: str) -> tuple[str, ...]:
         """Return the chain that a session is part of, oldest first; a ring begins at its least id."""
+        if session_id not in self._chains:
+            chain = self._find_chain(session_id)
+            self._chains.update(dict.fromkeys(chain, chain))
+        return self._chains[session_id]
+
+    def _find_chain(self, session_id: str) -> tuple[str, ...]:
         first = session_id
         seen = {first}
         while (link := self.link(first)) is not None and link.parent is not None and self.is_continuation(first):
@@ -151,6 +150,7 @@ class Lineage:
 
 def _link(row: Sequence[Any]) -> Link:
     session_id, parent, source, end_reason, ended, archived, hidden, config = row
+    parent = parent if usable(parent) else None
     return Link(session_id, parent, source, end_reason, bool(ended), bool(archived), bool(hidden), markers(config))
 
 
@@ -169,10 +169,6 @@ def _child_rows(snapshot: Snapshot) -> dict[str, list[int]]:
         ):
             found[parent].append(rowid)
     return dict(found)
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def markers(config: Any) -> frozenset[str]:

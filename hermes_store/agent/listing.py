@@ -7,7 +7,7 @@ found from indexes alone, and only the rows of the page are read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from ..records import Page
 from .attach import Snapshot
 from .decode import storable
 from .lineage import Lineage
-from .order import Recent, sane, started_of, times_of
+from .order import Activity, Recent, activities_of, everything, last_of, sane, started_of
 from .order import recent as recently_active
 from .records import AgentSession
 from .summaries import summaries
@@ -32,6 +32,11 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
     "hidden": frozenset(),
     "empty": frozenset(),
 }
+
+#: Some sessions more than would do if none were left out, or part of a chain.
+_SPARE: Final = 50
+#: The messages of so many sessions are counted in the scan that finds the order, if there must be one.
+_COUNTED: Final = 500
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,25 @@ def list_page(
     check_limit(limit)
     last = None if after is None else read_cursor("agent", after, float, str)
     before = math.inf if last is None else last[0]
-    lineage = Lineage(snapshot)
-    wanted = _Wanted(snapshot, lineage, source, include)
+    wanted = _Wanted(snapshot, Lineage(snapshot), source, include)
+
+    def likely(guess: Recent) -> tuple[float, list[str]] | None:
+        page = wanted.newest(guess, limit + 1, last)
+        if len(page) <= limit:
+            return None
+        # All of the page was active after the moment before its last conversation, for which there may be others.
+        members = [member for one in page for member in one.chain]
+        return math.nextafter(page[-1].last_active, -math.inf), members[:_COUNTED]
+
     page: list[_Conversation] = []
+    counted: Mapping[str, Activity] = {}
     for recent in recently_active(
-        snapshot, before, 3 * limit + 50, empty="empty" in include, sources=_sources(source, include)
+        snapshot, before, 3 * limit + _SPARE, empty="empty" in include, sources=_sources(source, include), likely=likely
     ):
-        page = wanted.newest(recent, limit + 1, last)
-        if len(page) > limit:
+        page, counted = wanted.newest(recent, limit + 1, last), recent.counted
+        if len(page) > limit or recent.floor == -math.inf:
             break
-    items = _describe(snapshot, page[:limit])
+    items = _describe(snapshot, page[:limit], counted)
     more = cursor_behind(items[-1]) if len(page) > limit else None
     return Page[AgentSession].model_construct(items=items, next=more, total=None)
 
@@ -97,8 +111,8 @@ def all_tips(snapshot: Snapshot, *, source: str | None, include: frozenset[str])
     """
     include = check_groups(include)
     lineage = Lineage(snapshot)
-    *_, everything = recently_active(snapshot, math.inf, 1, empty=True, sources=_sources(source, include))
-    found = _Wanted(snapshot, lineage, source, include).newest(everything, 2**40, None)
+    recent = everything(snapshot, sources=_sources(source, include))
+    found = _Wanted(snapshot, lineage, source, include).newest(recent, 2**40, None)
     return _parents_first([one.tip for one in found], lineage)
 
 
@@ -132,13 +146,32 @@ def describe(snapshot: Snapshot, session_ids: list[str]) -> list[AgentSession]:
     lineage = Lineage(snapshot)
     lineage.load(session_ids)
     chains = [lineage.chain(session_id) for session_id in session_ids if lineage.link(session_id) is not None]
-    times = times_of(snapshot, [one for chain in chains for one in chain])
-    started = started_of(snapshot, [chain[-1] for chain in chains])
-    page = []
-    for chain in chains:
-        own = [times[one] for one in chain if one in times]
-        page.append(_Conversation(chain[-1], chain, max(own, default=started[chain[-1]])))
-    return _describe(snapshot, page)
+    members = [one for chain in chains for one in chain]
+    counted: dict[str, Activity] = {}
+    if snapshot.schema.finds_messages:
+        last = last_of(snapshot, members)
+    else:  # one scan for both
+        counted = activities_of(snapshot, members)
+        last = {one: activity.last for one, activity in counted.items()}
+    found = _timed(snapshot, {chain[-1]: chain for chain in chains}, last, empty=True)
+    by_tip = {one.tip: one for one in found}
+    return _describe(snapshot, [by_tip[chain[-1]] for chain in chains], counted)
+
+
+def _timed(
+    snapshot: Snapshot, chains: dict[str, tuple[str, ...]], last: Mapping[str, float | None], *, empty: bool
+) -> Iterator[_Conversation]:
+    """Give the conversations with their times; those without a message only if `empty`."""
+    silent: list[str] = []
+    for tip, chain in chains.items():
+        times = [time for one in chain if (time := last.get(one)) is not None]
+        if times:
+            yield _Conversation(tip, chain, max(times))
+        elif empty or any(one in last for one in chain):
+            silent.append(tip)
+    started = started_of(snapshot, silent)
+    for tip in silent:
+        yield _Conversation(tip, chains[tip], started[tip])
 
 
 @dataclass(frozen=True)
@@ -154,8 +187,10 @@ class _Wanted:
         """Return up to `room` conversations behind the key `last`, as far as `recent` can tell."""
         found: dict[str, _Conversation] = {}
         seen: set[str] = set()
-        for start in range(0, len(recent.order), room):
-            step = recent.order[start : start + room]
+        order = list(recent.order)
+        stride = room + room // 4  # some are left out, so that one step is enough most times
+        for start in range(0, len(order), stride):
+            step = order[start : start + stride]
             self.lineage.load(step)
             tips = {self.lineage.chain(one)[-1]: None for one in step if self.lineage.link(one) is not None}
             fresh = [tip for tip in tips if tip not in seen and self._shown(tip)]
@@ -163,8 +198,8 @@ class _Wanted:
             for one in self._conversations(fresh, recent):
                 if last is None or one.key < last:
                     found[one.tip] = one
-            rest = recent.order[start + room : start + room + 1]
-            floor = recent.times[rest[0]] if rest else recent.floor
+            rest = order[start + stride : start + stride + 1]
+            floor = recent.order[rest[0]] if rest else recent.floor
             settled = [one for one in found.values() if one.last_active > floor]
             if len(settled) >= room:
                 break
@@ -187,31 +222,11 @@ class _Wanted:
 
     def _conversations(self, tips: list[str], recent: Recent) -> Iterator[_Conversation]:
         chains = {tip: self.lineage.chain(tip) for tip in tips}
-        times = {
-            one: recent.times[one]
-            for chain in chains.values()
-            for one in chain
-            if one in recent.times and one not in recent.silent
-        }
+        members = [one for chain in chains.values() for one in chain]
+        last = {one: recent.last[one] for one in members if one in recent.last}
         if not recent.whole:
-            members = (one for chain in chains.values() for one in chain)
-            times |= times_of(self.snapshot, [one for one in members if one not in recent.times])
-        silent = [tip for tip, chain in chains.items() if not any(one in times for one in chain)]
-        started = started_of(self.snapshot, silent)
-        spoken = self._spoken([one for tip in silent for one in chains[tip]]) if "empty" not in self.include else None
-        for tip, chain in chains.items():
-            if tip not in started:
-                yield _Conversation(tip, chain, max(times[one] for one in chain if one in times))
-            elif spoken is None or any(one in spoken for one in chain):
-                yield _Conversation(tip, chain, started[tip])
-
-    def _spoken(self, session_ids: list[str]) -> set[str]:
-        rows = self.snapshot.in_chunks(
-            "SELECT s.id FROM agent.sessions s WHERE EXISTS (SELECT 1 FROM agent.messages m "
-            "WHERE m.session_id = s.id) AND s.id IN ({})",
-            session_ids,
-        )
-        return {row[0] for row in rows}
+            last |= last_of(self.snapshot, [one for one in members if one not in last])
+        return _timed(self.snapshot, chains, last, empty="empty" in self.include)
 
 
 #: Columns that have a place of their own in `AgentSession`, and one that is wide and of no use here.
@@ -234,7 +249,7 @@ _NAMED: Final = (
 _WIDE: Final = ("system_prompt",)
 
 
-def _describe(snapshot: Snapshot, page: list[_Conversation]) -> list[AgentSession]:
+def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[str, Activity]) -> list[AgentSession]:
     """Return the conversations with all that is known of them, reading their rows alone."""
     schema = snapshot.schema
     columns = [
@@ -250,7 +265,7 @@ def _describe(snapshot: Snapshot, page: list[_Conversation]) -> list[AgentSessio
         )
     }
     untitled = [one.chain[0] for one in page if not (rows[one.tip]["title"] or rows[one.chain[0]]["title"])]
-    counts, texts = summaries(snapshot, [session for one in page for session in one.chain], untitled)
+    counts, texts = summaries(snapshot, [session for one in page for session in one.chain], untitled, counted)
     return [_session(one, rows[one.tip], rows[one.chain[0]], counts, texts.get(one.chain[0])) for one in page]
 
 
@@ -276,7 +291,7 @@ def _session(
         output_tokens=_whole(tip["output_tokens"]),
         estimated_cost=cost if isinstance(cost := tip["estimated_cost_usd"], int | float) else None,
         archived=bool(tip["archived"]),
-        parent_id=root["parent_session_id"],
+        parent_id=_text(root["parent_session_id"]),
         chain=one.chain,
         extra={name: storable(value) for name, value in tip.items() if name not in _NAMED and value is not None},
     )

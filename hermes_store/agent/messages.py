@@ -25,14 +25,16 @@ def read_messages(
 ) -> AgentMessages:
     """Return messages of a conversation; see `AgentBridge.messages`."""
     wanted = None if limit is None else check_limit(limit) + 1
-    chain = chain_of(snapshot, session_id) if lineage else (session_id,)
-    _require(snapshot, session_id)
+    links = Lineage(snapshot)
+    if links.link(session_id) is None:
+        raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+    chain = links.chain(session_id) if lineage else (session_id,)
     first, place = _begin(after, chain)
     found: list[tuple[str, _Place, dict[str, Any]]] = []
     for index, session in enumerate(chain[first:], first):
         room = None if wanted is None else wanted - len(found)
         behind = place if index == first else None
-        fresh = index > 0 and not (behind and _has_live(snapshot, session, behind))
+        fresh = index > 0 and not (behind and _has_shown(snapshot, session, behind))
         for order, row in _rows(snapshot, session, behind, room, include_rewound):
             made = decode.message(row)
             if fresh and not made.get("_rewound"):  # it begins with a summary, or a repetition, of what was before
@@ -64,20 +66,10 @@ def read_chain(snapshot: Snapshot, chain: tuple[str, ...], *, include_rewound: b
     return made
 
 
-def chain_of(snapshot: Snapshot, session_id: str) -> tuple[str, ...]:
-    """Return the chain of sessions that a conversation is, oldest first."""
-    return Lineage(snapshot).chain(session_id)
-
-
-def _require(snapshot: Snapshot, session_id: str) -> None:
-    if not snapshot.rows("SELECT 1 FROM agent.sessions s WHERE s.id = ?", session_id):
-        raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
-
-
-def _has_live(snapshot: Snapshot, session: str, until: _Place) -> bool:
+def _has_shown(snapshot: Snapshot, session: str, until: _Place) -> bool:
     """Whether the session has a message up to a place that was not taken back."""
-    live = _rows(snapshot, session, None, 1, include_rewound=False)
-    return bool(live) and (live[0][0], live[0][1]["id"]) <= until
+    first = _places(snapshot, session, None, 1, include_rewound=False)
+    return bool(first) and first[0] <= until
 
 
 def _begin(after: str | None, chain: tuple[str, ...]) -> tuple[int, _Place | None]:
@@ -92,23 +84,36 @@ def _begin(after: str | None, chain: tuple[str, ...]) -> tuple[int, _Place | Non
 def _rows(
     snapshot: Snapshot, session: str, behind: _Place | None, limit: int | None, include_rewound: bool
 ) -> list[tuple[int, dict[str, Any]]]:
+    """Return rows with their places: the page is found from ids, so only its rows are read."""
+    schema = snapshot.schema
+    places = _places(snapshot, session, behind, limit, include_rewound)
+    columns = ", ".join(schema.message(name) for name in schema.messages)
+    at = schema.messages.index("id")
+    rows = snapshot.in_chunks(
+        f"SELECT {columns} FROM agent.messages m WHERE m.id IN ({{}})", [message_id for _, message_id in places]
+    )
+    found = {row[at]: row for row in rows}
+    return [(order, dict(zip(schema.messages, found[message_id], strict=True))) for order, message_id in places]
+
+
+def _places(
+    snapshot: Snapshot, session: str, behind: _Place | None, limit: int | None, include_rewound: bool
+) -> list[_Place]:
     schema = snapshot.schema
     # The order of ids is the order of writing; timestamps are neither unique nor always growing. Newer files have
     # an order for display besides, in which compaction moved messages.
-    order = 'coalesce(m."display_order", m.id)' if "display_order" in schema.messages else "m.id"
-    condition = ["m.session_id = ?"]
-    parameters: list[Any] = [session]
-    if not include_rewound:
-        compacted = schema.message("compacted", "0")
-        condition.append(f"({schema.live} OR {compacted} = 1)")
-    if behind is not None:
-        condition.append(f"({order}, m.id) > (?, ?)")
-        parameters += behind
-    columns = ", ".join(schema.message(name) for name in schema.messages)
+    displayed = "display_order" in schema.messages
+    order = 'coalesce(m."display_order", m.id)' if displayed else "m.id"
+    after = "1" if behind is None else f"({order}, m.id) > (?, ?)" if displayed else "m.id > ?"
+    parts = ["1"] if include_rewound else schema.shown_parts
+    selects = " UNION ALL ".join(
+        f"SELECT {order} AS place, m.id AS id FROM agent.messages m WHERE m.session_id = ? AND {part} AND {after}"
+        for part in parts
+    )
+    parameters = [session, *(behind or ())[0 if displayed else 1 :]]
     rows = snapshot.rows(
-        f"SELECT {order}, {columns} FROM agent.messages m WHERE {' AND '.join(condition)} "
-        f"ORDER BY {order}, m.id LIMIT ?",
-        *parameters,
+        f"SELECT f.place, f.id FROM ({selects}) f ORDER BY f.place, f.id LIMIT ?",
+        *parameters * len(parts),
         -1 if limit is None else limit,
     )
-    return [(row[0], dict(zip(schema.messages, row[1:], strict=True))) for row in rows]
+    return [(row[0], row[1]) for row in rows]

@@ -1,44 +1,66 @@
 """Which sessions were active last, found without reading the others' rows.
 
 A session's own time is that of its last message, else that of its beginning. With the agent's index on messages
-each session costs one look into it. Without, every look is a scan of all messages, and sorting a million of them
-by session is what takes the time: so only those after a moment are taken, which the newest rows tell about.
+each session costs one look into it. Without, every look is a scan of all messages, so there is only one: it finds
+the sessions that are later than a moment, and counts the messages of those that will be shown.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .attach import Snapshot
 
 #: Timestamps outside are garbage of salvaged files: before 1990, after 2200.
 SANE: Final = (631_152_000.0, 7_258_118_400.0)
+#: How many of the newest rows tell, without an index, which sessions are likely to be the latest.
 _SAMPLE: Final = 5000
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the messages of a session say of it, in one scan."""
+
+    #: When the last one was, if one of them has a time.
+    last: float | None
+    #: How many there are that were not taken back, and the first one of the user's.
+    count: int
+    first: int | None
+
+
+#: Of a session without messages.
+_NOTHING: Final = Activity(None, 0, None)
 
 
 @dataclass(frozen=True)
 class Recent:
     """The sessions active last, up to some moment."""
 
-    #: Their ids, the latest first.
-    order: list[str]
-    #: Of each its own time; of others too, where finding the ones gave the others.
-    times: dict[str, float]
-    #: Those that have no message with a time.
-    silent: frozenset[str]
+    #: Their own times, the latest first.
+    order: dict[str, float]
+    #: Of each session that is known to have messages, when the last one was; None where none has a time.
+    last: Mapping[str, float | None]
     #: No other session up to that moment is later than this.
     floor: float
-    #: Whether the times of all that are later than the floor are here, also after the moment.
+    #: Whether those that are not in `last` have no message, or none that is later than the floor.
     whole: bool
+    #: What a scan counted.
+    counted: Mapping[str, Activity] = field(default_factory=dict)
 
 
 def recent(
-    snapshot: Snapshot, before: float, need: int, *, empty: bool, sources: tuple[str, tuple[str, ...]]
+    snapshot: Snapshot,
+    before: float,
+    need: int,
+    *,
+    empty: bool,
+    sources: tuple[str, tuple[str, ...]],
+    likely: Callable[[Recent], tuple[float, list[str]] | None],
 ) -> Iterator[Recent]:
-    """Yield the sessions whose own time is not after `before`: first about `need` of them, then, if taken, all.
+    """Yield the sessions whose own time is not after `before`: first about as many as needed, then, if taken, all.
 
     Args:
         snapshot: the file.
@@ -46,107 +68,155 @@ def recent(
         need: how many sessions the caller hopes will do.
         empty: whether sessions without messages matter.
         sources: the ones that matter, as ("IN", names) or ("NOT IN", names); sessions of others may be there as well.
+        likely: takes a guess, and returns the moment after which everything that will be shown was active if the
+            guess is right, with the sessions whose messages are to be counted; None where the guess is too short.
     """
-    if "timestamp" not in snapshot.schema.messages:
-        yield _indexed(snapshot, before, None, "NULL", sources)
-    elif snapshot.schema.finds_last_activity:
-        last = (
-            f'(SELECT m."timestamp" FROM agent.messages m WHERE m.session_id = s.id AND m."timestamp" BETWEEN {SANE[0]}'
-            f' AND {SANE[1]} ORDER BY m."timestamp" DESC LIMIT 1)'
-        )
-        yield _indexed(snapshot, before, need, last, sources)
-        yield _indexed(snapshot, before, None, last, sources)
-    else:
-        if not empty and (part := _after_a_moment(snapshot, before, need)) is not None:
+    schema = snapshot.schema
+    if schema.finds_last_activity or (schema.finds_messages and "timestamp" not in schema.messages):
+        yield _indexed(snapshot, before, need, empty=empty, sources=sources)
+        yield _indexed(snapshot, before, None, empty=empty, sources=sources)
+        return
+    if not empty and (found := likely(_sample(snapshot, before))) is not None:
+        moment, counted = found
+        part = _later_than(snapshot, moment, before, counted)
+        if part is not None:
             yield part
-        yield _scanned(snapshot, before)
+    yield _scanned(snapshot, before)
+
+
+def everything(snapshot: Snapshot, *, sources: tuple[str, tuple[str, ...]]) -> Recent:
+    """Return all sessions."""
+    *_, found = recent(snapshot, math.inf, 1, empty=True, sources=sources, likely=lambda _: None)
+    return found
 
 
 def _indexed(
-    snapshot: Snapshot, before: float, limit: int | None, last: str, sources: tuple[str, tuple[str, ...]]
+    snapshot: Snapshot, before: float, limit: int | None, *, empty: bool, sources: tuple[str, tuple[str, ...]]
 ) -> Recent:
+    schema = snapshot.schema
     how, names = sources
-    where = "1"
-    if snapshot.schema.session_index("source", "id") and snapshot.schema.session_index("parent_session_id"):
-        # Of other sources, those with a parent or a child: they may be part of a chain that ends in one that matters.
-        null = "" if how == "IN" else "s.source IS NULL OR "
+    by_source, talks = "1", "1"
+    if schema.session_index("parent_session_id"):
         linked = "SELECT {} FROM agent.sessions x WHERE x.parent_session_id IS NOT NULL"
-        where = (
-            f"{null}s.source {how} ({','.join('?' * len(names))}) OR s.rowid IN ({linked.format('x.rowid')}) "
-            f"OR s.id IN ({linked.format('x.parent_session_id')})"
-        )
-    else:
-        names = ()
+        parents = f"IN ({linked.format('x.parent_session_id')})"
+        if schema.session_index("source", "id"):
+            # Of other sources, those with a child: they may be part of a chain that ends in one that matters.
+            null = "" if how == "IN" else "s.source IS NULL OR "
+            by_source = f"{null}s.source {how} ({','.join('?' * len(names))}) OR s.id {parents}"
+        if not empty:
+            # Without a message, only those that may be part of a chain in which there is one.
+            talks = (
+                "c.last IS NOT NULL OR EXISTS (SELECT 1 FROM agent.messages m WHERE m.session_id = c.id) "
+                f"OR c.id {parents} OR c.place IN ({linked.format('x.rowid')})"
+            )
     # LIMIT -1 keeps SQLite from working the inner query into the outer one, which would look three times.
-    started = snapshot.schema.session("started_at").replace("s.", "x.")
     rows = snapshot.rows(
-        f"SELECT c.id, c.last IS NULL, coalesce(c.last, (SELECT {started} FROM agent.sessions x WHERE x.id = c.id "
-        f"AND {started} BETWEEN {SANE[0]} AND {SANE[1]}), 0.0) AS own "
-        f"FROM (SELECT s.id, {last} AS last FROM agent.sessions s WHERE {where} LIMIT -1) c "
-        "WHERE own <= ? ORDER BY own DESC LIMIT ?",
-        *names,
+        f"SELECT c.id, c.last, coalesce(c.last, ({_began('c.id', schema.session('started_at'))}), 0.0) AS own "
+        f"FROM (SELECT s.id, s.rowid AS place, ({_last_of('s.id', schema.message('timestamp'))}) AS last "
+        f"FROM agent.sessions s WHERE {by_source} LIMIT -1) c "
+        f"WHERE own <= ? AND ({talks}) ORDER BY own DESC LIMIT ?",
+        *(names if by_source != "1" else ()),
         min(before, SANE[1]),
         -1 if limit is None else limit,
     )
     full = limit is not None and len(rows) == limit
-    return _recent([tuple(row) for row in rows], before, rows[-1][2] if full else -math.inf, whole=False)
+    return Recent(
+        order={row[0]: float(row[2]) for row in rows if usable(row[0])},
+        last={row[0]: float(row[1]) for row in rows if row[1] is not None},
+        floor=float(rows[-1][2]) if full else -math.inf,
+        whole=False,
+    )
 
 
-def _after_a_moment(snapshot: Snapshot, before: float, need: int) -> Recent | None:
-    sample = snapshot.rows(
-        'SELECT n.session_id, max(n.time) FROM (SELECT m.session_id, m."timestamp" AS time FROM agent.messages m '
-        f'WHERE m."timestamp" <= ? ORDER BY m.id DESC LIMIT {_SAMPLE}) n GROUP BY n.session_id',
+def _last_of(session_id: str, timestamp: str) -> str:
+    return (
+        f"SELECT {timestamp} FROM agent.messages m WHERE m.session_id = {session_id} "
+        f"AND {timestamp} BETWEEN {SANE[0]} AND {SANE[1]} ORDER BY {timestamp} DESC LIMIT 1"
+    )
+
+
+def _began(session_id: str, started_at: str) -> str:
+    return (
+        f"SELECT {started_at} FROM agent.sessions s WHERE s.id = {session_id} "
+        f"AND {started_at} BETWEEN {SANE[0]} AND {SANE[1]}"
+    )
+
+
+def _sample(snapshot: Snapshot, before: float) -> Recent:
+    """Guess from the newest rows: nearly always they are the latest messages."""
+    rows = snapshot.rows(
+        "SELECT n.session_id, max(n.time) FROM "
+        f"(SELECT m.session_id, {_sane(snapshot)} AS time FROM agent.messages m ORDER BY m.id DESC LIMIT {_SAMPLE}) n "
+        "GROUP BY n.session_id HAVING max(n.time) <= ?",
         min(before, SANE[1]),
     )
-    times = sorted((row[1] for row in sample if isinstance(row[1], float)), reverse=True)
-    if len(times) <= need or times[need] < SANE[0]:
+    last = {row[0]: float(row[1]) for row in rows if usable(row[0])}
+    return Recent(_latest_first(last, before), last, -math.inf, whole=True)
+
+
+def _later_than(snapshot: Snapshot, moment: float, before: float, counted: list[str]) -> Recent | None:
+    time = snapshot.schema.message("timestamp")
+    marks = ",".join("?" * len(counted))
+    where = f"WHERE {time} > ? OR {time} < {SANE[0]} OR {time} IS NULL OR m.session_id IN ({marks})"
+    found = _activities(snapshot.rows(_activity_sql(snapshot, where), moment, *counted))
+    if any(one.last is None for one in found.values()):  # garbage: when it was active is elsewhere
         return None
-    moment = times[need]
-    rows = snapshot.rows(
-        'SELECT m.session_id, max(CASE WHEN m."timestamp" <= ? THEN m."timestamp" END) FROM agent.messages m '
-        'WHERE m."timestamp" > ? OR m."timestamp" < ? OR m."timestamp" IS NULL GROUP BY m.session_id',
-        SANE[1],
-        moment,
-        SANE[0],
-    )
-    if any(row[1] is None or row[1] < SANE[0] for row in rows):  # garbage: when it was active is elsewhere
-        return None
-    return _recent([(row[0], False, row[1]) for row in rows], before, moment, whole=True)
+    later = {one: activity.last for one, activity in found.items() if (activity.last or 0.0) > moment}
+    order = _latest_first({one: last for one, last in later.items() if last is not None}, before)
+    return Recent(order, later, moment, whole=True, counted={one: found.get(one, _NOTHING) for one in counted})
 
 
 def _scanned(snapshot: Snapshot, before: float) -> Recent:
-    rows = snapshot.rows(
-        'SELECT m.session_id, max(m."timestamp") FROM agent.messages m WHERE m."timestamp" BETWEEN ? AND ? '
-        "GROUP BY m.session_id",
-        *SANE,
+    found = _activities(snapshot.rows(_activity_sql(snapshot, "")))
+    last = {one: activity.last for one, activity in found.items()}
+    own = {one: time for one, time in last.items() if time is not None}
+    rows = snapshot.rows("SELECT s.id FROM agent.sessions s")
+    own |= started_of(snapshot, [row[0] for row in rows if usable(row[0]) and row[0] not in own])
+    counted = {**dict.fromkeys(own, _NOTHING), **found}
+    return Recent(_latest_first(own, before), last, -math.inf, whole=True, counted=counted)
+
+
+def activities_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, Activity]:
+    """Return what the messages of sessions say of them, of those that have messages, in one scan."""
+    sql = _activity_sql(snapshot, "WHERE m.session_id IN ({})")
+    return _activities(snapshot.in_chunks(sql, list(session_ids)))
+
+
+def _activity_sql(snapshot: Snapshot, where: str) -> str:
+    schema = snapshot.schema
+    return (
+        f"SELECT m.session_id, max({_sane(snapshot)}), sum({schema.shown}), "
+        f"min(CASE WHEN {schema.message('role')} = 'user' AND {schema.live} THEN m.id END) "
+        f"FROM agent.messages m {where} GROUP BY m.session_id"
     )
-    times = dict(tuple(row) for row in rows)
-    silent = [row[0] for row in snapshot.rows("SELECT s.id FROM agent.sessions s") if row[0] not in times]
-    own = [(session_id, False, time) for session_id, time in times.items()]
-    own += [(session_id, True, began) for session_id, began in started_of(snapshot, silent).items()]
-    return _recent(own, before, -math.inf, whole=True)
 
 
-def _recent(rows: list[tuple[str, Any, float]], before: float, floor: float, *, whole: bool) -> Recent:
-    rows.sort(key=lambda row: row[2], reverse=True)
-    return Recent(
-        [row[0] for row in rows if row[2] <= before],
-        {row[0]: row[2] for row in rows},
-        frozenset(row[0] for row in rows if row[1]),
-        floor,
-        whole,
-    )
+def _activities(rows: list[Any]) -> dict[str, Activity]:
+    return {
+        session_id: Activity(None if last is None else float(last), count, first)
+        for session_id, last, count, first in rows
+        if usable(session_id)
+    }
 
 
-def times_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
-    """Return when sessions had their last message, of those that have one with a time."""
-    timed = snapshot.schema.message("timestamp")
+def _sane(snapshot: Snapshot) -> str:
+    time = snapshot.schema.message("timestamp")
+    return f"CASE WHEN {time} BETWEEN {SANE[0]} AND {SANE[1]} THEN {time} END"
+
+
+def _latest_first(own: dict[str, float], before: float) -> dict[str, float]:
+    order = sorted(((time, one) for one, time in own.items() if time <= before), reverse=True)
+    return {one: time for time, one in order}
+
+
+def last_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, float | None]:
+    """Return when sessions had their last message, of those that have messages; None where none has a time."""
     rows = snapshot.in_chunks(
-        f"SELECT m.session_id, max({timed}) FROM agent.messages m WHERE {timed} BETWEEN {SANE[0]} AND {SANE[1]} "
-        "AND m.session_id IN ({}) GROUP BY m.session_id",
-        session_ids,
+        f"SELECT m.session_id, max({_sane(snapshot)}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
+        "GROUP BY m.session_id",
+        list(session_ids),
     )
-    return dict(tuple(row) for row in rows)
+    return {row[0]: None if row[1] is None else float(row[1]) for row in rows}
 
 
 def started_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
@@ -160,3 +230,14 @@ def started_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
 def sane(value: Any) -> float | None:
     """Return a time that can be one, else None."""
     return float(value) if isinstance(value, int | float) and SANE[0] <= value <= SANE[1] else None
+
+
+def usable(session_id: Any) -> bool:
+    """Whether it is an id that can be asked for; a salvaged file may have others, which nothing can refer to."""
+    if not isinstance(session_id, str):
+        return False
+    try:
+        session_id.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -28,7 +28,7 @@ class AgentSession(Record):
     end_reason: str | None
     #: The newest message's time, else when the session began.
     last_active: float
-    #: Messages that were not rewound, counted, over the whole chain.
+    #: How many messages `AgentBridge.messages` gives, counted, over the whole chain.
     message_count: int
     #: What the agent's own counter says of the tip; it is wrong after a rewind.
     stored_message_count: int

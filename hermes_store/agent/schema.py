@@ -71,6 +71,18 @@ class AgentSchema:
         """SQL for: the message was not rewound. (Null, in files that were upgraded, means that it was not.)"""
         return 'm."active" IS NOT 0' if "active" in self.messages else "1"
 
+    @property
+    def shown(self) -> str:
+        """SQL for: the message is part of the conversation: it is live, or was summarised away in place."""
+        return " OR ".join(f"({part})" for part in self.shown_parts)
+
+    @property
+    def shown_parts(self) -> tuple[str, ...]:
+        """The same in parts of which no two are true of one message. The agent's index on `active` serves each."""
+        if "active" not in self.messages or "compacted" not in self.messages:
+            return (self.live,)
+        return self.live, 'm."active" = 0 AND coalesce(m."compacted", 0) <> 0'
+
     def session_index(self, *columns: str) -> bool:
         """Whether an index on sessions begins with these columns."""
         return any(index[: len(columns)] == columns for index in self.session_indexes)

@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from .attach import Snapshot
 from .decode import content_text, decode_content
+from .order import Activity, activities_of
 
 _TITLE_LENGTH: Final = 64
-#: Where among a session's messages the first one of the user's is looked for: nearly always it is the first or second.
-_ROUNDS: Final = ((1, 2), (3, 20), (21, 2**40))
+#: Where among a session's messages the first one of the user's is looked for, if it is not the very first.
+_ROUNDS: Final = ((1, 20), (21, 2**40))
 
 
-def summaries(snapshot: Snapshot, sessions: list[str], untitled: list[str]) -> tuple[dict[str, int], dict[str, str]]:
-    """Return the number of live messages of each session, and the beginning of the first user text of the untitled."""
+def summaries(
+    snapshot: Snapshot, sessions: list[str], untitled: list[str], counted: Mapping[str, Activity]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Return the number of messages of each session, and the beginning of the first user text of the untitled.
+
+    Args:
+        snapshot: the file.
+        sessions: those to count the messages of.
+        untitled: some of them.
+        counted: what is known of some, from a scan of the messages.
+    """
     if not {"role", "content"} <= set(snapshot.schema.messages):
         untitled = []
     if snapshot.schema.finds_messages:
-        counts = dict(
-            tuple(row)
-            for row in snapshot.in_chunks(
-                f"SELECT m.session_id, count(*) FROM agent.messages m WHERE {snapshot.schema.live} "
-                "AND m.session_id IN ({}) GROUP BY m.session_id",
-                sessions,
-            )
-        )
-        return counts, _first_texts(snapshot, untitled)
-    role = snapshot.schema.message("role")
-    rows = snapshot.in_chunks(  # one scan for both
-        f"SELECT m.session_id, sum({snapshot.schema.live}), min(CASE WHEN {role} = 'user' AND {snapshot.schema.live} "
-        "THEN m.id END) FROM agent.messages m WHERE m.session_id IN ({}) GROUP BY m.session_id",
-        sessions,
-    )
-    firsts = [row[2] for row in rows if row[0] in set(untitled) and row[2] is not None]
-    return {row[0]: row[1] for row in rows}, _texts(snapshot, firsts)
+        counts, begun = _counts(snapshot, sessions)
+        return counts, _first_texts(snapshot, untitled, begun)
+    missing = [session for session in sessions if session not in counted]
+    found = {**counted, **activities_of(snapshot, missing)}
+    counts = {session: found[session].count for session in sessions if session in found}
+    firsts = [found[session].first for session in untitled if session in found]
+    return counts, _texts(snapshot, [first for first in firsts if first is not None])
 
 
-def _first_texts(snapshot: Snapshot, sessions: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _counts(snapshot: Snapshot, sessions: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many messages the sessions have, and the first live one of each that has one."""
+    schema = snapshot.schema
+    counts, begun = dict.fromkeys(sessions, 0), dict[str, int]()
+    for part in schema.shown_parts:
+        for session, count, first in snapshot.in_chunks(
+            f"SELECT m.session_id, count(*), min(m.id) FROM agent.messages m WHERE {part} AND m.session_id IN ({{}}) "
+            "GROUP BY m.session_id",
+            sessions,
+        ):
+            counts[session] += count
+            if part == schema.live:
+                begun[session] = first
+    return counts, begun
+
+
+def _first_texts(snapshot: Snapshot, sessions: list[str], begun: dict[str, int]) -> dict[str, str]:
+    found = _texts(snapshot, [begun[session] for session in sessions if session in begun])
     for low, high in _ROUNDS:
-        sessions = [session for session in sessions if session not in found]
+        sessions = [session for session in sessions if session in begun and session not in found]
         ids = snapshot.in_chunks(
             "SELECT f.id FROM (SELECT m.session_id, m.id, row_number() OVER (PARTITION BY m.session_id ORDER BY m.id) "
             f"AS n FROM agent.messages m WHERE m.session_id IN ({{}})) f WHERE f.n BETWEEN {low} AND {high}",
             sessions,
         )
-        texts = _texts(snapshot, [row[0] for row in ids])
-        found = {**texts, **found}
-    return {session: text for session, text in found.items() if text}
+        found |= _texts(snapshot, [row[0] for row in ids])
+    return found
 
 
 def _texts(snapshot: Snapshot, ids: list[int]) -> dict[str, str]:

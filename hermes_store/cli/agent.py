@@ -15,10 +15,10 @@ from ..reports import ImportProgress, ImportReport
 from ..store import Store
 from . import report as reports
 from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id, make_bridge
-from .exits import CommandError, ExitCode, deferred_interrupt
+from .exits import CommandError, ExitCode
 from .opening import Database
 from .output import Json, make_console, print_json, say
-from .progress import progress
+from .progress import interruptible
 from .rows import of_agent, print_footer, print_rows
 from .show import pager, print_transcript, spent, when
 from .table import print_facts
@@ -148,8 +148,7 @@ def import_sessions(
     console = make_console()
     with Store.open(db) as store:
         bridge = make_bridge(path, home, profile, store)
-        run = _Import(bridge, console, quiet=as_json)
-        report = run.some(list(dict.fromkeys(wanted))) if wanted else run.all(source, include or [])
+        report = _import(bridge, console, list(dict.fromkeys(wanted)), source, include or [], quiet=as_json)
         target = store.info().target
     if as_json:
         counts = {outcome.value: number for outcome, number in report.counts.items()}
@@ -160,57 +159,34 @@ def import_sessions(
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
-class _Import:
-    """An import with its progress, which Ctrl-C ends between two conversations."""
+def _import(
+    bridge: AgentBridge,
+    console: Console,
+    session_ids: list[str],
+    source: str | None,
+    include: list[str],
+    *,
+    quiet: bool,
+) -> ImportReport:
+    """Take in these sessions; without any, what the list shows."""
 
-    def __init__(self, bridge: AgentBridge, console: Console, *, quiet: bool) -> None:
-        self._bridge = bridge
-        self._console = console
-        self._quiet = quiet
+    def state(done: int) -> str:
+        return reports.imported_so_far(done, "session")
 
-    def all(self, source: str | None, include: list[str]) -> ImportReport:
-        """Take in what the list shows."""
-        done = 0
-        bar = progress(self._console, "Importing", "sessions", quiet=self._quiet)
-        with bar as advance, deferred_interrupt() as stop_if_asked:
+    with interruptible(console, "Importing", "sessions", quiet=quiet, state=state) as advance:
+        if not session_ids:
 
             def on_progress(now: ImportProgress) -> None:
-                nonlocal done
-                done = now.done
                 advance(now.done, now.total, reports.counted(now.counts))
-                stop_if_asked()
 
-            try:
-                return self._bridge.import_sessions(source=source, include=include, on_progress=on_progress)
-            except KeyboardInterrupt:  # told below, when the progress bar is gone
-                pass
-        raise _interrupted(done)
-
-    def some(self, session_ids: list[str]) -> ImportReport:
-        """Take in these."""
+            return bridge.import_sessions(source=source, include=include, on_progress=on_progress)
         started = time.monotonic()
         items = []
-        bar = progress(self._console, "Importing", "sessions", quiet=self._quiet)
-        with bar as advance, deferred_interrupt() as stop_if_asked:
-            try:
-                for session_id in session_ids:
-                    items.append(self._bridge.import_session(session_id))
-                    advance(len(items), len(session_ids), "")
-                    stop_if_asked()
-            except KeyboardInterrupt:  # told below, when the progress bar is gone
-                pass
-        if len(items) < len(session_ids):
-            raise _interrupted(len(items))
+        for session_id in session_ids:
+            items.append(bridge.import_session(session_id))
+            advance(len(items), len(session_ids), "")
         seconds = time.monotonic() - started
-        return ImportReport(source=str(self._bridge.path), dry_run=False, items=items, seconds=seconds)
-
-
-def _interrupted(done: int) -> CommandError:
-    return CommandError(
-        f"Interrupted. What was imported so far, at least {count(done, 'session')}, is in the database; the same "
-        "command imports the rest.",
-        ExitCode.INTERRUPTED,
-    )
+        return ImportReport(source=str(bridge.path), dry_run=False, items=items, seconds=seconds)
 
 
 @app.command("delete")

@@ -22,10 +22,10 @@ from ..files import (
 from ..files.directory import StateDirectory
 from ..store import Store
 from . import report as reports
-from .exits import CommandError, ExitCode, deferred_interrupt
+from .exits import ExitCode
 from .opening import Database, command, open_existing, shown
 from .output import Json, make_console, print_json, say
-from .progress import progress
+from .progress import interruptible
 from .text import count
 
 
@@ -98,27 +98,16 @@ def _open_for_dry_run(target: str, is_new: bool) -> Store:
 def _import(
     store: Store, source: Path, prefer: Prefer, dry_run: bool, console: Console, *, quiet: bool
 ) -> ImportReport:
-    done = 0
-    with progress(console, "Importing", "files", quiet=quiet) as advance, deferred_interrupt() as stop_if_asked:
+    def state(done: int) -> str:
+        return "Nothing was written." if dry_run else reports.imported_so_far(done, "file")
+
+    winner: Literal["store", "files"] = "files" if prefer is Prefer.FILES else "store"
+    with interruptible(console, "Importing", "files", quiet=quiet, state=state) as advance:
 
         def on_progress(now: ImportProgress) -> None:
-            nonlocal done
-            done = now.done
             advance(now.done, now.total, reports.counted(now.counts))
-            stop_if_asked()
 
-        try:
-            winner: Literal["store", "files"] = "files" if prefer is Prefer.FILES else "store"
-            return import_directory(store, source, prefer=winner, dry_run=dry_run, on_progress=on_progress)
-        except KeyboardInterrupt:  # told below, when the progress bar is gone
-            pass
-    if dry_run:
-        raise CommandError("Interrupted. Nothing was written.", ExitCode.INTERRUPTED)
-    raise CommandError(
-        f"Interrupted. What was imported so far, at least {count(done, 'file')}, is in the database; the same command "
-        "imports the rest.",
-        ExitCode.INTERRUPTED,
-    )
+        return import_directory(store, source, prefer=winner, dry_run=dry_run, on_progress=on_progress)
 
 
 def export_files(
@@ -139,16 +128,12 @@ def export_files(
 
 
 def _export(store: Store, path: Path, console: Console, *, quiet: bool) -> ExportReport:
-    with progress(console, "Exporting", "sessions", quiet=quiet) as advance, deferred_interrupt() as stop_if_asked:
+    def state(done: int) -> str:
+        return f"{path} has a part of the sessions; the database is as it was."
+
+    with interruptible(console, "Exporting", "sessions", quiet=quiet, state=state) as advance:
 
         def on_progress(now: ExportProgress) -> None:
             advance(now.done, now.total, "")
-            stop_if_asked()
 
-        try:
-            return export_directory(store, path, on_progress=on_progress)
-        except KeyboardInterrupt:  # told below, when the progress bar is gone
-            pass
-    raise CommandError(
-        f"Interrupted. {path} has a part of the sessions; the database is as it was.", ExitCode.INTERRUPTED
-    )
+        return export_directory(store, path, on_progress=on_progress)

@@ -1,4 +1,4 @@
-"""Progress of long work, drawn on a terminal and nowhere else."""
+"""Progress of long work, drawn on a terminal and nowhere else; and Ctrl-C, which ends it between two steps."""
 
 from __future__ import annotations
 
@@ -10,10 +10,36 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from .exits import CommandError, ExitCode, deferred_interrupt
 from .output import is_lively
 
 #: Takes how many are done, of how many, and what to say of them.
 Advance = Callable[[int, int, str], None]
+
+
+@contextlib.contextmanager
+def interruptible(
+    console: Console, doing: str, noun: str, *, quiet: bool, state: Callable[[int], str]
+) -> Iterator[Advance]:
+    """Draw a bar as `progress` does; Ctrl-C ends the block at its next step, unless that is the last.
+
+    Args:
+        state: says what state that leaves things in, from how many steps were done.
+    """
+    done = 0
+    try:
+        with progress(console, doing, noun, quiet=quiet) as draw, deferred_interrupt() as stop_if_asked:
+
+            def advance(now: int, total: int, remark: str) -> None:
+                nonlocal done
+                done = now
+                draw(now, total, remark)
+                if now < total:
+                    stop_if_asked()
+
+            yield advance
+    except KeyboardInterrupt:  # told here, where the bar is gone
+        raise CommandError(f"Interrupted. {state(done)}", ExitCode.INTERRUPTED) from None
 
 
 @contextlib.contextmanager

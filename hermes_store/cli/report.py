@@ -23,6 +23,12 @@ def counted(counts: Mapping[Outcome, int]) -> str:
     )
 
 
+def imported_so_far(done: int, noun: str) -> str:
+    """Return what is to be said of an import that was interrupted."""
+    kept = f"What was imported so far, at least {count(done, noun)}, is in the database"
+    return f"{kept}; the same command imports the rest."
+
+
 def print_import(
     console: Console, report: ImportReport, target: str, *, advise: bool, verbose: bool, noun: str = "file"
 ) -> None:

@@ -45,11 +45,11 @@ class Entry:
 
 
 class StateDirectory:
-    """A state directory, only ever read."""
+    """A state directory, only ever read; its sessions folder may be called otherwise."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, sessions: Path | None = None) -> None:
         self.root = root
-        self.sessions = root / SESSIONS
+        self.sessions = root / SESSIONS if sessions is None else sessions
         self.projects = root / PROJECTS
 
     @classmethod

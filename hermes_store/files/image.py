@@ -82,7 +82,7 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
     """
     notes: list[str] = []
     documents: dict[str, bytes] = {}
-    columns: dict[str, Any] = {key: SESSION_KEYS[key] for key in _COLUMNS}
+    columns: dict[str, Any] = {key: SESSION_KEYS[key] for key in COLUMNS}
     project_id = None
     data.pop("session_id", None)
     if "message_count" in data:  # newer versions write it; it is counted, not believed
@@ -93,8 +93,8 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
             raise InvalidInputError(f"it has a key of {len(key)} characters; at most {fields.KEY_LIMIT} can be kept")
         if key == "project_id" and fields.is_id(value):
             project_id = value
-        elif key in _COLUMNS:
-            columns[key], exact = _COLUMNS[key](value)
+        elif key in COLUMNS:
+            columns[key], exact = COLUMNS[key](value)
             if not exact and key == "updated_at":  # it changes with every write, and the original would outlive it
                 notes.append(f"updated_at is {shown(value)}, which is no number of seconds")
             elif not exact:
@@ -102,7 +102,7 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
                 documents[key] = payload.encode(value, key)
         elif key not in SESSION_KEYS or value != SESSION_KEYS[key]:
             documents[key] = payload.encode(value, key)
-    columns["source"] = _source(documents)
+    columns["source"] = source_of({key: payload.decode(documents[key]) for key in SOURCE_KEYS if key in documents})
     filled = _fill_times(columns, messages, written_at, notes)
     columns["message_count"] = len(messages)
     return SessionImage(columns, project_id, documents, messages, notes, filled)
@@ -118,7 +118,7 @@ def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[
         del data["workspace"]  # the WebUI cannot load null, and takes its default where there is none
     if record.parent_id is not None:
         data["parent_session_id"] = record.parent_id
-    if record.source is not None and not any(key in documents for key in _SOURCE_KEYS):
+    if record.source is not None and not any(key in documents for key in SOURCE_KEYS):
         data["source_tag"] = record.source
     data.update(documents)
     data["messages"] = messages
@@ -188,7 +188,8 @@ def _small_json(value: Any) -> tuple[Any, bool]:
     return (value, True) if len(payload.encode(value)) <= fields.TEXT_LIMIT else (None, False)
 
 
-_COLUMNS: Final[Mapping[str, Callable[[Any], tuple[Any, bool]]]] = {
+#: By the WebUI's key: what the column of that name holds of a value, and whether that is all the value says.
+COLUMNS: Final[Mapping[str, Callable[[Any], tuple[Any, bool]]]] = {
     "title": _title,
     "workspace": _text,
     "model": _text,
@@ -207,16 +208,16 @@ _COLUMNS: Final[Mapping[str, Callable[[Any], tuple[Any, bool]]]] = {
     "pending_started_at": _time,
 }
 
-_SOURCE_KEYS: Final = ("source_tag", "raw_source", "session_source")
+#: Where the WebUI's versions say where a session comes from; the first that does so counts.
+SOURCE_KEYS: Final = ("source_tag", "raw_source", "session_source")
 
 
-def _source(documents: Mapping[str, bytes]) -> str | None:
+def source_of(values: Mapping[str, Any]) -> str | None:
     """Return where a session comes from: the first of the WebUI's keys for it that says so."""
-    for key in _SOURCE_KEYS:
-        if key in documents:
-            value = payload.decode(documents[key])
-            if isinstance(value, str) and 0 < len(value) <= fields.SOURCE_LIMIT:
-                return value
+    for key in SOURCE_KEYS:
+        value = values.get(key)
+        if isinstance(value, str) and 0 < len(value) <= fields.SOURCE_LIMIT:
+            return value
     return None
 
 

@@ -68,6 +68,11 @@ def import_directory(
     return _Run(store, directory, prefer, dry_run, on_progress).report()
 
 
+def import_state_directory(store: Store, directory: StateDirectory) -> ImportReport:
+    """Take in a directory that was found already; as `import_directory`."""
+    return _Run(store, directory, "store", dry_run=False, on_progress=None).report()
+
+
 class _Run:
     """One import."""
 

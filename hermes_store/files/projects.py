@@ -21,7 +21,7 @@ KIND: Final = "webui-project"
 
 
 @dataclass(kw_only=True)
-class _Row:
+class ProjectRow:
     """A project as it is to be stored."""
 
     columns: dict[str, Any]
@@ -55,7 +55,7 @@ class ProjectImport:
         self._dry_run = dry_run
         self._items: list[ImportItem] = []
         #: Those that wait for a session to tell their profile.
-        self._waiting: dict[str, _Row] = {}
+        self._waiting: dict[str, ProjectRow] = {}
         #: The profiles of those that a dry run would have made.
         self._would_be: dict[str, str] = {}
 
@@ -66,7 +66,7 @@ class ProjectImport:
         first = self._first_position(connection)
         seen: set[str] = set()
         for index, data in enumerate(self._read()):
-            row = _read_row(data, index)
+            row = read_row(data, index)
             if row is None:
                 reason = f"entry {index} is no project but {shown(data)}"
                 self._items.append(ImportItem(path=f"{PROJECTS}[{index}]", outcome=Outcome.FAILED, reason=reason))
@@ -119,7 +119,7 @@ class ProjectImport:
         self._items.append(ImportItem(path=PROJECTS, outcome=Outcome.FAILED, reason=reason))
         return []
 
-    def _take_in(self, connection: Connection, row: _Row) -> None:
+    def _take_in(self, connection: Connection, row: ProjectRow) -> None:
         notes = connection.execute(
             select(ItemRow.origin, ItemRow.digest).where(ItemRow.kind == KIND, ItemRow.item == row.project_id)
         )
@@ -137,7 +137,7 @@ class ProjectImport:
         else:
             self._waiting[row.project_id] = row
 
-    def _reconcile(self, connection: Connection, row: _Row, current: bytes) -> None:
+    def _reconcile(self, connection: Connection, row: ProjectRow, current: bytes) -> None:
         if row.digest == current:
             if row.known != current:
                 self._remember(connection, row)
@@ -154,7 +154,7 @@ class ProjectImport:
             self._remember(connection, row)
             self._report(row, Outcome.UPDATED)
 
-    def _create(self, connection: Connection, row: _Row, profile: str) -> None:
+    def _create(self, connection: Connection, row: ProjectRow, profile: str) -> None:
         if self._dry_run:
             self._would_be[row.project_id] = profile
         else:
@@ -164,13 +164,13 @@ class ProjectImport:
             row.notes.append(f"it names no profile; it is in {profile!r}")
         self._report(row, Outcome.IMPORTED)
 
-    def _remember(self, connection: Connection, row: _Row) -> None:
+    def _remember(self, connection: Connection, row: ProjectRow) -> None:
         if not self._dry_run:
             new = row.known is None
             origin = self._directory.origin
             remember(connection, KIND, origin, row.project_id, new=new, digest=row.digest, notes=row.notes)
 
-    def _report(self, row: _Row, outcome: Outcome, reason: str = "") -> None:
+    def _report(self, row: ProjectRow, outcome: Outcome, reason: str = "") -> None:
         path = f"{PROJECTS}#{row.project_id}"
         item = ImportItem(path=path, outcome=outcome, id=row.project_id, reason=reason, notes=row.notes)
         self._items.append(item)
@@ -199,7 +199,7 @@ def _digest(project: ProjectRecord) -> bytes:
     return payload.digest(payload.encode({key: data[key] for key in sorted(data) if key != "profile"}))
 
 
-def _read_row(data: Any, index: int) -> _Row | None:
+def read_row(data: Any, index: int) -> ProjectRow | None:
     """Return a project's JSON object as columns, originals of what does not fit them in `extra`."""
     if not isinstance(data, dict):
         return None
@@ -230,4 +230,4 @@ def _read_row(data: Any, index: int) -> _Row | None:
         if profile not in (None, ""):
             extra["profile"] = profile
         profile = None
-    return _Row(columns={**columns, "extra": extra or None}, profile=profile, notes=notes)
+    return ProjectRow(columns={**columns, "extra": extra or None}, profile=profile, notes=notes)

@@ -26,9 +26,10 @@ class Talk:
     sessions: list[tuple[Row, list[Row]]]
     #: When it was last active, seconds after `BASE`.
     last: float
-    #: How many messages it has, and how many of them are not rewound.
+    #: How many messages it has, how many of them are live, and how many were summarised away in place.
     rows: int
     live: int
+    compacted: int = 0
     title: str | None = None
     #: The first words of the user's …
     text: str | None = None
@@ -50,6 +51,12 @@ class Talk:
             groups -= BY_SOURCE
         return groups | ({"subagent"} if self.helper else set())
 
+    def count(self, shape: Shape) -> int:
+        """Return how many messages are its: in older files, none is marked as rewound, or as summarised."""
+        if shape.version < 14:
+            return self.rows
+        return self.live + (self.compacted if shape.version >= 17 else 0)
+
     def listed(self, shape: Shape) -> tuple[Any, ...]:
         """Return the row that the list is to show."""
         source = self.source if shape.source else None
@@ -61,7 +68,7 @@ class Talk:
             title or text or f"{(source or 'cli').title()} session",
             bool(title),
             BASE + self.last,
-            self.live if shape.version >= 14 else self.rows,
+            self.count(shape),
         )
 
 
@@ -279,6 +286,7 @@ _COMPACTED: Final = Talk(
     last=525,
     rows=5,
     live=3,
+    compacted=2,
     text="[summary] of it",
     old_text="old question",
 )

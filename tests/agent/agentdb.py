@@ -90,13 +90,13 @@ def require_equal(store: Store, agent: AgentDb, session_id: str = "talk", copy: 
     assert ours.estimated_cost == theirs.estimated_cost
 
 
-def import_and_be_killed(target: str, path: str, statement: str) -> None:
-    """Import everything, and be killed before the n-th statement that reaches the store."""
-    left = int(statement)
+def import_and_be_killed(target: str, path: str, number: str, words: str = "") -> None:
+    """Import everything, and be killed before the n-th statement (that begins so) which reaches the store."""
+    left = int(number)
 
-    def count(*_: Any) -> None:
+    def count(connection: Any, cursor: Any = None, statement: str = "COMMIT", *_: Any) -> None:
         nonlocal left
-        left -= 1
+        left -= statement.startswith(words)
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -215,6 +215,44 @@ def test_a_dry_run_leaves_the_log_of_an_agent_that_died_alone(generated: Callabl
     assert agent.bytes() == before
 
 
+@pytest.mark.parametrize("how", [{}, {"force": True}, {"dry_run": True}])
+def test_what_a_dead_agent_left_half_written_is_not_rolled_back(
+    generated: Callable[..., Agent], how: dict[str, bool]
+) -> None:
+    agent = generated(Shape(journal="delete"))
+    writers.run("crash", agent.path)
+    assert set(agent.bytes()) == {"state.db", "state.db-journal"}
+    require_refusal(agent, err.AgentHotJournalError, "story-a", "Start the agent once", **how)
+    agent.sql("SELECT count(*) FROM sessions")  # as the agent does, which rolls back
+    assert agent.bridge().delete_session("story-a", force=True).messages > 0
+    agent.require_sound()
+
+
+def test_a_refusal_leaves_the_log_of_an_agent_that_died_alone(generated: Callable[..., Agent]) -> None:
+    agent = generated()
+    agent.child("open", "login")
+    agent.sql("UPDATE sessions SET ended_at = NULL WHERE id = 'open'")
+    writers.run("leave", agent.path)
+    assert set(agent.bytes()) == {"state.db", "state.db-wal"}
+    require_refusal(agent, err.AgentSessionInUseError, "open")
+    require_refusal(agent, err.SessionNotFoundError, "nobody")
+
+
+def test_a_delete_does_not_move_the_log_of_a_live_agent(generated: Callable[..., Agent]) -> None:
+    agent = generated()
+    with closing(sqlite3.connect(agent.path)) as live, live:
+        live.execute("PRAGMA wal_autocheckpoint = 0")
+        live.execute("UPDATE messages SET content = content || hex(randomblob(30000))")
+        live.commit()
+        before = agent.bytes()
+        assert len(before["state.db-wal"]) > 1000 * 4096  # at which a connection left to itself would move it
+        agent.bridge().delete_session("login", force=True)
+        after = agent.bytes()
+        assert after["state.db"] == before["state.db"]
+        assert len(after["state.db-wal"]) > len(before["state.db-wal"])
+    agent.require_sound()
+
+
 def test_a_session_that_has_not_ended_is_deleted_only_by_force(agent: Agent) -> None:
     require_refusal(agent, err.AgentSessionInUseError, TELEGRAM, "has not ended")
     require_refusal(agent, err.AgentSessionInUseError, TELEGRAM, "has not ended", dry_run=True)
@@ -241,6 +279,19 @@ def test_a_session_that_the_agent_is_at_work_on_is_refused_until_the_lease_ends(
     agent.bridge().delete_session(NAS)  # the lease is another session's
     agent.sql(f"UPDATE {table} SET expires_at = ?", time.time() - 1)
     assert HELPER in agent.bridge().delete_session(LANTERN_2).sessions
+
+
+def test_a_turn_s_lease_is_the_whole_chain_s_and_no_branch_s(agent: Agent) -> None:
+    agent.sql("CREATE TABLE session_turn_leases (conversation_id TEXT PRIMARY KEY, holder, acquired_at, expires_at)")
+    agent.sql("INSERT INTO session_turn_leases VALUES (?, 'pid', 0, ?)", LANTERN, time.time() + 600)
+    agent.sql("UPDATE sessions SET end_reason = 'compression' WHERE id = ?", LANTERN)
+    agent.child("branch", LANTERN, model_config='{"_branched_from": "x"}')
+    for session_id in (LANTERN, LANTERN_2):
+        require_refusal(agent, err.AgentSessionInUseError, session_id, "session_turn_leases")
+    assert agent.bridge().delete_session("branch").sessions == ("branch",)
+    agent.sql("UPDATE sessions SET parent_session_id = ? WHERE id = ?", LANTERN_2, LANTERN)
+    agent.sql("UPDATE sessions SET end_reason = 'compression' WHERE id = ?", LANTERN_2)  # a ring
+    require_refusal(agent, err.AgentSessionInUseError, LANTERN_2, "session_turn_leases")
 
 
 def test_a_leased_session_is_deleted_by_force(agent: Agent) -> None:

@@ -13,7 +13,7 @@ from agentdb import AgentDb, require_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes_store import SessionDeletedError, SessionNotFoundError, Store, TransactionError
+from hermes_store import InvalidIdError, SessionDeletedError, SessionNotFoundError, Store, TransactionError
 from hermes_store.agent import AgentBridge
 from hermes_store.reports import ImportItem, Outcome
 from hermes_store.tables import Base
@@ -44,6 +44,11 @@ def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
             table.name: sorted((tuple(row) for row in connection.execute(table.select())), key=repr)
             for table in Base.metadata.sorted_tables
         }
+
+
+def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Return everything that the store holds, but for what it remembers of imports."""
+    return {name: found for name, found in rows(store).items() if name != "import_items"}
 
 
 def row_ids(store: Store, session_id: str) -> list[int]:
@@ -198,6 +203,32 @@ def test_other_fields_of_the_user_s_are_kept(sqlite_store: Store, agent: AgentDb
     assert (copy.pinned, copy.archived, copy.workspace, copy.model) == (True, True, "/mine", "mine")
 
 
+def test_a_title_that_both_gave_stays_the_user_s(sqlite_store: Store, agent: AgentDb) -> None:
+    imported(sqlite_store, agent)
+    sqlite_store.sessions.update("talk", title="Same")
+    for title in ("Same", "Other"):
+        agent.sql("UPDATE sessions SET title = ? WHERE id = 'talk'", title)
+        agent.say("talk", "more")
+        assert imported(sqlite_store, agent).outcome is Outcome.UPDATED
+        assert sqlite_store.sessions.get("talk").title == "Same"
+
+
+def test_tokens_and_cost_that_are_counted_after_the_last_message_come_along(store: Store, agent: AgentDb) -> None:
+    imported(store, agent)
+    agent.sql("UPDATE sessions SET input_tokens = 77, estimated_cost_usd = 0.1 WHERE id = 'talk'")
+    item = imported(store, agent)
+    assert (item.outcome, item.reason) == (Outcome.UPDATED, "more tokens, another cost")
+    require_equal(store, agent)
+    store.sessions.update("talk", input_tokens=5)
+    agent.sql("UPDATE sessions SET input_tokens = 99, output_tokens = 9 WHERE id = 'talk'")
+    assert imported(store, agent).reason == "more tokens"
+    copy = store.sessions.get("talk")
+    assert (copy.input_tokens, copy.output_tokens, copy.estimated_cost) == (5, 9, 0.1)
+    before = rows(store)
+    assert imported(store, agent).outcome is Outcome.UNCHANGED
+    assert rows(store) == before
+
+
 def _append(store: Store) -> None:
     store.messages.append("talk", {"role": "user", "content": "mine"})
 
@@ -231,6 +262,18 @@ def test_messages_that_were_changed_here_and_changed_back_are_no_conflict(sqlite
     imported(sqlite_store, agent)
     _append(sqlite_store)
     sqlite_store.messages.truncate("talk", keep=4)
+    agent.say("talk", "more")
+    assert imported(sqlite_store, agent).outcome is Outcome.UPDATED
+    require_equal(sqlite_store, agent)
+
+
+def test_messages_that_both_took_back_are_no_conflict(sqlite_store: Store, agent: AgentDb) -> None:
+    imported(sqlite_store, agent)
+    _truncate(sqlite_store)
+    agent.mark(agent.ids("talk")[2:], active=0)
+    before = contents(sqlite_store)
+    assert imported(sqlite_store, agent).outcome is Outcome.UNCHANGED
+    assert contents(sqlite_store) == before
     agent.say("talk", "more")
     assert imported(sqlite_store, agent).outcome is Outcome.UPDATED
     require_equal(sqlite_store, agent)
@@ -280,15 +323,26 @@ def test_a_backup_that_was_restored_and_went_on_otherwise_takes_nothing_away(
     assert texts(sqlite_store)[-2:] == ["after the backup", "lost to the agent"]
 
 
+def test_messages_taken_back_in_another_file_that_has_their_ids_take_nothing_away(
+    sqlite_store: Store, agent: AgentDb
+) -> None:
+    imported(sqlite_store, agent)
+    ids = agent.ids("talk")[2:]
+    agent.mark(ids, active=0)
+    agent.sql("UPDATE messages SET timestamp = timestamp + 1000, content = 'other' WHERE id >= ?", ids[0])
+    assert imported(sqlite_store, agent).outcome is Outcome.CONFLICT
+    assert texts(sqlite_store) == ["hello", "hi", "how are you", "fine"]
+
+
 @pytest.mark.parametrize("verb", ["delete", "purge"])
 def test_what_was_deleted_here_stays_deleted(store: Store, agent: AgentDb, verb: str) -> None:
     imported(store, agent)
     getattr(store.sessions, verb)("talk")
-    before = rows(store)
+    before = contents(store)
     for follow_up in (lambda: None, lambda: agent.say("talk", "more"), lambda: agent.compress("talk", "talk-2", "on")):
         follow_up()
         assert imported(store, agent).outcome is Outcome.SKIPPED
-        assert rows(store) == before
+        assert contents(store) == before
     report = store.agent(agent.path).import_sessions()
     assert {item.outcome for item in report.items if item.path == "talk-2"} == {Outcome.SKIPPED}
     with pytest.raises((SessionDeletedError, SessionNotFoundError)):
@@ -368,6 +422,17 @@ def test_imports_go_into_the_profile_that_is_asked_for(
     bridge = sqlite_store.agent(home=path.parents[2], profile="work")
     assert bridge.import_session("login").outcome is Outcome.IMPORTED
     assert [row.session_id for row in sqlite_store.profile("work").sessions.list().items] == ["login"]
+
+
+@pytest.mark.parametrize("name", ["x" * 256, 7])
+def test_a_name_that_no_profile_of_the_store_can_have_is_refused(
+    sqlite_store: Store, agent: AgentDb, name: Any
+) -> None:
+    with pytest.raises(InvalidIdError, match="cannot be a profile"):
+        sqlite_store.agent(agent.path, store_profile=name)
+    longest = "x" * 255
+    assert sqlite_store.agent(agent.path, store_profile=longest).import_session("talk").outcome is Outcome.IMPORTED
+    assert sqlite_store.sessions.get("talk").profile == longest
 
 
 def test_helpers_and_schedules_are_imported_only_when_asked_for(sqlite_store: Store, agent: AgentDb) -> None:

@@ -19,6 +19,7 @@ from agent_contents import BASE
 from agentdb import AgentDb, require_equal
 
 from hermes_store import Store
+from hermes_store.agent import bridge, conversation
 from hermes_store.agent.attach import AgentFile
 from hermes_store.reports import ImportProgress, Outcome
 
@@ -29,7 +30,7 @@ def agent(state_db: Callable[..., Path]) -> AgentDb:
     return AgentDb(state_db())
 
 
-def _generate(agent: AgentDb, sessions: int, size: int) -> None:
+def _generate(agent: AgentDb, sessions: int, size: int, messages: int = 3) -> None:
     with closing(sqlite3.connect(agent.path)) as db, db:
         db.execute("DELETE FROM messages")
         db.execute("DELETE FROM sessions")
@@ -39,7 +40,11 @@ def _generate(agent: AgentDb, sessions: int, size: int) -> None:
         )
         db.executemany(
             "INSERT INTO messages (session_id, role, content, reasoning, timestamp) VALUES (?, 'user', ?, ?, ?)",
-            [(f"g{n:04}", f"{n} {k}", "x" * size, BASE + n + k / 10) for n in range(sessions) for k in range(3)],
+            [
+                (f"g{n:04}", f"{n} {k}", "x" * size, BASE + n + k / 1e5)
+                for n in range(sessions)
+                for k in range(messages)
+            ],
         )
 
 
@@ -66,21 +71,71 @@ def test_many_sessions_are_read_in_a_few_looks_with_progress(
     require_equal(sqlite_store, agent, "g0123")
 
 
+def test_no_look_at_the_file_takes_in_more_than_it_may(
+    sqlite_store: Store, agent: AgentDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _generate(agent, 40, 20)
+    agent.say("g0007", *["more"] * 50)
+    monkeypatch.setattr(conversation, "_MESSAGES", 10)
+    batches: list[list[conversation.Conversation]] = []
+    read = conversation.read_batch
+
+    def kept(*arguments: Any, **more: Any) -> Any:
+        found = read(*arguments, **more)
+        batches.append(found[0])
+        return found
+
+    monkeypatch.setattr(bridge, "read_batch", kept)
+    report = sqlite_store.agent(agent.path).import_sessions()
+    assert report.counts == {Outcome.IMPORTED: 40}
+    sizes = [[len(one.messages) for one in batch] for batch in batches]
+    assert sorted(map(sum, sizes)) == [*[9] * 13, 53]
+    batches.clear()
+    monkeypatch.setattr(conversation, "_BYTES", 1)
+    assert sqlite_store.agent(agent.path).import_sessions().counts == {Outcome.UNCHANGED: 40}
+    assert [len(batch) for batch in batches] == [1] * 40
+
+
+def _peak(template: Path, agent: AgentDb) -> int:
+    """Return the greatest memory that an import into a fresh store takes."""
+    path = shutil.copy(template, agent.path.with_name("hermes.db"))
+    with Store.open(path, durability="normal") as store:
+        tracemalloc.start()
+        try:
+            store.agent(agent.path).import_sessions()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            assert store.sessions.count() > 0
+
+
 def test_the_memory_of_an_import_does_not_grow_with_the_file(
-    sqlite_template: Path, state_db: Callable[..., Path], tmp_path: Path
+    sqlite_template: Path, state_db: Callable[..., Path]
 ) -> None:
     peaks = []
     for sessions in (50, 50, 150):  # the first brings in what is made once
         agent = AgentDb(state_db(name=f"{len(peaks)}/state.db"))
         _generate(agent, sessions, 10_000)
-        path = shutil.copy(sqlite_template, tmp_path / f"{len(peaks)}.db")
-        with Store.open(path, durability="normal") as store:
-            tracemalloc.start()
-            store.agent(agent.path).import_sessions()
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-            assert store.sessions.count() == sessions
+        peaks.append(_peak(sqlite_template, agent))
     assert peaks[2] < 1.5 * peaks[1], peaks
+
+
+def test_the_memory_of_an_import_does_not_grow_with_large_messages(
+    sqlite_template: Path, state_db: Callable[..., Path]
+) -> None:
+    agent = AgentDb(state_db())
+    _generate(agent, 30, 1_000_000)
+    assert agent.path.stat().st_size > 90e6
+    assert _peak(sqlite_template, agent) < 35e6
+
+
+def test_a_long_conversation_is_held_once_while_it_is_imported(
+    sqlite_template: Path, state_db: Callable[..., Path]
+) -> None:
+    agent = AgentDb(state_db())
+    _generate(agent, 1, 2_000, messages=15_000)
+    written = 15_000 * 2_150  # the bodies' bytes
+    assert _peak(sqlite_template, agent) < 1.5 * written
 
 
 @pytest.mark.parametrize("statement", [37, 203, 411])
@@ -99,13 +154,27 @@ def test_an_import_that_is_killed_is_finished_by_the_next(sqlite_path: Path, age
             require_equal(store, agent, f"g{number:04}")
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+def test_an_import_that_is_killed_inside_a_long_conversation_has_nothing_of_it(
+    sqlite_path: Path, agent: AgentDb, chunk: int
+) -> None:
+    _generate(agent, 1, 20, messages=2_500)
+    program = [sys.executable, agentdb.__file__, sqlite_path, agent.path, str(chunk), "INSERT INTO message_blobs"]
+    killed = subprocess.run(program, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with Store.open(sqlite_path, durability="normal") as store:
+        assert store.sessions.list(include_empty=True).items == []
+        assert store.agent(agent.path).import_sessions().counts == {Outcome.IMPORTED: 1}
+        require_equal(store, agent, "g0000")
+
+
 def test_an_import_that_the_caller_stops_keeps_what_was_taken_in(sqlite_store: Store, agent: AgentDb) -> None:
     def stop(progress: ImportProgress) -> None:
         if progress.done == 3:
             raise KeyboardInterrupt
 
-    bridge = sqlite_store.agent(agent.path)
+    importing = sqlite_store.agent(agent.path)
     with pytest.raises(KeyboardInterrupt):
-        bridge.import_sessions(on_progress=stop)
+        importing.import_sessions(on_progress=stop)
     assert sqlite_store.sessions.count() == 3
-    assert bridge.import_sessions().counts[Outcome.UNCHANGED] == 3
+    assert importing.import_sessions().counts[Outcome.UNCHANGED] == 3

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import agent_writers as writers
 import foreign
@@ -20,7 +21,7 @@ import pytest
 from statedb import Shape
 
 from hermes_store import Store
-from hermes_store.agent import AgentBridge, degrade
+from hermes_store.agent import AgentBridge, attach, degrade
 from hermes_store.errors import (
     AgentCorruptError,
     AgentEmptyError,
@@ -169,6 +170,58 @@ def test_a_file_that_another_process_keeps_to_itself_is_locked(state_db: StateDb
     with writers.running("lock", path):
         refused(bridge, AgentLockedError, "SQLITE_BUSY", "Try again")
     assert bridge.info().sessions
+
+
+def test_a_locked_file_is_waited_for_once_and_no_longer_than_the_deadline(
+    state_db: StateDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = state_db()
+    patience = []
+    connect = sqlite3.connect
+
+    def counted(*arguments: Any, timeout: float, **more: Any) -> sqlite3.Connection:
+        patience.append(timeout)
+        return connect(*arguments, timeout=timeout, **more)
+
+    monkeypatch.setattr(sqlite3, "connect", counted)
+    with writers.running("lock", path), pytest.raises(AgentLockedError):
+        AgentBridge(path, busy_timeout=300, deadline=0.03).info()
+    assert patience == [0.03]
+
+
+class _Clock:
+    """A clock that goes as it is told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("duration", "attempts"), [(0, 3), (14, 3), (16, 2), (40, 1)])
+def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
+    state_db: StateDb, monkeypatch: pytest.MonkeyPatch, duration: float, attempts: int
+) -> None:
+    path = state_db()
+    clock = _Clock()
+    monkeypatch.setattr(attach, "time", clock)
+    met = 0
+
+    def work(snapshot: attach.Snapshot) -> None:
+        nonlocal met
+        met += 1
+        clock.now += duration
+        fault = sqlite3.OperationalError("disk I/O error")
+        fault.sqlite_errorname = "SQLITE_IOERR_READ"
+        raise fault
+
+    with pytest.raises(AgentError, match="SQLITE_IOERR_READ"):
+        attach.AgentFile(path=path, deadline=30).read(work)
+    assert met == attempts
 
 
 def test_a_change_cut_off_in_its_middle_waits_for_the_agent(state_db: StateDb) -> None:

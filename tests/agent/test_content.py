@@ -253,7 +253,7 @@ def test_the_example_home_reads_as_it_was_built(tmp_path: Path) -> None:
     path.write_bytes(EXAMPLE.read_bytes())
     bridge = AgentBridge(home=tmp_path)
     assert [(one.title, one.chain[0], one.message_count) for one in bridge.sessions().items] == [
-        ("Notes on the soil sensors", "20260811_190015_3c7d5e", 4),
+        ("Notes on the soil sensors", "20260811_190015_3c7d5e", 6),
         ("Lantern: move to PostgreSQL #2", "20260702_140512_c19e20", 10),
         ("Prompt for the fish shell", "20260618_203301_77b0c4", 4),
         ("What is missing here for a ratatouille?", "20260603_184210_5d0e71", 4),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,17 @@ import pytest
 from hermes_store import Store
 
 FILES = 450
-#: The program itself, but that it stops at one session, deep inside its second batch, until a line comes in.
+#: The program itself, but that it stops at one session, deep inside its second batch, until a line comes in: at the
+#: first statement on it that begins with the words of the first argument.
 PROGRAM = """
 import sys
 from pathlib import Path
 from sqlalchemy import Engine, event
 
-gate = Path("at the gate")
+gate, words = Path("at the gate"), sys.argv.pop(1)
 
 def stop_at_gate(connection, cursor, statement, parameters, context, executemany):
-    if not executemany and "s300" in parameters and not gate.exists():
+    if statement.startswith(words) and not executemany and "s300" in parameters and not gate.exists():
         gate.touch()
         sys.stdin.readline()
 
@@ -51,12 +54,30 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def import_up_to_gate(state: Path, tmp_path: Path) -> Iterator[Import]:
-    """Start an import, and return it when it stands in the middle."""
+def agent_home(tmp_path: Path) -> Path:
+    """An agent's home with as many sessions."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with closing(sqlite3.connect(home / "state.db")) as db, db:
+        db.execute("CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT, started_at REAL)")
+        db.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY, session_id TEXT, role TEXT, content TEXT)")
+        db.execute("CREATE INDEX of_session ON messages (session_id)")
+        numbers = range(FILES)
+        db.executemany("INSERT INTO sessions VALUES (?, 'cli', ?)", [(f"s{n:03}", 1.75e9 - n) for n in numbers])
+        db.executemany(
+            "INSERT INTO messages (session_id, role, content) VALUES (?, 'user', ?)",
+            [(f"s{n:03}", f"message {index}") for n in numbers for index in range(3)],
+        )
+    return home
+
+
+@pytest.fixture
+def run_up_to_gate(tmp_path: Path) -> Iterator[Import]:
+    """Start a command, and return it when it stands in the middle."""
     started = []
 
-    def begin(*options: str | Path) -> subprocess.Popen[str]:
-        command = [sys.executable, "-W", "error", "-c", PROGRAM, "import", str(state), *map(str, options)]
+    def begin(words: str, *arguments: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "error", "-c", PROGRAM, words, *map(str, arguments)]
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         started.append(process)
@@ -69,6 +90,12 @@ def import_up_to_gate(state: Path, tmp_path: Path) -> Iterator[Import]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def import_up_to_gate(state: Path, run_up_to_gate: Import) -> Import:
+    """Start an import of the files, and return it when it stands in the middle."""
+    return lambda *options: run_up_to_gate("", "import", state, *options)
 
 
 def test_an_interrupted_import_keeps_whole_sessions_and_is_finished_by_the_next_one(
@@ -106,3 +133,37 @@ def test_an_interrupted_dry_run_has_written_nothing(import_up_to_gate: Import, t
     assert process.communicate("go on\n") == ("", "Interrupted. Nothing was written.\n")
     assert process.returncode == 130
     assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_interrupted_import_from_the_agent_keeps_whole_sessions_and_is_finished_by_the_next_one(
+    run: Any, run_up_to_gate: Import, agent_home: Path, sqlite_path: Path, named: bool
+) -> None:
+    ids = [f"s{number:03}" for number in range(290, 310)] if named else []
+    before, total = (10, 20) if named else (300, FILES)
+    command = ["agent", "import", *ids, "--home", agent_home, "--db", sqlite_path]
+    process = run_up_to_gate("INSERT INTO sessions", *command)
+    process.send_signal(signal.SIGINT)
+    said, complaint = process.communicate("go on\n")
+    assert (process.returncode, said) == (130, "")
+    assert complaint == (
+        f"Interrupted. What was imported so far, at least {before + 1} sessions, is in the database; the same command "
+        "imports the rest.\n"
+    )
+    with Store.open(sqlite_path, read_only=True) as store:
+        kept = list(store.sessions.iterate())
+    assert len(kept) == before + 1
+    assert {session.message_count for session in kept} == {3}
+    assert f"{total - len(kept)} imported, {len(kept)} unchanged." in run(*command).stdout
+
+
+def test_ctrl_c_during_the_last_session_of_an_import_lets_it_end(
+    run_up_to_gate: Import, agent_home: Path, sqlite_path: Path
+) -> None:
+    process = run_up_to_gate(
+        "INSERT INTO sessions", "agent", "import", "s300", "--home", agent_home, "--db", sqlite_path
+    )
+    process.send_signal(signal.SIGINT)
+    said, complaint = process.communicate("go on\n")
+    assert (process.returncode, complaint) == (0, "")
+    assert "1 imported." in said

@@ -1,0 +1,152 @@
+"""How long a page of the agent's list takes, beside the query that it replaces: python benchmarks/agent_list.py
+
+    python benchmarks/agent_list.py [SESSIONS] [MESSAGES] [FOLDER]
+
+Writes two of the agent's files (10,000 sessions, a million messages), with the agent's indexes on messages and
+without, as the agent would have: in the order of time, some sessions at once, old ones taken up again now and then,
+the indexes there from the beginning. Then reads from each, in turn, the 200 rows of the query that hermes-webui used
+(no exact counts) and a page of 50 (with them), warm and with the file dropped from the system's cache; prints the
+medians. The files stay in FOLDER if one is given, and are taken from there the next time. Only for Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from hermes_store.agent import AgentBridge
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "hermes-home" / "state.db"
+SOURCES = ["cli"] * 6 + ["telegram", "cron", "webui", "subagent"]
+#: So many sessions are at work at a time.
+AT_ONCE = 8
+#: So many of the messages are in any session there is.
+AGAIN = 0.02
+ROUNDS = 7
+
+OLD = """
+SELECT s.id, s.title, s.model, s.message_count, s.started_at, s.source, MAX(m.timestamp) AS last_activity
+FROM sessions s LEFT JOIN messages m ON m.session_id = s.id
+WHERE s.source IS NOT NULL AND s.source != 'webui'
+GROUP BY s.id ORDER BY COALESCE(MAX(m.timestamp), s.started_at) DESC LIMIT 200
+"""
+
+
+def tables(index: bool) -> list[str]:
+    """Return the statements that made the agent's tables, without its full text search, which no list reads."""
+    with closing(sqlite3.connect(f"{EXAMPLE.as_uri()}?immutable=1", uri=True)) as db:
+        rows = db.execute(
+            "SELECT sql FROM sqlite_master WHERE tbl_name IN ('sessions', 'messages', 'schema_version') "
+            "AND type IN ('table', 'index') AND sql IS NOT NULL AND (type = 'table' OR tbl_name = 'sessions' OR ?) "
+            "ORDER BY type DESC",
+            (index,),
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def write(path: Path, index: bool, sessions: int, messages: int) -> None:
+    chance = random.Random(1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = OFF")
+        for statement in tables(index):
+            db.execute(statement)
+        db.execute("BEGIN")
+        clock, begun, working, spoken = 1_750_000_000.0, list[str](), list[str](), set[str]()
+        for number in range(messages):
+            clock += chance.random() * 20
+            if len(begun) * messages <= number * sessions:  # evenly over the whole time
+                begun.append(_begin(db, begun, clock, chance))
+                working.append(begun[-1])
+                if len(working) > AT_ONCE:
+                    working.pop(chance.randrange(AT_ONCE))
+            session_id = chance.choice(begun if chance.random() < AGAIN else working)
+            role = "user" if session_id not in spoken else chance.choice(["user", "assistant", "tool"])
+            spoken.add(session_id)
+            words = "lorem ipsum " * chance.randrange(5, 40)
+            db.execute(
+                "INSERT INTO messages (session_id, role, content, timestamp, active) VALUES (?, ?, ?, ?, ?)",
+                (session_id, role, words, clock, int(chance.random() < 0.998)),
+            )
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _begin(db: sqlite3.Connection, begun: list[str], clock: float, chance: random.Random) -> str:
+    session_id = time.strftime("%Y%m%d_%H%M%S", time.gmtime(clock)) + f"_{chance.randrange(16**6):06x}"
+    parent = begun[-1] if begun and chance.random() < 0.1 else None
+    db.execute(
+        "INSERT INTO sessions (id, source, model, system_prompt, parent_session_id, started_at, end_reason, title) "
+        "VALUES (?, ?, 'model', ?, ?, ?, ?, ?)",
+        (
+            session_id,
+            chance.choice(SOURCES),
+            "x" * 3000,
+            parent,
+            clock,
+            "compression" if chance.random() < 0.08 else None,
+            f"Title {len(begun)}" if chance.random() < 0.5 else None,
+        ),
+    )
+    return session_id
+
+
+def old_list(path: Path) -> list[Any]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(OLD).fetchall()
+
+
+def forget(path: Path) -> None:
+    """Drop a file from the system's cache. Nothing of this process has it open, so this drops no locks."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def timed(read: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
+    before()
+    started = time.perf_counter()
+    read()
+    return time.perf_counter() - started
+
+
+def compare(path: Path) -> Iterator[tuple[str, float, float]]:
+    bridge = AgentBridge(path, deadline=600)
+    reads: list[Callable[[], object]] = [lambda: old_list(path), lambda: bridge.sessions(limit=50)]
+    for name, before in (("warm", lambda: None), ("cold", lambda: forget(path))):
+        times: list[list[float]] = [[], []]
+        for read in reads:
+            read()
+        for _ in range(ROUNDS):
+            for read, taken in zip(reads, times, strict=True):
+                taken.append(timed(read, before))
+        old, ours = map(statistics.median, times)
+        yield name, old, ours
+
+
+def main() -> None:
+    sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    messages = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    with tempfile.TemporaryDirectory(prefix="hermes-list-") as name:
+        folder = Path(sys.argv[3]) if len(sys.argv) > 3 else Path(name)
+        for index in (True, False):
+            path = folder / f"{sessions}-{messages}-{'index' if index else 'none'}.db"
+            if not path.exists():
+                write(path, index, sessions, messages)
+                os.sync()  # what is not on the disk yet cannot be dropped
+            print(f"{'with' if index else 'without'} the index on messages, {path.stat().st_size / 2**20:.0f} MiB")
+            for cache, old, ours in compare(path):
+                print(f"  {cache}: {old * 1e3:7.1f} ms before, {ours * 1e3:7.1f} ms now, {old / ours:.1f} times faster")
+
+
+if __name__ == "__main__":
+    main()

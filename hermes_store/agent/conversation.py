@@ -1,0 +1,151 @@
+"""The agent's conversations as they are now, read to be taken into the store.
+
+Messages are turned into what the store will hold as they come, some hundred at a time, so the memory that reading
+takes is that of the result. How many conversations are read at once is bounded by what they hold.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from .. import payload
+from ..transcript import Encoded, encode_one
+from . import decode
+from .attach import Snapshot
+from .listing import describe
+from .records import AgentSession
+
+#: What is read in one look at the file, and held until it is written: at most so many conversations, with together
+#: so many messages and bytes, unless the first has more.
+_SESSIONS: Final = 50
+_MESSAGES: Final = 5_000
+_BYTES: Final = 8 * 2**20
+#: Rows in one query, which a parameter each must fit.
+_ROWS: Final = 500
+
+#: What the agent never changes of a message: its role and its time.
+Mark = tuple[str | None, float | None]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation as the agent has it now."""
+
+    session: AgentSession
+    #: The messages that were not taken back, in order.
+    messages: list[Encoded] = field(default_factory=list)
+    #: The agent's ids of these.
+    message_ids: list[int] = field(default_factory=list)
+    #: Those that the user took back, by id.
+    taken_back: dict[int, Mark] = field(default_factory=dict)
+
+    @property
+    def root(self) -> str:
+        return self.session.chain[0]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Of all messages together."""
+        return digest_of([message.digest for message in self.messages])
+
+    def marks(self) -> dict[int, Mark]:
+        """Return the marks of every message that is in the agent's file, by id."""
+        live = {
+            message_id: (message.role, message.timestamp)
+            for message_id, message in zip(self.message_ids, self.messages, strict=True)
+        }
+        return live | self.taken_back
+
+    @property
+    def size(self) -> int:
+        """How many bytes it holds, about."""
+        return sum(len(message.payload) for message in self.messages)
+
+
+def digest_of(digests: list[bytes]) -> bytes:
+    """Return the digest of a transcript, from those of its messages."""
+    return payload.digest(b"".join(digests))
+
+
+def read_conversation(snapshot: Snapshot, session: AgentSession) -> Conversation:
+    """Read all messages of a conversation."""
+    return _read(snapshot, session, _message_ids(snapshot, session.chain))
+
+
+def read_batch(snapshot: Snapshot, session_ids: Sequence[str]) -> tuple[list[Conversation], int]:
+    """Read the conversations of the first of some sessions, and return them with how many of the sessions that were.
+
+    Those that are gone by now are counted, and left out.
+    """
+    candidates = list(session_ids[:_SESSIONS])
+    found = {member: session for session in describe(snapshot, candidates) for member in session.chain}
+    sessions = _first([found.get(session_id) for session_id in candidates])
+    message_ids = _message_ids(snapshot, [member for session in sessions if session for member in session.chain])
+    conversations: list[Conversation] = []
+    held = 0
+    for looked_at, session in enumerate(sessions, 1):
+        if session is not None:
+            conversations.append(_read(snapshot, session, message_ids))
+            held += conversations[-1].size
+        if held > _BYTES:
+            return conversations, looked_at
+    return conversations, len(sessions)
+
+
+def _first(sessions: list[AgentSession | None]) -> list[AgentSession | None]:
+    """Return as many of them as have not too many messages together, at least one."""
+    messages = 0
+    for index, session in enumerate(sessions):
+        messages += session.message_count if session else 0
+        if index and messages > _MESSAGES:
+            return sessions[:index]
+    return sessions
+
+
+def _message_ids(snapshot: Snapshot, sessions: Sequence[str]) -> dict[str, list[int]]:
+    """Return the ids of the messages of each session, in the order of `messages.read_messages`.
+
+    All at once: without an index on messages it is a scan of them.
+    """
+    order = f"coalesce({snapshot.schema.message('display_order')}, m.id)"
+    rows = snapshot.in_chunks(
+        f"SELECT m.session_id, m.id FROM agent.messages m WHERE m.session_id IN ({{}}) ORDER BY {order}, m.id",
+        list(sessions),
+    )
+    ids: defaultdict[str, list[int]] = defaultdict(list)
+    for session, message_id in rows:
+        ids[session].append(message_id)
+    return ids
+
+
+def _read(snapshot: Snapshot, session: AgentSession, message_ids: dict[str, list[int]]) -> Conversation:
+    made = Conversation(session)
+    for before, member in zip((None, *session.chain), session.chain, strict=False):
+        goes_on_from = before
+        for row in _rows(snapshot, message_ids.get(member, [])):
+            message = decode.message(row)
+            if message.get("_rewound"):
+                encoded = encode_one(message)
+                made.taken_back[row["id"]] = (encoded.role, encoded.timestamp)
+                continue
+            if goes_on_from is not None:
+                message["_continues"] = goes_on_from
+                goes_on_from = None
+            made.messages.append(encode_one(message))
+            made.message_ids.append(row["id"])
+    return made
+
+
+def _rows(snapshot: Snapshot, message_ids: list[int]) -> Iterator[dict[str, Any]]:
+    columns = snapshot.schema.messages
+    sql = f"SELECT {', '.join(map(snapshot.schema.message, columns))} FROM agent.messages m WHERE m.id IN ({{}})"
+    at = columns.index("id")
+    for start in range(0, len(message_ids), _ROWS):
+        chunk = message_ids[start : start + _ROWS]
+        rows = {row[at]: row for row in snapshot.in_chunks(sql, chunk)}
+        for message_id in chunk:
+            yield dict(zip(columns, rows[message_id], strict=True))

@@ -1,0 +1,116 @@
+"""Imports beside other writers of the store: nobody's messages are lost, and nothing is there twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from agentdb import AgentDb
+
+from hermes_store import Store
+from hermes_store.reports import Outcome
+
+
+@pytest.fixture
+def agent(state_db: Callable[..., Path]) -> AgentDb:
+    """The agent's file, with one more conversation in it."""
+    db = AgentDb(state_db())
+    db.begin("talk", "hello", "hi")
+    return db
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
+    """Two programs' stores of one database."""
+    target = request.getfixturevalue({"sqlite": "sqlite_path", "postgresql": "postgres_url"}[request.param])
+    with Store.open(target, durability="normal") as one, Store.open(target, durability="normal") as other:
+        yield one, other
+
+
+def between(store: Store, words: str, work: Callable[[], Any]) -> None:
+    """Run some work the next time that a store begins a statement with these words in it."""
+    done = threading.Event()
+
+    def intervene(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if words in statement and not done.is_set():
+            done.set()
+            work()
+
+    sa.event.listen(store._database.engine, "before_cursor_execute", intervene)
+
+
+def test_a_message_that_the_user_adds_during_an_import_is_not_taken_away(
+    stores: tuple[Store, Store], agent: AgentDb
+) -> None:
+    store, user = stores
+    store.agent(agent.path).import_session("talk")
+    agent.say("talk", "theirs")
+    adding = threading.Thread(target=lambda: user.messages.append("talk", {"role": "user", "content": "mine"}))
+
+    def add() -> None:
+        adding.start()
+        adding.join(0.5)  # it is done by now, or waits for the import
+
+    between(store, "INSERT INTO messages", add)
+    assert store.agent(agent.path).import_session("talk").outcome is Outcome.UPDATED
+    adding.join()
+    found = store.messages.read("talk")
+    assert [message["content"] for message in found] == ["hello", "hi", "theirs", "mine"]
+    assert store.sessions.get("talk").message_count == 4
+
+
+def test_a_message_that_the_user_adds_just_before_the_import_writes_is_not_taken_away(
+    stores: tuple[Store, Store], agent: AgentDb
+) -> None:
+    store, user = stores
+    store.agent(agent.path).import_session("talk")
+    agent.say("talk", "theirs")
+    adding = threading.Thread(target=lambda: user.messages.append("talk", {"role": "user", "content": "mine"}))
+
+    def add() -> None:
+        adding.start()
+        adding.join(0.5)
+
+    between(store, "SELECT messages.id, messages.digest", add)
+    outcome = store.agent(agent.path).import_session("talk").outcome
+    adding.join()
+    theirs = ["theirs"] if outcome is Outcome.UPDATED else []
+    assert [message["content"] for message in store.messages.read("talk")] == ["hello", "hi", *theirs, "mine"]
+
+
+def test_a_conversation_that_two_programs_import_at_once_is_there_once(postgres_url: str, agent: AgentDb) -> None:
+    with Store.open(postgres_url) as one, Store.open(postgres_url) as other:
+        outcomes = []
+        between(
+            one,
+            "INSERT INTO sessions",
+            lambda: outcomes.append(other.agent(agent.path).import_session("talk").outcome),
+        )
+        outcomes.append(one.agent(agent.path).import_session("talk").outcome)
+        assert outcomes == [Outcome.IMPORTED, Outcome.UNCHANGED]
+        assert one.sessions.count() == 1
+        assert one.sessions.get("talk").message_count == 2
+
+
+def test_programs_that_import_everything_at_once_leave_each_conversation_once(
+    stores: tuple[Store, Store], agent: AgentDb
+) -> None:
+    reports: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda store=store: reports.append(store.agent(agent.path).import_sessions()))
+        for store in stores
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reports) == 2
+    ids = {item.id for item in reports[0].items}
+    assert {item.id for item in reports[1].items} == ids
+    ends = sorted((item.id, item.outcome) for report in reports for item in report.items)
+    assert ends == sorted((one, end) for one in ids for end in (Outcome.IMPORTED, Outcome.UNCHANGED))
+    assert stores[0].sessions.count() == len(ids)

@@ -1,0 +1,47 @@
+"""What users import: the bridge and its kin are the library's own names."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import hermes_store
+from hermes_store import agent, errors
+
+
+def test_the_bridge_its_values_and_its_errors_are_imported_from_the_library_itself() -> None:
+    public = set(hermes_store.__all__)
+    values = {name for name in agent.__all__ if inspect.isclass(getattr(agent, name))}
+    family = {
+        name
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, hermes_store.AgentError)
+    }
+    assert len(family) == 11
+    assert values | family <= public
+    for name in values:
+        assert getattr(hermes_store, name) is getattr(agent, name)
+    for name in family:
+        assert getattr(hermes_store, name) is getattr(errors, name)
+
+
+def test_every_public_name_is_there_once_and_in_order() -> None:
+    names = hermes_store.__all__
+    assert names == sorted(set(names), key=lambda name: (not name.isupper(), name))
+    assert [name for name in names if not hasattr(hermes_store, name)] == []
+
+
+def test_every_error_of_the_library_is_public() -> None:
+    raised = {
+        name
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, errors.HermesStoreError)
+    }
+    assert raised <= set(hermes_store.__all__)
+
+
+def test_the_bridge_is_loaded_without_what_only_commands_need() -> None:
+    program = "import sys, hermes_store; print(*{'typer', 'rich', 'alembic', 'psycopg'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
