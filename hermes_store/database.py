@@ -47,6 +47,10 @@ class Database:
         self._reader = self.engine.execution_options(**self.backend.read_options)
         self._writer = self.engine.execution_options(**self.backend.write_options)
 
+    def is_same(self, other: Database) -> bool:
+        """Whether both are the same data, though opened twice."""
+        return self is other or (self.backend.survives_fork and self.backend.display == other.backend.display)
+
     @property
     def closed(self) -> bool:
         """Whether it can be used no more."""

@@ -33,7 +33,7 @@ class LosslessText(TypeDecorator[str]):
         return value if value is None else _UNSTORABLE.sub(_escape, value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return value if value is None or _DLE not in value else _ESCAPED.sub(_unescape, value)
+        return value if value is None or not is_escaped(value) else unescaped(value)
 
 
 class JsonBytes(TypeDecorator[Any]):
@@ -56,6 +56,16 @@ class JsonBytes(TypeDecorator[Any]):
 _DLE: Final = "\x10"
 _UNSTORABLE: Final = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPED: Final = re.compile("\x10([0-9a-f]{4})")
+
+
+def is_escaped(stored: str) -> bool:
+    """Whether a text was stored otherwise than it is (or several, one after the other)."""
+    return _DLE in stored
+
+
+def unescaped(stored: str) -> str:
+    """Return the text that is stored so."""
+    return _ESCAPED.sub(_unescape, stored)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -100,14 +100,14 @@ def _indexed(
         linked = "SELECT {} FROM agent.sessions x WHERE x.parent_session_id IS NOT NULL"
         parents = f"IN ({linked.format('x.parent_session_id')})"
         if schema.session_index("source", "id"):
-            # Of other sources, those with a child: they may be part of a chain that ends in one that matters.
+            # Of other sources, those with a child: one may be part of a chain that ends in a session that matters.
             null = "" if how == "IN" else "s.source IS NULL OR "
             by_source = f"{null}s.source {how} ({','.join('?' * len(names))}) OR s.id {parents}"
         if not empty:
-            # Without a message, only those that may be part of a chain in which there is one.
+            # Without a message, only those with a parent: one may be the end of a chain in which there is a message.
             talks = (
                 "c.last IS NOT NULL OR EXISTS (SELECT 1 FROM agent.messages m WHERE m.session_id = c.id) "
-                f"OR c.id {parents} OR c.place IN ({linked.format('x.rowid')})"
+                f"OR c.place IN ({linked.format('x.rowid')})"
             )
     # LIMIT -1 keeps SQLite from working the inner query into the outer one, which would look three times.
     rows = snapshot.rows(

@@ -26,28 +26,6 @@ from .directory import INDEX, PROJECTS, SESSIONS
 
 OnProgress = Callable[[ExportProgress], None]
 
-#: The keys of a row of the WebUI's index.
-_INDEX_KEYS: Final = (
-    "session_id",
-    "title",
-    "workspace",
-    "model",
-    "message_count",
-    "created_at",
-    "updated_at",
-    "pinned",
-    "archived",
-    "project_id",
-    "profile",
-    "input_tokens",
-    "output_tokens",
-    "estimated_cost",
-    "personality",
-    "compression_anchor_visible_idx",
-    "compression_anchor_message_key",
-    "active_stream_id",
-)
-
 
 def export_directory(
     store: Store, path: str | os.PathLike[str], *, on_progress: OnProgress | None = None
@@ -126,7 +104,7 @@ _public_id: Final = select(Session.session_id).where(Session.id == bindparam("ro
 
 
 def _index_row(record: SessionRecord, data: dict[str, Any]) -> dict[str, Any]:
-    row = {key: data.get(key) for key in _INDEX_KEYS if key != "message_count"}
+    row = {key: data.get(key) for key in image.INDEX_KEYS if key != "message_count"}
     return {**row, "message_count": record.message_count, "is_streaming": False}
 
 

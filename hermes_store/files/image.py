@@ -44,6 +44,28 @@ SESSION_KEYS: Final[Mapping[str, Any]] = {
     "tool_calls": [],
 }
 
+#: The keys of a row of the WebUI's index.
+INDEX_KEYS: Final = (
+    "session_id",
+    "title",
+    "workspace",
+    "model",
+    "message_count",
+    "created_at",
+    "updated_at",
+    "pinned",
+    "archived",
+    "project_id",
+    "profile",
+    "input_tokens",
+    "output_tokens",
+    "estimated_cost",
+    "personality",
+    "compression_anchor_visible_idx",
+    "compression_anchor_message_key",
+    "active_stream_id",
+)
+
 
 @dataclass
 class SessionImage:

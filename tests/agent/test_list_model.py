@@ -8,7 +8,7 @@ import random
 import sqlite3
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -308,20 +308,49 @@ def session(name: str, **columns: Any) -> dict[str, Any]:
     return {"id": name, "source": "cli", "started_at": BASE, **dict.fromkeys(REST), **columns}
 
 
-def said(name: str, time: Any, **columns: Any) -> dict[str, Any]:
-    return {"session_id": name, "role": "user", "timestamp": time, "active": 1, "display_order": None, **columns}
+def said(name: str, time: Any) -> dict[str, Any]:
+    return {"session_id": name, "role": "user", "timestamp": time, "active": 1, "display_order": None}
 
 
 REST = ("parent_session_id", "end_reason", "ended_at", "archived", "hidden", "model_config")
-#: Twelve at the same moment, more than any part of the work takes at once.
+#: All at the same moment, more than any part of the work takes at once.
 TIED = File([session(one) for one in IDS], [said(one, BASE) for one in IDS])
+#: A full session without a time, which goes on in one without a message, begun last.
+MUTE_TIP = File(
+    [
+        *(session(one) for one in "cde"),
+        session("a", end_reason="compression"),
+        session("b", parent_session_id="a", started_at=BASE + 40),
+    ],
+    [said("a", "yesterday"), *(said(one, BASE + 3) for one in "cde")],
+)
+#: A chain that was last active before it came to where it matters.
+ELSEWHERE = File(
+    [
+        *(session(one) for one in "cdef"),
+        session("a", end_reason="compression", source="webui"),
+        session("b", parent_session_id="a"),
+    ],
+    [said("a", BASE + 40), said("b", BASE), *(said(one, BASE + 3) for one in "cdef")],
+)
+
+
+def untimed(time: Any) -> File:
+    """Return a session whose only message has a time that cannot be, begun after the others spoke; no index."""
+    told = [said("a", time), said("b", BASE + 3), said("c", BASE + 2)]
+    return File([session("a", started_at=BASE + 40), session("b"), session("c")], told, "none")
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(file=files, ask=asks)
 @example(file=TIED, ask=Ask(limit=2, spare=-2))
-@example(file=File(TIED.sessions, TIED.messages, indexes="none"), ask=Ask(limit=2))
-@example(file=File([session("a"), session("b")], [said("a", "garbage"), said("b", BASE - 9)], "none"), ask=Ask())
+@example(file=replace(TIED, indexes="none"), ask=Ask(limit=2))
+@example(file=replace(TIED, times="INTEGER"), ask=Ask(limit=2))
+@example(file=replace(TIED, indexes="none", times="INTEGER"), ask=Ask(limit=2))
+@example(file=MUTE_TIP, ask=Ask())
+@example(file=ELSEWHERE, ask=Ask())
+@example(file=untimed("yesterday"), ask=Ask(sample=5000))
+@example(file=untimed(-5.0), ask=Ask(sample=5000))
 def test_the_pages_of_the_list_are_what_the_rules_say(file: File, ask: Ask) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder) / "state.db"

@@ -32,7 +32,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+#: Its Python is a module of the WebUI's; see tests/webui/test_adopting_page.py.
+ELSEWHERE = "adopting-in-hermes-webui.md"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python") and page.name != ELSEWHERE], ids=lambda page: page.name
+)
 def test_the_python_on_a_page_runs_from_top_to_bottom(page: Path, home: Path) -> None:
     script = home / "page.py"
     script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")

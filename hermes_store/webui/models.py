@@ -1,0 +1,391 @@
+"""What hermes-webui's ``api/models.py`` gives the rest of it, over a store.
+
+The promises are those of the version of 2026-04-24 (7e17ec497).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import bindparam, or_, select, update
+
+from ..collection import require_free
+from ..database import Database
+from ..errors import (
+    ConflictError,
+    HermesStoreError,
+    InvalidIdError,
+    NotFoundError,
+    SessionDeletedError,
+    SessionExistsError,
+    SessionNotFoundError,
+    StaleSessionError,
+)
+from ..fields import check_id, is_id
+from ..store import Store
+from ..tables import UNTITLED
+from ..tables import Session as SessionRow
+from . import projects, sidebar
+from .agent import AgentSessions
+from .cache import LiveSessions
+from .intake import Intake
+from .session import LiveSession
+from .titles import title_from
+
+logger = logging.getLogger("hermes_store.webui")
+
+_CACHE_SIZE: Final = 100
+
+
+class WebUIModels:
+    """The functions of ``api/models.py``, and those for what the WebUI does with its files elsewhere.
+
+    Whatever is given as a callable is asked at each call, so that it may change after this object was made.
+
+    Args:
+        store: a store, or a callable that returns one (see `shared_store`).
+        cache: the WebUI's table of live sessions by id, which others may read and change under `lock`.
+        lock: its lock.
+        cache_size: how many live sessions to keep.
+        active_streams: returns the ids of the streams at work.
+        default_model: returns the model of a session that names none.
+        default_workspace: returns the folder of a `Session` that names none; `last_workspace` when left out.
+        last_workspace: returns the folder of a new session that names none.
+        active_profile: returns the name of the profile that is chosen in the user interface, or None.
+        hermes_home: returns the agent's home; that of the environment when left out, or None.
+        session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are taken in.
+    """
+
+    def __init__(
+        self,
+        store: Store | Callable[[], Store],
+        *,
+        cache: OrderedDict[str, Any] | None = None,
+        lock: contextlib.AbstractContextManager[Any] | None = None,
+        cache_size: int | Callable[[], int] = _CACHE_SIZE,
+        active_streams: Callable[[], Collection[str]] = frozenset,
+        default_model: Callable[[], Any] = lambda: None,
+        default_workspace: Callable[[], Any] | None = None,
+        last_workspace: Callable[[], Any] = lambda: None,
+        active_profile: Callable[[], str | None] = lambda: None,
+        hermes_home: Callable[[], str | os.PathLike[str] | None] = lambda: None,
+        session_dir: Path | Callable[[], Path | None] | None = None,
+    ) -> None:
+        self._store = store if callable(store) else lambda: store
+        self._active_streams = active_streams
+        self._session_dir = session_dir if callable(session_dir) else lambda: session_dir
+        self._last_workspace = last_workspace
+        self._active_profile = active_profile
+        self.default_model = default_model
+        self.default_workspace = default_workspace or last_workspace
+        self._cache = LiveSessions(
+            OrderedDict() if cache is None else cache,
+            threading.Lock() if lock is None else lock,
+            cache_size if callable(cache_size) else lambda: cache_size,
+        )
+        #: Live sessions whose saves were refused for good: what they hold is not kept for others.
+        self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
+        self._intake = Intake()
+        self._agent = AgentSessions(self._store, hermes_home, active_profile, last_workspace)
+        #: The class of this store's live sessions.
+        self.Session: type[LiveSession] = type("Session", (LiveSession,), {"_models": self, "__slots__": ()})
+
+    # ── What the live sessions ask ──
+
+    def database(self) -> Database:
+        """Return the database of the store that is the one now."""
+        return self._store()._database
+
+    def session_dir(self) -> Path | None:
+        """Return the folder of JSON files, if there is one now."""
+        folder = self._session_dir()
+        return None if folder is None else Path(folder)
+
+    def take_in(self) -> None:
+        """Take in the JSON files that appeared, where there is a folder of them."""
+        folder = self.session_dir()
+        if folder is None:
+            return
+        self._intake.take_in(self._store(), folder)
+
+    def gave_up(self, session: LiveSession, error: HermesStoreError) -> None:
+        """Let go of a live session whose save was refused for good, so that the next one to ask gets it anew."""
+        if isinstance(error, StaleSessionError | SessionDeletedError | SessionNotFoundError):
+            self._refused.add(session)  # not dropped here: whoever saves may hold the cache's lock
+
+    # ── api/models.py ──
+
+    def get_session(self, sid: Any, metadata_only: bool = False) -> Any:
+        """Return the live session of an id: the same object to everybody, as long as the store has nothing newer.
+
+        One with changes that were not saved yet stays as it is; its save brings both together.
+
+        Args:
+            sid: the id.
+            metadata_only: do not read the messages before they are used.
+
+        Raises:
+            KeyError: there is none.
+            DatabaseError: the database cannot be read.
+        """
+        if not isinstance(sid, str):
+            raise KeyError(sid)
+        cached = self._cache.get(sid)
+        if cached is not None and (not isinstance(cached, LiveSession) or cached.is_new):
+            return cached
+        database = self.database()
+        if cached is not None and (cached.stored_id != sid or not cached.is_of(database)):
+            self._cache.drop(sid, cached)  # it was saved under another id since, or is another store's
+            cached = None
+        if cached is not None:
+            revision = _revision(database, sid)
+            if revision is None:
+                self._cache.drop(sid, cached)
+                raise KeyError(sid)
+            if cached.is_at(revision) or (cached not in self._refused and cached.is_dirty()):
+                return cached
+        found = (self.Session.load_metadata_only if metadata_only else self.Session.load)(sid)
+        if found is None:
+            raise KeyError(sid)
+        return self._cache.put(found, instead_of=cached)
+
+    def new_session(self, workspace: Any = None, model: Any = None, profile: str | None = None) -> LiveSession:
+        """Create a session, save it, and return it.
+
+        Args:
+            workspace: its folder; the last one that was used when None.
+            model: its model; the default one when None.
+            profile: its profile; the active one when None.
+        """
+        session = self.Session(
+            workspace=workspace or self._last_workspace(),
+            model=model or self.default_model(),
+            profile=self._active_profile() if profile is None else profile,
+        )
+        session.save()
+        self._cache.put(session)
+        return session
+
+    def all_sessions(self) -> list[dict[str, Any]]:
+        """Return the sidebar's rows: pinned sessions first, then those that changed last.
+
+        Left out are untitled sessions without messages that are older than a minute and have no stream at work.
+        """
+        self.take_in()
+        streams = self._active_stream_ids()
+        live = self._cache.all()
+        with self.database().read() as connection:
+            return sidebar.rows(connection, live, streams)
+
+    title_from = staticmethod(title_from)
+
+    def load_projects(self) -> list[dict[str, Any]]:
+        """Return all projects, in their order."""
+        self.take_in()
+        return projects.load(self.database())
+
+    def save_projects(self, projects_: Sequence[dict[str, Any]]) -> None:
+        """Make the projects be those of a list: new ones, other names, another order, deleted ones, all or none.
+
+        What others changed since this thread called `load_projects` stays. The sessions of a deleted project are in
+        none from then on.
+
+        Raises:
+            InvalidInputError: an entry is no project, is there twice, or moves to another profile.
+        """
+        projects.save(self.database(), projects_, self._active_profile())
+
+    def import_cli_session(  # noqa: PLR0917 - the WebUI's own signature
+        self,
+        session_id: str,
+        title: Any,
+        messages: list[Any],
+        model: Any = "unknown",
+        profile: str | None = None,
+        created_at: float | None = None,
+        updated_at: float | None = None,
+    ) -> LiveSession:
+        """Create a session of the agent's messages, save it with its own times, and return it.
+
+        Raises:
+            SessionExistsError: there is a session of this id with something else in it.
+            SessionDeletedError: it was deleted here, and stays so.
+        """
+        session = self.Session(
+            session_id=session_id,
+            title=title,
+            workspace=self._last_workspace(),
+            model=model,
+            messages=messages,
+            profile=profile,
+            created_at=created_at,
+            updated_at=updated_at,
+        )
+        session.save(touch_updated_at=False)
+        return session
+
+    def get_cli_sessions(self) -> list[dict[str, Any]]:
+        """Return the rows of the agent's conversations, the 200 that were active last; none when there is any trouble.
+
+        Why they are missing is in the log, once for each cause. A session that was deleted here is not among them.
+        """
+        return self._agent.rows()
+
+    def get_cli_session_messages(self, sid: str) -> list[dict[str, Any]]:
+        """Return the messages of an agent's conversation; none when there is any trouble."""
+        return self._agent.messages(sid)
+
+    def delete_cli_session(self, sid: str) -> bool:
+        """Delete a session from the agent's own file; False when it is not there, is live, or there is any trouble."""
+        return self._agent.delete(sid)
+
+    def _write_session_index(self, updates: Any = None) -> None:
+        """Do nothing: there is no index, and so none that could be wrong."""
+
+    def _active_stream_ids(self) -> set[str]:
+        """Return the ids of the streams at work."""
+        return set(self._active_streams())
+
+    # ── What the WebUI does with its files elsewhere ──
+
+    def delete_session(self, sid: str) -> bool:
+        """Delete a session, and return whether there was one. `Store.sessions.restore` brings it back.
+
+        Raises:
+            DatabaseError: it was not deleted.
+        """
+        self._cache.drop(sid)
+        return self._unless_missing(sid, lambda store: store.sessions.delete(sid))
+
+    def discard_session(self, sid: str) -> bool:
+        """Remove a session that was for one question only, for good; return whether there was one.
+
+        Raises:
+            DatabaseError: it was not removed.
+        """
+        self._cache.drop(sid)
+        return self._unless_missing(sid, lambda store: store.sessions.purge(sid))
+
+    def _unless_missing(self, sid: str, work: Callable[[Store], object]) -> bool:
+        if not is_id(sid):
+            return False
+        self.take_in()
+        try:
+            work(self._store())
+        except (SessionNotFoundError, SessionDeletedError):
+            return False
+        return True
+
+    def cleanup_sessions(self, zero_only: bool = False) -> int:
+        """Delete the sessions without messages, but for those with a stream at work; return how many.
+
+        Args:
+            zero_only: also those that have a title.
+        """
+        self.take_in()
+        wanted = [SessionRow.deleted_at.is_(None), SessionRow.message_count == 0]
+        if not zero_only:
+            wanted.append(SessionRow.title == UNTITLED)
+        streams = sorted(self._active_stream_ids())
+        wanted.append(or_(SessionRow.active_stream_id.is_(None), SessionRow.active_stream_id.not_in(streams)))
+        unsaved = [session.session_id for session in self._cache.all() if session.message_total]
+        wanted.append(SessionRow.session_id.not_in(unsaved))
+        with self.database().write() as connection:
+            deleted = connection.execute(
+                update(SessionRow)
+                .where(*wanted)
+                .values(deleted_at=time.time(), revision=SessionRow.revision + 1)
+                .returning(SessionRow.session_id)
+            )
+            gone = deleted.scalars().all()
+        for session_id in gone:
+            self._cache.drop(session_id)
+        return len(gone)
+
+    def unassign_project(self, project_id: str) -> int:
+        """Take all sessions out of a project, and return how many there were."""
+        with self.database().write() as connection:
+            return projects.release(connection, project_id)
+
+    def rotate_session_id(self, old: str, new: str) -> bool:
+        """Give a session another id, as the agent does when it compresses; return whether it has it now.
+
+        The live session has it, too. When the new id is another session's, all stays as it is, under the old one.
+
+        Raises:
+            InvalidIdError: the new id cannot be one.
+        """
+        check_id(new, "session id")
+        self.take_in()
+        live = self._cache.get(old)
+        if not isinstance(live, LiveSession):
+            return self._rotate(old, new, None)
+        with live._guard:  # no save of it comes in between, under the id that is no more
+            return self._rotate(old, new, live)
+
+    def _rotate(self, old: str, new: str, live: LiveSession | None) -> bool:
+        revision = None
+        try:
+            rival = self._cache.get(new)
+            if isinstance(rival, LiveSession) and rival is not live and rival.is_new:
+                raise SessionExistsError(new)
+            if live is not None and live.is_new:
+                with self.database().read() as connection:
+                    require_free(connection, new)
+            else:
+                revision = self._store().sessions.change_id(old, new).revision
+        except (NotFoundError, InvalidIdError):
+            return False
+        except ConflictError as error:
+            logger.warning("Session %s keeps its id: %s", old, error)
+            return False
+        self._cache.move(old, new)
+        if live is not None:
+            live.renamed(new, revision)
+        return True
+
+
+_revision_of: Final = select(SessionRow.revision).where(
+    SessionRow.session_id == bindparam("session_id"), SessionRow.deleted_at.is_(None)
+)
+
+
+def _revision(database: Database, session_id: str) -> int | None:
+    """Return the revision of a session; None when there is none, or it is deleted."""
+    with database.read() as connection:
+        revision: int | None = connection.execute(_revision_of, {"session_id": session_id}).scalar()
+        return revision
+
+
+_stores: Final[dict[str, Store]] = {}
+_opening: Final = threading.Lock()
+
+
+def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
+    """Return the one open store of this process for a database, opening it when it is asked for first.
+
+    For callers that name their database anew at each call, and may be loaded twice (`importlib.reload`).
+
+    Args:
+        target, **options: as `Store.open` takes them.
+
+    Raises:
+        HermesStoreError: as `Store.open`.
+    """
+    place = os.fspath(target)
+    if "://" not in place:
+        place = str(Path(place).expanduser().absolute())
+    with _opening:
+        store = _stores.get(place)
+        if store is None or store.closed:
+            _stores[place] = store = Store.open(place, **options)
+        return store

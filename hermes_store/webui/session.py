@@ -1,0 +1,384 @@
+"""The WebUI's live session: an object that everybody shares, assigns to freely, and saves.
+
+Its attributes are the session's values, in its ``__dict__`` by the WebUI's keys. What a row does not hold is read
+on first use. Beside them stands the base: what the store had when it was read, so that a save writes the difference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+from ..database import Database
+from ..errors import HermesStoreError, InvalidPayloadError, SessionDeletedError, SessionNotFoundError
+from ..fields import check_id, is_id
+from ..tables import UNTITLED
+from .saving import Base, Mine, Saved, change, create
+from .state import (
+    COMPACT_KEYS,
+    MESSAGES,
+    RESERVED,
+    ROW_KEYS,
+    SESSION_ID,
+    State,
+    current_id,
+    digest_of,
+    digests_of,
+    read_digests,
+    read_document,
+    read_messages,
+    read_row,
+    read_whole,
+)
+
+if TYPE_CHECKING:
+    from .models import WebUIModels
+
+#: In place of an argument that was left out.
+_LEFT_OUT: Final[Any] = object()
+
+
+class LiveSession:
+    """A session as hermes-webui's code uses it; `WebUIModels.Session` is the class of this for one store.
+
+    Args:
+        session_id: its id; one of 12 hexadecimal digits is made up when there is none.
+        workspace: a folder, made absolute; the default workspace when left out, and None stays None.
+        model: the default model when left out.
+        messages, tool_calls, pending_attachments: lists, empty when there is none.
+        created_at, updated_at: epoch seconds; now when None.
+        **others: any other value of the WebUI's, which becomes an attribute and is kept.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_base", "_database", "_guard")
+
+    _models: ClassVar[WebUIModels]
+
+    # The WebUI's own signature, in its order: its callers name some arguments and leave the others out.
+    def __init__(  # noqa: PLR0917
+        self,
+        session_id: str | None = None,
+        title: Any = UNTITLED,
+        workspace: Any = _LEFT_OUT,
+        model: Any = _LEFT_OUT,
+        messages: list[Any] | None = None,
+        created_at: float | None = None,
+        updated_at: float | None = None,
+        tool_calls: list[Any] | None = None,
+        pinned: bool = False,
+        archived: bool = False,
+        project_id: str | None = None,
+        profile: str | None = None,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        estimated_cost: float | None = None,
+        personality: str | None = None,
+        active_stream_id: str | None = None,
+        pending_user_message: str | None = None,
+        pending_attachments: list[Any] | None = None,
+        pending_started_at: float | None = None,
+        compression_anchor_visible_idx: int | None = None,
+        compression_anchor_message_key: Any = None,
+        **others: Any,
+    ) -> None:
+        self._base: Base | None = None
+        self._database: Database | None = None
+        self._guard = threading.RLock()
+        now = time.time()
+        workspace = self._models.default_workspace() if workspace is _LEFT_OUT else workspace
+        self.session_id: str = session_id or uuid.uuid4().hex[:12]
+        self.title = title
+        self.workspace = None if workspace is None else str(Path(workspace).expanduser().resolve())
+        self.model = self._models.default_model() if model is _LEFT_OUT else model
+        self.messages: list[Any] = messages or []
+        self.tool_calls: list[Any] = tool_calls or []
+        self.created_at = now if created_at is None else created_at
+        self.updated_at = now if updated_at is None else updated_at
+        self.pinned = bool(pinned)
+        self.archived = bool(archived)
+        self.project_id = project_id or None
+        self.profile = profile
+        self.input_tokens = input_tokens or 0
+        self.output_tokens = output_tokens or 0
+        self.estimated_cost = estimated_cost
+        self.personality = personality
+        self.active_stream_id = active_stream_id
+        self.pending_user_message = pending_user_message
+        self.pending_attachments: list[Any] = pending_attachments or []
+        self.pending_started_at = pending_started_at
+        self.compression_anchor_visible_idx = compression_anchor_visible_idx
+        self.compression_anchor_message_key = compression_anchor_message_key
+        self._set(others)
+
+    @classmethod
+    def load(cls, sid: Any) -> Self | None:
+        """Return the stored session with all that belongs to it; None when there is none of this id.
+
+        Raises:
+            DatabaseError: the database cannot be read.
+        """
+        return cls._read(sid, whole=True)
+
+    @classmethod
+    def load_metadata_only(cls, sid: Any) -> Self | None:
+        """Return the stored session, reading its row alone.
+
+        Messages, tool calls and the rest are read when they are used. Saving writes nothing of what was not read.
+        """
+        return cls._read(sid, whole=False)
+
+    @classmethod
+    def _read(cls, sid: Any, *, whole: bool) -> Self | None:
+        if not is_id(sid):
+            return None
+        cls._models.take_in()
+        database = cls._models.database()
+        try:
+            with database.read() as connection:
+                state = (read_whole if whole else read_row)(connection, sid)
+        except (SessionNotFoundError, SessionDeletedError):
+            return None
+        return cls._of(state, database)
+
+    @classmethod
+    def _of(cls, state: State, database: Database) -> Self:
+        session = cls.__new__(cls)
+        session._database = database
+        session._guard = threading.RLock()
+        session._base = Base.of(state)
+        session.__dict__[SESSION_ID] = state.session_id
+        session._set(state.values)
+        if state.messages is not None:
+            session.__dict__[MESSAGES] = state.messages
+        return session
+
+    def _set(self, values: dict[str, Any]) -> None:
+        """Make values attributes, but for those whose names have a meaning here: these stay in the store alone."""
+        self.__dict__.update({key: value for key, value in values.items() if key not in RESERVED})
+
+    @property
+    def path(self) -> Path:
+        """Where the WebUI of the JSON files had this session; a file that is put there is taken in.
+
+        Raises:
+            AttributeError: there is no such folder.
+        """
+        folder = self._models.session_dir()
+        if folder is None:
+            raise AttributeError("these sessions have no files: no session_dir was given")
+        return folder / f"{check_id(self.session_id, 'session id')}.json"
+
+    def __getattr__(self, name: str) -> Any:
+        """Read what was not read yet. (Python comes here only for what the object does not have.)"""
+        if name.startswith("__") or name in LiveSession.__slots__:
+            raise AttributeError(name)
+        with self._guard:
+            if name not in self.__dict__:  # else another thread read it meanwhile
+                self._read_more(name)
+            if name in self.__dict__:
+                return self.__dict__[name]
+        raise AttributeError(f"session {self.session_id!r} has no {name!r}", name=name, obj=self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Whoever replaces what was not read replaces what is there now, and nothing later.
+        if name not in LiveSession.__slots__ and name not in self.__dict__ and self._base is not None:
+            # (Of one that is gone, it is the save that is refused.)
+            with self._guard, contextlib.suppress(SessionNotFoundError, SessionDeletedError):
+                if name != MESSAGES:
+                    self._read_more(name)
+                elif self._base.messages is None:
+                    with self._source().read() as connection:
+                        self._base.messages = read_digests(connection, self._base.row_id)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        getattr(self, name, None)  # what was not read yet can be deleted, too
+        object.__delattr__(self, name)
+
+    def _source(self) -> Database:
+        """Return the database that it was read from or saved to, which need not be the one now."""
+        now = self._models.database()
+        return now if self._database is None or self.is_of(now) else self._database
+
+    def _read_more(self, name: str) -> None:
+        base = self._base
+        if base is None or name in base.absent or (base.complete and name != MESSAGES) or name in RESERVED:
+            return
+        with self._source().read() as connection:
+            state = read_row(connection, current_id(connection, base.row_id, base.session_id))
+            if name == MESSAGES:
+                read_messages(connection, state)
+                base.messages = state.message_digests
+                self.__dict__[MESSAGES] = state.messages
+                return
+            read_document(connection, state, name)
+        if name in state.values:
+            base.values[name] = digest_of(name, state.values[name])
+            self.__dict__[name] = state.values[name]
+        else:
+            base.absent.add(name)
+
+    def save(self, touch_updated_at: bool = True, skip_index: bool = False) -> None:
+        """Write what differs from what was read, all or nothing; what others wrote meanwhile is kept, and shown here.
+
+        Args:
+            touch_updated_at: let this be the session's last change, so that it moves to the front of lists.
+            skip_index: without a meaning here, as there is no index to write.
+
+        Raises:
+            StaleSessionError: others changed the same part. This object is as it was; get the session anew.
+            SessionDeletedError, SessionNotFoundError: it was deleted, and is not brought back.
+            SessionExistsError: the session is new, and another one has its id.
+            InvalidIdError, InvalidPayloadError: the id, or a value, cannot be stored.
+            DatabaseError: the database refused.
+        """
+        with self._guard:
+            check_id(self.session_id, "session id")
+            base, database = self._base, self._models.database()
+            if base is not None and (base.session_id != self.session_id or not self.is_of(database)):
+                self._read_rest(base)
+                base = None
+            mine = self._mine(touch_updated_at)
+            try:
+                with database.write() as connection:
+                    saved = create(connection, mine) if base is None else change(connection, base, mine)
+            except HermesStoreError as error:
+                self._models.gave_up(self, error)
+                raise
+            self._database = database
+            self._accept(mine, saved)
+
+    def _read_rest(self, base: Base) -> None:
+        """Read what was not read yet: under another id, or in another store, it is to be a copy of all of it."""
+        with self._source().read() as connection:
+            whole = read_whole(connection, current_id(connection, base.row_id, base.session_id))
+        if MESSAGES not in self.__dict__:
+            base.messages = whole.message_digests
+            self.__dict__[MESSAGES] = whole.messages
+        if not base.complete:
+            unread = {key: value for key, value in whole.values.items() if key not in base.values}
+            base.values |= digests_of(unread)
+            base.complete = True
+            self._set({key: value for key, value in unread.items() if key not in self.__dict__})
+
+    def _mine(self, touch: bool) -> Mine:
+        values = dict(self.__dict__)
+        messages = values.pop(MESSAGES, None)
+        if not isinstance(messages, list | tuple) and MESSAGES in self.__dict__:
+            raise InvalidPayloadError(f"are a {type(messages).__name__}, not a list", MESSAGES)
+        if touch:
+            values["updated_at"] = time.time()
+        return Mine(values.pop(SESSION_ID), values, None if messages is None else list(messages))
+
+    def _accept(self, mine: Mine, saved: Saved) -> None:
+        """Take over what a save made of this session, but where it was assigned to since."""
+        self._base = saved.base
+        if self.session_id == mine.session_id:
+            self.__dict__[SESSION_ID] = saved.base.session_id  # others may have given it another
+        if "updated_at" in mine.values:
+            self.__dict__["updated_at"] = mine.values["updated_at"]
+        for name, value in saved.adopted.items():
+            if self.__dict__.get(name) is mine.values.get(name):
+                self._set({name: value})
+        for name in saved.gone:
+            if self.__dict__.get(name) is mine.values.get(name):
+                self.__dict__.pop(name, None)
+        if saved.messages is not None and mine.messages is not None:
+            self.messages[: len(mine.messages)] = saved.messages  # what was appended since stands behind them
+
+    def renamed(self, session_id: str, revision: int | None) -> None:
+        """Take over another id, which the store gave the session as its revision `revision`; None for a new one."""
+        with self._guard:
+            if self._base is not None and revision is not None:
+                self._base.session_id = session_id
+                if self._base.revision == revision - 1:  # else others wrote before, and a save has to look
+                    self._base.revision = revision
+            self.session_id = session_id
+
+    def is_of(self, database: Database) -> bool:
+        """Whether it was read from, or saved to, this database."""
+        return self._database is not None and self._database.is_same(database)
+
+    def is_at(self, revision: int) -> bool:
+        """Whether it was read or saved at a revision."""
+        return self._base is not None and self._base.revision == revision
+
+    def is_dirty(self) -> bool:
+        """Whether there is something that a save would write."""
+        with self._guard:
+            base = self._base
+            try:
+                mine = self._mine(touch=False)
+            except InvalidPayloadError:  # which the store never had
+                return True
+            return base is None or bool(base.changed(mine.digests)) or mine.message_digests not in (None, base.messages)
+
+    def changed_values(self) -> dict[str, Any]:
+        """Return the values that differ from what was read or saved, without looking at messages and documents."""
+        base = self._base
+        if base is None:
+            return dict(self.__dict__)
+        now = {key: value for key, value in dict(self.__dict__).items() if key in ROW_KEYS}
+        return {key: value for key, value in now.items() if not _is_same(base, key, value)}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was never saved."""
+        return self._base is None
+
+    @property
+    def stored_id(self) -> str | None:
+        """The id that it was read or saved under."""
+        return None if self._base is None else self._base.session_id
+
+    @property
+    def message_total(self) -> int:
+        """How many messages there are, also where they were not read."""
+        if MESSAGES in self.__dict__ or self._base is None:
+            messages = self.__dict__.get(MESSAGES)
+            return len(messages) if isinstance(messages, list | tuple) else 0
+        return self._base.message_count
+
+    @property
+    def unsaved_messages(self) -> int:
+        """How many more messages there are here than when it was read or saved."""
+        base = self._base
+        return 0 if base is None or base.messages is None else self.message_total - len(base.messages)
+
+    def compact(self, include_runtime: bool = False, active_stream_ids: Any = None) -> dict[str, Any]:
+        """Return the session as a row of the sidebar.
+
+        Args:
+            include_runtime: let ``is_streaming`` say whether its stream is among the active ones; else it is False.
+            active_stream_ids: the streams at work.
+        """
+        streams = active_stream_ids if include_runtime and active_stream_ids is not None else ()
+        runtime = {
+            "message_count": self.message_total,
+            "is_streaming": isinstance(self.active_stream_id, str) and self.active_stream_id in streams,
+        }
+        return {key: runtime[key] if key in runtime else getattr(self, key) for key in COMPACT_KEYS}
+
+    def __getstate__(self) -> tuple[dict[str, Any], Base | None]:
+        """Return what a copy needs: all but the lock, which is each object's own."""
+        return dict(self.__dict__), self._base
+
+    def __setstate__(self, state: tuple[dict[str, Any], Base | None]) -> None:
+        values, base = state
+        self._guard = threading.RLock()
+        # Its own base: what one of them reads later is not thereby in the other.
+        self._base = copy.deepcopy(base)
+        self._database = None if base is None else self._models.database()
+        self.__dict__.update(values)
+
+
+def _is_same(base: Base, key: str, value: Any) -> bool:
+    try:
+        return base.values.get(key) == digest_of(key, value)
+    except InvalidPayloadError:  # which the store never had
+        return False

@@ -1,0 +1,32 @@
+"""A title out of what the user said first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ..tables import UNTITLED
+
+_LENGTH: Final = 64
+
+
+def title_from(messages: Iterable[Any], fallback: str = UNTITLED) -> str:
+    """Return the first 64 characters of the first user message that has a text, else `fallback`.
+
+    Args:
+        messages: a transcript; what is no message object is passed over.
+        fallback: what to return when no user message has a text.
+    """
+    for message in messages:
+        if isinstance(message, dict) and message.get("role") == "user":
+            text = _text(message.get("content")).strip()
+            if text:
+                return text[:_LENGTH]
+    return fallback
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
+        return " ".join(str(part) for part in parts if part is not None)
+    return "" if content is None else str(content)

@@ -1,0 +1,23 @@
+"""The WebUI's functions over a fresh store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from standin import WebUI
+
+from hermes_store import Store
+from hermes_store.webui import WebUIModels
+
+
+@pytest.fixture
+def webui(sqlite_store: Store, tmp_path: Path) -> WebUI:
+    """What the WebUI knows."""
+    return WebUI(sqlite_store, home=tmp_path / "hermes-home")
+
+
+@pytest.fixture
+def models(webui: WebUI) -> WebUIModels:
+    """Its functions."""
+    return webui.models()

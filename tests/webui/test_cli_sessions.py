@@ -1,0 +1,323 @@
+"""The agent's sessions as the WebUI has them: what is there, and no error whatever is wrong with its file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import agent_home
+import pytest
+from agent_home import COOKING, FISH, LANTERN, LANTERN_2, NAS, SENSORS, SHOWN, AgentDb, agent_writers, listed, make_home
+from concurrency.writers import together
+from live_sessions import contents, stored, warnings_of
+from standin import WebUI
+
+from hermes_store.webui import WebUIModels
+
+OLD_KEYS = {
+    "session_id",
+    "title",
+    "workspace",
+    "model",
+    "message_count",
+    "created_at",
+    "updated_at",
+    "pinned",
+    "archived",
+    "project_id",
+    "profile",
+    "source_tag",
+    "is_cli_session",
+}
+
+
+@pytest.fixture
+def agent(webui: WebUI) -> AgentDb:
+    """The example home's file."""
+    return make_home(webui.home)
+
+
+# ── What is there ──
+
+
+def test_the_conversations_are_listed_the_last_active_first(models: WebUIModels, agent: AgentDb) -> None:
+    before = agent.bytes()
+    rows = models.get_cli_sessions()
+    assert [row["session_id"] for row in rows] == SHOWN
+    assert [row["updated_at"] for row in rows] == sorted((row["updated_at"] for row in rows), reverse=True)
+    assert agent.bytes() == before
+
+
+def test_a_row_has_the_keys_that_it_always_had_and_more(models: WebUIModels, webui: WebUI, agent: AgentDb) -> None:
+    rows = {row["session_id"]: row for row in models.get_cli_sessions()}
+    for row in rows.values():
+        assert row.keys() > OLD_KEYS
+        json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
+    fish = rows[FISH]
+    [(started, model, count)] = agent.sql("SELECT started_at, model, message_count FROM sessions WHERE id = ?", FISH)
+    [(last,)] = agent.sql("SELECT max(timestamp) FROM messages WHERE session_id = ?", FISH)
+    assert {key: fish[key] for key in OLD_KEYS} == {
+        "session_id": FISH,
+        "title": "Prompt for the fish shell",
+        "workspace": "/srv/last",
+        "model": model,
+        "message_count": count,
+        "created_at": started,
+        "updated_at": last,
+        "pinned": False,
+        "archived": False,
+        "project_id": None,
+        "profile": "default",
+        "source_tag": "cli",
+        "is_cli_session": True,
+    }
+    assert (rows[LANTERN_2]["lineage"], rows[COOKING]["source_tag"]) == ([LANTERN, LANTERN_2], "telegram")
+
+
+def test_a_session_without_a_title_or_a_word_is_called_by_its_source(models: WebUIModels, agent: AgentDb) -> None:
+    agent.begin("wordless", source="discord", message_count=1)
+    agent.sql("INSERT INTO messages (session_id, role, content, timestamp) VALUES ('wordless', 'assistant', 'hm', 2e9)")
+    assert models.get_cli_sessions()[0]["title"] == "Discord Session"
+
+
+def test_no_more_than_two_hundred_are_listed(models: WebUIModels, agent: AgentDb) -> None:
+    for number in range(200):
+        agent.begin(f"more{number}", "hello")
+    agent.sql("UPDATE messages SET timestamp = 2e9 + id WHERE session_id LIKE 'more%'")
+    rows = models.get_cli_sessions()
+    assert len(rows) == 200
+    assert NAS not in {row["session_id"] for row in rows}
+
+
+def test_the_messages_of_a_conversation_are_read(models: WebUIModels, agent: AgentDb) -> None:
+    messages = models.get_cli_session_messages(FISH)
+    expected = agent.sql(
+        "SELECT role, content, timestamp FROM messages WHERE session_id = ? AND active ORDER BY id", FISH
+    )
+    assert expected
+    assert [(one["role"], one["content"], one["timestamp"]) for one in messages] == expected
+    assert models.get_cli_session_messages("nobody") == []
+
+
+def test_values_that_json_cannot_say_break_no_row(models: WebUIModels, agent: AgentDb) -> None:
+    agent.sql("UPDATE sessions SET estimated_cost_usd = 9e999, title = CAST(x'67ff' AS TEXT) WHERE id = ?", FISH)
+    rows = models.get_cli_sessions()
+    assert {row["session_id"] for row in rows} == set(SHOWN)
+    json.dumps(rows, ensure_ascii=False, allow_nan=False).encode()
+
+
+def test_home_profile_and_workspace_are_asked_for_at_each_call(
+    models: WebUIModels, webui: WebUI, agent: AgentDb, tmp_path: Path
+) -> None:
+    other = make_home(tmp_path / "other" / "profiles" / "work")
+    other.sql("DELETE FROM messages WHERE session_id != ?", NAS)
+    assert len(listed(models)) == len(SHOWN)
+    webui.home, webui.profile, webui.last_workspace = other.path.parent, "work", "/srv/work"
+    [row] = models.get_cli_sessions()
+    assert (row["session_id"], row["profile"], row["workspace"]) == (NAS, "work", "/srv/work")
+    assert models.get_cli_session_messages(FISH) == []
+    assert models.delete_cli_session(NAS) is True
+    assert models.get_cli_sessions() == []
+    webui.home = agent.path.parent
+    assert len(listed(models)) == len(SHOWN)
+
+
+def test_without_a_home_it_is_that_of_the_environment(
+    webui: WebUI, agent: AgentDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = WebUIModels(webui.store)
+    monkeypatch.setenv("HERMES_HOME", str(webui.home / "nowhere"))
+    assert models.get_cli_sessions() == []
+    monkeypatch.setenv("HERMES_HOME", str(webui.home))
+    assert len(listed(models)) == len(SHOWN)
+
+
+# ── Whatever is wrong ──
+
+
+def nothing(path: Path) -> None:
+    path.unlink()
+
+
+def no_home(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def text(path: Path) -> None:
+    path.write_text("Dear agent, please remember everything.\n" * 400)
+
+
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zeroed(path: Path) -> None:
+    good = path.read_bytes()
+    path.write_bytes(good[:100] + bytes(len(good) - 100))
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def foreign_tables(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE sessions (name TEXT)")
+
+
+#: The damage, and how many warnings a call gives at first.
+BROKEN: dict[Callable[[Path], None], int] = {
+    nothing: 0,
+    no_home: 0,
+    empty: 1,
+    text: 1,
+    half: 1,
+    zeroed: 1,
+    folder: 1,
+    pipe: 1,
+    foreign_tables: 1,
+}
+
+
+def fingerprint(path: Path) -> Any:
+    return path.read_bytes() if path.is_file() else sorted(path.parent.glob("*"))
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_file_that_cannot_be_read_is_no_error_and_is_logged_once(
+    models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+) -> None:
+    damage(agent.path)
+    before = fingerprint(agent.path)
+    calls: list[tuple[str, Callable[[], Any], Any]] = [
+        ("listed", models.get_cli_sessions, []),
+        ("read", lambda: models.get_cli_session_messages(FISH), []),
+        ("deleted", lambda: models.delete_cli_session(FISH), False),
+    ]
+    for verb, call, otherwise in calls:
+        assert call() == otherwise
+        said_first = warnings_of(caplog)
+        assert len(said_first) == BROKEN[damage]
+        assert all(f"not {verb}: " in one for one in said_first)
+        assert all(str(agent.path) in one for one in said_first if verb != "deleted")
+        with caplog.at_level(logging.DEBUG, logger="hermes_store.webui"):
+            assert call() == otherwise
+            assert len(caplog.records) == BROKEN[damage]
+        assert warnings_of(caplog) == []
+    assert fingerprint(agent.path) == before
+
+
+def test_a_file_that_may_not_be_read_is_no_error() -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders keep other users out
+        home = Path(place)
+        path = make_home(home).path
+        path.chmod(0)
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)  # whom the child is then
+        home.chmod(0o755)
+        command = [sys.executable, "-W", "error", agent_home.__file__, str(home), FISH]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [[], [], False]
+    assert done.stderr.count("WARNING") == 3
+    assert "Read it as the user whom the agent runs as" in done.stderr
+
+
+def test_another_cause_is_logged_as_well(models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture) -> None:
+    for damage in (text, empty, text):
+        damage(agent.path)
+        assert models.get_cli_sessions() == []
+    assert len(warnings_of(caplog)) == 2
+
+
+def test_a_file_that_is_locked_is_no_error_and_is_there_again_afterwards(
+    models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture
+) -> None:
+    with agent_writers.running("lock", agent.path):
+        rows, messages = together(models.get_cli_sessions, lambda: models.get_cli_session_messages(FISH))
+    assert (rows, messages) == ([], [])
+    assert len(warnings_of(caplog)) == 2
+    assert set(listed(models)) == set(SHOWN)
+    assert warnings_of(caplog) == []
+
+
+@pytest.mark.parametrize("home", ["~no-such-user-there/x", "nul\x00", "half \ud83d", "x" * 5000, "", 5, b"\xff"])
+def test_a_home_that_can_be_none_is_no_error(models: WebUIModels, webui: WebUI, home: Any) -> None:
+    webui.home = home
+    assert models.get_cli_sessions() == models.get_cli_session_messages(FISH) == []
+    assert models.delete_cli_session(FISH) is False
+
+
+@pytest.mark.parametrize(
+    "sid", ["nobody", "", None, 5, ["x"], {"x": 1}, "half \ud83d", "nul \x00", "x" * 100_000, "' OR 1=1"]
+)
+def test_an_id_that_can_be_none_is_no_error(models: WebUIModels, agent: AgentDb, sid: Any) -> None:
+    before = agent.bytes()
+    assert models.get_cli_session_messages(sid) == []
+    assert models.delete_cli_session(sid) is False
+    assert agent.bytes() == before
+
+
+def test_a_question_that_fails_is_no_error(webui: WebUI, agent: AgentDb, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Any:
+        raise RuntimeError("no profile is chosen")
+
+    for question in ("hermes_home", "active_profile", "last_workspace"):
+        home: dict[str, Any] = {"hermes_home": lambda: webui.home, question: broken}
+        assert WebUIModels(webui.store, **home).get_cli_sessions() == []
+        assert len(warnings_of(caplog)) == 1
+
+
+def test_a_store_that_is_closed_is_no_error(models: WebUIModels, webui: WebUI, agent: AgentDb) -> None:
+    webui.store.close()
+    assert models.get_cli_sessions() == []
+
+
+# ── Deleting ──
+
+
+def test_a_session_is_deleted_from_the_agent_s_file(models: WebUIModels, agent: AgentDb) -> None:
+    assert models.delete_cli_session(FISH) is True
+    assert set(listed(models)) == set(SHOWN) - {FISH}
+    assert agent.sql("SELECT count(*) FROM messages WHERE session_id = ?", FISH) == [(0,)]
+    assert agent.sql("SELECT count(*) FROM sessions") == [(8,)]
+    assert agent.sql("PRAGMA foreign_key_check") == []
+    assert models.delete_cli_session(FISH) is False
+
+
+@pytest.mark.parametrize("sid", [COOKING, SENSORS])
+def test_a_live_session_is_not_deleted(
+    models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture, sid: str
+) -> None:
+    before = agent.bytes()
+    assert models.delete_cli_session(sid) is False
+    assert agent.bytes() == before
+    assert "not deleted" in warnings_of(caplog)[0]
+
+
+def test_deleting_what_the_agent_does_not_have_leaves_its_file_alone(models: WebUIModels, agent: AgentDb) -> None:
+    stored(models, "webui-only", "hello")
+    before = agent.bytes()
+    assert models.delete_cli_session("webui-only") is False
+    assert agent.bytes() == before
+    assert contents(models, "webui-only") == ["hello"]

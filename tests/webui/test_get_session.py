@@ -1,0 +1,378 @@
+"""`get_session` and `new_session`: one live object for everybody, as long as the store has nothing newer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from concurrency.writers import all_well, together
+from live_child import elsewhere
+from live_sessions import contents, in_a_thread, said, stored
+from plans.recording import executed
+from standin import WebUI
+
+from hermes_store import SessionDeletedError, StaleSessionError, Store
+from hermes_store.webui import WebUIModels
+
+
+@pytest.fixture
+def second_store(sqlite_template: Path, tmp_path: Path) -> Iterator[Store]:
+    """Another database."""
+    with Store.open(shutil.copy(sqlite_template, tmp_path / "second.db"), durability="normal") as store:
+        yield store
+
+
+@pytest.fixture
+def trip(models: WebUIModels) -> str:
+    """The id of a stored session."""
+    return stored(models, "a1b2c3", "hello", "hi", tool_calls=[{"name": "ls"}], x_usage={"in": 1})
+
+
+# ── One object ──
+
+
+@pytest.mark.parametrize("metadata_only", [True, False])
+def test_everybody_gets_the_same_object(models: WebUIModels, webui: WebUI, trip: str, metadata_only: bool) -> None:
+    first = models.get_session(trip, metadata_only=metadata_only)
+    assert models.get_session(trip) is models.get_session(trip, metadata_only=True) is first is webui.cache[trip]
+    assert [message["content"] for message in first.messages] == ["hello", "hi"]
+    assert (first.tool_calls, first.x_usage) == ([{"name": "ls"}], {"in": 1})
+
+
+@pytest.mark.parametrize("sid", ["nobody", "", None, 5, [], "../evil", "a b", "grüße", "a" * 129, "half \ud83d"])
+def test_what_is_no_session_is_a_key_error(models: WebUIModels, webui: WebUI, sid: Any) -> None:
+    for metadata_only in (True, False):
+        with pytest.raises(KeyError):
+            models.get_session(sid, metadata_only=metadata_only)
+    assert not webui.cache
+
+
+def test_metadata_touches_no_message_and_the_rest_comes_when_it_is_used(
+    models: WebUIModels, webui: WebUI, trip: str
+) -> None:
+    def touched(work: Callable[[], object]) -> set[str]:
+        statements = " ".join(text for text, _ in executed(webui.store, work))
+        # Counting the documents that stand in for columns names their table, and reads no body.
+        return {
+            name for name in ("message_blobs", "session_documents.payload", "messages.digest") if name in statements
+        }
+
+    assert touched(lambda: models.get_session(trip, metadata_only=True)) == set()
+    session = webui.cache[trip]
+    assert touched(lambda: session.tool_calls) == {"session_documents.payload"}
+    assert touched(lambda: session.messages) == {"message_blobs", "messages.digest"}
+    assert [message["content"] for message in session.messages] == ["hello", "hi"]
+
+
+@pytest.mark.parametrize("metadata_only", [True, False])
+def test_threads_that_miss_at_once_get_one_object(
+    models: WebUIModels, webui: WebUI, trip: str, metadata_only: bool
+) -> None:
+    def get(number: int) -> Any:
+        return models.get_session(trip, metadata_only=metadata_only and number % 2 == 0)
+
+    for _ in range(10):
+        webui.cache.clear()
+        got = all_well(together(*(lambda number=number: get(number) for number in range(8))))
+        assert {id(one) for one in got} == {id(webui.cache[trip])}
+
+
+def test_threads_that_find_a_stale_object_at_once_get_one_new_one(models: WebUIModels, webui: WebUI, trip: str) -> None:
+    for number in range(5):
+        stale = models.get_session(trip)
+        webui.store.sessions.update(trip, title=f"Title {number}")
+        got = all_well(together(*[lambda: models.get_session(trip)] * 8))
+        assert {id(one) for one in got} == {id(webui.cache[trip])}
+        assert got[0] is not stale
+        assert got[0].title == f"Title {number}"
+
+
+# ── The cache ──
+
+
+def test_the_least_used_sessions_are_let_go(models: WebUIModels, webui: WebUI) -> None:
+    webui.cache_size = 2
+    for sid in ("s1", "s2", "s3"):
+        stored(models, sid)
+    for sid in ("s1", "s2", "s1", "s3"):
+        models.get_session(sid)
+    assert list(webui.cache) == ["s1", "s3"]
+
+
+def test_how_many_are_kept_is_asked_at_each_call(models: WebUIModels, webui: WebUI) -> None:
+    for number in range(6):
+        models.get_session(stored(models, f"s{number}"))
+    assert len(webui.cache) == 6
+    webui.cache_size = 3
+    models.get_session(stored(models, "last"))
+    assert list(webui.cache) == ["s4", "s5", "last"]
+
+
+def test_a_session_that_was_never_saved_is_not_let_go(models: WebUIModels, webui: WebUI) -> None:
+    webui.cache_size = 1
+    with webui.lock:
+        webui.cache["unsaved"] = unsaved = models.Session(session_id="unsaved", messages=said("only here"))
+    for number in range(4):
+        models.get_session(stored(models, f"s{number}"))
+    assert list(webui.cache) == ["unsaved"]
+    assert models.get_session("unsaved") is unsaved
+    unsaved.save()
+    models.get_session("s1")
+    assert list(webui.cache) == ["s1"]
+
+
+def test_what_others_put_into_the_cache_is_what_everybody_gets(models: WebUIModels, webui: WebUI) -> None:
+    mine, other = models.Session(session_id="mine"), SimpleNamespace(session_id="other")
+    with webui.lock:
+        webui.cache["mine"], webui.cache["other"] = mine, other
+        webui.cache.move_to_end("mine")
+    assert models.get_session("mine") is mine
+    assert models.get_session("other") is other
+    mine.save()
+    assert models.get_session("mine") is mine
+
+
+def test_what_others_take_out_of_the_cache_is_read_anew(models: WebUIModels, webui: WebUI, trip: str) -> None:
+    first = models.get_session(trip)
+    with webui.lock:
+        webui.cache.pop(trip)
+    assert models.get_session(trip) is not first
+    assert models.get_session(trip).messages == first.messages
+
+
+def test_there_is_a_cache_and_a_lock_where_none_are_given(sqlite_store: Store) -> None:
+    models = WebUIModels(sqlite_store, cache_size=2)
+    first = models.get_session(stored(models, "s1"))
+    assert models.get_session("s1") is first
+    for sid in ("s2", "s3"):
+        models.get_session(stored(models, sid))
+    assert models.get_session("s1") is not first
+    assert models.get_session("s1").workspace == first.workspace
+    fresh = models.new_session()
+    assert (fresh.workspace, fresh.model, fresh.profile) == (None, None, None)
+    assert next(row["session_id"] for row in models.all_sessions()) == fresh.session_id
+
+
+# ── What others wrote ──
+
+
+def other_process(store: Store) -> Callable[..., Any]:
+    return lambda verb, *arguments: elsewhere(verb, store, *arguments)
+
+
+def other_object(store: Store) -> Callable[..., Any]:
+    """The same verbs by another store object of this process."""
+
+    def run(verb: str, sid: str, *arguments: Any) -> Any:
+        path = store._database.path
+        assert path is not None
+        with Store.open(path, durability="normal") as second:
+            return {
+                "change": lambda: second.sessions.update(sid, **arguments[0]),
+                "append": lambda: second.messages.append(sid, said(*arguments)),
+                "delete": lambda: second.sessions.delete(sid),
+                "discard": lambda: second.sessions.purge(sid),
+                "rotate": lambda: second.sessions.change_id(sid, *arguments),
+            }[verb]()
+
+    return run
+
+
+@pytest.fixture(params=[other_process, other_object])
+def others(request: pytest.FixtureRequest, sqlite_store: Store) -> Callable[..., Any]:
+    """Another process, or another store object."""
+    made: Callable[..., Any] = request.param(sqlite_store)
+    return made
+
+
+@pytest.mark.parametrize("metadata_only", [True, False])
+def test_a_cached_session_that_others_wrote_to_is_read_anew(
+    models: WebUIModels, trip: str, others: Callable[..., Any], metadata_only: bool
+) -> None:
+    before = models.get_session(trip, metadata_only=metadata_only)
+    others("change", trip, {"title": "Rome"})
+    others("append", trip, "and then")
+    after = models.get_session(trip, metadata_only=metadata_only)
+    assert after is not before
+    assert after.title == "Rome"
+    assert [message["content"] for message in after.messages] == ["hello", "hi", "and then"]
+    assert models.get_session(trip) is after
+
+
+@pytest.mark.parametrize("verb", ["delete", "discard"])
+def test_a_cached_session_that_others_deleted_is_gone(
+    models: WebUIModels, webui: WebUI, trip: str, others: Callable[..., Any], verb: str
+) -> None:
+    held = models.get_session(trip)
+    others(verb, trip)
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            models.get_session(trip)
+        assert trip not in webui.cache
+    held.title = "Back"
+    with pytest.raises(Exception, match=r"delete|no session"):
+        held.save()
+    with pytest.raises(KeyError):
+        models.get_session(trip)
+
+
+def test_a_cached_session_that_others_renamed_is_under_its_new_id_alone(
+    models: WebUIModels, webui: WebUI, trip: str, others: Callable[..., Any]
+) -> None:
+    models.get_session(trip)
+    others("rotate", trip, "newname")
+    with pytest.raises(KeyError):
+        models.get_session(trip)
+    assert models.get_session("newname").session_id == "newname"
+    assert list(webui.cache) == ["newname"]
+
+
+def test_one_with_unsaved_changes_stays_and_its_save_brings_both_together(
+    models: WebUIModels, trip: str, others: Callable[..., Any]
+) -> None:
+    mine = models.get_session(trip)
+    mine.messages[0]["content"] = "hello!"
+    others("change", trip, {"title": "Rome"})
+    assert models.get_session(trip) is mine
+    mine.save()
+    assert (mine.title, models.get_session(trip).title) == ("Rome", "Rome")
+    assert contents(models, trip) == ["hello!", "hi"]
+
+
+def test_one_that_holds_what_cannot_be_stored_stays_until_that_is_mended(models: WebUIModels, trip: str) -> None:
+    mine = models.get_session(trip)
+    mine.tool_calls.append({"result": {1, 2}})
+    elsewhere("change", models._store(), trip, {"title": "Rome"})
+    assert models.get_session(trip) is mine
+    mine.tool_calls[-1] = {"result": [1, 2]}
+    mine.save()
+    assert models.get_session(trip).tool_calls == [{"name": "ls"}, {"result": [1, 2]}]
+    assert mine.title == "Rome"
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "error"),
+    [("change", [{"title": "Rome"}], StaleSessionError), ("delete", [], SessionDeletedError)],
+)
+def test_after_a_refused_save_the_next_one_to_ask_gets_the_stored_session(
+    models: WebUIModels, trip: str, verb: str, arguments: list[Any], error: type[Exception]
+) -> None:
+    mine = models.get_session(trip)
+    mine.title = "Paris"
+    elsewhere(verb, models._store(), trip, *arguments)
+    with pytest.raises(error):
+        mine.save()
+    if error is SessionDeletedError:
+        with pytest.raises(KeyError):
+            models.get_session(trip)
+    else:
+        assert models.get_session(trip).title == "Rome"
+        assert models.get_session(trip) is not mine
+
+
+# ── The lock ──
+
+
+USES: dict[str, Callable[[Any], Any]] = {
+    "messages": lambda session: session.messages,
+    "tool_calls": lambda session: session.tool_calls,
+    "unknown": lambda session: session.x_usage,
+    "missing": lambda session: getattr(session, "x_nothing", None),
+    "compact": lambda session: session.compact(),
+    "assign": lambda session: setattr(session, "title", "Assigned"),
+    "replace": lambda session: setattr(session, "messages", []),
+    "dirty": lambda session: session.is_dirty(),
+    "save": lambda session: session.save(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_live_session_is_used_while_the_lock_is_held(models: WebUIModels, webui: WebUI, trip: str, use: str) -> None:
+    session = models.get_session(trip, metadata_only=True)
+
+    def under_the_lock() -> Any:
+        with webui.lock:
+            return USES[use](session)
+
+    outcome = in_a_thread(under_the_lock)
+    assert not isinstance(outcome, Exception)
+
+
+@pytest.mark.parametrize("verb", ["change", "delete", "discard"])
+def test_a_save_that_is_refused_while_the_lock_is_held_does_not_wait_for_it(
+    models: WebUIModels, webui: WebUI, trip: str, verb: str
+) -> None:
+    session = models.get_session(trip)
+    session.title = "Paris"
+    elsewhere(verb, webui.store, trip, *([{"title": "Rome"}] if verb == "change" else []))
+
+    def under_the_lock() -> None:
+        with webui.lock:
+            session.save()
+
+    assert "Error" in type(in_a_thread(under_the_lock)).__name__
+
+
+# ── The store ──
+
+
+def test_the_store_is_asked_for_at_each_call(models: WebUIModels, webui: WebUI, trip: str, second_store: Store) -> None:
+    first, webui.store = webui.store, second_store
+    for get in (models.get_session, lambda sid: models.get_session(sid, metadata_only=True)):
+        with pytest.raises(KeyError):
+            get(trip)
+    made = models.new_session()
+    assert second_store.sessions.exists(made.session_id)
+    assert not first.sessions.exists(made.session_id)
+    webui.store = first
+    assert models.get_session(trip).title == "Trip"
+
+
+def test_a_cached_session_is_not_taken_for_another_store_s_of_the_same_id(
+    models: WebUIModels, webui: WebUI, trip: str, second_store: Store
+) -> None:
+    models.get_session(trip)
+    webui.store = second_store
+    with webui.lock:
+        cached = webui.cache.pop(trip)
+    stored(models, trip, "somewhere else", title="Another")
+    with webui.lock:
+        webui.cache[trip] = cached
+    assert models.get_session(trip).title == "Another"
+
+
+# ── new_session ──
+
+
+def test_a_new_session_is_stored_and_cached_at_once(models: WebUIModels, webui: WebUI) -> None:
+    session = models.new_session()
+    assert elsewhere("title", webui.store, session.session_id) == "Untitled"
+    assert models.get_session(session.session_id) is session
+    assert list(webui.cache) == [session.session_id]
+    assert len(session.session_id) == 12
+    assert int(session.session_id, 16) >= 0
+    assert session.messages == session.tool_calls == []
+    webui.cache_size = 1
+    assert list(webui.cache) != [models.new_session().session_id]
+    assert len(webui.cache) == 1
+
+
+def test_what_a_new_session_does_not_name_is_asked_for_at_that_moment(models: WebUIModels, webui: WebUI) -> None:
+    for workspace, model, profile in (("/srv/one", "m1", "work"), ("/srv/two", "m2", None)):
+        webui.last_workspace, webui.model, webui.profile = workspace, model, profile
+        session = models.new_session()
+        assert (session.workspace, session.model, session.profile) == (workspace, model, profile)
+        record = webui.store.sessions.get(session.session_id)
+        assert (record.workspace, record.model, record.profile) == (workspace, model, profile or "default")
+
+
+def test_what_a_new_session_names_is_what_it_has(models: WebUIModels, webui: WebUI) -> None:
+    webui.profile = "chosen"
+    session = models.new_session(workspace="/srv/../srv/./named", model="m3", profile="mine")
+    record = webui.store.sessions.get(session.session_id)
+    assert (session.workspace, session.model, session.profile) == ("/srv/named", "m3", "mine")
+    assert (record.workspace, record.model, record.profile) == ("/srv/named", "m3", "mine")

@@ -1,0 +1,237 @@
+"""Three versions of a transcript made one: what must hold for all of them, and examples."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from hermes_store.webui.merge import MergeConflictError, merge
+
+Version = list[bytes]
+CONFLICT = "conflict"
+
+
+def version(text: str) -> Version:
+    return [letter.encode() for letter in text]
+
+
+def merged(base: Version, mine: Version, theirs: Version) -> Version | str:
+    """Return the merged messages, each fetched from where the merge says that it is."""
+    sides = {"mine": mine, "theirs": theirs}
+    try:
+        return [sides[source.side][source.position] for source in merge(base, mine, theirs)]
+    except MergeConflictError:
+        return CONFLICT
+
+
+EXAMPLES = [
+    # base, mine, theirs, the merged transcript
+    ("", "", "", ""),
+    ("abc", "abc", "abc", "abc"),
+    ("abc", "abx", "abc", "abx"),
+    ("abc", "abc", "abx", "abx"),
+    ("abc", "abx", "abx", "abx"),
+    ("abc", "", "abc", ""),
+    ("abc", "abc", "", ""),
+    # Appends: the stored ones first.
+    ("", "x", "y", "yx"),
+    ("abc", "abcx", "abcy", "abcyx"),
+    ("abc", "abcxy", "abcz", "abczxy"),
+    ("abc", "abcx", "abcx", "abcx"),
+    # An edit, a removal, an insertion in one place, something else in another.
+    ("abc", "xbc", "abcy", "xbcy"),
+    ("abc", "abx", "abcy", "abxy"),
+    ("abc", "abcy", "abx", "abxy"),
+    ("abc", "bc", "abcy", "bcy"),
+    ("abc", "ac", "abcy", "acy"),
+    ("abc", "xbc", "aby", "xby"),
+    ("abc", "xabc", "abcy", "xabcy"),
+    ("abc", "axbc", "abyc", "axbyc"),
+    ("abc", "xabc", "ab", "xab"),
+    ("abc", "bc", "ab", "b"),
+    ("abc", "xabc", "bc", "xbc"),
+    # Both did the same in one place, and something of their own in another.
+    ("abc", "xbcy", "xbc", "xbcy"),
+    ("abc", "bcy", "bcz", "bczy"),
+    ("abc", "axbc", "axbcy", "axbcy"),
+    # Messages that say the same, more than once.
+    ("aa", "aaa", "aa", "aaa"),
+    ("aa", "aaa", "aab", "aaba"),
+    ("aba", "abaa", "xba", "xbaa"),
+    # No answer that loses nothing.
+    ("abc", "a", "abcx", CONFLICT),
+    ("abc", "abcx", "a", CONFLICT),
+    ("abc", "", "abcx", CONFLICT),
+    ("abc", "abcx", "ab", CONFLICT),
+    ("abc", "abx", "aby", CONFLICT),
+    ("abc", "ab", "abx", CONFLICT),
+    ("abc", "ac", "axc", CONFLICT),
+    ("abc", "axbc", "aybc", CONFLICT),
+    ("abc", "xabc", "yabc", CONFLICT),
+    ("abc", "axbc", "bc", CONFLICT),
+    ("abcd", "abxy", "abcde", "abxye"),
+    ("abcd", "abx", "abcde", CONFLICT),
+]
+
+
+@pytest.mark.parametrize(("base", "mine", "theirs", "expected"), EXAMPLES)
+def test_these_are_merged_so(base: str, mine: str, theirs: str, expected: str) -> None:
+    outcome = merged(version(base), version(mine), version(theirs))
+    assert outcome == (CONFLICT if expected == CONFLICT else version(expected))
+
+
+# ── Any messages, many of them equal ──
+
+versions = st.text("abc", max_size=8).map(version)
+
+
+@given(versions, versions)
+def test_what_one_side_alone_changed_is_the_result(base: Version, changed: Version) -> None:
+    assert merged(base, changed, base) == merged(base, base, changed) == merged(base, changed, changed) == changed
+
+
+@given(versions, versions, versions)
+def test_appends_of_both_survive_the_stored_first(base: Version, mine: Version, theirs: Version) -> None:
+    expected = base + theirs + (mine if mine != theirs else [])
+    assert merged(base, base + mine, base + theirs) == expected
+
+
+@given(versions, versions, versions)
+def test_whether_there_is_a_conflict_depends_on_no_side(base: Version, mine: Version, theirs: Version) -> None:
+    assert (merged(base, mine, theirs) == CONFLICT) == (merged(base, theirs, mine) == CONFLICT)
+
+
+@given(versions, versions, versions, versions)
+def test_what_all_three_begin_with_changes_nothing(
+    prefix: Version, base: Version, mine: Version, theirs: Version
+) -> None:
+    outcome = merged(base, mine, theirs)
+    expected = outcome if isinstance(outcome, str) else prefix + outcome
+    assert merged(prefix + base, prefix + mine, prefix + theirs) == expected
+
+
+@given(versions, versions, versions)
+def test_each_side_stays_in_its_order_and_is_taken_once(base: Version, mine: Version, theirs: Version) -> None:
+    try:
+        sources = merge(base, mine, theirs)
+    except MergeConflictError:
+        return
+    for side in ("mine", "theirs"):
+        positions = [source.position for source in sources if source.side == side]
+        assert positions == sorted(set(positions))
+
+
+@given(versions, versions, versions)
+def test_a_merge_is_nothing_new_to_who_has_merged(base: Version, mine: Version, theirs: Version) -> None:
+    """What was merged and saved can be saved again, on top of either side."""
+    outcome = merged(base, mine, theirs)
+    assume(outcome != CONFLICT)
+    assert isinstance(outcome, list)
+    assert merged(theirs, outcome, theirs) == merged(theirs, outcome, outcome) == outcome
+
+
+# ── Messages that differ, so that it is known which is which ──
+
+
+class Edited(NamedTuple):
+    """A version of a transcript, and what became of the base in it."""
+
+    messages: Version
+    touched: set[bytes]
+    removed: set[bytes]
+    new: list[bytes]
+
+
+@st.composite
+def edits(draw: st.DrawFn, base: Version, name: str) -> Edited:
+    """Remove, replace and insert messages, new ones being called by the side's name."""
+    messages: Version = []
+    removed: set[bytes] = set()
+    new: list[bytes] = []
+
+    def fresh() -> bytes:
+        new.append(f"{name}{len(new)}".encode())
+        return new[-1]
+
+    for message in base:
+        fate = draw(st.sampled_from(["keep", "keep", "keep", "remove", "replace", "insert"]))
+        if fate == "insert":
+            messages.append(fresh())
+        if fate in {"keep", "insert"}:
+            messages.append(message)
+        else:
+            removed.add(message)
+            if fate == "replace":
+                messages.append(fresh())
+    messages += [fresh() for _ in range(draw(st.integers(0, 2)))]
+    return Edited(messages, removed | set(new), removed, new)
+
+
+@st.composite
+def triples(draw: st.DrawFn) -> tuple[Version, Edited, Edited]:
+    base = [f"base{number}".encode() for number in range(draw(st.integers(0, 7)))]
+    return base, draw(edits(base, "mine")), draw(edits(base, "theirs"))
+
+
+@given(triples())
+def test_nothing_is_lost_that_only_one_side_touched_and_nothing_else_comes(
+    triple: tuple[Version, Edited, Edited],
+) -> None:
+    base, mine, theirs = triple
+    outcome = merged(base, mine.messages, theirs.messages)
+    if isinstance(outcome, str):
+        assert mine.touched, "a side that changed nothing cannot be in conflict"
+        assert theirs.touched
+        return
+    kept = [message for message in base if message not in mine.removed | theirs.removed]
+    assert sorted(outcome) == sorted([*kept, *mine.new, *theirs.new])
+    for side in (mine, theirs):  # and each side's own stands in its order, with what it kept
+        assert [message for message in outcome if message in side.messages] == [
+            message for message in side.messages if message in outcome
+        ]
+
+
+@given(triples())
+def test_the_sides_are_equal_but_for_the_order_of_their_appends(triple: tuple[Version, Edited, Edited]) -> None:
+    base, mine, theirs = triple
+    one, other = (
+        merged(base, mine.messages, theirs.messages),
+        merged(base, theirs.messages, mine.messages),
+    )
+    if one != other:
+        assert isinstance(one, list)
+        assert isinstance(other, list)
+        first = next(place for place in range(len(one)) if one[place] != other[place])
+        tail, turned = one[first:], other[first:]
+        assert tail == [m for m in tail if m in theirs.new] + [m for m in tail if m in mine.new]
+        assert turned == [m for m in turned if m in mine.new] + [m for m in turned if m in theirs.new]
+        assert sorted(tail) == sorted(turned)
+
+
+@given(st.integers(2, 8), st.data())
+def test_edits_of_different_messages_are_both_kept(length: int, data: Any) -> None:
+    base = [f"base{number}".encode() for number in range(length)]
+    places = data.draw(st.sets(st.integers(0, length - 1), min_size=1))
+    mine = [b"mine" + m if place in places else m for place, m in enumerate(base)]
+    theirs = [m if place in places else b"theirs" + m for place, m in enumerate(base)]
+    assert merged(base, mine, theirs) == [mine[place] if place in places else theirs[place] for place in range(length)]
+
+
+@given(st.integers(1, 8), st.data())
+def test_a_message_that_both_changed_differently_is_a_conflict(length: int, data: Any) -> None:
+    base = [f"base{number}".encode() for number in range(length)]
+    place = data.draw(st.integers(0, length - 1))
+    mine, theirs = list(base), list(base)
+    mine[place], theirs[place] = b"mine", b"theirs"
+    assert merged(base, mine, theirs) == CONFLICT
+
+
+@given(st.integers(1, 8), st.data())
+def test_who_went_on_from_what_the_other_one_cut_off_is_in_conflict(length: int, data: Any) -> None:
+    base = [f"base{number}".encode() for number in range(length)]
+    kept = base[: data.draw(st.integers(0, length - 1))]
+    for mine, theirs in ((kept, [*base, b"new"]), ([*base, b"new"], kept)):
+        assert merged(base, mine, theirs) == CONFLICT
