@@ -322,7 +322,7 @@ MUTE_TIP = File(
         session("a", end_reason="compression"),
         session("b", parent_session_id="a", started_at=BASE + 40),
     ],
-    [said("a", "yesterday"), *(said(one, BASE + 3) for one in "cde")],
+    [said("a", "yesterday"), *(said(one, BASE + 3 + number) for number, one in enumerate("cde"))],
 )
 #: A chain that was last active before it came to where it matters.
 ELSEWHERE = File(
