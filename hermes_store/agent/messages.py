@@ -52,20 +52,6 @@ def read_messages(
     )
 
 
-def read_chain(snapshot: Snapshot, chain: tuple[str, ...], *, include_rewound: bool) -> list[dict[str, Any]]:
-    """Return all messages of a chain of sessions."""
-    made = []
-    for index, session in enumerate(chain):
-        fresh = index > 0
-        for _, row in _rows(snapshot, session, None, None, include_rewound):
-            message = decode.message(row)
-            if fresh and not message.get("_rewound"):
-                message["_continues"] = chain[index - 1]
-                fresh = False
-            made.append(message)
-    return made
-
-
 def _has_shown(snapshot: Snapshot, session: str, until: _Place) -> bool:
     """Whether the session has a message up to a place that was not taken back."""
     first = _places(snapshot, session, None, 1, include_rewound=False)
@@ -105,7 +91,9 @@ def _places(
     displayed = "display_order" in schema.messages
     order = 'coalesce(m."display_order", m.id)' if displayed else "m.id"
     after = "1" if behind is None else f"({order}, m.id) > (?, ?)" if displayed else "m.id > ?"
-    parts = ["1"] if include_rewound else schema.shown_parts
+    parts: tuple[str, ...] = schema.shown_parts if schema.finds_messages else (f"({schema.shown})",)
+    if include_rewound:
+        parts = ("1",)
     selects = " UNION ALL ".join(
         f"SELECT {order} AS place, m.id AS id FROM agent.messages m WHERE m.session_id = ? AND {part} AND {after}"
         for part in parts

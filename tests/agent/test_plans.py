@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -137,15 +138,46 @@ def test_the_list_never_scans_the_wide_rows_nor_the_messages(
         assert not [line for line in found if "AUTOMATIC" in line], found
 
 
+@pytest.mark.parametrize("version", [16, 22, 30])
+def test_each_session_of_the_sources_asked_for_costs_one_look_into_the_index(
+    big: Callable[[Shape], Path], version: int
+) -> None:
+    path = big(Shape(version))
+    found = lines(path, lambda: AgentBridge(path).sessions(limit=20))
+    assert scans(found, "s") == ["SCAN s USING COVERING INDEX idx_sessions_source_id"]
+    looks = [line for line in found if "timestamp>? AND timestamp<?" in line]
+    assert looks == [
+        "SEARCH m USING COVERING INDEX idx_messages_session (session_id=? AND timestamp>? AND timestamp<?)"
+    ]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_without_an_index_on_messages_the_sessions_are_not_scanned_either(
+def test_without_an_index_the_messages_are_scanned_once_and_the_sessions_never(
     big: Callable[[Shape], Path], version: int
 ) -> None:
     path = big(Shape(version, index=False))
-    found = lines(path, lambda: AgentBridge(path).sessions(limit=20))
+    bridge = AgentBridge(path)
+    found = lines(path, lambda: bridge.sessions(limit=20))
     assert all("USING COVERING INDEX" in line for line in scans(found, "[sx]")), found
-    assert len(scans(found, "m")) <= 3, found
-    assert not [line for line in found if "AUTOMATIC" in line], found
+    assert len(scans(found, "m")) == 2, "the look at the newest rows, and the scan"
+    assert not [line for line in found if "AUTOMATIC" in line or "CORRELATED" in line], found
+    last = bridge.session("s0005").session_id
+    assert len(scans(lines(path, lambda: bridge.session(last)), "m")) == 1
+    assert len(scans(lines(path, lambda: bridge.messages(last, limit=5)), "m")) == 1
+
+
+def test_without_an_index_sessions_without_a_message_cost_no_look_at_the_messages(
+    big: Callable[[Shape], Path], tmp_path: Path
+) -> None:
+    source = big(Shape(index=False))
+    path = tmp_path / "state.db"
+    shutil.copy(source, path)
+    with closing(sqlite3.connect(path)) as db, db:
+        for number in range(100):
+            insert(db, "sessions", {"id": f"mute{number}", "source": "cli", "started_at": BASE + 1e6})
+    # A scan is some twenty instructions a message; when each of these was looked for, it was a hundred times that.
+    assert steps(lambda: AgentBridge(path).sessions(limit=20)) * 100 < SESSIONS * MESSAGES * 60
+    assert len(AgentBridge(path).sessions(limit=200, include=["empty"]).items) == 200
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -165,6 +197,52 @@ def test_a_page_of_messages_uses_the_index_on_them(big: Callable[[Shape], Path],
         searched = [line for line in found if line.startswith("SEARCH m")]
         assert searched
         assert all("INDEX idx_messages_" in line for line in searched if "PRIMARY KEY" not in line), found
+
+
+@pytest.mark.parametrize("version", [*VERSIONS, 17])
+@pytest.mark.parametrize("index", [True, False], ids=["index", "no index"])
+def test_of_the_wide_rows_of_messages_only_the_page_s_are_read(
+    big: Callable[[Shape], Path], version: int, index: bool
+) -> None:
+    path = big(Shape(version, index=index))
+    bridge = AgentBridge(path)
+    page = bridge.messages("s0005", limit=5)
+    for read in (
+        lambda: bridge.messages("s0005", limit=5),
+        lambda: bridge.messages("s0005", limit=5, after=page.next),
+        lambda: bridge.messages("s0005", limit=5, after=page.next, include_rewound=True),
+    ):
+        with executed() as statements:
+            read()
+        wide = [statement for statement in statements if '"content"' in statement[0]]
+        assert [plan(path, statement) for statement in wide] == [["SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"]]
+        assert [len(statement[1]) for statement in wide] == [6], "the page, and one to see whether there are more"
+
+
+def test_the_pages_of_a_long_session_cost_about_its_rows_and_not_their_square(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    create(path, Shape(), [])
+    count, limit = 6000, 500
+    with closing(sqlite3.connect(path)) as db, db:
+        insert(db, "sessions", {"id": "long", "source": "cli", "started_at": BASE})
+        db.executemany(
+            "INSERT INTO messages (session_id, role, content, timestamp) VALUES ('long', 'user', 'words', ?)",
+            ((BASE + number,) for number in range(count)),
+        )
+    bridge = AgentBridge(path)
+
+    def read() -> None:
+        after, found = None, 0
+        while True:
+            page = bridge.messages("long", limit=limit, after=after)
+            found += len(page.items)
+            after = page.next
+            if after is None:
+                break
+        assert found == count
+
+    # Some instructions for each entry of the index and page, and a hundred for each row that is read.
+    assert steps(read) * 100 < count * 100 + count * (count // limit) * 12
 
 
 @pytest.mark.parametrize("read", ["sessions", "messages", "session"])

@@ -1,0 +1,25 @@
+"""The number that a list shows is the number of messages that reading gives, over every kind of file."""
+
+from __future__ import annotations
+
+from matrix import AgentFile, each_version
+
+from hermes_store.agent import AgentBridge
+
+ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
+
+
+@each_version
+def test_a_list_counts_what_reading_gives(agent_file: AgentFile) -> None:
+    bridge = AgentBridge(agent_file.path)
+    listed = {one.session_id: one for one in bridge.sessions(limit=1000, include=ALL).items}
+    assert {"rewound", "compacted"} <= listed.keys()
+    differs = set()
+    for name, one in listed.items():
+        assert one.message_count == len(bridge.messages(name).items), name
+        assert bridge.session(name).message_count == one.message_count, name
+        if one.message_count != len(bridge.messages(name, include_rewound=True).items):
+            differs.add(name)
+    assert differs == ({"rewound"} if agent_file.shape.version >= 17 else set()) | (
+        {"rewound", "compacted"} if 14 <= agent_file.shape.version < 17 else set()
+    )
