@@ -187,7 +187,12 @@ def _number(value: Any) -> tuple[float | None, bool]:
         number = float(value)
     except OverflowError:
         return None, False
-    return (number, number == value) if math.isfinite(number) else (None, False)
+    return (number, number == value and not _is_minus_zero(value)) if math.isfinite(number) else (None, False)
+
+
+def _is_minus_zero(value: Any) -> bool:
+    """Whether a value is -0.0, whose sign no column keeps."""
+    return isinstance(value, float) and value == 0 and math.copysign(1, value) < 0
 
 
 def _time(value: Any) -> tuple[float | None, bool]:
@@ -196,7 +201,8 @@ def _time(value: Any) -> tuple[float | None, bool]:
 
 def _count(value: Any) -> tuple[int, bool]:
     whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-    return (int(value), True) if whole and abs(value) <= fields.MAX_INT else (0, False)
+    fits = whole and abs(value) <= fields.MAX_INT and not _is_minus_zero(value)
+    return (int(value), True) if fits else (0, False)
 
 
 def _index(value: Any) -> tuple[int | None, bool]:

@@ -189,6 +189,8 @@ def read_digests(connection: Connection, session: int) -> list[bytes]:
 def read_document(connection: Connection, state: State, key: str) -> None:
     """Read one more value of a session, if there is such a one, into the rest."""
     found = _found(connection, state.session_id, _some_documents, session=state.row_id, keys=[key])
+    if "message_count" in found:  # a newer WebUI's; it is counted, not believed
+        found["message_count"] = state.message_count
     state.values |= _defaults(_DOCUMENT_KEYS & {key}) | found
 
 

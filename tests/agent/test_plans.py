@@ -175,8 +175,8 @@ def test_without_an_index_sessions_without_a_message_cost_no_look_at_the_message
     with closing(sqlite3.connect(path)) as db, db:
         for number in range(100):
             insert(db, "sessions", {"id": f"mute{number}", "source": "cli", "started_at": BASE + 1e6})
-    # A scan is some twenty instructions a message; when each of these was looked for, it was a hundred times that.
-    assert steps(lambda: AgentBridge(path).sessions(limit=20)) * 100 < SESSIONS * MESSAGES * 60
+    # More than there are, so that everything is looked at. When each of these was looked for, it was a scan for each.
+    assert steps(lambda: AgentBridge(path).sessions(limit=300)) * 100 < SESSIONS * MESSAGES * 150
     assert len(AgentBridge(path).sessions(limit=200, include=["empty"]).items) == 200
 
 
@@ -217,32 +217,6 @@ def test_of_the_wide_rows_of_messages_only_the_page_s_are_read(
         wide = [statement for statement in statements if '"content"' in statement[0]]
         assert [plan(path, statement) for statement in wide] == [["SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"]]
         assert [len(statement[1]) for statement in wide] == [6], "the page, and one to see whether there are more"
-
-
-def test_the_pages_of_a_long_session_cost_about_its_rows_and_not_their_square(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
-    create(path, Shape(), [])
-    count, limit = 6000, 500
-    with closing(sqlite3.connect(path)) as db, db:
-        insert(db, "sessions", {"id": "long", "source": "cli", "started_at": BASE})
-        db.executemany(
-            "INSERT INTO messages (session_id, role, content, timestamp) VALUES ('long', 'user', 'words', ?)",
-            ((BASE + number,) for number in range(count)),
-        )
-    bridge = AgentBridge(path)
-
-    def read() -> None:
-        after, found = None, 0
-        while True:
-            page = bridge.messages("long", limit=limit, after=after)
-            found += len(page.items)
-            after = page.next
-            if after is None:
-                break
-        assert found == count
-
-    # Some instructions for each entry of the index and page, and a hundred for each row that is read.
-    assert steps(read) * 100 < count * 100 + count * (count // limit) * 12
 
 
 @pytest.mark.parametrize("read", ["sessions", "messages", "session"])

@@ -22,6 +22,7 @@ ODD_VALUES: list[Any] = [
     2**70,
     10**400,
     1.5,
+    -0.0,
     float("nan"),
     float("-inf"),
     "",
