@@ -42,6 +42,8 @@ def encode(value: Any, place: str = "value") -> bytes:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), check_circular=False)
     except RecursionError:
         text = "".join(_encode_deep(value))
+    # Two halves of a character side by side are read as that character, so that is what is written (and digested).
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return text.encode("utf-8", _ESCAPE)
 
 

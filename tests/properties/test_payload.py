@@ -51,6 +51,12 @@ def test_the_same_value_always_gives_the_same_bytes(value: Any) -> None:
     assert payload.digest(again) == payload.digest(body)
 
 
+@pytest.mark.parametrize("text", ["\ud83d\ude00", "\ud83d\ude00 \ud83d", "x\ude00\ud83d", "\ud83d\ud83d\ude00\ude00"])
+def test_two_halves_side_by_side_are_written_as_the_character_that_they_are_read_as(text: str) -> None:
+    body = payload.encode({text: [text]})
+    assert payload.encode(payload.decode(body)) == body
+
+
 @given(json_values, json_values)
 def test_different_values_have_different_digests(one: Any, other: Any) -> None:
     digests = {payload.digest(payload.encode(value)) for value in (one, other)}

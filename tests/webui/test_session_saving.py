@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from contract.table_rows import all_rows
 from live_sessions import said, stored
 from plans.recording import vm_steps
+from sqlalchemy import event
 from standin import WebUI
 
 from hermes_store import InvalidIdError, InvalidPayloadError, SessionExistsError, Store, errors
@@ -110,6 +113,51 @@ def test_a_save_that_touches_nothing_keeps_the_time_and_the_revision(models: Web
     before = time.time()
     session.save()
     assert before <= session.updated_at == again(models, session).updated_at <= time.time()
+
+
+def rows_written(store: Store, verb: Callable[[], object]) -> int:
+    """Return how many rows `verb` inserts, updates and deletes."""
+    counts: list[int] = []
+
+    def begin(connection: sqlite3.Connection, *_: object) -> None:
+        counts.append(-connection.total_changes)
+
+    def end(connection: sqlite3.Connection, *_: object) -> None:
+        counts.append(connection.total_changes)
+
+    engine = store._database.engine
+    event.listen(engine, "checkout", begin)
+    event.listen(engine, "checkin", end)
+    try:
+        verb()
+    finally:
+        event.remove(engine, "checkout", begin)
+        event.remove(engine, "checkin", end)
+    assert counts, "nothing was executed, so nothing was measured"
+    return sum(counts)
+
+
+# What is done to a session of 500 messages, and how many rows that writes: the session's, and those that differ.
+COSTS: dict[str, tuple[Callable[[Any], object], int]] = {
+    "nothing": (lambda session: None, 1),
+    "a rename": (lambda session: setattr(session, "title", "Rome"), 1),
+    "an appended message": (lambda session: session.messages.append("more"), 3),
+    "a message edited inside": (lambda session: session.messages[250].update(content="x"), 3),
+    "the last three removed": (lambda session: session.messages.__delitem__(slice(497, None)), 1 + 3 + 3),
+    "a document edited inside": (lambda session: session.x_usage.update(deep=1), 2),
+    "a document and two columns": (lambda session: session.__dict__.update(tool_calls=[2], pinned=True, model="m"), 2),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_a_save_writes_the_rows_that_differ(models: WebUIModels, webui: WebUI, name: str) -> None:
+    change, rows = COSTS[name]
+    sid = stored(models, "long", *map(str, range(500)), tool_calls=[1], x_usage={"in": 1})
+    session = models.get_session(sid)
+    change(session)
+    assert rows_written(webui.store, session.save) == rows
+    assert rows_written(webui.store, lambda: session.save(touch_updated_at=False)) == 0
+    assert models.Session.load(sid).__dict__ == session.__dict__
 
 
 def test_a_save_costs_the_same_however_many_sessions_there_are(models: WebUIModels, webui: WebUI) -> None:

@@ -161,6 +161,31 @@ def test_an_odd_message_is_loaded_as_it_was(models: WebUIModels, message: Any) -
     assert same(models.Session.load(found.session_id).messages, [message, "next", message, message])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "change"),
+    [
+        ("estimated_cost", -0.0, 1.0),
+        ("tool_calls", ["\ud83d\ude00"], [1]),
+        ("messages", ["\ud83d\ude00"], ["\ud83d\ude00", 1]),
+    ],
+    ids=["a zero below zero", "two halves in a document", "two halves in a message"],
+)
+def test_what_is_loaded_as_its_equal_counts_as_the_same(
+    models: WebUIModels, name: str, value: Any, change: Any
+) -> None:
+    """Two halves of a character, side by side, are that character in JSON; neither object changed anything by it."""
+    session = models.Session(title="Trip", **{name: value})
+    session.save()
+    other = models.Session.load(session.session_id)
+    assert not other.is_dirty()
+    other.title = "Rome"
+    other.save()
+    setattr(session, name, change)
+    session.save()
+    found = models.Session.load(session.session_id)
+    assert (found.title, json.dumps(getattr(found, name))) == ("Rome", json.dumps(change))
+
+
 attributes = st.dictionaries(
     (st.sampled_from(sorted(SESSION_KEYS)) | any_text).filter(
         lambda name: (
