@@ -175,7 +175,7 @@ class Store(View):
             deadline=deadline,
             foreign_owner=foreign_owner,
             database=self._database,
-            store_profile=store_profile or profile,
+            store_profile=profile if store_profile is None else store_profile,
         )
 
     def info(self) -> StoreInfo:

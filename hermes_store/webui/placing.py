@@ -38,7 +38,7 @@ class Placed:
 
 def values(connection: Connection, key: SessionKey, values: Mapping[str, Any], names: Collection[str]) -> Placed:
     """Place those values of a session that are named; one that is not there is what a new session has."""
-    placed = Placed(gone=set(names))
+    placed = Placed(gone=set(names) - {"updated_at"})  # which no document ever has, and every save changes
     for name in names:
         value = values.get(name, image.SESSION_KEYS.get(name))
         if name in image.COLUMNS:

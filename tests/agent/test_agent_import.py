@@ -424,7 +424,7 @@ def test_imports_go_into_the_profile_that_is_asked_for(
     assert [row.session_id for row in sqlite_store.profile("work").sessions.list().items] == ["login"]
 
 
-@pytest.mark.parametrize("name", ["x" * 256, 7])
+@pytest.mark.parametrize("name", ["x" * 256, 7, ""])
 def test_a_name_that_no_profile_of_the_store_can_have_is_refused(
     sqlite_store: Store, agent: AgentDb, name: Any
 ) -> None:
