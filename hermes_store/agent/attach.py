@@ -14,53 +14,28 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from .. import errors
 from .schema import AgentSchema
+from .snapshot import Snapshot
+from .watch import Watch, driver_connection
 
 T = TypeVar("T")
 
 _ATTEMPTS: Final = 3
 _PAUSE: Final = 0.05
-#: The deadline is looked at after so many steps of SQLite's machine, some milliseconds.
-_STEPS: Final = 20_000
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One state of the agent's data, while a read lasts."""
-
-    connection: Connection
-    schema: AgentSchema
-
-    def rows(self, sql: str, *parameters: Any) -> list[Any]:
-        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
-        try:
-            return list(self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
-        except OperationalError as error:
-            if not str(error.orig).startswith("Could not decode to UTF-8"):
-                raise
-        driver = driver_connection(self.connection)
-        driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")  # slower, so only where needed
-        try:
-            return list(self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
-        finally:
-            driver.text_factory = str
-
-    def in_chunks(self, sql: str, values: list[Any], *parameters: Any) -> list[Any]:
-        """Run a query whose ``{}`` is a list of `values`, as often as their number needs."""
-        rows: list[Any] = []
-        for start in range(0, len(values), 500):
-            chunk = values[start : start + 500]
-            rows += self.rows(sql.replace("{}", ",".join("?" * len(chunk))), *parameters, *chunk)
-        return rows
+#: A file of so many bytes is worth a second connection where it is scanned.
+_LARGE: Final = 32 * 2**20
+#: So many more, to be exact.
+_TWINS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +75,20 @@ class AgentFile:
         raise AssertionError("the loop returns or raises")
 
     def _read_once(self, path: Path, until: float, work: Callable[[Snapshot], T]) -> T:
+        file = path.stat()
         patience = min(self.busy_timeout, self.deadline)
         give_up = min(until, time.monotonic() + patience)
-        with _engine(path, patience).connect() as connection:
-            _limit(connection, until, give_up)
+        another = _engine(path, 0.0).connect
+        with _engine(path, patience).connect() as connection, Watch(connection, until) as watch:
+            _wait_until(connection, give_up)
             with connection.begin():
-                return work(Snapshot(connection, AgentSchema.read(connection, path)))
+                schema = AgentSchema.read(connection, path)
+                if schema.finds_messages or file.st_size < _LARGE:
+                    return work(Snapshot(connection, schema, watch, another))
+            # Every look at the messages is a scan of them all, which several can share. The others begin before.
+            with _Twins(another, lambda: _same_file(file, path)) as twins, connection.begin():
+                schema = AgentSchema.read(connection, path)
+                return work(Snapshot(connection, schema, watch, another, twins.begin()))
 
     def check(self) -> Path:
         """Return the real path of the file if `stat` finds nothing wrong with reading it.
@@ -171,18 +154,55 @@ def _engine(path: Path, busy_timeout: float) -> Engine:
     return engine
 
 
-def _limit(connection: Connection, until: float, give_up: float) -> None:
-    """Let nothing run longer than `until`, nor wait for the agent longer than `give_up`: attaching may have waited."""
-    driver = driver_connection(connection)
-    driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-    driver.execute(f"PRAGMA busy_timeout = {max(0, round(1000 * (give_up - time.monotonic())))}")
+def _wait_until(connection: Connection, give_up: float) -> None:
+    """Let no query wait for the agent longer than until a moment: attaching may have waited before."""
+    milliseconds = max(0, round(1000 * (give_up - time.monotonic())))
+    driver_connection(connection).execute(f"PRAGMA busy_timeout = {milliseconds}")
 
 
-def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the connection of Python's own driver that is below."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
-    return driver
+class _Twins:
+    """Connections that are to see what the first one sees. They are opened before the first one begins to read.
+
+    They wait for nobody: where the journal is of the older kind, the agent may be waiting for the first connection, and
+    nobody may begin to read meanwhile. Whatever is in their way, the first connection can do without them.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], same_file: Callable[[], bool]) -> None:
+        self._connect = connect
+        self._same_file = same_file
+        self._opened = ExitStack()
+        self._versions: list[tuple[Connection, int]] = []
+
+    def __enter__(self) -> _Twins:
+        with suppress(DBAPIError, sqlite3.Error):
+            for _ in range(_TWINS):
+                connection = self._opened.enter_context(self._connect())
+                self._versions.append((connection, _data_version(connection)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def begin(self) -> tuple[Connection, ...]:
+        """Begin to read. Return those that saw nothing committed since they were opened: in between the first began."""
+        if not self._same_file():  # it was replaced since the first one was opened
+            return ()
+        same: list[Connection] = []
+        with suppress(DBAPIError, sqlite3.Error):
+            for connection, version in self._versions:
+                transaction = connection.begin()
+                if _data_version(connection) == version:
+                    same.append(connection)
+                else:
+                    transaction.rollback()
+        return tuple(same)
+
+
+def _data_version(connection: Connection) -> int:
+    # It tells whether others committed between two looks: https://www.sqlite.org/pragma.html#pragma_data_version
+    version = driver_connection(connection).execute("PRAGMA agent.data_version").fetchone()[0]
+    assert isinstance(version, int)  # noqa: S101 - for the type checker
+    return version
 
 
 def _passes(error: BaseException) -> bool:

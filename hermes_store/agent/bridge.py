@@ -16,11 +16,12 @@ from ..fields import check_profile
 from ..records import Page
 from ..reports import ImportItem, ImportReport
 from . import homes, listing, messages
-from .attach import AgentFile, Snapshot
+from .attach import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
 from .deleting import AgentDeletion, delete_session
 from .importing import AgentIntake, OnProgress, Progress
 from .records import AgentInfo, AgentMessages, AgentSession
+from .snapshot import Snapshot
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 from .. import payload
 from ..transcript import Encoded, encode_one
 from . import decode
-from .attach import Snapshot
 from .listing import describe
 from .records import AgentSession
+from .snapshot import Snapshot
 
 #: What is read in one look at the file, and held until it is written: at most so many conversations, with together
 #: so many messages and bytes, unless the first has more.

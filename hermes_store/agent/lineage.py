@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .attach import Snapshot
 from .order import last_of, usable
+from .snapshot import Snapshot
 
 _MARKERS: Final = ("_delegate_from", "_branched_from", "_reset_from")
 

@@ -14,12 +14,12 @@ from typing import Any, Final
 from ..errors import InvalidInputError
 from ..paging import check_limit, read_cursor, write_cursor
 from ..records import Page
-from .attach import Snapshot
 from .decode import storable
 from .lineage import Lineage
 from .order import Activity, Recent, activities_of, everything, last_of, sane, started_of
 from .order import recent as recently_active
 from .records import AgentSession
+from .snapshot import Snapshot
 from .summaries import summaries
 
 #: What is left out unless it is asked for, with the sources that belong to it.
@@ -188,7 +188,7 @@ class _Wanted:
         found: dict[str, _Conversation] = {}
         seen: set[str] = set()
         order = list(recent.order)
-        stride = room + room // 4  # some are left out, so that one step is enough most times
+        stride = room + room // 2  # some are left out, so that one step is enough most times
         for start in range(0, len(order), stride):
             step = order[start : start + stride]
             self.lineage.load(step)

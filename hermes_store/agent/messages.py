@@ -7,9 +7,9 @@ from typing import Any
 from ..errors import InvalidCursorError, SessionNotFoundError
 from ..paging import check_limit, read_cursor, write_cursor
 from . import decode
-from .attach import Snapshot
 from .lineage import Lineage
 from .records import AgentMessages
+from .snapshot import Snapshot
 
 _Place = tuple[int, int]
 

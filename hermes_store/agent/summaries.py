@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .attach import Snapshot
 from .decode import content_text, decode_content
 from .order import Activity, activities_of
+from .snapshot import Snapshot
 
 _TITLE_LENGTH: Final = 64
 #: Where among a session's messages the first one of the user's is looked for, if it is not the very first.
