@@ -1,8 +1,10 @@
-"""What reading does to an agent that writes as fast as it can: python benchmarks/agent_beside_writer.py [CALLS]
+"""What reading does to an agent that writes as fast as it can.
 
-A process appends messages to a copy of the example home's state.db, a commit each, first alone, then beside a plain
-read-only connection that runs the same kind of reads, then beside the bridge (3,000 calls: a page of sessions, a page
-of messages, in turn). Prints the writer's commits per second and its 99th percentile, the log's size and how many more
+    python benchmarks/agent_beside_writer.py [CALLS] [FILE]
+
+A process appends messages to a copy of FILE (the example home's state.db), a commit each, first alone, then beside a
+plain read-only connection that runs the same kind of reads, then beside the bridge (3,000 calls: a page of sessions, a
+page of messages, in turn). Prints the writer's commits per second and its 99th percentile, the log's size and how many more
 files the reader has open; an error would end it. Only for Linux, which tells the open files in /proc.
 """
 
@@ -84,9 +86,10 @@ def open_files() -> int:
 def main() -> None:
     """Measure, and print."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
+    file = Path(sys.argv[2]) if len(sys.argv) > 2 else EXAMPLE
     for name, reader in (("alone", None), ("beside a plain reader", plain), ("beside the bridge", bridged)):
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(shutil.copy(EXAMPLE, folder))
+            path = Path(shutil.copy(file, folder))
             read = reader(path) if reader else None
             result: list[float] = []
             files, largest = open_files(), 0

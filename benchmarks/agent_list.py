@@ -2,15 +2,17 @@
 
     python benchmarks/agent_list.py [SESSIONS] [MESSAGES] [FOLDER]
 
-Writes two of the agent's files (10,000 sessions, a million messages), with the agent's indexes on messages and
-without, as the agent would have: in the order of time, some sessions at once, old ones taken up again now and then,
-the indexes there from the beginning. Then reads from each, in turn, the 200 rows of the query that hermes-webui used
-(no exact counts) and a page of 50 (with them), warm and with the file dropped from the system's cache; prints the
-medians. The files stay in FOLDER if one is given, and are taken from there the next time. Only for Linux.
+Writes some of the agent's files (10,000 sessions, a million messages), with the agent's indexes on messages and
+without, as the agent would have: in the order of time, some sessions at once, the indexes there from the beginning.
+For every five sessions that begin, an old one is taken up again for a while; or, which is harder, any fiftieth message
+is one of any session. Then reads from each, in turn, the 200 rows of the query that hermes-webui used (no exact counts)
+and a page of 50 (with them), warm and with the file dropped from the system's cache; prints the medians. The files stay
+in FOLDER if one is given, and are taken from there the next time. Only for Linux.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import sqlite3
@@ -29,8 +31,8 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "hermes-home" / "state.db"
 SOURCES = ["cli"] * 6 + ["telegram", "cron", "webui", "subagent"]
 #: So many sessions are at work at a time.
 AT_ONCE = 8
-#: So many of the messages are in any session there is.
-AGAIN = 0.02
+#: How often an old session is taken up again when one begins, and how many messages are in any session there is.
+PATTERNS = {"taken up again": (0.2, 0.0), "scattered": (0.0, 0.02)}
 ROUNDS = 7
 
 OLD = """
@@ -53,7 +55,8 @@ def tables(index: bool) -> list[str]:
     return [row[0] for row in rows]
 
 
-def write(path: Path, index: bool, sessions: int, messages: int) -> None:
+def write(path: Path, pattern: str, index: bool, sessions: int, messages: int) -> None:
+    again, anywhere = PATTERNS[pattern]
     chance = random.Random(1)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
@@ -67,9 +70,11 @@ def write(path: Path, index: bool, sessions: int, messages: int) -> None:
             if len(begun) * messages <= number * sessions:  # evenly over the whole time
                 begun.append(_begin(db, begun, clock, chance))
                 working.append(begun[-1])
-                if len(working) > AT_ONCE:
+                if chance.random() < again:
+                    working.append(chance.choice(begun))
+                while len(working) > AT_ONCE:
                     working.pop(chance.randrange(AT_ONCE))
-            session_id = chance.choice(begun if chance.random() < AGAIN else working)
+            session_id = chance.choice(begun if chance.random() < anywhere else working)
             role = "user" if session_id not in spoken else chance.choice(["user", "assistant", "tool"])
             spoken.add(session_id)
             words = "lorem ipsum " * chance.randrange(5, 40)
@@ -138,12 +143,12 @@ def main() -> None:
     messages = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
     with tempfile.TemporaryDirectory(prefix="hermes-list-") as name:
         folder = Path(sys.argv[3]) if len(sys.argv) > 3 else Path(name)
-        for index in (True, False):
-            path = folder / f"{sessions}-{messages}-{'index' if index else 'none'}.db"
+        for pattern, index in itertools.product(PATTERNS, (True, False)):
+            path = folder / f"{sessions}-{messages}-{pattern.replace(' ', '-')}-{'index' if index else 'none'}.db"
             if not path.exists():
-                write(path, index, sessions, messages)
+                write(path, pattern, index, sessions, messages)
                 os.sync()  # what is not on the disk yet cannot be dropped
-            print(f"{'with' if index else 'without'} the index on messages, {path.stat().st_size / 2**20:.0f} MiB")
+            print(f"{pattern}, {'with' if index else 'without'} the index, {path.stat().st_size / 2**20:.0f} MiB")
             for cache, old, ours in compare(path):
                 print(f"  {cache}: {old * 1e3:7.1f} ms before, {ours * 1e3:7.1f} ms now, {old / ours:.1f} times faster")
 

@@ -35,7 +35,7 @@ _PAUSE: Final = 0.05
 #: A file of so many bytes is worth a second connection where it is scanned.
 _LARGE: Final = 32 * 2**20
 #: So many more, to be exact.
-_TWINS: Final = 2
+_TWINS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)

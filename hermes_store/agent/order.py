@@ -16,8 +16,8 @@ from .snapshot import Snapshot
 
 #: Timestamps outside are garbage of salvaged files: before 1990, after 2200.
 SANE: Final = (631_152_000.0, 7_258_118_400.0)
-#: How many of the newest rows tell, without an index, which sessions are likely to be the latest.
-_SAMPLE: Final = 5000
+#: So many of the newest rows tell, without an index, which sessions are likely to be the latest: as many as it takes.
+_SAMPLES: Final = (10_000, 40_000, 160_000)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ class Recent:
     counted: Mapping[str, Activity] = field(default_factory=dict)
 
 
+_Likely = Callable[[Recent], tuple[float, list[str]] | None]
+
+
 def recent(
     snapshot: Snapshot,
     before: float,
@@ -68,7 +71,7 @@ def recent(
     *,
     empty: bool,
     sources: tuple[str, tuple[str, ...]],
-    likely: Callable[[Recent], tuple[float, list[str]] | None],
+    likely: _Likely,
 ) -> Iterator[Recent]:
     """Yield the sessions whose own time is not after `before`: first about as many as needed, then, if taken, all.
 
@@ -86,7 +89,7 @@ def recent(
         yield _indexed(snapshot, before, need, empty=empty, sources=sources)
         yield _indexed(snapshot, before, None, empty=empty, sources=sources)
         return
-    if not empty and (found := likely(_sample(snapshot, before))) is not None:
+    if not empty and (found := _guess(snapshot, before, likely)) is not None:
         moment, counted = found
         part = _later_than(snapshot, moment, before, counted)
         if part is not None:
@@ -159,22 +162,26 @@ def _began(session_id: str, started_at: str) -> str:
     )
 
 
-def _sample(snapshot: Snapshot, before: float) -> Recent:
+def _guess(snapshot: Snapshot, before: float, likely: _Likely) -> tuple[float, list[str]] | None:
     """Guess from the newest rows: nearly always they are the latest messages."""
-    rows = snapshot.rows(  # forwards, as a disk reads ahead of who goes forwards
-        f"SELECT m.session_id, max({_sane(snapshot)}) AS time FROM agent.messages m "
-        f"WHERE m.id > (SELECT max(m.id) FROM agent.messages m) - {_SAMPLE} "
-        "GROUP BY m.session_id HAVING time <= ?",
-        min(before, SANE[1]),
-    )
-    last = {row[0]: float(row[1]) for row in rows if usable(row[0])}
-    return Recent(_latest_first(last, before), last, -math.inf, whole=True)
+    for size in _SAMPLES:
+        rows = snapshot.rows(  # forwards, as a disk reads ahead of who goes forwards
+            f"SELECT m.session_id, max({_sane(snapshot)}) AS time FROM agent.messages m "
+            f"WHERE m.id > (SELECT max(m.id) FROM agent.messages m) - {size} "
+            "GROUP BY m.session_id HAVING time <= ?",
+            min(before, SANE[1]),
+        )
+        last = {row[0]: float(row[1]) for row in rows if usable(row[0])}
+        found = likely(Recent(_latest_first(last, before), last, -math.inf, whole=True))
+        if found is not None:
+            return found
+    return None
 
 
 def _later_than(snapshot: Snapshot, moment: float, before: float, counted: list[str]) -> Recent | None:
     time = snapshot.schema.message("timestamp")
     marks = ",".join("?" * len(counted))
-    where = f"{time} > ? OR {time} < {SANE[0]} OR {time} IS NULL OR m.session_id IN ({marks})"
+    where = f"{time} NOT BETWEEN {SANE[0]} AND ? OR {time} IS NULL OR m.session_id IN ({marks})"
     found = _activities(_scan(snapshot, where, moment, *counted))
     if any(one.last is None for one in found.values()):  # garbage: when it was active is elsewhere
         return None

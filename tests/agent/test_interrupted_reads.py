@@ -69,6 +69,7 @@ def test_a_signal_s_exception_ends_a_query_and_is_raised(
     state_db: StateDb, monkeypatch: pytest.MonkeyPatch, work: Callable[[Snapshot], Any]
 ) -> None:
     monkeypatch.setattr(attach, "_LARGE", 0)
+    monkeypatch.setattr(attach, "_TWINS", 2)
     file = AgentFile(path=state_db(Shape(index=work in (one, helped))))
     assert file.read(lambda found: found.rows("SELECT 1")) == [(1,)]  # so that nothing more is to be imported
     for number in range(15):

@@ -79,7 +79,7 @@ class Ask:
     include: frozenset[str] = frozenset()
     source: str | None = None
     spare: int = 0
-    sample: int = 1
+    samples: tuple[int, ...] = (1,)
     counted: int = 1
     #: How many other connections share a scan; and whether they help from the first moment where there is none.
     twins: int = 0
@@ -144,7 +144,7 @@ asks = st.builds(
     include=st.one_of(st.just(sorted(GROUPS)), st.sets(st.sampled_from(sorted(GROUPS)))).map(frozenset),
     source=st.sampled_from([None, None, "cli", "subagent", "nobody"]),
     spare=st.sampled_from([-2, 0, 50]),
-    sample=st.sampled_from([1, 3, 10, 5000]),
+    samples=st.sampled_from([(1,), (3,), (1, 4), (10,), (3, 10, 5000)]),
     counted=st.sampled_from([1, 500]),
     twins=st.sampled_from([0, 1, 2]),
     helped=st.booleans(),
@@ -356,15 +356,15 @@ def untimed(time: Any) -> File:
 @example(file=TIED, ask=Ask(limit=2, helped=True))
 @example(file=MUTE_TIP, ask=Ask())
 @example(file=ELSEWHERE, ask=Ask())
-@example(file=untimed("yesterday"), ask=Ask(sample=5000))
-@example(file=untimed(-5.0), ask=Ask(sample=5000))
+@example(file=untimed("yesterday"), ask=Ask(samples=(5000,)))
+@example(file=untimed(-5.0), ask=Ask(samples=(5000,)))
 def test_the_pages_of_the_list_are_what_the_rules_say(file: File, ask: Ask) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder) / "state.db"
         write(path, file)
         patch.setattr(listing, "_SPARE", ask.spare)
         patch.setattr(listing, "_COUNTED", ask.counted)
-        patch.setattr(order, "_SAMPLE", ask.sample)
+        patch.setattr(order, "_SAMPLES", ask.samples)
         patch.setattr(attach, "_LARGE", 0)
         patch.setattr(attach, "_TWINS", ask.twins)
         if ask.helped:

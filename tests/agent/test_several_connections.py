@@ -35,6 +35,7 @@ ENDLESS = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELEC
 @pytest.fixture(autouse=True)
 def _every_file_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attach, "_LARGE", 0)
+    monkeypatch.setattr(attach, "_TWINS", 2)
 
 
 @pytest.fixture
