@@ -4,8 +4,8 @@
 
 A process appends messages to a copy of FILE (the example home's state.db), a commit each, first alone, then beside a
 plain read-only connection that runs the same kind of reads, then beside the bridge (3,000 calls: a page of sessions, a
-page of messages, in turn). Prints the writer's commits per second and its 99th percentile, the log's size and how many more
-files the reader has open; an error would end it. Only for Linux, which tells the open files in /proc.
+page of messages, in turn). Prints the writer's commits per second and its 99th percentile, the log's size and how many
+more files the reader has open; an error would end it. Only for Linux, which tells the open files in /proc.
 """
 
 from __future__ import annotations

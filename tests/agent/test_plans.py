@@ -15,7 +15,7 @@ from agent_contents import BASE
 from sqlalchemy import Engine, event
 from statedb import Shape, create, insert
 
-from hermes_store.agent import AgentBridge
+from hermes_store.agent import AgentBridge, order
 
 #: So many sessions, with this many messages each.
 SESSIONS, MESSAGES = 400, 30
@@ -164,6 +164,21 @@ def test_without_an_index_the_messages_are_scanned_once_and_the_sessions_never(
     last = bridge.session("s0005").session_id
     assert len(scans(lines(path, lambda: bridge.session(last)), "m")) == 1
     assert len(scans(lines(path, lambda: bridge.messages(last, limit=5)), "m")) == 1
+
+
+def test_without_an_index_the_guess_takes_as_many_rows_as_it_needs(
+    big: Callable[[Shape], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = big(Shape(index=False))
+    wanted = AgentBridge(path).sessions(limit=20).items
+    monkeypatch.setattr(order, "_SAMPLES", (1, 5, 2_000, 4_000))
+    with executed() as statements:
+        assert AgentBridge(path).sessions(limit=20).items == wanted
+    guesses = [text for text, _ in statements if "HAVING" in text]
+    assert len(guesses) == 3
+    scans_of_all = [text for text, _ in statements if "GROUP BY m.session_id" in text and text not in guesses]
+    assert len(scans_of_all) == 1
+    assert "NOT BETWEEN" in scans_of_all[0], "it groups every message"
 
 
 def test_without_an_index_sessions_without_a_message_cost_no_look_at_the_messages(
