@@ -38,15 +38,21 @@ _last_timestamp: Final = (
     .order_by(Message.position.desc())
     .limit(1)
 )
-_insert_messages: Final = insert(Message).returning(Message.id, sort_by_parameter_order=True)
-_insert_bodies: Final = insert(MessageBlob)
+_insert_messages: Final = insert(Message)
+#: A body finds its row by the position: asking each new row for its id instead would send the rows one by one.
+_insert_bodies: Final = insert(MessageBlob).from_select(
+    ["message_id", "payload"],
+    select(Message.id, bindparam("body", type_=MessageBlob.payload.type)).where(
+        Message.session_id == bindparam("session"), Message.position == bindparam("place")
+    ),
+)
 
 
 def insert_messages(connection: Connection, session: int, messages: Mapping[int, Encoded]) -> None:
     """Write new rows; `messages` are by position."""
     if not messages:
         return
-    ids = connection.execute(
+    connection.execute(
         _insert_messages,
         [
             {
@@ -58,13 +64,10 @@ def insert_messages(connection: Connection, session: int, messages: Mapping[int,
             }
             for position, message in messages.items()
         ],
-    ).scalars()
+    )
     connection.execute(
         _insert_bodies,
-        [
-            {"message_id": row_id, "payload": message.payload}
-            for row_id, message in zip(ids, messages.values(), strict=True)
-        ],
+        [{"session": session, "place": position, "body": message.payload} for position, message in messages.items()],
     )
 
 
