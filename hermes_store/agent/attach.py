@@ -1,8 +1,7 @@
 """Reading the agent's state.db without harming it or slowing the agent.
 
 Each read looks at the file with `stat` alone (opening it would drop the locks that SQLite holds on it in this
-process), attaches it read-only to a connection of its own, reads in one short transaction, fetches everything
-and closes. Nothing is kept between two reads: a file that was replaced or upgraded is seen as it is now.
+process), attaches it read-only to a connection of its own, reads one state of it, fetches everything and closes. Nothing is kept between two reads: a file that was replaced or upgraded is seen as it is now.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -56,8 +55,12 @@ class AgentFile:
     foreign_owner: bool = False
     own_database: Path | None = None
 
-    def read(self, work: Callable[[Snapshot], T]) -> T:
+    def read(self, work: Callable[[Snapshot], T], *, scans: bool = False) -> T:
         """Run `work` on one state of the data, again after a fault that passes, and return what it returns.
+
+        Args:
+            work: reads what it needs, and keeps nothing of the snapshot.
+            scans: whether it scans all messages where no index leads to them; in a large file, others then share that.
 
         Raises:
             AgentError: what is wrong with the file.
@@ -66,7 +69,7 @@ class AgentFile:
         until = time.monotonic() + self.deadline
         for attempt in itertools.count(1):
             try:
-                return self._read_once(path, until, work)
+                return self._read_once(path, until, work, scans)
             except (DBAPIError, sqlite3.Error) as error:
                 origin = getattr(error, "orig", None) or error
                 if attempt == _ATTEMPTS or not _passes(origin) or time.monotonic() >= until:
@@ -74,7 +77,7 @@ class AgentFile:
                 time.sleep(_PAUSE)
         raise AssertionError("the loop returns or raises")
 
-    def _read_once(self, path: Path, until: float, work: Callable[[Snapshot], T]) -> T:
+    def _read_once(self, path: Path, until: float, work: Callable[[Snapshot], T], scans: bool) -> T:
         file = path.stat()
         patience = min(self.busy_timeout, self.deadline)
         give_up = min(until, time.monotonic() + patience)
@@ -83,12 +86,13 @@ class AgentFile:
             _wait_until(connection, give_up)
             with connection.begin():
                 schema = AgentSchema.read(connection, path)
-                if schema.finds_messages or file.st_size < _LARGE:
+                shared = scans and file.st_size >= _LARGE and schema.numbers_messages and not schema.finds_messages
+                if not shared:
                     return work(Snapshot(connection, schema, watch, another))
-            # Every look at the messages is a scan of them all, which several can share. The others begin before.
-            with _Twins(another, lambda: _same_file(file, path)) as twins, connection.begin():
+            _wait_until(connection, give_up)
+            with _twins(another, lambda: _same_file(file, path)) as begin, connection.begin():
                 schema = AgentSchema.read(connection, path)
-                return work(Snapshot(connection, schema, watch, another, twins.begin()))
+                return work(Snapshot(connection, schema, watch, another, begin()))
 
     def check(self) -> Path:
         """Return the real path of the file if `stat` finds nothing wrong with reading it.
@@ -160,42 +164,37 @@ def _wait_until(connection: Connection, give_up: float) -> None:
     driver_connection(connection).execute(f"PRAGMA busy_timeout = {milliseconds}")
 
 
-class _Twins:
-    """Connections that are to see what the first one sees. They are opened before the first one begins to read.
+@contextmanager
+def _twins(
+    connect: Callable[[], Connection], same_file: Callable[[], bool]
+) -> Iterator[Callable[[], tuple[Connection, ...]]]:
+    """Open connections that are to see what the first one sees, before that begins to read.
+
+    The block is given what begins to read on them, once the first one has begun. It returns those that saw nothing
+    committed since they were opened, and none if the file was replaced since the first one was opened.
 
     They wait for nobody: where the journal is of the older kind, the agent may be waiting for the first connection, and
     nobody may begin to read meanwhile. Whatever is in their way, the first connection can do without them.
     """
+    versions: list[tuple[Connection, int]] = []
 
-    def __init__(self, connect: Callable[[], Connection], same_file: Callable[[], bool]) -> None:
-        self._connect = connect
-        self._same_file = same_file
-        self._opened = ExitStack()
-        self._versions: list[tuple[Connection, int]] = []
-
-    def __enter__(self) -> _Twins:
-        with suppress(DBAPIError, sqlite3.Error):
-            for _ in range(_TWINS):
-                connection = self._opened.enter_context(self._connect())
-                self._versions.append((connection, _data_version(connection)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
-
-    def begin(self) -> tuple[Connection, ...]:
-        """Begin to read. Return those that saw nothing committed since they were opened: in between the first began."""
-        if not self._same_file():  # it was replaced since the first one was opened
-            return ()
+    def begin() -> tuple[Connection, ...]:
         same: list[Connection] = []
         with suppress(DBAPIError, sqlite3.Error):
-            for connection, version in self._versions:
+            for connection, version in versions if same_file() else ():
                 transaction = connection.begin()
                 if _data_version(connection) == version:
                     same.append(connection)
                 else:
                     transaction.rollback()
         return tuple(same)
+
+    with ExitStack() as opened:
+        with suppress(DBAPIError, sqlite3.Error):
+            for _ in range(_TWINS):
+                connection = opened.enter_context(connect())
+                versions.append((connection, _data_version(connection)))
+        yield begin
 
 
 def _data_version(connection: Connection) -> int:

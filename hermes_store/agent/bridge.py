@@ -102,7 +102,8 @@ class AgentBridge:
         """
         groups = listing.check_groups(include)
         return self.file.read(
-            lambda snapshot: listing.list_page(snapshot, limit=limit, after=after, source=source, include=groups)
+            lambda snapshot: listing.list_page(snapshot, limit=limit, after=after, source=source, include=groups),
+            scans=True,
         )
 
     def session(self, session_id: str) -> AgentSession:
@@ -119,7 +120,7 @@ class AgentBridge:
                 raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
             return found
 
-        return self.file.read(work)
+        return self.file.read(work, scans=True)
 
     def messages(
         self,
@@ -178,7 +179,7 @@ class AgentBridge:
                 raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
             return read_conversation(snapshot, found)
 
-        return intake.take_in(self.file.read(work))
+        return intake.take_in(self.file.read(work, scans=True))
 
     def import_sessions(
         self, *, source: str | None = None, include: Iterable[str] = (), on_progress: OnProgress | None = None
@@ -206,7 +207,7 @@ class AgentBridge:
 
     def _import_some(self, intake: AgentIntake, session_ids: list[str], progress: Progress) -> int:
         """Take in the conversations of the first of some sessions; return of how many. None is held afterwards."""
-        conversations, looked_at = self.file.read(functools.partial(read_batch, session_ids=session_ids))
+        conversations, looked_at = self.file.read(functools.partial(read_batch, session_ids=session_ids), scans=True)
         for conversation in conversations:
             progress.add(intake.take_in(conversation))
         return looked_at

@@ -219,12 +219,12 @@ def _parts(snapshot: Snapshot) -> list[str]:
     """Return conditions of which each message meets one, for every connection one."""
     if not snapshot.twins:
         return ["1"]
-    ends = (f"(SELECT {end}(m.rowid) FROM agent.messages m)" for end in ("min", "max"))
+    ends = (f"(SELECT {end}(m.id) FROM agent.messages m)" for end in ("min", "max"))
     low, high = (end or 0 for end in snapshot.rows(f"SELECT {', '.join(ends)}")[0])
     number = 1 + len(snapshot.twins)
     edges = [low + (high - low) * part // number for part in range(1, number)]
-    above = ["1", *(f"m.rowid > {edge}" for edge in edges)]
-    below = [*(f"m.rowid <= {edge}" for edge in edges), "1"]
+    above = ["1", *(f"m.id > {edge}" for edge in edges)]
+    below = [*(f"m.id <= {edge}" for edge in edges), "1"]
     return [f"{left} AND {right}" for left, right in zip(above, below, strict=True)]
 
 

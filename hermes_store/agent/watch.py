@@ -1,19 +1,20 @@
-"""What SQLite asks while a query runs: whether it is to go on."""
+"""How a query is run: SQLite asks, while it works, whether it is to go on."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
 
-#: It asks after so many steps of its machine, some milliseconds.
-_STEPS: Final = 20_000
+#: It asks after so many steps of its machine, some milliseconds. Each time the thread has to get Python's lock, which
+#: where other threads are at work takes as long again.
+STEPS: Final = 20_000
 
 
 class Watch:
@@ -33,12 +34,12 @@ class Watch:
         self.until = until
         self._driver = driver_connection(connection)
         self._raised: BaseException | None = None
-        self._look: Callable[[float], None] | None = None
+        self._look: Callable[[], None] | None = None
         self._answers = self._answer()
 
     def __enter__(self) -> Watch:
         next(self._answers)  # into the ``try``
-        self._ask(self._answers.__next__, _STEPS)
+        self._ask(self._answers.__next__, STEPS)
         return self
 
     def __exit__(
@@ -46,19 +47,17 @@ class Watch:
     ) -> None:
         self._ask(None, 0)
         self._answers.close()
-        if self._raised is not None and isinstance(error, DBAPIError | sqlite3.Error):
+        if self._raised is not None:
             raise self._raised from None
 
     @contextmanager
-    def looking(self, look: Callable[[float], None], steps: int) -> Iterator[None]:
-        """While the block lasts, call `look` with the time after so many steps of a query."""
+    def looking(self, look: Callable[[], None]) -> Iterator[None]:
+        """While the block lasts, call `look` whenever SQLite asks."""
         self._look = look
-        self._ask(self._answers.__next__, steps)
         try:
             yield
         finally:
             self._look = None
-            self._ask(self._answers.__next__, _STEPS)
 
     def _ask(self, answer: Callable[[], bool] | None, steps: int) -> None:
         # SQLAlchemy closes a connection at once if an exception like KeyboardInterrupt comes while it executes.
@@ -71,10 +70,9 @@ class Watch:
             try:
                 while True:
                     yield over
-                    now = time.monotonic()
-                    over = now > self.until
+                    over = time.monotonic() > self.until
                     if self._look is not None:
-                        self._look(now)
+                        self._look()
             except GeneratorExit:
                 return
             except BaseException as error:
@@ -86,3 +84,18 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
     return driver
+
+
+def fetch(connection: Connection, sql: str, parameters: Sequence[Any]) -> list[Any]:
+    """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
+    try:
+        return list(connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
+    except OperationalError as error:
+        if not str(error.orig).startswith("Could not decode to UTF-8"):
+            raise
+    driver = driver_connection(connection)
+    driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")  # slower, so only where needed
+    try:
+        return list(connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
+    finally:
+        driver.text_factory = str

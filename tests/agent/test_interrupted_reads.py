@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readers import readers_end
+from readers import readers_end, threads
 from sqlalchemy import Engine, event
 from statedb import Shape
 
 from hermes_store.agent import attach, degrade
 from hermes_store.agent.attach import AgentFile
+from hermes_store.agent.other_query import stop
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
 
@@ -72,10 +73,11 @@ def test_a_signal_s_exception_ends_a_query_and_is_raised(
     monkeypatch.setattr(attach, "_TWINS", 2)
     file = AgentFile(path=state_db(Shape(index=work in (one, helped))))
     assert file.read(lambda found: found.rows("SELECT 1")) == [(1,)]  # so that nothing more is to be imported
+    before = threads()
     for number in range(15):
         with alarm(0.02 + 0.001 * number), pytest.raises(Alarm):
-            degrade(lambda: file.read(work), "left out")
-        assert readers_end()
+            degrade(lambda: file.read(work, scans=True), "left out")
+        assert readers_end(before)
     assert file.read(lambda found: found.rows("SELECT 1")) == [(1,)]
 
 
@@ -103,14 +105,74 @@ def test_an_exception_between_the_queries_is_raised(state_db: StateDb) -> None:
         event.remove(Engine, "after_cursor_execute", raise_it)
 
 
-def test_the_deadline_is_still_the_deadline(state_db: StateDb) -> None:
+@pytest.mark.parametrize("work", [one, shared, others])
+def test_the_deadline_is_still_the_deadline(
+    state_db: StateDb, monkeypatch: pytest.MonkeyPatch, work: Callable[[Snapshot], Any]
+) -> None:
+    monkeypatch.setattr(attach, "_LARGE", 0)
+    monkeypatch.setattr(attach, "_TWINS", 2)
     with pytest.raises(AgentTimeoutError, match="longer than the deadline"):
-        AgentFile(path=state_db(), deadline=0.05).read(one)
+        AgentFile(path=state_db(Shape(index=False)), deadline=0.1).read(work, scans=True)
+
+
+STORM = """
+import random, signal, sys, time
+from pathlib import Path
+from hermes_store.agent import attach, snapshot, watch
+from hermes_store.agent.attach import AgentFile
+from hermes_store.agent.other_query import stop
+
+attach._LARGE, attach._TWINS, watch.STEPS, snapshot._ENOUGH = 0, 2, 1, 0
+COUNT = "SELECT count(*) FROM agent.messages m"
+
+
+class Alarm(BaseException):
+    pass
+
+
+def ring(number, frame):
+    raise Alarm
+
+
+def work(found):
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        if found.twins:
+            found.together([COUNT] * 3)
+        else:
+            with found.helped([COUNT, COUNT]):
+                found.rows(COUNT)
+
+
+sys.unraisablehook = lambda _: None  # Python drops what is raised in a weak reference's callback, as always
+signal.signal(signal.SIGALRM, ring)
+file, chance = AgentFile(path=Path(sys.argv[1]), deadline=10), random.Random(1)
+file.read(lambda found: found.rows(COUNT), scans=True)
+for number in range(120):
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.005 + 0.003 * chance.random(), 0.0005)
+            file.read(work, scans=True)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Alarm:
+        continue
+    raise SystemExit("not interrupted")
+print("done")
+"""
+
+
+@pytest.mark.parametrize("index", [True, False], ids=["helped", "shared"])
+def test_exceptions_at_any_moment_and_again_while_things_end_stop_nothing(state_db: StateDb, index: bool) -> None:
+    arguments = [sys.executable, "-c", STORM, str(state_db(Shape(index=index)))]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "done\n", done.stderr[-3000:]
 
 
 PROGRAM = f"""
 import sys
 from hermes_store.agent.attach import AgentFile
+from hermes_store.agent.other_query import stop
 from pathlib import Path
 def work(found):
     print("reading", flush=True)
@@ -140,3 +202,27 @@ def test_nothing_of_a_read_waits_for_the_garbage_collector(state_db: StateDb) ->
         assert watch() is None
     finally:
         gc.enable()
+
+
+class Stubborn:
+    """A query that an exception comes for, twice, when its end is waited for."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        self.waited = 0
+
+    def tell(self) -> None:
+        self.told += 1
+
+    def end(self) -> None:
+        self.waited += 1
+        if self.waited <= 2:
+            raise Alarm
+
+
+def test_an_exception_while_queries_are_ended_is_raised_when_all_have_ended() -> None:
+    queries = [Stubborn(), Stubborn()]
+    with pytest.raises(Alarm):
+        stop(queries)  # type: ignore[arg-type]
+    assert [query.told for query in queries] == [5, 5]
+    assert queries[1].waited == 3

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from statedb import RawText, insert
 
-from hermes_store.agent import AgentBridge, attach, listing, order, snapshot
+from hermes_store.agent import AgentBridge, attach, listing, order, snapshot, watch
 
 BASE = 1_750_000_000.0
 SANE = (631_152_000.0, 7_258_118_400.0)
@@ -368,9 +368,8 @@ def test_the_pages_of_the_list_are_what_the_rules_say(file: File, ask: Ask) -> N
         patch.setattr(attach, "_LARGE", 0)
         patch.setattr(attach, "_TWINS", ask.twins)
         if ask.helped:
-            patch.setattr(snapshot, "_STEPS", 1)
-            patch.setattr(snapshot, "_WAITED", -1)
-            patch.setattr(snapshot, "_PATIENCE", 0)
+            patch.setattr(watch, "STEPS", 1)
+            patch.setattr(snapshot, "_ENOUGH", 0)
         bridge, rules = AgentBridge(path), Rules(file)
         wanted = rules.list(ask)
         assert pages(bridge, ask) == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import itertools
 import shutil
@@ -15,11 +16,11 @@ from typing import Any
 import agent_writers as writers
 import pytest
 from agent_contents import BASE, expected
-from readers import readers_end
+from readers import readers_end, threads
 from sqlalchemy import Engine, event
 from statedb import Shape, insert
 
-from hermes_store.agent import AgentBridge, attach, snapshot
+from hermes_store.agent import AgentBridge, attach, snapshot, watch
 from hermes_store.agent.attach import AgentFile
 from hermes_store.agent.schema import AgentSchema
 from hermes_store.agent.snapshot import Snapshot
@@ -40,10 +41,9 @@ def _every_file_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every query look as if it waited."""
-    monkeypatch.setattr(snapshot, "_STEPS", 1)
-    monkeypatch.setattr(snapshot, "_WAITED", -1)
-    monkeypatch.setattr(snapshot, "_PATIENCE", 0)
+    """Let every query look as if it read enough from the disk, from its first step on."""
+    monkeypatch.setattr(watch, "STEPS", 1)
+    monkeypatch.setattr(snapshot, "_ENOUGH", 0)
 
 
 @contextmanager
@@ -60,6 +60,10 @@ def queries_of_threads() -> Iterator[list[tuple[bool, str, Any]]]:
         yield found
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+def read_shared(path: Path, work: Callable[[Snapshot], Any]) -> Any:
+    return AgentFile(path=path).read(work, scans=True)
 
 
 def open_files(path: Path) -> int:
@@ -119,6 +123,66 @@ def test_every_message_is_scanned_by_one_of_the_connections(state_db: StateDb) -
     assert set().union(*found) == all_ids
 
 
+def test_only_a_read_that_scans_is_shared(state_db: StateDb) -> None:
+    path = state_db(NO_INDEX)
+    bridge = AgentBridge(path)
+    with queries_of_threads() as queries:
+        bridge.info()
+        bridge.messages("login")
+    assert not any(elsewhere for elsewhere, _, _ in queries)
+    assert AgentFile(path=path).read(lambda found: found.twins) == ()
+    assert AgentFile(path=state_db(Shape(), "other.db")).read(lambda found: found.twins, scans=True) == ()
+
+
+@pytest.mark.parametrize("key", ["id INTEGER, PRIMARY KEY (session_id, id)", "id TEXT PRIMARY KEY", "id INTEGER"])
+def test_a_file_whose_messages_are_not_in_the_order_of_their_ids_is_scanned_by_one(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "state.db"
+    column, _, constraint = key.partition(", ")
+    last = f", {constraint}) WITHOUT ROWID" if constraint else ")"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT, started_at REAL)")
+        db.execute(f"CREATE TABLE messages ({column}, session_id TEXT, rowid INTEGER, role TEXT, timestamp REAL{last}")
+        db.execute("INSERT INTO sessions VALUES ('a', 'cli', ?)", (BASE,))
+        rows = [(number, BASE + number) for number in range(5)]
+        db.executemany("INSERT INTO messages (id, session_id, role, timestamp) VALUES (?, 'a', 'user', ?)", rows)
+        db.commit()
+    assert read_shared(path, lambda found: found.twins) == ()
+    assert [(one.session_id, one.message_count) for one in AgentBridge(path).sessions().items] == [("a", 5)]
+
+
+def test_the_connections_are_closed_when_opening_them_was_interrupted(
+    state_db: StateDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = state_db(NO_INDEX)
+    looks = itertools.count(1)
+
+    def interrupted(_: Any) -> int:
+        if next(looks) == 2:
+            raise KeyboardInterrupt
+        return 1
+
+    monkeypatch.setattr(attach, "_data_version", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        AgentBridge(path).sessions()
+    assert caught.value
+    assert open_files(path) == 0
+
+
+def test_the_agent_is_waited_for_once(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking whether the scan can be shared, and sharing it, are two transactions; they have one patience."""
+    waits: list[float] = []
+    wait = attach._wait_until
+
+    def noted(connection: Any, give_up: float) -> None:
+        waits.append(give_up)
+        wait(connection, give_up)
+
+    monkeypatch.setattr(attach, "_wait_until", noted)
+    AgentBridge(state_db(NO_INDEX)).sessions()
+    assert len(waits) == 2
+    assert waits[0] == waits[1]
+
+
 @pytest.mark.parametrize("when", ["before the first one reads", "after the first one read"])
 def test_a_connection_that_sees_another_state_is_not_used(
     state_db: StateDb, monkeypatch: pytest.MonkeyPatch, when: str
@@ -137,9 +201,9 @@ def test_a_connection_that_sees_another_state_is_not_used(
         return found
 
     monkeypatch.setattr(AgentSchema, "read", meanwhile)
-    assert AgentFile(path=path).read(lambda found: found.twins) == ()
+    assert read_shared(path, lambda found: found.twins) == ()
     monkeypatch.setattr(AgentSchema, "read", read)
-    assert len(AgentFile(path=path).read(lambda found: found.twins)) == 2
+    assert len(read_shared(path, lambda found: found.twins)) == 2
 
 
 def test_connections_go_on_seeing_one_state_while_the_agent_writes(state_db: StateDb) -> None:
@@ -152,7 +216,7 @@ def test_connections_go_on_seeing_one_state_while_the_agent_writes(state_db: Sta
             say(path)
         return counts
 
-    counts = AgentFile(path=path).read(work)
+    counts = read_shared(path, work)
     assert len(counts) == 9
     assert len(set(counts)) == 1
 
@@ -162,14 +226,14 @@ def test_a_file_that_was_put_in_the_place_of_the_one_that_is_read_is_not_mixed_w
 ) -> None:
     path = state_db(Shape(index=False, journal="delete"))
     other = shutil.copy(path, path.with_name("other.db"))
-    enter = attach._Twins.__enter__
+    twins = attach._twins
 
-    def replaced(self: attach._Twins) -> attach._Twins:
+    def replaced(*arguments: Any) -> Any:
         Path(other).replace(path)
-        return enter(self)
+        return twins(*arguments)
 
-    monkeypatch.setattr(attach._Twins, "__enter__", replaced)
-    assert AgentFile(path=path).read(lambda found: found.twins) == ()
+    monkeypatch.setattr(attach, "_twins", replaced)
+    assert read_shared(path, lambda found: found.twins) == ()
 
 
 def test_what_another_connection_cannot_read_the_first_one_reads(state_db: StateDb) -> None:
@@ -177,27 +241,28 @@ def test_what_another_connection_cannot_read_the_first_one_reads(state_db: State
         driver_connection(found.twins[1]).setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 10)
         return found.together([COUNT] * 3)
 
-    file = AgentFile(path=state_db(NO_INDEX))
-    assert file.read(work) == file.read(lambda found: found.rows(COUNT)) * 3
+    path = state_db(NO_INDEX)
+    assert read_shared(path, work) == read_shared(path, lambda found: found.rows(COUNT)) * 3
 
 
 def test_a_system_without_a_thread_to_spare_reads_with_one(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: threading.Thread) -> None:
+    def refuse(*_: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    file = AgentFile(path=state_db(NO_INDEX))
-    wanted = file.read(lambda found: found.rows(COUNT)) * 3
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert file.read(lambda found: found.together([COUNT] * 3)) == wanted
+    path = state_db(NO_INDEX)
+    wanted = read_shared(path, lambda found: found.rows(COUNT)) * 3
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    assert read_shared(path, lambda found: found.together([COUNT] * 3)) == wanted
 
 
 def test_a_fault_of_the_first_connection_ends_the_others(state_db: StateDb) -> None:
     def work(found: Snapshot) -> None:
         found.together(["SELECT m.unheard FROM agent.messages m", ENDLESS, ENDLESS])
 
+    before = threads()
     with pytest.raises(AgentSchemaError, match=r"no such column: m\.unheard"):
-        AgentFile(path=state_db(NO_INDEX)).read(work)
-    assert readers_end()
+        read_shared(state_db(NO_INDEX), work)
+    assert readers_end(before)
 
 
 # A query that is helped
@@ -248,18 +313,21 @@ def test_a_helper_does_not_wait_for_the_agent(state_db: StateDb) -> None:
 def test_helpers_end_with_the_query_and_leave_nothing(state_db: StateDb, slow_disk: None) -> None:
     def work(found: Snapshot) -> list[Any]:
         with found.helped([ENDLESS, ENDLESS, "no query at all"]):
-            return found.rows(COUNT)
+            rows = found.rows(COUNT)
+            while sum(text == ENDLESS for _, text, _ in queries) < 2:  # until the helpers are at it
+                pass
+            return rows
 
     path = state_db()
     file = AgentFile(path=path)
     gc.disable()  # what only its next run would close is open
+    before = threads()
     try:
         for _ in range(20):
             with queries_of_threads() as queries:
                 assert file.read(work) == file.read(lambda found: found.rows(COUNT))
-            assert [text for elsewhere, text, _ in queries if elsewhere].count(ENDLESS) <= 2
             assert open_files(path) == 0
-        assert readers_end()
+        assert readers_end(before)
     finally:
         gc.enable()
 
