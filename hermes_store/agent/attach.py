@@ -1,7 +1,8 @@
 """Reading the agent's state.db without harming it or slowing the agent.
 
 Each read looks at the file with `stat` alone (opening it would drop the locks that SQLite holds on it in this
-process), attaches it read-only to a connection of its own, reads one state of it, fetches everything and closes. Nothing is kept between two reads: a file that was replaced or upgraded is seen as it is now.
+process), attaches it read-only to a connection of its own, reads one state of it, fetches everything and closes.
+Nothing is kept between two reads: a file that was replaced or upgraded is seen as it is now.
 """
 
 from __future__ import annotations
