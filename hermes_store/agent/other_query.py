@@ -101,7 +101,7 @@ def stop(queries: Sequence[OtherQuery]) -> None:
             for query in queries:
                 query.end()
             break
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, it is raised below
             raised = error
     if raised is not None:
         raise raised

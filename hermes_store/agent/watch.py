@@ -75,7 +75,7 @@ class Watch:
                         self._look()
             except GeneratorExit:
                 return
-            except BaseException as error:
+            except BaseException as error:  # whatever it is, `__exit__` raises it again
                 self._raised, over = error, True
 
 
