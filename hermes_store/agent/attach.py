@@ -66,11 +66,11 @@ class AgentFile:
         Raises:
             AgentError: what is wrong with the file.
         """
-        path = self.check()
+        path, status = self._look()
         until = time.monotonic() + self.deadline
         for attempt in itertools.count(1):
             try:
-                return self._read_once(path, until, work, scans)
+                return self._read_once(path, status, until, work, scans)
             except (DBAPIError, sqlite3.Error) as error:
                 origin = getattr(error, "orig", None) or error
                 if attempt == _ATTEMPTS or not _passes(origin) or time.monotonic() >= until:
@@ -78,8 +78,9 @@ class AgentFile:
                 time.sleep(_PAUSE)
         raise AssertionError("the loop returns or raises")
 
-    def _read_once(self, path: Path, until: float, work: Callable[[Snapshot], T], scans: bool) -> T:
-        file = path.stat()
+    def _read_once(
+        self, path: Path, status: os.stat_result, until: float, work: Callable[[Snapshot], T], scans: bool
+    ) -> T:
         patience = min(self.busy_timeout, self.deadline)
         give_up = min(until, time.monotonic() + patience)
         another = _engine(path, 0.0).connect
@@ -87,11 +88,11 @@ class AgentFile:
             _wait_until(connection, give_up)
             with connection.begin():
                 schema = AgentSchema.read(connection, path)
-                shared = scans and file.st_size >= _LARGE and schema.numbers_messages and not schema.finds_messages
+                shared = scans and status.st_size >= _LARGE and schema.numbers_messages and not schema.finds_messages
                 if not shared:
                     return work(Snapshot(connection, schema, watch, another))
             _wait_until(connection, give_up)
-            with _twins(another, lambda: _same_file(file, path)) as begin, connection.begin():
+            with _twins(another, lambda: _same_file(status, path)) as begin, connection.begin():
                 schema = AgentSchema.read(connection, path)
                 return work(Snapshot(connection, schema, watch, another, begin()))
 
@@ -101,6 +102,9 @@ class AgentFile:
         Raises:
             AgentError: it does.
         """
+        return self._look()[0]
+
+    def _look(self) -> tuple[Path, os.stat_result]:
         path = Path(os.path.realpath(self.path))
         try:
             status = path.stat()
@@ -115,7 +119,7 @@ class AgentFile:
         if status.st_size == 0:
             raise errors.AgentEmptyError(f"{path} is empty (0 bytes).")
         self._check_owner(path, status)
-        return path
+        return path, status
 
     def _check_owner(self, path: Path, status: os.stat_result) -> None:
         if not hasattr(os, "geteuid") or self.foreign_owner or os.geteuid() in (0, status.st_uid):
