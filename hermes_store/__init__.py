@@ -8,7 +8,11 @@
 [{'role': 'user', 'content': 'hi'}]
 """
 
-from .agent import AgentBridge, AgentDeletion, AgentInfo, AgentMessages, AgentSession
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     AgentCorruptError,
     AgentEmptyError,
@@ -42,6 +46,7 @@ from .errors import (
     SchemaError,
     SchemaNewerError,
     SchemaOutdatedError,
+    SchemaVersionMissingError,
     SessionDeletedError,
     SessionExistsError,
     SessionNotFoundError,
@@ -50,23 +55,34 @@ from .errors import (
     TransactionError,
     UnsupportedDatabaseError,
 )
-from .listing import ANY
 from .records import (
+    DEFAULT_PROFILE,
+    UNTITLED,
+    WITHOUT,
     AppendResult,
     MessagePage,
     Page,
+    ProjectDeletion,
     ProjectRecord,
     ReplaceResult,
     SessionRecord,
     StoreInfo,
+    StoreStats,
     Transcript,
+    TruncateResult,
+    WriteResult,
 )
 from .store import ProfileView, Store, View
+
+if TYPE_CHECKING:
+    from .agent import AgentBridge, AgentDeletion, AgentInfo, AgentMessages, AgentSession
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "ANY",
+    "DEFAULT_PROFILE",
+    "UNTITLED",
+    "WITHOUT",
     "AgentBridge",
     "AgentCorruptError",
     "AgentDeletion",
@@ -103,6 +119,7 @@ __all__ = [
     "NotFoundError",
     "Page",
     "ProfileView",
+    "ProjectDeletion",
     "ProjectExistsError",
     "ProjectNotFoundError",
     "ProjectRecord",
@@ -110,6 +127,7 @@ __all__ = [
     "SchemaError",
     "SchemaNewerError",
     "SchemaOutdatedError",
+    "SchemaVersionMissingError",
     "SessionDeletedError",
     "SessionExistsError",
     "SessionNotFoundError",
@@ -118,8 +136,18 @@ __all__ = [
     "Store",
     "StoreClosedError",
     "StoreInfo",
+    "StoreStats",
     "TransactionError",
     "Transcript",
+    "TruncateResult",
     "UnsupportedDatabaseError",
     "View",
+    "WriteResult",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the bridge to the agent when it is used: most programs do not wait for it."""
+    if name in {"AgentBridge", "AgentDeletion", "AgentInfo", "AgentMessages", "AgentSession"}:
+        return getattr(importlib.import_module(".agent", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,78 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import select
-
-from . import payload, rows
-from .collection import Collection, touch
-from .errors import DatabaseCorruptError, InvalidInputError
-from .fields import KEY_LIMIT
-from .tables import SessionDocument
+from .collection import UNCHECKED, Collection, Unchecked, require_current
+from .errors import InvalidInputError
+from .records import WriteResult
+from .storage import document_rows, session_rows
+from .transcripts import json_codec
+from .validation import KEY_LIMIT, check_revision
 
 
 class Documents(Collection):
-    """What sessions hold besides their fields and messages: ``tool_calls``, drafts, keys we know nothing of."""
+    """What sessions hold besides their fields and messages: ``tool_calls``, drafts, keys that this library does not know."""
 
     def read(self, session_id: str, *keys: str) -> dict[str, Any]:
-        """Return the values of `keys` that are there; of all keys, when none is named.
+        """Return the values of those of `keys` that exist; of all keys, when none is named.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+            DatabaseCorruptError: a value is damaged; it names the key.
         """
         for name in keys:
             _checked(name)
-        query = select(SessionDocument.key, SessionDocument.payload).order_by(SessionDocument.key)
-        if keys:
-            query = query.where(SessionDocument.key.in_(keys))
-        with self._unit.read() as connection:
-            key = self._find(connection, session_id)
-            found = connection.execute(query.where(SessionDocument.session_id == key.id)).all()
-        return {row.key: decoded(session_id, row.key, row.payload) for row in found}
+        with self._transactions.read() as unit:
+            key = self._find(unit, session_id)
+            return document_rows.read(unit, key.id, session_id, keys or None)
 
-    def put(self, session_id: str, values: Mapping[str, Any], *, expected_revision: int | None = None) -> int:
-        """Set the values of some keys, writing those that differ, and return the session's revision.
+    def put(
+        self,
+        session_id: str,
+        values: Mapping[str, Any],
+        *,
+        expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
+    ) -> WriteResult:
+        """Set the values of some keys, writing those that differ.
+
+        Args:
+            values: JSON values by key.
+            expected_revision: write nothing if fields or documents changed after this revision of the session.
 
         Raises:
             InvalidInputError: a key is not text of at most 500 characters.
             InvalidPayloadError: a value is not a JSON value.
-            StaleSessionError: the session is not at `expected_revision`, where that is given.
+            StaleSessionError: fields or documents changed after `expected_revision`.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        bodies = {_checked(key): payload.encode(value, key) for key, value in values.items()}
-        with self._unit.write() as connection:
-            key = self._lock(connection, session_id, expected_revision)
-            changed = rows.write_documents(connection, key.id, bodies)
-            return touch(connection, key) if changed else key.revision
+        payloads = {_checked(key): json_codec.encode(value, key) for key, value in values.items()}
+        return self._write(session_id, payloads, (), expected_revision)
 
-    def remove(self, session_id: str, *keys: str, expected_revision: int | None = None) -> int:
-        """Remove the values of `keys`, where there are any, and return the session's revision.
+    def remove(
+        self,
+        session_id: str,
+        *keys: str,
+        expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
+    ) -> WriteResult:
+        """Remove the values of `keys`, where there are any.
 
         Raises:
             StaleSessionError, SessionNotFoundError, SessionDeletedError: as `put`.
         """
-        for name in keys:
-            _checked(name)
-        with self._unit.write() as connection:
-            key = self._lock(connection, session_id, expected_revision)
-            removed = rows.remove_documents(connection, key.id, keys)
-            return touch(connection, key) if removed else key.revision
+        return self._write(session_id, {}, tuple(map(_checked, keys)), expected_revision)
 
-
-def decoded(session_id: str, key: str, body: bytes) -> Any:
-    """Return the value that a document's body is.
-
-    Raises:
-        DatabaseCorruptError: it is no JSON.
-    """
-    try:
-        return payload.decode(body)
-    except ValueError as error:
-        raise DatabaseCorruptError(
-            f"Document {key!r} of session {session_id!r} is damaged in the database: it is no JSON. Read the others by "
-            "their keys; restore a backup, or `put` or `remove` this one."
-        ) from error
+    def _write(
+        self,
+        session_id: str,
+        payloads: Mapping[str, bytes],
+        removed: tuple[str, ...],
+        expected: int | Literal[Unchecked.UNCHECKED],
+    ) -> WriteResult:
+        if expected is not UNCHECKED:
+            check_revision(expected)
+        with self._transactions.write() as unit:
+            key = self._lock(unit, session_id)
+            if expected is not UNCHECKED:
+                require_current(key, expected, key.fields_revision, "its fields or documents")
+            changed = document_rows.write(unit, key.id, session_id, payloads, removed)
+            revision = session_rows.change(unit, key, {}, fields=True) if changed else key.revision
+            return WriteResult(changed=changed, revision=revision)
 
 
 def _checked(key: Any) -> str:

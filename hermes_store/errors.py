@@ -1,4 +1,4 @@
-"""Every error this library raises, drawn once.
+"""Every error this library raises, as a tree.
 
 ::
 
@@ -40,7 +40,8 @@
         ├── UnsupportedDatabaseError        a driver, a version or a file that is not for us
         └── SchemaError
             ├── SchemaNewerError            written by a newer version of this library
-            └── SchemaOutdatedError         needs an upgrade that the caller did not allow
+            ├── SchemaOutdatedError         needs an upgrade that the caller did not allow
+            └── SchemaVersionMissingError   the table that holds the schema's revision was emptied or dropped
 
 A message says what happened, what state the data is in, and what to do. Ids and revisions are
 attributes as well. The driver's own error, where there is one, is the ``__cause__``.
@@ -277,3 +278,15 @@ class SchemaOutdatedError(SchemaError):
         )
         self.found = found
         self.known = known
+
+
+class SchemaVersionMissingError(SchemaError):
+    """The tables are this library's, but nothing in the database says at which revision they are."""
+
+    def __init__(self, target: str, revision: str) -> None:
+        super().__init__(
+            f"{target} has the tables of hermes_store, but its version table was emptied or dropped. The tables look like "
+            f"revision {revision!r}. The data is untouched; if nobody changed the tables by hand, run "
+            f"`alembic -x url=… stamp {revision}` and open it again."
+        )
+        self.revision = revision

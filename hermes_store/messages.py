@@ -1,66 +1,75 @@
-"""Messages: a session's transcript, read in any part and written by the difference."""
+"""Messages: a session's transcript, read in parts or whole, and written by the difference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
-
-from . import payload, rows, transcript
-from .collection import Collection, SessionKey, touch
+from .collection import Collection, require_current
 from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
-from .paging import MAX_KEY, check_limit, read_cursor, write_cursor
-from .records import AppendResult, MessagePage, ReplaceResult, Transcript
-from .tables import Message, MessageBlob
+from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
+from .records import AppendResult, MessagePage, ReplaceResult, Transcript, TruncateResult, WriteResult
+from .storage import message_rows, session_rows
+from .storage.session_rows import SessionKey
+from .storage.unit_of_work import UnitOfWork
+from .transcripts import encoding, json_codec
+from .transcripts.encoding import Encoded
+from .validation import check_revision
 
 
 class Messages(Collection):
     """The messages of the sessions of a store, or of one profile of it.
 
-    A message is any JSON value; what went in comes out. Positions are dense and begin with 0.
+    A message is any JSON value, and is read back equal. Positions are dense and begin with 0.
     """
 
-    def append(self, session_id: str, messages: Any) -> AppendResult:
-        """Add messages at the end: all of them, or none.
-
-        Args:
-            messages: one message, or a list, tuple or iterator of messages. (A message that is itself a list
-                goes into a list of one.)
+    def append(self, session_id: str, message: Any) -> AppendResult:
+        """Add a message at the end.
 
         Raises:
+            InvalidPayloadError: it is not a JSON value.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        return self._append(session_id, [encoding.encode_one(message)])
+
+    def extend(self, session_id: str, messages: Iterable[Any]) -> AppendResult:
+        """Add messages at the end: all of them, or none.
+
+        Raises:
+            InvalidInputError: `messages` is a single message (text or an object), not a list of messages.
             InvalidPayloadError: a message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        many = messages if isinstance(messages, list | tuple | Iterator) else (messages,)
-        encoded = transcript.encode(many)
-        with self._unit.write() as connection:
-            key = self._lock(connection, session_id)
+        return self._append(session_id, encoding.encode(_many(messages)))
+
+    def _append(self, session_id: str, encoded: Sequence[Encoded]) -> AppendResult:
+        with self._transactions.write() as unit:
+            key = self._lock(unit, session_id)
             first, revision = key.message_count, key.revision
-            if encoded:
-                rows.insert_messages(connection, key.id, dict(enumerate(encoded, first)))
-                revision = touch(
-                    connection,
-                    key,
-                    message_count=first + len(encoded),
-                    **_activity(m.timestamp for m in encoded),
-                )
-            return AppendResult(
-                first_position=first,
-                count=len(encoded),
-                message_count=first + len(encoded),
-                revision=revision,
-            )
+            if not encoded:
+                return AppendResult(first_position=None, last_position=None, message_count=first, revision=revision)
+            message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)
+            values = {"message_count": first + len(encoded), **_last_message_at(encoded)}
+            revision = session_rows.change(unit, key, values, transcript=True)
+        return AppendResult.from_trusted(
+            {
+                "first_position": first,
+                "last_position": first + len(encoded) - 1,
+                "message_count": first + len(encoded),
+                "revision": revision,
+            }
+        )
 
     def read(self, session_id: str) -> Transcript:
-        """Return all messages: a list that knows the session's `revision`.
+        """Return all messages: a list with the session's `revision`.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        with self._unit.read() as connection:
-            key = self._find(connection, session_id)
-            return Transcript(_bodies(connection, key, 0, key.message_count), key.revision)
+        with self._transactions.read() as unit:
+            key = self._find(unit, session_id)
+            payloads = message_rows.payloads(unit, key.id, 0, key.message_count)
+        return Transcript(decode(session_id, payloads, 0), key.revision)
 
     def count(self, session_id: str) -> int:
         """Return how many messages the session has.
@@ -68,22 +77,22 @@ class Messages(Collection):
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        with self._unit.read() as connection:
-            return self._find(connection, session_id).message_count
+        with self._transactions.read() as unit:
+            return self._find(unit, session_id).message_count
 
     def tail(self, session_id: str, *, limit: int = 50) -> MessagePage:
         """Return the last messages, and the cursor `previous` for those before them; see `page`."""
-        return self.page(session_id, before=write_cursor("messages", MAX_KEY - 1), limit=limit)
+        return self.page(session_id, before=_END, limit=limit)
 
     def page(
         self, session_id: str, *, before: str | None = None, after: str | None = None, limit: int = 50
     ) -> MessagePage:
-        """Return neighbouring messages: those before a cursor, those after one, or the first ones.
+        """Return consecutive messages: those before a cursor, those after one, or the first ones.
 
         Args:
-            before: `MessagePage.previous` of a page: the messages that end where it begins.
-            after: `MessagePage.next` of a page: the messages that begin where it ends.
-            limit: at most so many, 1 to 1000.
+            before: `MessagePage.previous` of a page, for the messages that end where it begins.
+            after: `MessagePage.next` of a page, for the messages that begin where it ends.
+            limit: the largest number of messages to return, 1 to 1000.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -93,142 +102,162 @@ class Messages(Collection):
         check_limit(limit)
         if before is not None and after is not None:
             raise InvalidInputError("Give `before` or `after`, not both.")
-        with self._unit.read() as connection:
-            key = self._find(connection, session_id)
+        with self._transactions.read() as unit:
+            key = self._find(unit, session_id)
             if before is not None:
                 stop = min(_position(before), key.message_count)
                 start = max(0, stop - limit)
             else:
                 start = 0 if after is None else min(_position(after), key.message_count)
                 stop = min(start + limit, key.message_count)
-            return MessagePage(
-                items=_bodies(connection, key, start, stop),
-                first_position=start,
-                previous=write_cursor("messages", start) if start > 0 else None,
-                next=write_cursor("messages", stop) if stop < key.message_count else None,
-                message_count=key.message_count,
-                revision=key.revision,
-            )
+            payloads = message_rows.payloads(unit, key.id, start, stop)
+        return MessagePage.from_trusted(
+            {
+                "items": decode(session_id, payloads, start),
+                "first_position": start,
+                "previous": write_cursor("messages", start) if start > 0 else None,
+                "next": write_cursor("messages", stop) if stop < key.message_count else None,
+                "message_count": key.message_count,
+                "revision": key.revision,
+            }
+        )
 
     def replace(self, session_id: str, messages: Iterable[Any], *, expected_revision: int) -> ReplaceResult:
         """Make the transcript be `messages`, writing only what differs.
 
         Args:
             messages: the whole transcript.
-            expected_revision: the revision at which the transcript that was edited was read, as in
+            expected_revision: the session's revision that the edited transcript was read at, as in
                 ``read(…).revision``.
 
         Raises:
-            StaleSessionError: the session was written to since.
+            StaleSessionError: a message changed since. (Other changes, such as a new title, do not count.)
+            InvalidInputError: `expected_revision` is not a whole number, or `messages` is a single message.
             InvalidPayloadError: a message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        if isinstance(messages, str | dict) or not isinstance(messages, Iterable):
-            raise InvalidInputError(
-                f"A transcript is a list of messages, not a {type(messages).__name__}. Nothing was written."
-            )
-        encoded = transcript.encode(messages)
-        with self._unit.write() as connection:
-            key = self._lock(connection, session_id, expected_revision)
-            changes = rows.write_transcript(connection, key.id, encoded)
+        check_revision(expected_revision)
+        encoded = encoding.encode(_many(messages))
+        with self._transactions.write() as unit:
+            key = self._lock(unit, session_id)
+            require_current(key, expected_revision, key.transcript_revision, "a message")
+            changes = message_rows.replace(unit, key.id, encoded, key.revision + 1)
             revision = key.revision
             if changes.removed or changes.updated or changes.inserted:
-                last = next((m.timestamp for m in reversed(encoded) if m.timestamp is not None), None)
-                revision = touch(connection, key, message_count=len(encoded), last_message_at=last)
-            return ReplaceResult(
-                kept=len(changes.surviving) - len(changes.updated),
-                inserted=len(changes.inserted),
-                updated=len(changes.updated),
-                removed=len(changes.removed),
-                message_count=len(encoded),
-                revision=revision,
-            )
+                values = {"message_count": len(encoded), "last_message_at": None, **_last_message_at(encoded)}
+                revision = session_rows.change(unit, key, values, transcript=True)
+        return ReplaceResult(
+            kept=len(changes.surviving) - len(changes.updated),
+            inserted=len(changes.inserted),
+            updated=len(changes.updated),
+            removed=len(changes.removed),
+            message_count=len(encoded),
+            revision=revision,
+        )
 
-    def update(self, session_id: str, position: int, message: Any, *, expected_revision: int) -> int:
-        """Put another message in the place of the one at `position`, and return the session's revision.
+    def update(self, session_id: str, position: int, message: Any, *, expected_revision: int) -> WriteResult:
+        """Put another message at a position.
+
+        Args:
+            position: 0 to the number of messages less one.
+            message: any JSON value.
+            expected_revision: a revision of the session at which the message was read.
 
         Raises:
             MessageNotFoundError: there is no message at this position.
-            StaleSessionError: the session was written to since it was at `expected_revision`.
+            StaleSessionError: this message was written after `expected_revision`, or messages were inserted or removed
+                before it. (Messages that were appended do not count.)
             InvalidPayloadError: the message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
+        check_revision(expected_revision)
         if type(position) is not int:
-            raise InvalidInputError(f"position must be a whole number, not {position!r}. Nothing was written.")
-        encoded = transcript.encode_one(message)
-        with self._unit.write() as connection:
-            key = self._lock(connection, session_id, expected_revision)
-            if not 0 <= position < key.message_count:
+            raise InvalidInputError(f"position must be a whole number, not {position!r:.80}. Nothing was written.")
+        encoded = encoding.encode_one(message)
+        with self._transactions.write() as unit:
+            key = self._lock(unit, session_id)
+            found = message_rows.find(unit, key.id, position) if 0 <= position < key.message_count else None
+            if found is None:
                 raise MessageNotFoundError(session_id, position, key.message_count)
-            row = connection.execute(
-                select(Message.id, Message.digest).where(Message.session_id == key.id, Message.position == position)
-            ).one()
-            if row.digest == encoded.digest:
-                return key.revision
-            rows.overwrite_messages(connection, {row.id: encoded})
+            row_id, digest, changed_at = found
+            require_current(key, expected_revision, changed_at, "this message")
+            if digest == encoded.digest:
+                return WriteResult(changed=False, revision=key.revision)
+            message_rows.overwrite(unit, {row_id: encoded}, key.revision + 1)
             last = encoded.timestamp
             if key.last_message_at is not None:
-                last = rows.last_activity(connection, key.id)
-            return touch(connection, key, last_message_at=last)
+                last = message_rows.last_timestamp(unit, key.id)
+            revision = session_rows.change(unit, key, {"last_message_at": last}, transcript=True)
+            return WriteResult(changed=True, revision=revision)
 
-    def truncate(self, session_id: str, *, keep: int, expected_revision: int | None = None) -> int:
-        """Keep the first `keep` messages, remove the rest, and return the session's revision.
+    def truncate(self, session_id: str, *, keep: int, expected_revision: int) -> TruncateResult:
+        """Keep the first `keep` messages and remove the others.
 
         Args:
-            keep: 0 to the number of messages there are.
-            expected_revision: change nothing unless the session is still at this revision.
+            keep: 0 to the number of messages.
+            expected_revision: the session's revision that the messages were read at.
 
         Raises:
             InvalidInputError: `keep` is out of range.
-            StaleSessionError, SessionNotFoundError, SessionDeletedError: as `replace`.
+            StaleSessionError: a message changed since.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        with self._unit.write() as connection:
-            key = self._lock(connection, session_id, expected_revision)
-            if not isinstance(keep, int) or isinstance(keep, bool) or not 0 <= keep <= key.message_count:
+        check_revision(expected_revision)
+        with self._transactions.write() as unit:
+            key = self._lock(unit, session_id)
+            require_current(key, expected_revision, key.transcript_revision, "a message")
+            if type(keep) is not int or not 0 <= keep <= key.message_count:
                 raise InvalidInputError(
                     f"keep must be a whole number from 0 to {key.message_count}, the number of messages of session "
-                    f"{session_id!r}, not {keep!r}. Nothing was removed."
+                    f"{session_id!r}, not {keep!r:.80}. Nothing was removed."
                 )
-            if keep == key.message_count:
-                return key.revision
-            connection.execute(delete(Message).where(Message.session_id == key.id, Message.position >= keep))
-            last = None
-            if key.last_message_at is not None:  # else there is none to be found, in any number of messages
-                last = rows.last_activity(connection, key.id)
-            return touch(connection, key, message_count=keep, last_message_at=last)
+            revision = key.revision
+            removed = message_rows.truncate(unit, key.id, keep) if keep < key.message_count else 0
+            if removed:
+                revision = session_rows.change(unit, key, _truncated(unit, key, keep), transcript=True)
+            return TruncateResult(removed=removed, message_count=keep, revision=revision)
 
 
-_range_of_bodies: Final = (
-    select(MessageBlob.payload)
-    .join(Message, Message.id == MessageBlob.message_id)
-    .where(
-        Message.session_id == bindparam("session"),
-        Message.position >= bindparam("start"),
-        Message.position < bindparam("stop"),
-    )
-    .order_by(Message.position)
-)
+def _many(messages: Any) -> Iterable[Any]:
+    if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):
+        raise InvalidInputError(
+            f"Messages are passed as a list of messages, not as a {type(messages).__name__}. Nothing was written."
+        )
+    return messages
 
 
-def _bodies(connection: Connection, key: SessionKey, start: int, stop: int) -> list[Any]:
-    found = connection.execute(_range_of_bodies, {"session": key.id, "start": start, "stop": stop})
-    return decoded(key.session_id, found.scalars().all(), start)
+def _last_message_at(encoded: Sequence[Encoded]) -> dict[str, float]:
+    for message in reversed(encoded):
+        if message.timestamp is not None:
+            return {"last_message_at": message.timestamp}
+    return {}
 
 
-def decoded(session_id: str, bodies: Sequence[bytes], first: int) -> list[Any]:
-    """Return the messages that some bodies are, the first of them at a position.
+def _truncated(unit: UnitOfWork, key: SessionKey, keep: int) -> dict[str, Any]:
+    last = None
+    if key.last_message_at is not None:  # otherwise no message has a timestamp, and looking for one reads all of them
+        last = message_rows.last_timestamp(unit, key.id)
+    return {"message_count": keep, "last_message_at": last}
+
+
+def decode(session_id: str, payloads: Sequence[bytes], first: int) -> list[Any]:
+    """Return the messages of some payloads, the first of which is at position `first`.
 
     Raises:
-        DatabaseCorruptError: one is no JSON; it says which.
+        DatabaseCorruptError: one is no JSON; it names the position.
     """
     try:
-        return payload.decode_all(bodies)
+        return json_codec.decode_all(payloads)
     except ValueError as error:
-        place = next(first + index for index, body in enumerate(bodies) if not payload.is_whole(body))
+        place = next(first + index for index, payload in enumerate(payloads) if not json_codec.is_whole(payload))
         raise DatabaseCorruptError(
             f"Message {place} of session {session_id!r} is damaged in the database: it is no JSON. The others are "
             "read by `page`; restore a backup, or remove this one with `update` or `truncate`."
         ) from error
+
+
+#: The cursor after every message.
+_END = write_cursor("messages", MAX_KEY - 1)
 
 
 def _position(cursor: str) -> int:
@@ -236,8 +265,3 @@ def _position(cursor: str) -> int:
     if position < 0:
         raise InvalidCursorError(f"{cursor!r} is not a cursor of a message page. Nothing was read; begin without one.")
     return int(position)
-
-
-def _activity(timestamps: Iterable[float | None]) -> dict[str, float]:
-    known = [timestamp for timestamp in timestamps if timestamp is not None]
-    return {"last_message_at": known[-1]} if known else {}

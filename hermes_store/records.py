@@ -1,23 +1,62 @@
-"""The value objects that cross the public boundary: frozen, typed, and never an ORM row."""
+"""The value objects that the public interface takes and returns: frozen, typed, and never a database row."""
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+import enum
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
 
+#: The title of a session that was given none.
+UNTITLED: Final = "Untitled"
+#: The profile of what was given none.
+DEFAULT_PROFILE: Final = "default"
+
+
+class Missing(enum.Enum):
+    """The type of `WITHOUT`."""
+
+    WITHOUT = "without"
+
+
+#: As a filter: only the sessions that have no such value. (None does not filter at all.)
+WITHOUT: Final = Missing.WITHOUT
+
 
 class Record(BaseModel):
-    """A frozen value. Text may hold lone surrogates, so use `payload.encode` for JSON rather than
-    ``model_dump_json``."""
+    """A frozen value.
+
+    Text may hold lone surrogates, so use ``json_codec.encode(record.model_dump())`` for JSON rather than
+    ``model_dump_json``.
+    """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
+    _names: ClassVar[frozenset[str]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        cls._names = frozenset(cls.model_fields)
+
+    @classmethod
+    def from_trusted(cls, values: dict[str, Any]) -> Self:
+        """Return a record of values that came from the database, all of them, without validation.
+
+        The same as Pydantic's ``model_construct``, which takes ten times as long; a test compares them.
+        """
+        record = cls.__new__(cls)
+        write = object.__setattr__
+        write(record, "__dict__", values)
+        write(record, "__pydantic_fields_set__", set(cls._names))
+        write(record, "__pydantic_extra__", None)
+        write(record, "__pydantic_private__", None)
+        return record
+
 
 class SessionRecord(Record):
-    """A session but for its messages. Times are epoch seconds."""
+    """A session without its messages. Times are epoch seconds."""
 
     session_id: str
     profile: str
@@ -42,7 +81,7 @@ class SessionRecord(Record):
     compression_anchor_message_key: Any
     active_stream_id: str | None
     pending_started_at: float | None
-    #: Where it comes from ("cli", "telegram", …); None is the store's own user interface.
+    #: Where it comes from ("cli", "telegram", …); None for sessions of the user interface itself.
     source: str | None
     #: The public id of the session it was forked from.
     parent_id: str | None
@@ -50,42 +89,49 @@ class SessionRecord(Record):
     forked_at: int | None
     #: Counts the writes to the session and its messages.
     revision: int
+    #: The revision of the last change of any message.
+    transcript_revision: int
+    #: The revision of the last change of anything else: fields, documents, links.
+    fields_revision: int
     deleted_at: float | None
 
 
 class ProjectRecord(Record):
-    """A project: a name under which sessions of one profile are gathered."""
+    """A project: a name under which sessions of one profile are grouped."""
 
     project_id: str
     profile: str
     name: str
     #: ``#`` and three to eight hexadecimal digits.
     color: str | None
+    #: Its place in the profile's order, from 0.
     position: int
     created_at: float
     #: What else the project's JSON object held when it was imported.
     extra: dict[str, Any]
+    #: How many sessions it has that are not deleted.
+    session_count: int
 
 
 class Page(Record, Generic[T]):
-    """Some rows of a listing."""
+    """Some rows of a listing, in its order."""
 
     items: list[T]
-    #: Give it as ``after`` for the next page; None on the last one.
+    #: Pass it as ``after`` for the next page; None on the last page.
     next: str | None
-    #: The number of rows on all pages, where it was asked for.
+    #: The number of rows on all pages, if the call asked for it.
     total: int | None = None
 
 
 class MessagePage(Record):
-    """Some neighbouring messages of a session, oldest first, and the way on in both directions."""
+    """Consecutive messages of a session, oldest first, with cursors in both directions."""
 
     items: list[Any]
     #: The position of the first item (or where it would be).
     first_position: int
-    #: Give it as ``before`` for the messages before these; None at the beginning.
+    #: Pass it as ``before`` for the messages before these; None at the beginning.
     previous: str | None
-    #: Give it as ``after`` for the messages after these; None at the end.
+    #: Pass it as ``after`` for the messages after these; None at the end.
     next: str | None
     #: How many messages the session has.
     message_count: int
@@ -94,16 +140,16 @@ class MessagePage(Record):
 
 
 class AppendResult(Record):
-    """What an append did."""
+    """The result of an append. Both positions are None when there was nothing to append."""
 
-    first_position: int
-    count: int
+    first_position: int | None
+    last_position: int | None
     message_count: int
     revision: int
 
 
 class ReplaceResult(Record):
-    """What a replace did; `kept` messages were not written."""
+    """The result of replacing a transcript; `kept` messages were not written."""
 
     kept: int
     inserted: int
@@ -111,6 +157,41 @@ class ReplaceResult(Record):
     removed: int
     message_count: int
     revision: int
+
+
+class TruncateResult(Record):
+    """The result of truncating a transcript."""
+
+    removed: int
+    message_count: int
+    revision: int
+
+
+class WriteResult(Record):
+    """The result of a write that stores nothing when nothing differs."""
+
+    changed: bool
+    revision: int
+
+
+class ProjectDeletion(Record):
+    """The result of deleting a project."""
+
+    project_id: str
+    #: How many sessions were in it, and are in no project now.
+    released: int
+
+
+class StoreStats(Record):
+    """How much a store (or one profile of it) holds."""
+
+    #: Sessions that are not deleted, blank ones included.
+    sessions: int
+    #: Their messages.
+    messages: int
+    #: Sessions that are deleted and can be restored.
+    deleted: int
+    projects: int
 
 
 class StoreInfo(Record):
@@ -134,7 +215,7 @@ class StoreInfo(Record):
 class Transcript(list[Any]):
     """A session's messages, and the revision at which they were read.
 
-    A plain list otherwise: change it and hand it to ``messages.replace`` with its own ``revision``.
+    Otherwise a plain list: change it and pass it to ``messages.replace`` with its own ``revision``.
     """
 
     def __init__(self, messages: list[Any], revision: int) -> None:

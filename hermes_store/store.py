@@ -1,38 +1,43 @@
-"""The store: what you open, and where everything else is reached from."""
+"""The store: opens a database and gives access to everything in it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
-from . import migrate
-from .agent.bridge import AgentBridge
-from .database import Database, Unit
-from .dialects import Durability, Settings, Target
 from .documents import Documents
 from .errors import InvalidInputError
-from .fields import check_profile
 from .messages import Messages
 from .projects import Projects
-from .records import StoreInfo
+from .records import StoreInfo, StoreStats
 from .sessions import Sessions
+from .storage import migrations, session_listing
+from .storage.dialects import Durability, Settings, Target
+from .storage.engine import Database, Transactions
+from .validation import check_profile
 
 
 class View:
-    """The collections over one unit of work; with a scope, over one profile's rows alone."""
+    """The collections over transactions; with a scope, over one profile's rows alone."""
 
-    def __init__(self, unit: Unit, scope: str | None = None) -> None:
-        self.sessions = Sessions(unit, scope)
-        self.messages = Messages(unit, scope)
-        self.documents = Documents(unit, scope)
-        self.projects = Projects(unit, scope)
+    def __init__(self, transactions: Transactions, scope: str | None = None) -> None:
+        self.sessions = Sessions(transactions, scope)
+        self.messages = Messages(transactions, scope)
+        self.documents = Documents(transactions, scope)
+        self.projects = Projects(transactions, scope)
+        self._transactions = transactions
+        self._scope = scope
+
+    def stats(self) -> StoreStats:
+        """Return how many sessions, messages and projects there are."""
+        with self._transactions.read() as unit:
+            return session_listing.stats(unit, self._scope)
 
 
 class ProfileView(View):
-    """One profile of a store: the same verbs, and no way through them to another profile's rows."""
+    """One profile of a store: the same verbs, which see and change no other profile's rows."""
 
     def __init__(self, database: Database, name: str) -> None:
         super().__init__(database, check_profile(name))
@@ -42,8 +47,8 @@ class ProfileView(View):
     @contextlib.contextmanager
     def transaction(self) -> Iterator[View]:
         """Give the same verbs in one transaction; see `Store.transaction`."""
-        with self._database.transaction() as unit:
-            yield View(unit, self.name)
+        with self._database.transaction() as transaction:
+            yield View(transaction, self.name)
 
 
 class Store(View):
@@ -53,9 +58,11 @@ class Store(View):
     context manager.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._database = database
+    #: For the packages of this library that are built on a store; not part of the public interface.
+    database: Database
+
+    def __init__(self, *arguments: object, **options: object) -> NoReturn:
+        raise InvalidInputError("Use Store.open(…): it takes a path or a URL, and returns an open store.")
 
     @classmethod
     def open(
@@ -92,20 +99,23 @@ class Store(View):
             raise InvalidInputError(f"busy_timeout is a number of seconds above 0, not {busy_timeout!r}.")
         database = Database(target, Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout))
         try:
-            _ensure_schema(database, allow_upgrade=migrate and not read_only)
+            migrations.ensure(database, allow_upgrade=migrate and not read_only)
         except BaseException:  # whatever it is, nobody has the store
             database.close()
             raise
-        return cls(database)
+        store = cls.__new__(cls)
+        View.__init__(store, database)
+        store.database = database
+        return store
 
     def close(self) -> None:
         """Close every connection; any later call raises `StoreClosedError`. Closing again does nothing."""
-        self._database.close()
+        self.database.close()
 
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
-        return self._database.closed
+        return self.database.is_closed
 
     def __enter__(self) -> Self:
         return self
@@ -127,8 +137,8 @@ class Store(View):
             TransactionError: this thread is inside a transaction of this store already.
             DatabaseLockedError: another writer did not finish within the busy timeout.
         """
-        with self._database.transaction() as unit:
-            yield View(unit)
+        with self.database.transaction() as transaction:
+            yield View(transaction)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[View]:
@@ -139,8 +149,8 @@ class Store(View):
         Raises:
             TransactionError: this thread is inside a transaction of this store already; or, from a verb, it writes.
         """
-        with self._database.snapshot() as unit:
-            yield View(unit)
+        with self.database.snapshot() as snapshot:
+            yield View(snapshot)
 
     def profile(self, name: str) -> ProfileView:
         """Return the view of one profile.
@@ -148,47 +158,16 @@ class Store(View):
         Raises:
             InvalidIdError: it cannot be a profile's name.
         """
-        return ProfileView(self._database, name)
-
-    def agent(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        home: str | os.PathLike[str] | None = None,
-        profile: str | None = None,
-        store_profile: str | None = None,
-        busy_timeout: float = 5.0,
-        deadline: float = 30.0,
-        foreign_owner: bool = False,
-    ) -> AgentBridge:
-        """Return the bridge to an agent's state.db, whose imports go into this store. Nothing is opened yet.
-
-        Args:
-            store_profile: the profile that imported sessions get here; the agent's `profile`, else "default".
-            path, home, profile, busy_timeout, deadline, foreign_owner: see `AgentBridge`.
-        """
-        return AgentBridge(
-            path,
-            home=home,
-            profile=profile,
-            busy_timeout=busy_timeout,
-            deadline=deadline,
-            foreign_owner=foreign_owner,
-            database=self._database,
-            store_profile=profile if store_profile is None else store_profile,
-        )
+        return ProfileView(self.database, name)
 
     def info(self) -> StoreInfo:
         """Return what is open: place, engine, size, schema revision."""
-        backend, settings = self._database.backend, self._database.settings
-        with self._database.read() as connection:
+        database = self.database
+        with database.read() as unit:
             return StoreInfo(
-                target=backend.display,
-                durability=settings.durability,
-                read_only=settings.read_only,
-                schema_revision=migrate.current_revision(connection),
-                **backend.describe(connection),
+                target=database.dialect.display,
+                durability=database.settings.durability,
+                read_only=database.settings.read_only,
+                schema_revision=migrations.stored_revision(unit),
+                **database.dialect.describe(unit),
             )
-
-
-_ensure_schema = migrate.ensure

@@ -1,4 +1,4 @@
-"""Opaque cursors: where a page ended, so that the next begins behind it whatever was written meanwhile."""
+"""Opaque cursors: the key of the last row of a page, so that the next page begins after it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import base64
 import math
 from typing import Any, Final
 
-from . import payload
 from .errors import InvalidCursorError, InvalidInputError
+from .transcripts import json_codec
 
 MAX_LIMIT: Final = 1000
 #: Where the databases' integers end.
@@ -15,8 +15,8 @@ MAX_KEY: Final = 2**63
 
 
 def write_cursor(kind: str, *key: str | float | bool) -> str:
-    """Return a cursor that stands behind `key` in the listing called `kind`."""
-    return base64.urlsafe_b64encode(payload.encode([kind, *key])).decode("ascii").rstrip("=")
+    """Return the cursor for the rows after `key` in the listing called `kind`."""
+    return base64.urlsafe_b64encode(json_codec.encode([kind, *key])).decode("ascii").rstrip("=")
 
 
 def read_cursor(kind: str, cursor: str, *types: type) -> tuple[Any, ...]:
@@ -46,7 +46,7 @@ def _parse(cursor: str) -> list[Any]:
     """The parts of anything that looks like a cursor; of anything else, one null."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        parts = payload.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
+        parts = json_codec.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (AttributeError, TypeError, ValueError):
         return [None]
     return parts if isinstance(parts, list) and parts else [None]

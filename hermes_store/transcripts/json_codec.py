@@ -1,4 +1,4 @@
-"""Any JSON value as bytes and back, losing nothing.
+"""Any JSON value as bytes and back, without loss.
 
 A payload is UTF-8 JSON text. `pydantic_core` writes and reads it (measured as fast as the fastest
 codecs, and it keeps NaN, the infinities and integers of any size); what it refuses goes to the
@@ -14,12 +14,12 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pydantic_core
 
-from .errors import InvalidPayloadError
+from ..errors import InvalidPayloadError
 
 DIGEST_SIZE: Final = 16
 
@@ -77,6 +77,11 @@ def decode_all(payloads: Sequence[bytes]) -> list[Any]:
             values: list[Any] = pydantic_core.from_json(b"[" + b",".join(payloads) + b"]")
             return values
     return [decode(payload) for payload in payloads]
+
+
+def join_object(members: Mapping[str, bytes]) -> bytes:
+    """Return the JSON object of members whose values are JSON already."""
+    return b"{" + b",".join(encode(key) + b":" + value for key, value in members.items()) + b"}"
 
 
 def is_whole(data: bytes) -> bool:
@@ -153,11 +158,12 @@ def _require_json(value: Any, place: str) -> None:
 def _escape_surrogate(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return f"\\u{ord(error.object[error.start]):04x}", error.start + 1
+    # The whole run at once: one character at a time takes time that grows with the square of the run's length.
+    return "".join(f"\\u{ord(character):04x}" for character in error.object[error.start : error.end]), error.end
 
 
 #: Inside JSON text, where they can only be part of a string, lone surrogates are written as escapes.
-_ESCAPE: Final = "hermes_store.payload.surrogate"
+_ESCAPE: Final = "hermes_store.json_codec.surrogate"
 codecs.register_error(_ESCAPE, _escape_surrogate)
 
 

@@ -1,12 +1,10 @@
-"""Where things are on this machine, asked anew at each call."""
+"""Default places on this machine, read from the environment at each call."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Final
-
-from .dialects import Settings, backend_for
 
 DATABASE_NAME: Final = "hermes.db"
 
@@ -22,8 +20,3 @@ def default_target() -> str:
 def state_directory() -> Path:
     """Return hermes-webui's state directory: ``HERMES_WEBUI_STATE_DIR``, else ``~/.hermes/webui``."""
     return Path(os.environ.get("HERMES_WEBUI_STATE_DIR") or "~/.hermes/webui").expanduser()
-
-
-def dialect_name(target: str) -> str:
-    """Return SQLAlchemy's name for the kind of database that `target` is."""
-    return backend_for(target, Settings()).create_engine().dialect.name

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Dialect, Double, Integer, LargeBinary, Text
+from sqlalchemy import ARRAY, BigInteger, Dialect, Double, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from . import payload
+from ..transcripts import json_codec
 
 logger = logging.getLogger("hermes_store")
 
@@ -30,27 +32,43 @@ class LosslessText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value if value is None else _UNSTORABLE.sub(_escape, value)
+        return None if value is None else escaped(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         return value if value is None or not is_escaped(value) else unescaped(value)
 
 
 class JsonBytes(TypeDecorator[Any]):
-    """A small JSON value in a column of its own, as the bytes that `payload` writes; None is NULL."""
+    """A small JSON value in a column, as the bytes that `json_codec` writes; None is NULL."""
 
     impl = LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
-        return None if value is None else payload.encode(value)
+        return None if value is None else json_codec.encode(value)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
         try:
-            return None if value is None else payload.decode(value)
+            return None if value is None else json_codec.decode(value)
         except ValueError:  # one damaged row must not keep a list from being read
             logger.warning("A value that is no JSON was found in a column, and taken as null: %.80r", value)
             return None
+
+
+class JsonList(TypeDecorator[Sequence[Any]]):
+    """A list as one parameter, for `statement.one_of` on databases without arrays: a JSON array."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps([escaped(item) for item in value], ensure_ascii=False)
+
+
+#: Lists of row ids, of ids, and of other texts.
+RowIdList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(BigInteger()), "postgresql")
+IdList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(Text()), "postgresql")
+TextList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(LosslessText()), "postgresql")
 
 
 _DLE: Final = "\x10"
@@ -66,6 +84,11 @@ def is_escaped(stored: str) -> bool:
 def unescaped(stored: str) -> str:
     """Return the text that is stored so."""
     return _ESCAPED.sub(_unescape, stored)
+
+
+def escaped(value: Any) -> Any:
+    """Return a text as it is stored; anything else as it is."""
+    return _UNSTORABLE.sub(_escape, value) if isinstance(value, str) else value
 
 
 def _escape(match: re.Match[str]) -> str:

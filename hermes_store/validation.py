@@ -1,4 +1,4 @@
-"""What callers may say about a session or a project: names, types, limits.
+"""The values that sessions, projects and messages may have: names, types, limits.
 
 The typed dictionaries are the keyword arguments of `create` and `update`, for the type checker and at
 run time alike.
@@ -6,15 +6,16 @@ run time alike.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict  # Pydantic's, which needs it before Python 3.12
+from typing_extensions import TypedDict  # Pydantic requires it before Python 3.12
 
-from . import payload
 from .errors import InvalidIdError, InvalidInputError
+from .transcripts import json_codec
 
 TITLE_LIMIT: Final = 500
 TEXT_LIMIT: Final = 4096
@@ -63,7 +64,7 @@ def is_color(value: Any) -> bool:
 
 
 def _json(value: Any) -> Any:
-    payload.encode(value)
+    json_codec.encode(value)
     return value
 
 
@@ -130,7 +131,7 @@ def session_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInputError: a field is unknown, or its value does not fit; it names the field.
     """
-    checked = _checked(_session_changes, changes, "session")
+    checked = _checked(_session_changes, changes, SessionChanges.__annotations__, "session")
     for name, check in (("profile", check_profile), ("project_id", check_id), ("parent_id", check_id)):
         if checked.get(name) is not None:
             check(checked[name])
@@ -139,18 +140,36 @@ def session_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def project_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `changes` checked; as `session_changes`."""
-    return _checked(_project_changes, changes, "project")
+    return _checked(_project_changes, changes, ProjectChanges.__annotations__, "project")
 
 
-def _checked(adapter: TypeAdapter[Any], changes: Mapping[str, Any], noun: str) -> dict[str, Any]:
+def _checked(adapter: TypeAdapter[Any], changes: Mapping[str, Any], fields: Collection[str], noun: str) -> dict[str, Any]:
     try:
         return dict(adapter.validate_python(changes))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors(include_input=False, include_url=False)
-        )
+        problems = "; ".join(_problem(problem, fields) for problem in error.errors(include_input=False, include_url=False))
         raise InvalidInputError(f"A {noun} cannot have this: {problems}. Nothing was written.") from error
+
+
+def _problem(problem: Any, fields: Collection[str]) -> str:
+    name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(name, fields, n=1)
+        return f"{name} is not a field" + (f" (did you mean {nearest[0]}?)" if nearest else "")
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def check_revision(value: Any) -> int:
+    """Return `value` when it can be a revision: a whole number.
+
+    Raises:
+        InvalidInputError: it is anything else, None included: leaving the revision out would switch the check off.
+    """
+    if type(value) is int:
+        return value
+    raise InvalidInputError(
+        f"expected_revision is the revision that was read, a whole number, not {value!r:.80}. Nothing was written."
+    )
 
 
 def check_id(value: str, noun: str = "id") -> str:
@@ -195,11 +214,17 @@ def check_profile(value: str) -> str:
     )
 
 
-#: The key under which a field stands in the WebUI's files, where it is not the field's own name. A
-#: session document of that key holds the original of a value that the column cannot.
+#: The keys of fields in hermes-webui's session JSON, where they differ from the fields' own names.
 FILE_KEYS: Final = {"parent_id": "parent_session_id", "source": "source_tag"}
 
 
 def file_key(field: str) -> str:
-    """Return the key that a field has in the WebUI's files."""
+    """Return the key that a field has in hermes-webui's session JSON."""
     return FILE_KEYS.get(field, field)
+
+
+#: The keys of links to other rows in the session JSON.
+LINK_KEYS: Final = frozenset({"project_id", "parent_session_id"})
+#: The keys of the session JSON whose values columns hold. A document of such a key is the original of a value that its
+#: column cannot hold. (Where a session comes from is different: the documents hold it, and the column follows them.)
+COLUMN_KEYS: Final = frozenset(map(file_key, SessionChanges.__annotations__)) - {FILE_KEYS["source"]}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from .. import transcript
+from . import diff
 
 REMOVED: Final = -1
 
@@ -39,7 +39,7 @@ class _Edits:
     @classmethod
     def of(cls, base: Sequence[bytes], version: Sequence[bytes]) -> _Edits:
         fate = [REMOVED] * len(base)
-        changes = transcript.compare(base, version)
+        changes = diff.compare(base, version)
         for old, new in changes.surviving:
             fate[old] = new
         at = {new: old for old, new in changes.surviving}

@@ -1,77 +1,11 @@
-"""A message as it is written, and how to get from one transcript to another with the fewest writes."""
+"""The difference between two transcripts: the way from one to the other with the fewest writes."""
 
 from __future__ import annotations
 
 import bisect
-import datetime
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
-
-from . import payload
-
-ROLE_LIMIT: Final = 64
-# Seconds, up to the year 5138: anything above is milliseconds, or no time at all.
-_LATEST: Final = 1e11
-
-
-class Encoded(NamedTuple):
-    """A message ready to be written: its body, and what is known about it."""
-
-    payload: bytes
-    digest: bytes
-    role: str | None
-    timestamp: float | None
-
-
-def encode(messages: Iterable[Any]) -> list[Encoded]:
-    """Return messages ready to be written.
-
-    Raises:
-        InvalidPayloadError: one is not a JSON value; it names the place.
-    """
-    return [encode_one(message, f"message {index}") for index, message in enumerate(messages)]
-
-
-def encode_and_release(messages: list[Any]) -> list[Encoded]:
-    """Return messages ready to be written, letting go of each: a large transcript is held once, not twice."""
-    encoded = []
-    for index in range(len(messages)):
-        encoded.append(encode_one(messages[index], f"message {index}"))
-        messages[index] = None
-    return encoded
-
-
-def encode_one(message: Any, place: str = "message") -> Encoded:
-    """Return a message ready to be written; as `encode`."""
-    body = payload.encode(message, place)
-    fields = message if isinstance(message, dict) else {}
-    role = fields.get("role")
-    if not isinstance(role, str) or len(role) > ROLE_LIMIT:
-        role = None
-    timestamp = parse_time(fields.get("timestamp"))
-    if timestamp is None:
-        timestamp = parse_time(fields.get("_ts"))
-    return Encoded(body, payload.digest(body), role, timestamp)
-
-
-def parse_time(value: Any) -> float | None:
-    """Return the epoch seconds that a number or an ISO 8601 text says; None when it says no sane time.
-
-    A text without a zone is taken as UTC.
-    """
-    if isinstance(value, str):
-        try:
-            moment = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
-        value = moment.timestamp()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 < value < _LATEST else None  # false for NaN, too
 
 
 @dataclass(frozen=True)

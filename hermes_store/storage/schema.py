@@ -1,7 +1,7 @@
-"""The schema: every table, constraint and index, and beside each index the query that it serves.
+"""The schema: every table, constraint and index, and for each index the query that it serves.
 
-These are the classes that Alembic compares the migrations with. The library itself runs `select`,
-`insert` and `update` statements on their columns; nothing loads entities.
+Alembic compares these classes with the migrations. The library itself runs `select`, `insert` and `update` statements on
+their columns; nothing loads entities.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from ..records import DEFAULT_PROFILE, UNTITLED
 from .types import Epoch, JsonBytes, LosslessText, RowId
-
-UNTITLED: Final = "Untitled"
-DEFAULT_PROFILE: Final = "default"
 
 
 class Base(DeclarativeBase):
@@ -74,7 +72,7 @@ class Project(Base):
 class Session(Base):
     __tablename__ = "sessions"
     __table_args__ = (
-        # What lists show stays short: see `fields.TITLE_LIMIT`.
+        # What lists show stays short: see `validation.TITLE_LIMIT`.
         CheckConstraint("length(title) <= 2500", name="title_length"),
         {"sqlite_autoincrement": True},
     )
@@ -108,9 +106,13 @@ class Session(Base):
     parent_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="SET NULL"))
     #: How many of the parent's messages this session began with.
     forked_at: Mapped[int | None]
-    #: Counts the writes; whoever replaces content states the one he has read.
+    #: Counts the writes. Writers that replace content pass the revision they read.
     revision: Mapped[int] = mapped_column(server_default=text("1"))
     deleted_at: Mapped[float | None]
+    #: The revision of the last change of any message.
+    transcript_revision: Mapped[int] = mapped_column(server_default=text("1"))
+    #: The revision of the last change of anything but messages.
+    fields_revision: Mapped[int] = mapped_column(server_default=text("1"))
 
 
 # Literals, not parameters: a query uses a partial index only when its own text implies the index's.
@@ -134,43 +136,42 @@ DELETED: Final = Session.deleted_at.is_not(None)
 LIST_ORDER: Final = (Session.pinned, Session.updated_at, Session.id)
 
 
-def _listing(name: str, *columns: Any, where: Any) -> Index:
+#: Without messages, titled or not.
+EMPTY: Final = and_(Session.deleted_at.is_(None), Session.message_count == literal_column("0"))
+
+
+def _partial(name: str, *columns: Any, where: Any) -> Index:
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-# sessions.list(): all profiles. Equality on `archived` first: a list of both merges two ranges, so
-# that neither hides behind the other.
-_listing("ix_sessions_list", Session.archived, *LIST_ORDER, where=VISIBLE)
-# sessions.list(profile=…)
-_listing("ix_sessions_list_profile", Session.profile, Session.archived, *LIST_ORDER, where=VISIBLE)
-# sessions.list(project_id=…), and with a profile also the sessions that have no project.
-_listing(
-    "ix_sessions_list_project",
-    Session.profile,
-    Session.project_id,
-    Session.archived,
-    *LIST_ORDER,
-    where=VISIBLE,
-)
-# sessions.list(source=…); sessions of the user interface itself have none and are not in it.
-_listing(
-    "ix_sessions_list_source",
-    Session.source,
-    Session.archived,
-    *LIST_ORDER,
-    where=and_(VISIBLE, Session.source.is_not(None)),
-)
-# The fresh blank sessions of every list, and sessions.delete_empty().
-_listing("ix_sessions_blank", Session.archived, *LIST_ORDER, where=BLANK)
+# sessions.list(): equality on `archived` first, as a list of both merges two ranges. Blank sessions have ranges of their
+# own: without include_empty, only those of the last minute are read.
+for _kind, _where in (("list", VISIBLE), ("blank", BLANK)):
+    # list()
+    _partial(f"ix_sessions_{_kind}", Session.archived, *LIST_ORDER, where=_where)
+    # list(profile=…)
+    _partial(f"ix_sessions_{_kind}_profile", Session.profile, Session.archived, *LIST_ORDER, where=_where)
+    # list(project_id=…), also of those without a project
+    _partial(
+        f"ix_sessions_{_kind}_project", Session.profile, Session.project_id, Session.archived, *LIST_ORDER, where=_where
+    )
+    # list(source=…), also of those without a source
+    _partial(
+        f"ix_sessions_{_kind}_source", Session.profile, Session.source, Session.archived, *LIST_ORDER, where=_where
+    )
+# sessions.delete_empty(untitled_only=False)
+_partial("ix_sessions_empty", Session.profile, Session.updated_at, where=EMPTY)
 # sessions.list_deleted()
-_listing("ix_sessions_deleted", Session.deleted_at, Session.id, where=DELETED)
+_partial("ix_sessions_deleted", Session.deleted_at, Session.id, where=DELETED)
+# sessions.list_deleted(profile=…)
+_partial("ix_sessions_deleted_profile", Session.profile, Session.deleted_at, Session.id, where=DELETED)
 # Deleting a project, or purging a parent: the rows whose foreign key is set to null.
-_listing("ix_sessions_project_id", Session.project_id, where=Session.project_id.is_not(None))
-_listing("ix_sessions_parent_id", Session.parent_id, where=Session.parent_id.is_not(None))
+_partial("ix_sessions_project_id", Session.project_id, where=Session.project_id.is_not(None))
+_partial("ix_sessions_parent_id", Session.parent_id, where=Session.parent_id.is_not(None))
 
 
 class Message(Base):
-    """A message but for its body. The unique key serves read, page, tail, append, replace and truncate."""
+    """A message without its payload. The unique key serves read, page, tail, append, replace and truncate."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -185,12 +186,14 @@ class Message(Base):
     role: Mapped[str | None]
     #: Epoch seconds, where the message says a sane time; it orders nothing.
     timestamp: Mapped[float | None]
-    #: Of the payload; see `payload.digest`.
+    #: Of the payload; see `json_codec.digest`.
     digest: Mapped[bytes]
+    #: The session's revision when this message was last written.
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
 
 
 class MessageBlob(Base):
-    """A message's body, apart from its metadata so that scanning that never touches it."""
+    """A message's payload, apart from its metadata so that reading metadata never touches it."""
 
     __tablename__ = "message_blobs"
 
@@ -200,9 +203,20 @@ class MessageBlob(Base):
     payload: Mapped[bytes]
 
 
+class SessionExtras(Base):
+    """A session's small values that are no column, as one JSON object: most of what hermes-webui's session JSON has."""
+
+    __tablename__ = "session_extras"
+
+    session_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    payload: Mapped[bytes]
+
+
 class SessionDocument(Base):
-    """A session's other top-level values: large ones, ones unknown to us, and originals of values that do
-    not fit their column (a title that is no text)."""
+    """A value of a session that is large, or that stands for a column: the original of one that does not fit its column
+    (a title that is no text), which has to be found by its key."""
 
     __tablename__ = "session_documents"
 
@@ -228,7 +242,7 @@ class RetiredId(Base):
 
 
 class ImportItem(Base):
-    """What was taken in from where, so that a second run is free and a changed source is seen."""
+    """What was imported from where, so that a second import is cheap and a changed source is noticed."""
 
     __tablename__ = "import_items"
     __table_args__ = (
@@ -255,5 +269,5 @@ class ImportItem(Base):
     #: The session's revision after the import: another one now means that it was changed here since.
     revision: Mapped[int | None]
     imported_at: Mapped[float]
-    #: What was remarkable about it, as a list of texts.
+    #: Notes on it, as a list of texts; of the agent's sessions, what the next import needs.
     notes: Mapped[Any | None]

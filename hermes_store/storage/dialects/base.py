@@ -1,0 +1,124 @@
+"""What a dialect has to offer. To add one: subclass `Dialect` and register it in this package's ``__init__``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from ... import errors
+from ..unit_of_work import UnitOfWork
+from ..write_queue import WriteQueue
+
+if TYPE_CHECKING:
+    from ..engine import Database
+
+Durability = Literal["full", "normal"]
+Target = str | os.PathLike[str] | URL
+
+logger = logging.getLogger("hermes_store")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to open a database; see `Store.open`."""
+
+    durability: Durability = "full"
+    read_only: bool = False
+    busy_timeout: float = 5.0
+
+
+class Dialect(ABC):
+    """A kind of database, and one database of that kind. A method with a body is the default, which suits a server."""
+
+    #: SQLAlchemy's name for it.
+    name: ClassVar[str]
+    #: Whether a forked child can open the same data anew.
+    survives_fork: ClassVar[bool] = True
+    #: Whether a child may not even inherit the connections.
+    closes_before_fork: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def display(self) -> str:
+        """What is opened, for messages and logs: without a password."""
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file, if it is one."""
+        return None
+
+    @abstractmethod
+    def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
+        """Return a unit of work, not begun."""
+
+    def queue(self, *, writes: bool) -> WriteQueue | None:
+        """Return the queue that a unit of work waits in; None where the database itself queues."""
+        return None
+
+    @abstractmethod
+    def connect(self) -> contextlib.AbstractContextManager[Connection]:
+        """Give a SQLAlchemy connection, for looking at the schema."""
+
+    @abstractmethod
+    def upgrade(self) -> contextlib.AbstractContextManager[Connection]:
+        """Give a connection in a transaction in which nobody else upgrades the schema, committed at the end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections that are not in use. The dialect can go on to be used."""
+
+    def create_if_missing(self, *, allowed: bool) -> None:  # noqa: B027 - the default is to do nothing
+        """Make an empty database if there is none and that is allowed. One that exists is not changed."""
+
+    def configure(self) -> None:  # noqa: B027 - the default is to do nothing
+        """Set what is set once for a database, after it was found to be one of this library's."""
+
+    def copy_before_upgrade(self, label: str) -> Path | None:
+        """Copy the data to a file next to it, where that is this library's to do; return the file."""
+        return None
+
+    @abstractmethod
+    def schema_mark(self, connection: Connection) -> int | None:
+        """Return the number that this library keeps in the database itself to recognise it; None if it keeps none."""
+
+    def mark_schema(self, connection: Connection, number: int) -> None:  # noqa: B027 - the default is to do nothing
+        """Note in the database itself that it is this library's, and the number of its schema's revision."""
+
+    @abstractmethod
+    def translate(self, error: BaseException) -> errors.DatabaseError:
+        """Return this library's error for the driver's."""
+
+    @abstractmethod
+    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
+        """Whether an error says that a value of this unique column is taken."""
+
+    @abstractmethod
+    def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
+        """Return `count` row ids for new messages that no other transaction uses, in ascending order."""
+
+    @abstractmethod
+    def describe(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Return the facts that `Store.info` shows: version, location, size, journal mode."""
+
+
+Factory = Callable[[URL, Settings], Dialect]
+
+#: The errors that `translate` is for. The driver's own error is `error.orig`, or the error itself.
+DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
+
+#: The end of many messages.
+RETRY: Final = "Nothing was written; try again."

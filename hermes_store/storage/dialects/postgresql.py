@@ -1,0 +1,206 @@
+"""PostgreSQL: a database on a server, through psycopg."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.ext.compiler import compiles
+
+from ... import errors
+from ..statement import NO_PARAMETERS, Parameters, Row, Statement, one_of
+from ..unit_of_work import UnitOfWork
+from .base import RETRY, Dialect, Settings
+
+if TYPE_CHECKING:
+    from ..engine import Database
+
+
+@compiles(one_of, "postgresql")
+def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
+    column, values = element.clauses
+    return f"{compiler.process(column, **options)} = ANY ({compiler.process(values, **options)})"
+
+
+class PostgreSQLUnitOfWork(UnitOfWork):
+    """One transaction on a SQLAlchemy connection."""
+
+    __slots__ = ("_connection", "_engine")
+
+    def __init__(self, database: Database, engine: Engine, *, writes: bool) -> None:
+        super().__init__(database, writes=writes)
+        self._engine = engine
+        self._connection: Any = None
+
+    def _begin(self) -> None:
+        self._connection = self._engine.connect()
+        self._connection.begin()
+        if self.writes and self._database.schema_number is not None:
+            (revision,) = self._connection.exec_driver_sql(_REVISION).one()
+            if int(revision) != self._database.schema_number:
+                raise errors.SchemaNewerError(self.dialect.display, revision, f"{self._database.schema_number:04}")
+
+    def _commit(self) -> None:
+        self._connection.commit()
+
+    def _end(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.close()  # rolls back what is open, and does nothing the second time
+            self._connection = None
+
+    @property
+    def is_lost(self) -> bool:
+        connection = self._connection
+        return bool(connection is None or connection.invalidated or connection.connection.driver_connection.closed)
+
+    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        found: list[Row] = self._connection.execute(statement.clause, parameters).all()
+        return found
+
+    def execute(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
+        changed: int = self._connection.execute(statement.clause, parameters).rowcount
+        return changed
+
+    def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        if parameters:  # else SQLAlchemy runs the statement once, without any
+            self._connection.execute(statement.clause, list(parameters))
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        savepoint = self._connection.begin_nested()
+        try:
+            yield
+        except BaseException:
+            # After some errors the server has ended everything, and there is no savepoint to go back to.
+            if not self.is_lost:
+                savepoint.rollback()
+            raise
+        savepoint.commit()
+
+
+class PostgreSQL(Dialect):
+    """A database on a server.
+
+    Args:
+        settings: how to open it.
+        url: where it is.
+    """
+
+    name = "postgresql"
+
+    def __init__(self, settings: Settings, url: URL) -> None:
+        super().__init__(settings)
+        self._url = url
+        self._engine = self._create_engine()
+        # A read is several statements, which must see one state of the data.
+        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        # Set for each transaction: the driver overrides the session's default_transaction_read_only.
+        self._writer = self._engine.execution_options(postgresql_readonly=settings.read_only)
+
+    @property
+    def display(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def _create_engine(self) -> Engine:
+        options = {
+            # Off: a commit returns before it is on disk, and a crash of the server may lose the last ones.
+            # https://www.postgresql.org/docs/current/wal-async-commit.html
+            "synchronous_commit": "on" if self.settings.durability == "full" else "off",
+            "lock_timeout": f"{round(self.settings.busy_timeout * 1000)}",
+        }
+        arguments = {"options": " ".join(f"-c {name}={value}" for name, value in options.items())}
+        try:
+            return create_engine(self._url, connect_args=arguments, pool_pre_ping=True, pool_size=8, max_overflow=24)
+        except (ImportError, NoSuchModuleError) as error:
+            raise errors.UnsupportedDatabaseError(
+                f"PostgreSQL needs psycopg ({error}): pip install 'hermes-store[postgres]'"
+            ) from error
+
+    def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
+        return PostgreSQLUnitOfWork(database, self._writer if writes else self._reader, writes=writes)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def upgrade(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADE_LOCK})")
+            connection.commit()
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
+                connection.commit()
+
+    def schema_mark(self, connection: Connection) -> int | None:
+        return None
+
+    def translate(self, error: BaseException) -> errors.DatabaseError:
+        state = getattr(error, "sqlstate", None) or ""
+        if not state and type(error).__name__ in ("OperationalError", "InterfaceError"):
+            state = "08000"  # from the driver, not from the server: there is none
+        if state == "08000" and re.search(r'database ".*" does not exist', str(error)):
+            state = "3D000"  # while it connects, the driver does not pass on the server's code
+        kind, advice = _MEANINGS.get(state) or _MEANINGS.get(state[:3]) or _MEANINGS.get(state[:2]) or _OTHER
+        return kind(f"{self.display}: {str(error).strip()} [{state or type(error).__name__}]. {advice}")
+
+    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
+        diagnosis = getattr(error, "diag", None)
+        return getattr(diagnosis, "constraint_name", None) == f"uq_{table}_{column}"
+
+    def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
+        return unit.values(_next_message_ids, {"count": count})
+
+    def describe(self, unit: UnitOfWork) -> dict[str, Any]:
+        return {
+            "dialect": self.name,
+            "server_version": unit.value(Statement(text("SHOW server_version"))),
+            "size_bytes": unit.value(Statement(text("SELECT pg_database_size(current_database())"))),
+        }
+
+
+_REVISION: Final = "SELECT version_num FROM hermes_store_version"
+_UPGRADE_LOCK: Final = 0x6865726D6573  # "hermes": any number that nobody else locks
+_next_message_ids: Final = Statement(
+    text("SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, :count) ORDER BY id")
+)
+
+_OTHER: Final[tuple[type[errors.DatabaseError], str]] = (
+    errors.DatabaseError,
+    "The transaction was rolled back.",
+)
+_GONE: Final[tuple[type[errors.DatabaseError], str]] = (
+    errors.DatabaseUnavailableError,
+    "The server cannot be reached, or the connection broke; a transaction that was under way is rolled back.",
+)
+_MEANINGS: Final[Mapping[str, tuple[type[errors.DatabaseError], str]]] = {
+    "40": (errors.DatabaseLockedError, RETRY),  # serialization failure, deadlock
+    "55P03": (
+        errors.DatabaseLockedError,
+        "Another writer holds the row longer than the busy timeout. " + RETRY,
+    ),
+    "53": (
+        errors.DatabaseFullError,
+        "The server is out of disk, memory or connections. Nothing was written.",
+    ),
+    "25006": (errors.DatabaseReadOnlyError, "Nothing was written; open the store without read_only=True."),
+    "42501": (errors.DatabaseReadOnlyError, "Nothing was written; the role needs rights on the tables."),
+    "XX001": (errors.DatabaseCorruptError, "The server found damaged data. Restore a backup."),
+    "XX002": (errors.DatabaseCorruptError, "The server found a damaged index. REINDEX it."),
+    "08": _GONE,
+    "57P": _GONE,
+    "28": (errors.DatabaseUnavailableError, "The server refused the user or the password."),
+    "3D": (errors.DatabaseMissingError, "Make it with `createdb`, or correct the URL."),
+}

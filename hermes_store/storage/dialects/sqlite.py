@@ -1,0 +1,319 @@
+"""SQLite: a file, or memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import threading
+import time
+import urllib.parse
+import weakref
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.pool import StaticPool
+
+from ... import errors
+from ..fork_gate import renew_after_fork
+from ..statement import Statement
+from ..unit_of_work import UnitOfWork
+from ..write_queue import WriteQueue
+from .base import RETRY, Dialect, Settings, logger
+from .sqlite_copy import copy_database
+from .sqlite_errors import MEANINGS, OTHER
+from .sqlite_unit import ConnectionPool, SQLiteUnitOfWork
+
+if TYPE_CHECKING:
+    from ..engine import Database
+
+MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
+#: "hems": what this library's databases have as ``application_id``.
+APPLICATION_ID: Final = 0x68656D73
+
+
+class SQLiteDialect(Dialect):
+    """What files and memory have in common."""
+
+    name = "sqlite"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
+            raise errors.UnsupportedDatabaseError(
+                f"SQLite {'.'.join(map(str, MINIMUM_SQLITE))} or newer is needed; "
+                f"this Python has {sqlite3.sqlite_version}."
+            )
+        self._pool = ConnectionPool(self._connect)
+
+    @abstractmethod
+    def _uri(self) -> str:
+        """Return the database's name for SQLite, as a URI."""
+
+    def _connect(self) -> sqlite3.Connection:
+        # The driver must not begin transactions of its own (isolation_level).
+        connection = sqlite3.connect(
+            self._uri(),
+            uri=True,
+            timeout=self.settings.busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
+            self._configure_connection(connection)
+        except BaseException:  # whatever it is, nobody has the connection
+            connection.close()
+            raise
+        return connection
+
+    def _configure_connection(self, connection: sqlite3.Connection) -> None:
+        for pragma in (
+            "foreign_keys = ON",
+            f"synchronous = {self.settings.durability}",
+            # On macOS fsync() does not reach the disk's surface, and F_FULLFSYNC does; elsewhere this does nothing.
+            f"fullfsync = {'ON' if self.settings.durability == 'full' else 'OFF'}",
+            "journal_size_limit = 67108864",
+            "temp_store = MEMORY",  # there are containers without a writable temporary folder
+            "trusted_schema = OFF",
+            *(["query_only = ON"] if self.settings.read_only else []),
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
+        return SQLiteUnitOfWork(database, self._pool, writes=writes)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Connection]:
+        raw = self._pool.take()
+        try:
+            with _engine_on(raw).connect() as connection:
+                yield connection
+        finally:
+            self._pool.give(raw)
+
+    @contextlib.contextmanager
+    def upgrade(self) -> Iterator[Connection]:
+        owner = _Upgrade()
+        queue = self.queue(writes=True)
+        if queue is not None and not queue.acquire(owner, self.settings.busy_timeout):
+            raise errors.DatabaseLockedError(f"Another thread of this process is writing to {self.display}. {RETRY}")
+        try:
+            with self.connect() as connection:
+                yield from self._upgrade(connection)
+        finally:
+            if queue is not None:
+                queue.release(owner)
+
+    def _upgrade(self, connection: Connection) -> Iterator[Connection]:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - for the type checker
+        # Rebuilding a table drops the old one, which would cascade to its children. The pragma does nothing inside a
+        # transaction: https://www.sqlite.org/lang_altertable.html#otheralter
+        raw.execute("PRAGMA foreign_keys = OFF")
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+                broken = raw.execute("PRAGMA foreign_key_check").fetchall()
+                if broken:
+                    raise errors.DatabaseCorruptError(
+                        f"The upgrade would leave {len(broken)} rows whose parent is missing, the first in table "
+                        f"{broken[0][0]!r}. It was rolled back; nothing changed."
+                    )
+        finally:
+            raw.execute("PRAGMA foreign_keys = ON")
+
+    def schema_mark(self, connection: Connection) -> int | None:
+        found: int = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        return found if found == APPLICATION_ID else None
+
+    def mark_schema(self, connection: Connection, number: int) -> None:
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+    def translate(self, error: BaseException) -> errors.DatabaseError:
+        name = getattr(error, "sqlite_errorname", None) or ""
+        primary = "_".join(name.split("_")[:2])
+        kind, advice = MEANINGS.get(name) or MEANINGS.get(primary) or OTHER
+        return kind(f"{self.display}: {error} [{name or type(error).__name__}]. {advice}")
+
+    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
+        return str(error) == f"UNIQUE constraint failed: {table}.{column}"
+
+    def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
+        # Nobody else writes during this transaction, and AUTOINCREMENT goes on after the largest id that was ever used.
+        last = unit.value(_last_message_id) or 0
+        return list(range(last + 1, last + 1 + count))
+
+    def describe(self, unit: UnitOfWork) -> dict[str, Any]:
+        journal_mode, pages, page_size = (
+            unit.value(Statement(text(f"PRAGMA {name}"))) for name in ("journal_mode", "page_count", "page_size")
+        )
+        return {
+            "dialect": self.name,
+            "server_version": sqlite3.sqlite_version,
+            "journal_mode": journal_mode,
+            "size_bytes": pages * page_size,
+        }
+
+
+_last_message_id: Final = Statement(text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"))
+
+
+class _Upgrade:
+    """Holds the write queue during an upgrade of the schema."""
+
+
+def _engine_on(raw: sqlite3.Connection) -> Engine:
+    """Return a SQLAlchemy engine whose only connection is `raw`, which it does not close."""
+    return create_engine("sqlite+pysqlite://", creator=lambda: raw, poolclass=StaticPool)
+
+
+# The registry of queues is a global of this module, which a forked child replaces as it does locks.
+_queues: weakref.WeakValueDictionary[str, WriteQueue]
+_creation_lock: threading.Lock
+renew_after_fork(sys.modules[__name__], "_queues", weakref.WeakValueDictionary)
+renew_after_fork(sys.modules[__name__], "_creation_lock", threading.Lock)
+
+
+class SQLiteFile(SQLiteDialect):
+    """A database file.
+
+    Args:
+        settings: how to open it.
+        path: the file.
+        query: parameters of its URI.
+    """
+
+    closes_before_fork: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings, path: Path, query: Mapping[str, Any] | None = None) -> None:
+        super().__init__(settings)
+        self._path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
+        self._query = dict(query or {})
+        # One queue for a file, however many stores of this process have it open.
+        self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
+
+    @property
+    def display(self) -> str:
+        return str(self._path)
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    def queue(self, *, writes: bool) -> WriteQueue | None:
+        return self._queue if writes else None
+
+    def _uri(self) -> str:
+        # The path as a URI: any character is allowed in it, and mode= forbids to create a file.
+        mode = "ro" if self.settings.read_only else "rw"
+        query = {key: value for key, value in self._query.items() if key != "uri"} | {"mode": mode}
+        return f"{self._path.as_uri()}?{urllib.parse.urlencode(query)}"
+
+    def create_if_missing(self, *, allowed: bool) -> None:
+        if allowed:
+            self._create_private()
+        elif not self._path.exists():
+            raise errors.DatabaseMissingError(
+                f"There is no database {self._path}, and none was made: that takes a store that may write and migrate."
+            )
+
+    def configure(self) -> None:
+        if not self.settings.read_only:
+            raw = self._pool.take()
+            try:
+                _enable_wal(raw, self.display, self.settings.busy_timeout)
+            finally:
+                self._pool.give(raw)
+
+    def _create_private(self) -> None:
+        """Make the file, readable for its owner only, if there is none.
+
+        The lock: a thread that closes a descriptor of a database file drops the locks that SQLite holds for
+        other threads on it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
+        so no thread may get to opening the file while another still has its empty descriptor.
+        """
+        with _creation_lock:
+            if self._path.exists():
+                return
+            try:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_private(self._path)
+            except FileExistsError:
+                return  # another process made it this moment; or a part of the path is a file: SQLite says
+            except OSError as error:
+                raise errors.DatabaseUnavailableError(
+                    f"{self._path} cannot be created: {error.strerror}. Nothing was made; choose another place, or "
+                    "give yourself write permission there."
+                ) from error
+
+    def copy_before_upgrade(self, label: str) -> Path | None:
+        return copy_database(self._connect, self._path, label)
+
+    def describe(self, unit: UnitOfWork) -> dict[str, Any]:
+        return {**super().describe(unit), "path": str(self._path)}
+
+
+class SQLiteMemory(SQLiteDialect):
+    """A database in memory: one connection, which the threads use in turn."""
+
+    survives_fork: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._queue = WriteQueue()
+        self._only: sqlite3.Connection | None = None
+
+    @property
+    def display(self) -> str:
+        return ":memory:"
+
+    def queue(self, *, writes: bool) -> WriteQueue | None:
+        return self._queue
+
+    def _uri(self) -> str:
+        return "file::memory:"
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._only is None:
+            self._only = super()._connect()
+        return self._only
+
+    def create_if_missing(self, *, allowed: bool) -> None:
+        if self.settings.read_only:
+            raise errors.DatabaseMissingError("A database in memory begins empty, so it cannot be opened read-only.")
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _enable_wal(connection: Any, display: str, timeout: float) -> None:
+    """Switch to write-ahead logging, or say why not. The switch does not honour the busy timeout by itself."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+            continue
+        if mode != "wal":
+            logger.warning(
+                "%s stays in journal mode %r: its file system has no shared memory for write-ahead logging (network "
+                "file systems have none). Nothing is lost by it, but readers and writers wait for each other.",
+                display,
+                mode,
+            )
+        return

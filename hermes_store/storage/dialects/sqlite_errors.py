@@ -1,0 +1,47 @@
+"""What SQLite's result codes mean for the caller: https://www.sqlite.org/rescode.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ... import errors
+from .base import RETRY
+
+Meaning = tuple[type[errors.DatabaseError], str]
+
+OTHER: Final[Meaning] = (
+    errors.DatabaseError,
+    "The transaction was rolled back.",
+)
+MEANINGS: Final[Mapping[str, Meaning]] = {
+    "SQLITE_BUSY": (
+        errors.DatabaseLockedError,
+        "Another process is writing longer than the busy timeout. " + RETRY,
+    ),
+    "SQLITE_LOCKED": (errors.DatabaseLockedError, RETRY),
+    "SQLITE_PROTOCOL": (errors.DatabaseLockedError, RETRY),
+    "SQLITE_FULL": (errors.DatabaseFullError, "Nothing was written; free some space and try again."),
+    "SQLITE_READONLY": (
+        errors.DatabaseReadOnlyError,
+        "Nothing was written; open the store without read_only=True, or make the file and its directory writable.",
+    ),
+    "SQLITE_CANTOPEN": (
+        errors.DatabaseUnavailableError,
+        "Check that the path is a file in a directory that exists and that you may read and write both.",
+    ),
+    "SQLITE_PERM": (errors.DatabaseUnavailableError, "Check the permissions of the file and its directory."),
+    "SQLITE_AUTH": (errors.DatabaseUnavailableError, "Check the permissions of the file and its directory."),
+    "SQLITE_IOERR": (
+        errors.DatabaseUnavailableError,
+        "The disk or the file system failed; the transaction was rolled back. Check it before going on.",
+    ),
+    "SQLITE_CORRUPT": (
+        errors.DatabaseCorruptError,
+        "The file is damaged. Keep it as it is, and restore a backup or salvage it with sqlite3's .recover.",
+    ),
+    "SQLITE_NOTADB": (
+        errors.DatabaseCorruptError,
+        "The file is not an SQLite database (or its first page is damaged); it was not changed.",
+    ),
+}

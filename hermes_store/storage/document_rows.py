@@ -1,0 +1,218 @@
+"""A session's values that are no column, by key: small ones together in `session_extras`, the others one row each.
+
+A value that stands for a column (the original of a title that is no text) has a row of its own whatever its size, because
+lists and links look for it by its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from ..errors import DatabaseCorruptError
+from ..transcripts import json_codec
+from ..validation import COLUMN_KEYS, LINK_KEYS
+from .schema import Session, SessionDocument, SessionExtras
+from .statement import Statement, one_of
+from .types import TextList
+from .unit_of_work import UnitOfWork
+
+#: The largest value, in bytes of its JSON, that is kept in `session_extras`.
+SMALL: Final = 2048
+
+
+#: The keys whose values always have rows of their own.
+_ROWS: Final = COLUMN_KEYS - LINK_KEYS
+
+
+def is_small(key: str, payload: bytes) -> bool:
+    """Whether a value is kept in `session_extras`."""
+    if key in COLUMN_KEYS:
+        return key in LINK_KEYS and payload == b"null"  # a link to nothing is not looked for
+    return len(payload) <= SMALL
+
+
+_of_session: Final = SessionDocument.session_id == bindparam("session")
+_named: Final = one_of(SessionDocument.key, bindparam("keys", type_=TextList))
+_extras: Final = Statement(
+    select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session"))
+)
+_documents: Final = Statement(
+    select(SessionDocument.key, SessionDocument.payload).where(_of_session).order_by(SessionDocument.key)
+)
+_some_documents: Final = Statement(
+    select(SessionDocument.key, SessionDocument.payload).where(_of_session, _named).order_by(SessionDocument.key)
+)
+
+
+def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
+    """Return a session's values by key.
+
+    Args:
+        session: its row id.
+        public_id: its public id, for messages.
+        keys: which; all when None.
+
+    Raises:
+        DatabaseCorruptError: a value is damaged; it names the key.
+    """
+    found: dict[str, Any] = {}
+    if keys is None or not _ROWS.issuperset(keys):
+        extras = _read_extras(unit, session, public_id)
+        found = extras if keys is None else {key: extras[key] for key in keys if key in extras}
+    parameters: dict[str, Any] = {"session": session}
+    if keys is None:
+        rows = unit.rows(_documents, parameters)
+    else:
+        rows = unit.rows(_some_documents, {**parameters, "keys": list(keys)})
+    return found | {key: _decode(public_id, key, payload) for key, payload in rows}
+
+
+def _read_extras(unit: UnitOfWork, session: int, public_id: str) -> dict[str, Any]:
+    payload = unit.value(_extras, {"session": session})
+    if payload is None:
+        return {}
+    values = _decode(public_id, "(the small ones)", payload)
+    if not isinstance(values, dict):
+        raise DatabaseCorruptError(
+            f"The small values of session {public_id!r} are damaged in the database: they are no JSON object. Restore a "
+            "backup."
+        )
+    return values
+
+
+def _decode(public_id: str, key: str, payload: bytes) -> Any:
+    try:
+        return json_codec.decode(payload)
+    except ValueError as error:
+        raise DatabaseCorruptError(
+            f"Document {key!r} of session {public_id!r} is damaged in the database: it is no JSON. Read the others by "
+            "their keys; restore a backup, or `put` or `remove` this one."
+        ) from error
+
+
+_known: Final = Statement(select(SessionDocument.key, SessionDocument.digest).where(_of_session))
+_insert_document: Final = Statement(
+    insert(SessionDocument).values(
+        session_id=bindparam("session"), key=bindparam("name"), digest=bindparam("digest"), payload=bindparam("payload")
+    )
+)
+_update_document: Final = Statement(
+    update(SessionDocument)
+    .where(_of_session, SessionDocument.key == bindparam("name"))
+    .values(digest=bindparam("new_digest"), payload=bindparam("new_payload"))
+)
+_delete_documents: Final = Statement(delete(SessionDocument).where(_of_session, _named))
+_insert_extras: Final = Statement(
+    insert(SessionExtras).values(session_id=bindparam("session"), payload=bindparam("payload"))
+)
+_update_extras: Final = Statement(
+    update(SessionExtras)
+    .where(SessionExtras.session_id == bindparam("session"))
+    .values(payload=bindparam("new_payload"))
+)
+_delete_extras: Final = Statement(delete(SessionExtras).where(SessionExtras.session_id == bindparam("session")))
+
+
+def add(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> None:
+    """Write the values of a session that has none yet; `payloads` are their JSON by key."""
+    small = {key: payload for key, payload in payloads.items() if is_small(key, payload)}
+    if small:
+        unit.execute(_insert_extras, {"session": session, "payload": json_codec.join_object(small)})
+    rows = [_row(session, key, payload) for key, payload in payloads.items() if key not in small]
+    if rows:
+        unit.execute_many(_insert_document, rows)
+
+
+def _row(session: int, key: str, payload: bytes) -> dict[str, Any]:
+    return {"session": session, "name": key, "digest": json_codec.digest(payload), "payload": payload}
+
+
+def write(
+    unit: UnitOfWork, session: int, public_id: str, payloads: Mapping[str, bytes], remove: Collection[str] = ()
+) -> bool:
+    """Set some of a session's values and remove others, writing what differs; return whether anything did.
+
+    Args:
+        session: its row id.
+        public_id: its public id, for messages.
+        payloads: the JSON of values by key.
+        remove: keys whose values go.
+    """
+    gone = set(remove) - payloads.keys()
+    changed = _write_extras(unit, session, public_id, payloads, gone)
+    return _write_documents(unit, session, payloads, gone) or changed
+
+
+def _write_extras(
+    unit: UnitOfWork, session: int, public_id: str, payloads: Mapping[str, bytes], gone: Collection[str]
+) -> bool:
+    if _ROWS.issuperset((*payloads, *gone)):
+        return False
+    stored = unit.value(_extras, {"session": session})
+    values = {} if stored is None else _read_extras_of(stored, public_id)
+    merged: dict[str, bytes] = {}
+    for key, value in values.items():
+        if key in payloads:
+            if is_small(key, payloads[key]):
+                merged[key] = payloads[key]
+        elif key not in gone:
+            merged[key] = json_codec.encode(value)
+    merged |= {key: payload for key, payload in payloads.items() if is_small(key, payload)}
+    payload = json_codec.join_object(merged) if merged else None
+    if payload == stored:
+        return False
+    if payload is None:
+        unit.execute(_delete_extras, {"session": session})
+    elif stored is None:
+        unit.execute(_insert_extras, {"session": session, "payload": payload})
+    else:
+        unit.execute(_update_extras, {"session": session, "new_payload": payload})
+    return True
+
+
+def _read_extras_of(stored: bytes, public_id: str) -> dict[str, Any]:
+    values = _decode(public_id, "(the small ones)", stored)
+    return values if isinstance(values, dict) else {}
+
+
+def _write_documents(
+    unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str]
+) -> bool:
+    known = dict(unit.rows(_known, {"session": session}))
+    rows = [_row(session, key, payload) for key, payload in payloads.items() if not is_small(key, payload)]
+    rows = [row for row in rows if known.get(row["name"]) != row["digest"]]
+    new = [row for row in rows if row["name"] not in known]
+    if new:
+        unit.execute_many(_insert_document, new)
+    old = [
+        {"session": session, "name": row["name"], "new_digest": row["digest"], "new_payload": row["payload"]}
+        for row in rows
+        if row["name"] in known
+    ]
+    if old:
+        unit.execute_many(_update_document, old)
+    moved = {key for key, payload in payloads.items() if is_small(key, payload)}
+    surplus = known.keys() & (moved | set(gone))
+    if surplus:
+        unit.execute(_delete_documents, {"session": session, "keys": sorted(surplus)})
+    return bool(rows or surplus)
+
+
+def keys_of(unit: UnitOfWork, session: int, public_id: str) -> set[str]:
+    """Return the keys of all of a session's values; as `read`."""
+    return {*_read_extras(unit, session, public_id), *(key for key, _ in unit.rows(_known, {"session": session}))}
+
+
+_naming: Final = Statement(
+    select(Session.id, SessionDocument.payload)
+    .join(SessionDocument, SessionDocument.session_id == Session.id)
+    .where(SessionDocument.key == bindparam("name"))
+)
+
+
+def sessions_with(unit: UnitOfWork, key: str) -> list[tuple[int, bytes]]:
+    """Return the row ids of the sessions that have a value for a column's key, with its JSON."""
+    return [(row_id, payload) for row_id, payload in unit.rows(_naming, {"name": key})]

@@ -1,0 +1,288 @@
+"""An open database: transactions that queue, survive forks and interrupts, and fail with this library's errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from types import FrameType
+from typing import Final, NoReturn, Protocol
+
+from ..errors import DatabaseLockedError, StoreClosedError, TransactionError
+from .dialects import DRIVER_ERRORS, Dialect, Settings, Target, dialect_for
+from .fork_gate import ForkGate
+from .unit_of_work import UnitOfWork
+
+
+class Transactions(Protocol):
+    """Where a verb gets its unit of work: a transaction for itself, or a part of a larger one."""
+
+    def read(self) -> contextlib.AbstractContextManager[UnitOfWork]:
+        """Give a unit of work that sees one state of the data."""
+
+    def write(self) -> contextlib.AbstractContextManager[UnitOfWork]:
+        """Give a unit of work whose writes are stored all together or not at all."""
+
+
+class Database:
+    """An open database. As `Transactions`, each read and each write is a transaction of its own."""
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self._target = target
+        self.settings = settings
+        #: Why it can be used no more; empty while it can.
+        self.closed_reason = ""
+        #: What SQLite's ``user_version`` has to be in a write transaction; None while the schema is not known yet.
+        self.schema_number: int | None = None
+        self._quiet = True
+        self._open()
+        _open_databases.add(self)
+
+    def _open(self) -> None:
+        self.dialect: Dialect = dialect_for(self._target, self.settings)
+        self._gate = ForkGate()
+        self._current = threading.local()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can be used no more."""
+        return bool(self.closed_reason)
+
+    def is_same(self, other: Database) -> bool:
+        """Whether both are the same data, though opened twice."""
+        return self is other or (self.dialect.survives_fork and self.dialect.display == other.dialect.display)
+
+    def close(self) -> None:
+        """Close every connection. Calling it again does nothing."""
+        if not self.is_closed:
+            self.closed_reason = "The store is closed; open it again to use it."
+            self.dialect.close()
+        _open_databases.discard(self)
+
+    def read(self) -> UnitOfWork:
+        """Give a unit of work that sees one state of the data."""
+        return self.dialect.unit_of_work(self, writes=False)
+
+    def write(self) -> UnitOfWork:
+        """Give a unit of work whose writes are stored all together or not at all."""
+        return self.dialect.unit_of_work(self, writes=True)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Give several verbs one commit; an exception that leaves the block undoes all of them."""
+        with self.write() as unit, _lent(unit):
+            transaction = Transaction(unit)
+            yield transaction
+            transaction.require_usable()
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Give several reads one state of the data."""
+        with self.read() as unit, _lent(unit):
+            yield Snapshot(unit)
+
+    # ── What units of work ask ──
+
+    def admit(self, unit: UnitOfWork) -> None:
+        """Let a unit of work begin, in its turn.
+
+        Raises:
+            StoreClosedError: the database was closed.
+            TransactionError: this thread is inside a transaction of this database.
+            DatabaseLockedError: the turn did not come within the busy timeout.
+        """
+        if self.is_closed:
+            raise StoreClosedError(self.closed_reason)
+        self._check_current()
+        self._current.unit = weakref.ref(unit)
+        timeout = self.settings.busy_timeout
+        if not self._gate.enter(unit, timeout):
+            raise DatabaseLockedError(
+                f"A fork of this process has been waiting for more than {timeout:g} s for other transactions to end. "
+                "Nothing was written; try again."
+            )
+        queue = self.dialect.queue(writes=unit.writes)
+        if queue is not None and not queue.acquire(unit, timeout):
+            raise DatabaseLockedError(
+                f"Another thread of this process has been writing for more than {timeout:g} s. Nothing was written; try "
+                "again, and keep transactions short."
+            )
+
+    def dismiss(self, unit: UnitOfWork) -> None:
+        """Note that a unit of work is over; doing it again does nothing."""
+        queue = self.dialect.queue(writes=unit.writes)
+        if queue is not None:
+            queue.release(unit)
+        self._gate.leave(unit)
+
+    def _check_current(self) -> None:
+        """Refuse a second unit of work inside a transaction of this thread, and release one that was left over."""
+        reference = getattr(self._current, "unit", None)
+        unit = None if reference is None else reference()
+        if unit is None or not unit.frame:
+            return
+        if unit.is_lent:
+            raise TransactionError(
+                "This thread is inside a transaction or snapshot of this store: use what that gave (tx.sessions, "
+                "tx.messages, …). The store itself would see another state of the data, or wait for this thread itself."
+            )
+        # An exception from a signal handler can end a `with` before its clean-up began. The exception's traceback then
+        # keeps the unit alive, though the function that entered it is over.
+        if not _is_running(unit.frame):
+            unit._release()
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the driver's errors into this library's."""
+        try:
+            yield
+        except DRIVER_ERRORS as error:
+            self.raise_translated(error)
+
+    def raise_translated(self, error: BaseException) -> NoReturn:
+        """Raise this library's error for a driver's, and any other error as it is."""
+        self.check_error(error)
+        raise error
+
+    def check_error(self, error: BaseException) -> None:
+        """Raise this library's error if `error` is a driver's."""
+        if isinstance(error, DRIVER_ERRORS):
+            raise self.dialect.translate(getattr(error, "orig", None) or error) from error
+
+    # ── Forks ──
+
+    def before_fork(self) -> None:
+        """Close the connections that a child must not inherit, once no transaction uses them."""
+        self._quiet = True
+        if self.dialect.closes_before_fork and not self.is_closed:
+            self._quiet = self._gate.close(self.settings.busy_timeout)
+            if self._quiet:
+                self.dialect.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Admit transactions again."""
+        self._gate.open()
+
+    def after_fork_in_child(self) -> None:
+        """Leave what is the parent's alone, neither used nor closed, and open connections anew."""
+        # Referred to from here, the parent's connections are not even garbage-collected: closing them would run SQLite's
+        # clean-up of a file that the parent has open, or end the parent's session with a server.
+        _inherited.append(self.dialect)
+        if self.is_closed:
+            return
+        if not self.dialect.survives_fork:
+            self.closed_reason = "A store in memory does not survive a fork; use a file to share one between processes."
+        elif not self._quiet:
+            self.closed_reason = (
+                "This process was forked in the middle of a transaction, so it cannot use the store that it inherited. "
+                "Open one in the child, or fork when no transaction is under way."
+            )
+        else:
+            self._open()
+
+
+def _is_running(frame_id: int) -> bool:
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if id(frame) == frame_id:
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextlib.contextmanager
+def _lent(unit: UnitOfWork) -> Iterator[None]:
+    unit.is_lent = True
+    try:
+        yield
+    finally:
+        unit.is_lent = False
+
+
+class Snapshot:
+    """Inside `Database.snapshot`: reads share the unit of work, and writes are refused."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+        self._owner = (os.getpid(), threading.get_ident())
+
+    def require_usable(self) -> None:
+        """Refuse what can no longer be done.
+
+        Raises:
+            TransactionError: it says why.
+        """
+        if not self._unit.is_lent:
+            raise TransactionError("This transaction is over; begin another one.")
+        if self._owner != (os.getpid(), threading.get_ident()):
+            raise TransactionError(
+                "A transaction belongs to the thread and the process that began it. Nothing was done here."
+            )
+        if self._unit.is_lost:
+            raise TransactionError(
+                "The database rolled this whole transaction back after an error (a full disk, a broken connection). "
+                "Nothing of it was written; begin another one."
+            )
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """Give the unit of work."""
+        self.require_usable()
+        with self._unit._database.translated():
+            yield self._unit
+
+    def write(self) -> contextlib.AbstractContextManager[UnitOfWork]:
+        """Refuse to write."""
+        raise TransactionError("A snapshot is for reading. Nothing was written; use store.transaction().")
+
+
+class Transaction(Snapshot):
+    """Inside `Database.transaction`: verbs share the unit of work, and each is undone alone when it fails."""
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """Give the unit of work, in a savepoint."""
+        self.require_usable()
+        with self._unit._database.translated(), self._unit.savepoint():
+            yield self._unit
+
+
+class Nested:
+    """The verbs of a collection inside a unit of work that the caller holds."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def read(self) -> contextlib.AbstractContextManager[UnitOfWork]:
+        """Give the unit of work."""
+        return contextlib.nullcontext(self._unit)
+
+    def write(self) -> contextlib.AbstractContextManager[UnitOfWork]:
+        """Give the unit of work."""
+        return contextlib.nullcontext(self._unit)
+
+
+_open_databases: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
+_inherited: Final[list[object]] = []
+
+
+def _before_fork() -> None:
+    for database in list(_open_databases):
+        database.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for database in list(_open_databases):
+        database.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    for database in list(_open_databases):
+        database.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

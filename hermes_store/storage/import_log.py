@@ -1,0 +1,130 @@
+"""The import log: what was imported from where, so that a second import is cheap and a changed source is noticed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import bindparam, insert, select, update
+
+from .schema import ImportItem, Session
+from .statement import Statement, one_of
+from .types import TextList
+from .unit_of_work import UnitOfWork
+
+
+class Entry(NamedTuple):
+    """What the log has of one item of an origin, and of the session that it became."""
+
+    item: str
+    #: The session's row id; None once it was purged, and for what is no session.
+    session: int | None
+    digest: bytes
+    size: int | None
+    mtime_ns: int | None
+    #: The session's revision after the import.
+    revision: int | None
+    imported_at: float
+    notes: Any
+    public_id: str | None
+    deleted_at: float | None
+
+
+_entry: Final = select(
+    ImportItem.item,
+    ImportItem.session_id,
+    ImportItem.digest,
+    ImportItem.size,
+    ImportItem.mtime_ns,
+    ImportItem.revision,
+    ImportItem.imported_at,
+    ImportItem.notes,
+    Session.session_id.label("public_id"),
+    Session.deleted_at,
+).outerjoin(Session, ImportItem.session_id == Session.id)
+_of_origin: Final = (ImportItem.kind == bindparam("kind"), ImportItem.origin == bindparam("origin"))
+_entries: Final = Statement(_entry.where(*_of_origin, one_of(ImportItem.item, bindparam("items", type_=TextList))))
+_noted_entry_of: Final = Statement(
+    _entry.where(*_of_origin, ImportItem.session_id == bindparam("session"), ImportItem.notes.is_not(None))
+)
+_digests: Final = Statement(
+    select(ImportItem.origin, ImportItem.digest).where(
+        ImportItem.kind == bindparam("kind"), ImportItem.item == bindparam("item")
+    )
+)
+
+
+def entries(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) -> dict[str, Entry]:
+    """Return the entries of some items of an origin, by item."""
+    rows = unit.rows(_entries, {"kind": kind, "origin": origin, "items": list(items)})
+    return {row[0]: Entry._make(row) for row in rows}
+
+
+def noted_entry_of(unit: UnitOfWork, kind: str, origin: str, session: int) -> Entry | None:
+    """Return the entry of an origin that has notes on a session, which is given by row id."""
+    row = unit.row(_noted_entry_of, {"kind": kind, "origin": origin, "session": session})
+    return None if row is None else Entry._make(row)
+
+
+def digests(unit: UnitOfWork, kind: str, item: str) -> dict[str, bytes]:
+    """Return the digests of an item of any origin, by origin."""
+    return dict(unit.rows(_digests, {"kind": kind, "item": item}))
+
+
+_VALUES: Final = ("session_id", "digest", "size", "mtime_ns", "revision", "imported_at", "notes")
+_insert: Final = Statement(
+    insert(ImportItem).values({name: bindparam(name) for name in ("kind", "origin", "item", *_VALUES)})
+)
+_update: Final = Statement(
+    update(ImportItem)
+    .where(
+        ImportItem.kind == bindparam("of_kind"),
+        ImportItem.origin == bindparam("of_origin"),
+        ImportItem.item == bindparam("of_item"),
+    )
+    .values({name: bindparam(name) for name in _VALUES})
+)
+
+
+def record(
+    unit: UnitOfWork,
+    kind: str,
+    origin: str,
+    item: str,
+    *,
+    new: bool,
+    digest: bytes,
+    session: int | None = None,
+    size: int | None = None,
+    mtime_ns: int | None = None,
+    revision: int | None = None,
+    imported_at: float | None = None,
+    notes: Any = None,
+) -> None:
+    """Write the entry of an item (see `schema.ImportItem`); `new` if there is none yet."""
+    values = {
+        "session_id": session,
+        "digest": digest,
+        "size": size,
+        "mtime_ns": mtime_ns,
+        "revision": revision,
+        "imported_at": time.time() if imported_at is None else imported_at,
+        "notes": notes or None,
+    }
+    if new:
+        unit.execute(_insert, {"kind": kind, "origin": origin, "item": item, **values})
+    else:
+        unit.execute(_update, {"of_kind": kind, "of_origin": origin, "of_item": item, **values})
+
+
+_carry_forward: Final = Statement(
+    update(ImportItem)
+    .where(ImportItem.session_id == bindparam("session"), ImportItem.revision == bindparam("before"))
+    .values(revision=bindparam("after"))
+)
+
+
+def carry_forward(unit: UnitOfWork, session: int, before: int, after: int) -> None:
+    """Let a session that was as imported at revision `before` count as such at `after`: its content is the same."""
+    unit.execute(_carry_forward, {"session": session, "before": before, "after": after})

@@ -1,0 +1,180 @@
+"""The rows of projects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
+
+from ..errors import ProjectExistsError, ProjectNotFoundError
+from ..records import ProjectRecord
+from ..validation import check_id
+from .schema import ImportItem, Project, Session
+from .session_rows import IntegrityErrors
+from .statement import Statement
+from .unit_of_work import UnitOfWork
+
+_NAMES: Final = tuple(name for name in ProjectRecord.model_fields if name != "session_count")
+_COLUMNS: Final = tuple(getattr(Project, name) for name in _NAMES)
+_session_count: Final = (
+    select(func.count())
+    .where(Session.project_id == Project.id, Session.deleted_at.is_(None))
+    .correlate(Project)
+    .scalar_subquery()
+)
+_record: Final = select(*_COLUMNS, _session_count.label("session_count"), Project.id)
+_get: Final = Statement(_record.where(Project.project_id == bindparam("project_id")))
+_key: Final = select(Project.id, Project.profile, Project.extra).where(Project.project_id == bindparam("project_id"))
+_find: Final = Statement(_key)
+_find_and_lock: Final = Statement(_key.with_for_update())
+_page: Final = _record.order_by(Project.profile, Project.position, Project.id).limit(bindparam("page_limit"))
+_after: Final = tuple_(Project.profile, Project.position, Project.id) > tuple_(
+    bindparam("last_profile", type_=Project.profile.type), bindparam("last_position"), bindparam("last_id")
+)
+_of_profile: Final = Project.profile == bindparam("profile")
+_pages: Final = {
+    (False, False): Statement(_page),
+    (False, True): Statement(_page.where(_after)),
+    (True, False): Statement(_page.where(_of_profile)),
+    (True, True): Statement(_page.where(_of_profile, _after)),
+}
+
+
+def to_record(row: Sequence[Any]) -> ProjectRecord:
+    """Return a row as the record that it is."""
+    values = dict(zip(ProjectRecord.model_fields, row, strict=False))
+    return ProjectRecord.from_trusted({**values, "extra": values["extra"] or {}})
+
+
+def find(unit: UnitOfWork, project_id: str, profile: str | None, *, lock: bool = False) -> tuple[int, str, Any]:
+    """Return the row id, the profile and the extra values of a project.
+
+    Args:
+        profile: the profile that it has to be of; any when None.
+        lock: keep others from changing its row until the transaction ends.
+
+    Raises:
+        ProjectNotFoundError: there is none, or it belongs to another profile.
+    """
+    check_id(project_id, "project id")
+    row = unit.row(_find_and_lock if lock else _find, {"project_id": project_id})
+    if row is None or profile not in (None, row[1]):
+        raise ProjectNotFoundError(project_id)
+    return row[0], row[1], row[2]
+
+
+def find_link_target(unit: UnitOfWork, project_id: str, profile: str) -> int | None:
+    """Return the row id of a profile's project; None when there is none."""
+    row = unit.row(_find, {"project_id": project_id})
+    return row[0] if row is not None and row[1] == profile else None
+
+
+def get(unit: UnitOfWork, project_id: str) -> ProjectRecord | None:
+    """Return a project; None when there is none."""
+    row = unit.row(_get, {"project_id": project_id})
+    return None if row is None else to_record(row)
+
+
+def page(
+    unit: UnitOfWork, profile: str | None, limit: int, after: tuple[str, int, int] | None
+) -> list[tuple[ProjectRecord, tuple[str, int, int]]]:
+    """Return at most `limit` projects with their keys: one profile's (all when None), after a key, in their order."""
+    parameters: dict[str, Any] = {"page_limit": limit}
+    if profile is not None:
+        parameters["profile"] = profile
+    if after is not None:
+        parameters |= zip(("last_profile", "last_position", "last_id"), after, strict=True)
+    rows = unit.rows(_pages[profile is not None, after is not None], parameters)
+    return [(record := to_record(row), (record.profile, record.position, row[-1])) for row in rows]
+
+
+_ordered: Final = select(Project.project_id, Project.position).order_by(Project.position, Project.id)
+_positions: Final = Statement(_ordered)
+_positions_of_profile: Final = Statement(_ordered.where(_of_profile).with_for_update())
+_last_position: Final = Statement(select(func.max(Project.position)).where(_of_profile))
+_imported: Final = select(ImportItem.item).where(
+    ImportItem.kind == bindparam("kind"), ImportItem.origin == bindparam("origin")
+)
+_last_position_of_others: Final = Statement(
+    select(func.max(Project.position)).where(Project.project_id.not_in(_imported))
+)
+
+
+def positions(unit: UnitOfWork, profile: str | None = None) -> list[tuple[str, int]]:
+    """Return the public ids and positions of a profile's projects (all when None) by position."""
+    if profile is None:
+        return [(row[0], row[1]) for row in unit.rows(_positions)]
+    return [(row[0], row[1]) for row in unit.rows(_positions_of_profile, {"profile": profile})]
+
+
+def next_position(unit: UnitOfWork, profile: str) -> int:
+    """Return the position after a profile's last project."""
+    last = unit.value(_last_position, {"profile": profile})
+    return 0 if last is None else last + 1
+
+
+def next_position_for_import(unit: UnitOfWork, kind: str, origin: str) -> int:
+    """Return the position after the last project that was not imported from an origin."""
+    last = unit.value(_last_position_of_others, {"kind": kind, "origin": origin})
+    return 0 if last is None else last + 1
+
+
+_insert: Final = Statement(
+    insert(Project).values({name: bindparam(name) for name in (*_NAMES,)})
+)
+
+
+def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
+    """Insert a project.
+
+    Args:
+        columns: by the names of the table's columns; colour and extra values may be left out.
+
+    Raises:
+        ProjectExistsError: another project has the id.
+    """
+    try:
+        with unit.savepoint():
+            unit.execute(_insert, {"color": None, "extra": None, **columns})
+    except IntegrityErrors as error:
+        if unit.dialect.violates_unique(getattr(error, "orig", error), "projects", "project_id"):
+            raise ProjectExistsError(columns["project_id"]) from error
+        raise
+
+
+def change(unit: UnitOfWork, project_id: str, values: Mapping[str, Any]) -> None:
+    """Write columns of a project's row."""
+    statement = update(Project).where(Project.project_id == bindparam("of_project"))
+    changed = Statement(statement.values({name: bindparam(name) for name in values}))
+    unit.execute(changed, {"of_project": project_id, **values})
+
+
+_move: Final = Statement(
+    update(Project).where(Project.project_id == bindparam("of_project")).values(position=bindparam("position"))
+)
+
+
+def set_positions(unit: UnitOfWork, positions: Mapping[str, int]) -> None:
+    """Give projects other positions; `positions` are by public id."""
+    unit.execute_many(_move, [{"of_project": key, "position": position} for key, position in positions.items()])
+
+
+_delete: Final = Statement(delete(Project).where(Project.id == bindparam("row_id")))
+
+
+def remove(unit: UnitOfWork, row_id: int) -> None:
+    """Remove a project's row; sessions that are still in it are in no project then."""
+    unit.execute(_delete, {"row_id": row_id})
+
+
+_count: Final = Statement(select(func.count()).select_from(Project))
+_count_of_profile: Final = Statement(select(func.count()).select_from(Project).where(_of_profile))
+
+
+def count(unit: UnitOfWork, profile: str | None) -> int:
+    """Return how many projects a profile has; all when None."""
+    total: int = (
+        unit.value(_count) if profile is None else unit.value(_count_of_profile, {"profile": profile})
+    )
+    return total

@@ -1,0 +1,339 @@
+"""Lists of sessions: pages, each merged from ranges of indexes by one statement, and records.
+
+A list without archived or pinned filters, and its few fresh blank sessions, are neighbouring ranges of two indexes. Each
+range gives one page of keys, in order; the page is the first of their union, joined to what a record shows. So a page
+costs the same whatever the number of sessions.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, func, literal_column, select, tuple_, union_all
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql import ColumnElement
+
+from ..errors import InvalidInputError
+from ..pagination import check_limit, read_cursor, write_cursor
+from ..records import WITHOUT, Missing, Page, SessionRecord, StoreStats
+from . import project_rows
+from .schema import BLANK, DELETED, LIST_ORDER, VISIBLE, Project, Session
+from .statement import Row, Statement, one_of
+from .types import IdList
+from .unit_of_work import UnitOfWork
+
+#: A blank session is not listed any more after so many seconds.
+BLANK_SECONDS: Final = 60.0
+
+_parent: Final = aliased(Session, name="parent")
+_NAMES: Final = tuple(SessionRecord.model_fields)
+
+
+def _record_column(name: str) -> ColumnElement[Any]:
+    if name == "project_id":
+        return Project.project_id.label(name)
+    if name == "parent_id":
+        return _parent.session_id.label(name)
+    column: ColumnElement[Any] = getattr(Session, name)
+    return column
+
+
+def _records(source: Any) -> Select[Any]:
+    return (
+        select(*map(_record_column, _NAMES), Session.id.label("internal_id"))
+        .select_from(source)
+        .outerjoin(Project, Session.project_id == Project.id)
+        .outerjoin(_parent, Session.parent_id == _parent.id)
+    )
+
+
+_get: Final = Statement(_records(Session).where(Session.session_id == bindparam("session_id")))
+_get_many: Final = Statement(
+    _records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None))
+)
+_PINNED, _UPDATED, _DELETED = (_NAMES.index(name) for name in ("pinned", "updated_at", "deleted_at"))
+
+
+def to_record(row: Row) -> SessionRecord:
+    """Return a row as the record that it is. It is not validated: one odd row breaks no list."""
+    return SessionRecord.from_trusted(dict(zip(_NAMES, row, strict=False)))
+
+
+def get(unit: UnitOfWork, session_id: str) -> SessionRecord | None:
+    """Return a session, deleted or not; None when there is none."""
+    row = unit.row(_get, {"session_id": session_id})
+    return None if row is None else to_record(row)
+
+
+def get_many(unit: UnitOfWork, session_ids: Sequence[str], profile: str | None) -> dict[str, SessionRecord]:
+    """Return those of some sessions that exist, are not deleted, and belong to a profile (any when None), by id."""
+    records = map(to_record, unit.rows(_get_many, {"ids": list(session_ids)}))
+    return {record.session_id: record for record in records if profile in (None, record.profile)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListFilter:
+    """Which sessions to list; None does not filter. `project` is a row id, and comes with its profile."""
+
+    profile: str | None = None
+    project: int | Missing | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+    source: str | Missing | None = None
+    include_empty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.project is not None and self.source is not None:
+            raise InvalidInputError(
+                "Filter by project or by source, not by both: no index serves that. Nothing was read."
+            )
+
+    @property
+    def needs_profile(self) -> bool:
+        """Whether the index that serves it begins with the profile, and it names none."""
+        return self.profile is None and (self.project is not None or self.source is not None)
+
+    def ranges(self, profiles: Sequence[str | None]) -> Iterator[_Range]:
+        """Yield the ranges that the list is merged from; `profiles` are those to look at, or one None."""
+        for profile in profiles:
+            wanted: dict[str, Any] = {} if profile is None else {"profile": profile}
+            if self.project is not None:
+                wanted["project_id"] = None if self.project is WITHOUT else self.project
+            if self.source is not None:
+                wanted["source"] = None if self.source is WITHOUT else self.source
+            for archived in _BOTH if self.archived is None else (self.archived,):
+                here = {**wanted, "archived": archived}
+                yield _Range(False, here if self.pinned is None else {**here, "pinned": self.pinned})
+                if self.include_empty:
+                    yield _Range(True, here if self.pinned is None else {**here, "pinned": self.pinned})
+        if not self.include_empty:
+            # The few blank sessions of the last minute: all of them, from the index without a profile.
+            for archived in _BOTH if self.archived is None else (self.archived,):
+                for pinned in _BOTH if self.pinned is None else (self.pinned,):
+                    wanted = {"archived": archived, "pinned": pinned, "fresh": time.time() - BLANK_SECONDS}
+                    if self.profile is not None:
+                        wanted["profile"] = self.profile
+                    if self.project is not None:
+                        wanted["project_id"] = None if self.project is WITHOUT else self.project
+                    if self.source is not None:
+                        wanted["source"] = None if self.source is WITHOUT else self.source
+                    yield _Range(True, wanted)
+
+
+@dataclass(frozen=True)
+class _Range:
+    """Rows of one index: of visible or of blank sessions, by the values of columns that come first in it."""
+
+    blank: bool
+    values: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[bool, frozenset[str], frozenset[str]]:
+        """What its part of the statement depends on: which columns there are, and which are null."""
+        nulls = frozenset(name for name, value in self.values.items() if value is None)
+        return self.blank, frozenset(self.values), nulls
+
+
+_BOTH: Final = (True, False)
+_FILTERED: Final = {
+    "profile": Session.profile,
+    "project_id": Session.project_id,
+    "source": Session.source,
+    "archived": Session.archived,
+    "pinned": Session.pinned,
+}
+
+
+def _conditions(blank: bool, names: frozenset[str], nulls: frozenset[str], number: int) -> Iterator[ColumnElement[bool]]:
+    yield BLANK if blank else VISIBLE
+    for name, column in _FILTERED.items():
+        if name in nulls:
+            yield column.is_(None)
+        elif name in names:
+            yield column == bindparam(f"{name}_{number}")
+    if "fresh" in names:
+        yield Session.updated_at > bindparam(f"fresh_{number}")
+
+
+_Part = tuple[bool, frozenset[str], frozenset[str], bool]
+
+
+@functools.cache
+def _page_statement(parts: tuple[_Part, ...]) -> Statement:
+    keys = union_all(*(_part(number, *part) for number, part in enumerate(parts))).subquery("keys")
+    page = (
+        select(keys.c.id)
+        .order_by(keys.c.pinned.desc(), keys.c.updated_at.desc(), keys.c.id.desc())
+        .limit(bindparam("page_limit"))
+        .subquery("page")
+    )
+    records = _records(page.join(Session.__table__, Session.id == page.c.id))
+    return Statement(records.order_by(*(column.desc() for column in LIST_ORDER)))
+
+
+def _part(
+    number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool
+) -> Select[Any]:
+    query = select(*LIST_ORDER).where(*_conditions(blank, names, nulls, number))
+    # Where `pinned` is fixed, the place in the range is given without it: with it, SQLite sorts the whole range.
+    order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER
+    if after:
+        last = (bindparam(f"last_{column.key}", type_=column.type) for column in order)
+        query = query.where(tuple_(*order) < tuple_(*last))
+    query = query.order_by(*(column.desc() for column in order)).limit(bindparam("page_limit"))
+    return select(query.subquery(f"range_{number}"))
+
+
+#: SQLite takes at most 500 SELECTs in one statement.
+_MOST_PARTS: Final = 100
+
+
+def list_page(unit: UnitOfWork, wanted: ListFilter, limit: int, after: str | None) -> Page[SessionRecord]:
+    """Return the page of at most `limit` sessions that begins after a cursor."""
+    check_limit(limit)
+    last: tuple[Any, ...] | None = None if after is None else read_cursor("sessions", after, bool, float, int)
+    ranges = [one for one in wanted.ranges(_profiles(unit, wanted)) if last is None or _reaches(one, last)]
+    rows: list[Row] = []
+    for start in range(0, len(ranges), _MOST_PARTS):
+        rows += _merged(unit, ranges[start : start + _MOST_PARTS], limit + 1, last)
+    if len(ranges) > _MOST_PARTS:
+        rows.sort(key=_key, reverse=True)
+    more = write_cursor("sessions", *_key(rows[limit - 1])) if len(rows) > limit else None
+    return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
+
+
+def _reaches(one: _Range, last: tuple[Any, ...]) -> bool:
+    """Whether any row of a range comes after a key: after one that is not pinned, no pinned one does."""
+    return last[0] or not one.values.get("pinned", False)
+
+
+def _merged(unit: UnitOfWork, ranges: Sequence[_Range], limit: int, last: tuple[Any, ...] | None) -> list[Row]:
+    """Return the first rows of a union of ranges that come after a key."""
+    parameters: dict[str, Any] = {"page_limit": limit}
+    if last is not None:
+        parameters |= {f"last_{column.key}": value for column, value in zip(LIST_ORDER, last, strict=True)}
+    parts: list[_Part] = []
+    for number, one in enumerate(ranges):
+        parameters |= {f"{name}_{number}": value for name, value in one.values.items() if value is not None}
+        # A range of what is not pinned lies as a whole after a key that is pinned.
+        parts.append((*one.shape, last is not None and one.values.get("pinned", last[0]) == last[0]))
+    return unit.rows(_page_statement(tuple(parts)), parameters)
+
+
+def _key(row: Row) -> tuple[bool, float, int]:
+    return row[_PINNED], row[_UPDATED], row[-1]
+
+
+def _profiles(unit: UnitOfWork, wanted: ListFilter) -> list[str | None]:
+    return profiles(unit) if wanted.needs_profile else [wanted.profile]
+
+
+def _loose_scan(where: Any) -> Statement:
+    """Return the statement for the profiles in an index: from one to the next, where DISTINCT would read every row."""
+    line = select(func.min(Session.profile).label("name")).where(where).cte("line", recursive=True)
+    following = select(func.min(Session.profile)).where(where, Session.profile > line.c.name).scalar_subquery()
+    line = line.union_all(select(following).where(line.c.name.is_not(None)))
+    return Statement(select(line.c.name).where(line.c.name.is_not(None)))
+
+
+_profiles_of_visible: Final = _loose_scan(VISIBLE)
+_profiles_of_blank: Final = _loose_scan(BLANK)
+
+
+def profiles(unit: UnitOfWork) -> list[str | None]:
+    """Return the profiles that have sessions which are not deleted, in order."""
+    return sorted({*unit.values(_profiles_of_visible), *unit.values(_profiles_of_blank)})
+
+
+@functools.cache
+def _count_statement(blank: bool, names: frozenset[str], nulls: frozenset[str]) -> Statement:
+    return Statement(select(func.count()).select_from(Session).where(*_conditions(blank, names, nulls, 0)))
+
+
+def count(unit: UnitOfWork, wanted: ListFilter) -> int:
+    """Return how many sessions all pages of a list have. It takes time that grows with them."""
+    total = 0
+    for one in wanted.ranges(_profiles(unit, wanted)):
+        parameters = {f"{name}_0": value for name, value in one.values.items() if value is not None}
+        total += unit.value(_count_statement(*one.shape), parameters)
+    return total
+
+
+@functools.cache
+def _deleted_statement(of_profile: bool, after: bool) -> Statement:
+    query = _records(Session).where(DELETED).order_by(Session.deleted_at.desc(), Session.id.desc())
+    if of_profile:
+        query = query.where(Session.profile == bindparam("of_profile"))
+    if after:
+        last = (bindparam("last_deleted", type_=Session.deleted_at.type), bindparam("last_id", type_=Session.id.type))
+        query = query.where(tuple_(Session.deleted_at, Session.id) < tuple_(*last))
+    return Statement(query.limit(bindparam("page_limit")))
+
+
+def deleted_page(unit: UnitOfWork, profile: str | None, limit: int, after: str | None) -> Page[SessionRecord]:
+    """Return a page of the deleted sessions, the last deleted first."""
+    check_limit(limit)
+    parameters: dict[str, Any] = {"page_limit": limit + 1}
+    if profile is not None:
+        parameters["of_profile"] = profile
+    if after is not None:
+        parameters["last_deleted"], parameters["last_id"] = read_cursor("deleted", after, float, int)
+    rows = unit.rows(_deleted_statement(profile is not None, after is not None), parameters)
+    more = write_cursor("deleted", rows[limit - 1][_DELETED], rows[limit - 1][-1]) if len(rows) > limit else None
+    return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
+
+
+_with_prefix: Final = (
+    select(Session.session_id)
+    .where(Session.deleted_at.is_(None))
+    .where(Session.session_id >= bindparam("prefix"), Session.session_id < bindparam("end"))
+    .order_by(Session.session_id)
+    .limit(bindparam("page_limit"))
+)
+_find_prefix: Final = Statement(_with_prefix)
+_find_prefix_of_profile: Final = Statement(_with_prefix.where(Session.profile == bindparam("of_profile")))
+
+
+def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int) -> list[str]:
+    """Return at most `limit` ids of sessions that are not deleted and begin with a text, in order."""
+    parameters: dict[str, Any] = {"prefix": prefix, "end": f"{prefix}\x7f", "page_limit": limit}
+    if profile is None:
+        return unit.values(_find_prefix, parameters)
+    return unit.values(_find_prefix_of_profile, {**parameters, "of_profile": profile})
+
+
+_live_rows: Final = Statement(
+    select(Session.id).where(Session.deleted_at.is_(None)).order_by(Session.updated_at.desc(), Session.id.desc())
+)
+
+
+def live_rows(unit: UnitOfWork) -> list[int]:
+    """Return the row ids of all sessions that are not deleted, the last changed first."""
+    return unit.values(_live_rows)
+
+
+_ALL: Final = func.count()
+_totals: Final = select(_ALL, func.coalesce(func.sum(Session.message_count), 0)).where(Session.deleted_at.is_(None))
+_deleted_total: Final = select(_ALL).select_from(Session).where(DELETED)
+_of_profile: Final = Session.profile == bindparam("of_profile")
+_stats: Final = {
+    False: (Statement(_totals), Statement(_deleted_total)),
+    True: (Statement(_totals.where(_of_profile)), Statement(_deleted_total.where(_of_profile))),
+}
+
+
+def stats(unit: UnitOfWork, profile: str | None) -> StoreStats:
+    """Return how much a profile (all when None) holds."""
+    parameters = {} if profile is None else {"of_profile": profile}
+    totals, deleted = _stats[profile is not None]
+    [(sessions, messages)] = unit.rows(totals, parameters)
+    return StoreStats(
+        sessions=sessions,
+        messages=int(messages),
+        deleted=unit.value(deleted, parameters),
+        projects=project_rows.count(unit, profile),
+    )

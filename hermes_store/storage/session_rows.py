@@ -1,0 +1,382 @@
+"""The rows of sessions, and the ids that sessions had: the only writer of a session's row and of its revisions.
+
+Each write counts `revision` up by one. `transcript_revision` and `fields_revision` are its value at the last change of a
+message, and of anything else.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Collection, Mapping
+from sqlite3 import IntegrityError as SQLiteIntegrityError
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, literal_column, or_, select, update
+from sqlalchemy.exc import IntegrityError as SQLAlchemyIntegrityError
+
+from ..errors import SessionDeletedError, SessionExistsError, SessionNotFoundError
+from ..records import UNTITLED
+from ..validation import check_id
+from . import import_log
+from .schema import BLANK, EMPTY, RetiredId, Session
+from .statement import Statement, one_of
+from .types import IdList, RowIdList
+from .unit_of_work import UnitOfWork
+
+#: What the drivers raise where a constraint refuses a row.
+IntegrityErrors: Final = (SQLAlchemyIntegrityError, SQLiteIntegrityError)
+
+
+class SessionKey(NamedTuple):
+    """The part of a session's row that every write needs."""
+
+    id: int
+    session_id: str
+    profile: str
+    revision: int
+    transcript_revision: int
+    fields_revision: int
+    message_count: int
+    last_message_at: float | None
+    updated_at: float
+    deleted_at: float | None
+
+
+_key: Final = select(*(getattr(Session, name) for name in SessionKey._fields))
+_by_id: Final = _key.where(Session.session_id == bindparam("session_id"))
+_by_row: Final = _key.where(Session.id == bindparam("row_id"))
+_find: Final = Statement(_by_id)
+_find_and_lock: Final = Statement(_by_id.with_for_update())  # SQLite's write transactions hold the whole file anyway
+_find_row: Final = Statement(_by_row)
+_find_and_lock_row: Final = Statement(_by_row.with_for_update())
+
+
+def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool = False) -> SessionKey:
+    """Return a session, deleted or not.
+
+    Args:
+        profile: the profile that it has to be of; any when None.
+        lock: keep others from changing its row until the transaction ends.
+
+    Raises:
+        SessionNotFoundError: there is none, or it belongs to another profile.
+    """
+    check_id(session_id, "session id")
+    row = unit.row(_find_and_lock if lock else _find, {"session_id": session_id})
+    if row is not None and profile in (None, row[2]):
+        return SessionKey._make(row)
+    if row is None and (successor := _successor(unit, session_id, profile)):
+        raise SessionNotFoundError(session_id, f"Session {session_id!r} is now called {successor!r}.")
+    raise SessionNotFoundError(session_id)
+
+
+def find_live(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool = False) -> SessionKey:
+    """Return a session that is not deleted; as `find`.
+
+    Raises:
+        SessionNotFoundError: as `find`.
+        SessionDeletedError: it is deleted.
+    """
+    key = find(unit, session_id, profile, lock=lock)
+    if key.deleted_at is not None:
+        raise SessionDeletedError(key.session_id)
+    return key
+
+
+_is_live: Final = Statement(
+    select(Session.profile).where(Session.session_id == bindparam("session_id"), Session.deleted_at.is_(None))
+)
+
+
+def exists(unit: UnitOfWork, session_id: str, profile: str | None) -> bool:
+    """Whether there is a session that is not deleted, of a profile (any when None)."""
+    row = unit.row(_is_live, {"session_id": session_id})
+    return row is not None and profile in (None, row[0])
+
+
+def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey | None:
+    """Return the session of a row id, deleted or not; None when there is none."""
+    row = unit.row(_find_and_lock_row if lock else _find_row, {"row_id": row_id})
+    return None if row is None else SessionKey._make(row)
+
+
+_former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id"))
+_find_current_or_former: Final = Statement(
+    _key.where(or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery()))
+)
+
+
+def find_current_or_former(unit: UnitOfWork, session_id: str) -> SessionKey | None:
+    """Return the session that has an id, or that had it before it was renamed; deleted or not."""
+    row = unit.row(_find_current_or_former, {"session_id": session_id})
+    return None if row is None else SessionKey._make(row)
+
+
+_find_successor: Final = Statement(
+    select(Session.session_id, Session.profile)
+    .join(RetiredId, RetiredId.successor_id == Session.id)
+    .where(RetiredId.session_id == bindparam("session_id"))
+)
+
+
+def _successor(unit: UnitOfWork, session_id: str, profile: str | None) -> str | None:
+    row = unit.row(_find_successor, {"session_id": session_id})
+    return row[0] if row is not None and profile in (None, row[1]) else None
+
+
+_row_ids_of: Final = Statement(
+    select(Session.id)
+    .where(Session.session_id == bindparam("session_id"), Session.profile == bindparam("profile"))
+    .where(Session.deleted_at.is_(None))
+)
+
+
+def find_link_target(unit: UnitOfWork, session_id: str, profile: str) -> int | None:
+    """Return the row id of a profile's session that others may be linked to; None when there is none."""
+    found: int | None = unit.value(_row_ids_of, {"session_id": session_id, "profile": profile})
+    return found
+
+
+_deleted_at: Final = Statement(select(Session.deleted_at).where(Session.session_id == bindparam("session_id")))
+_retired: Final = Statement(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
+
+
+def require_free(unit: UnitOfWork, session_id: str) -> None:
+    """Make sure that no session has, or ever had, this public id.
+
+    Raises:
+        SessionExistsError: one has it, or had it before it was renamed.
+        SessionDeletedError: one had it, and is deleted or purged.
+    """
+    current = unit.row(_deleted_at, {"session_id": session_id})
+    if current is not None:
+        raise (SessionExistsError(session_id) if current[0] is None else SessionDeletedError(session_id))
+    retired = unit.row(_retired, {"session_id": session_id})
+    if retired is None:
+        return
+    if retired[0] is None:
+        raise SessionDeletedError(
+            session_id, f"Session {session_id!r} was purged; its id is not used again. Nothing was written."
+        )
+    raise SessionExistsError(
+        session_id,
+        f"{session_id!r} is the former id of another session, and never means a new one. Nothing was written.",
+    )
+
+
+def is_purged(unit: UnitOfWork, session_id: str) -> bool:
+    """Whether a session of this id was purged."""
+    return unit.row(_retired, {"session_id": session_id}) == (None,)
+
+
+_deleted_among: Final = Statement(
+    select(Session.session_id).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+    .where(Session.deleted_at.is_not(None))
+)
+_retired_among: Final = Statement(
+    select(RetiredId.session_id).where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+)
+
+
+def gone_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Return which of some ids are those of sessions that are deleted, purged or renamed."""
+    parameters = {"ids": list(session_ids)}
+    return {*unit.values(_deleted_among, parameters), *unit.values(_retired_among, parameters)}
+
+
+def _ancestors() -> Statement:
+    line = select(Session.id, Session.parent_id).where(Session.id == bindparam("session")).cte("line", recursive=True)
+    line = line.union(select(Session.id, Session.parent_id).join(line, Session.id == line.c.parent_id))
+    return Statement(select(line.c.id).where(line.c.id == bindparam("ancestor")))
+
+
+_ancestor: Final = _ancestors()
+
+
+def descends(unit: UnitOfWork, session: int, ancestor: int) -> bool:
+    """Whether a session is another one, or was forked from it, directly or not. Both are row ids."""
+    return unit.row(_ancestor, {"session": session, "ancestor": ancestor}) is not None
+
+
+@functools.cache
+def _insert(names: frozenset[str]) -> Statement:
+    return Statement(insert(Session).values({name: bindparam(name) for name in sorted(names)}).returning(Session.id))
+
+
+def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
+    """Insert a session at revision 1, and return its row id.
+
+    Args:
+        columns: by the names of the table's columns; what is left out has the table's default.
+
+    Raises:
+        SessionExistsError: another session has the id.
+    """
+    values = {**columns, "session_id": session_id}
+    try:
+        row_id: int = unit.value(_insert(frozenset(values)), values)
+    except IntegrityErrors as error:
+        # Another process may have taken the id since it was found to be free.
+        if unit.dialect.violates_unique(getattr(error, "orig", error), "sessions", "session_id"):
+            raise SessionExistsError(session_id) from error
+        raise
+    return row_id
+
+
+# Building a statement takes longer than running it, and there are a few dozen combinations of columns.
+@functools.cache
+def _update(names: frozenset[str]) -> Statement:
+    statement = update(Session).where(Session.id == bindparam("row_id"))
+    return Statement(statement.values({name: bindparam(name) for name in sorted(names)}))
+
+
+def change(
+    unit: UnitOfWork,
+    key: SessionKey,
+    values: Mapping[str, Any],
+    *,
+    transcript: bool = False,
+    fields: bool = False,
+    touch: bool = True,
+) -> int:
+    """Write columns of a session's row as one more revision of it, and return that.
+
+    Args:
+        values: by the names of the table's columns.
+        transcript: messages were written.
+        fields: something else was written.
+        touch: `updated_at` is now, unless it is among the values.
+    """
+    revision = key.revision + 1
+    written: dict[str, Any] = {"updated_at": time.time(), **values} if touch else dict(values)
+    written["revision"] = revision
+    if transcript:
+        written["transcript_revision"] = revision
+    if fields:
+        written["fields_revision"] = revision
+    unit.execute(_update(frozenset(written)), {"row_id": key.id, **written})
+    return revision
+
+
+_reclaim_id: Final = Statement(
+    delete(RetiredId).where(RetiredId.session_id == bindparam("id"), RetiredId.successor_id == bindparam("row_id"))
+)
+_retire_id: Final = Statement(
+    insert(RetiredId).values(
+        session_id=bindparam("session_id"), successor_id=bindparam("successor_id"), retired_at=bindparam("retired_at")
+    )
+)
+
+
+def rename(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
+    """Give a session another public id, retire the one it had, and return the session's revision.
+
+    Raises:
+        SessionExistsError, SessionDeletedError: the new id is, or was, another session's.
+    """
+    unit.execute(_reclaim_id, {"id": new_id, "row_id": key.id})  # it may go back to an id that was its own
+    require_free(unit, new_id)
+    try:
+        revision = change(unit, key, {"session_id": new_id}, fields=True)
+    except IntegrityErrors as error:
+        if unit.dialect.violates_unique(getattr(error, "orig", error), "sessions", "session_id"):
+            raise SessionExistsError(new_id) from error
+        raise
+    _retire(unit, key.session_id, successor=key.id)
+    import_log.carry_forward(unit, key.id, key.revision, revision)
+    return revision
+
+
+def _retire(unit: UnitOfWork, session_id: str, successor: int | None) -> None:
+    unit.execute(_retire_id, {"session_id": session_id, "successor_id": successor, "retired_at": time.time()})
+
+
+_delete: Final = Statement(delete(Session).where(Session.id == bindparam("row_id")))
+
+
+def purge(unit: UnitOfWork, key: SessionKey) -> None:
+    """Remove a session with everything that belongs to it, and retire its id."""
+    unit.execute(_delete, {"row_id": key.id})
+    _retire(unit, key.session_id, successor=None)
+
+
+def _next_revision(**values: Any) -> dict[str, Any]:
+    return {"revision": Session.revision + 1, "fields_revision": Session.revision + 1, **values}
+
+
+_release_children: Final = Statement(
+    update(Session).where(Session.parent_id == bindparam("parent")).values(_next_revision(parent_id=None))
+)
+
+
+def release_children(unit: UnitOfWork, key: SessionKey) -> None:
+    """Unlink the sessions that were forked from one which moves to another profile."""
+    unit.execute(_release_children, {"parent": key.id})
+
+
+_some_members: Final = select(Session.id).where(Session.project_id == bindparam("project")).limit(bindparam("some"))
+_release_some: Final = Statement(
+    update(Session).where(Session.id.in_(_some_members)).values(_next_revision(project_id=None))
+)
+
+
+def release_members(unit: UnitOfWork, project: int, limit: int) -> int:
+    """Take at most `limit` sessions out of a project, and return how many it was."""
+    return unit.execute(_release_some, {"project": project, "some": limit})
+
+
+_release_rows: Final = Statement(
+    update(Session)
+    .where(one_of(Session.id, bindparam("rows", type_=RowIdList)))
+    .values(_next_revision(project_id=None))
+)
+
+
+def release_rows(unit: UnitOfWork, rows: Collection[int]) -> int:
+    """Take sessions, by row id, out of their project, and return how many it was."""
+    return unit.execute(_release_rows, {"rows": list(rows)}) if rows else 0
+
+
+@functools.cache
+def _delete_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> Statement:
+    conditions = [BLANK if untitled_only and not with_streams else EMPTY]
+    if untitled_only:
+        conditions.append(Session.title == literal_column(f"'{UNTITLED}'"))
+    if of_profile:
+        conditions.append(Session.profile == bindparam("of_profile"))
+    if with_streams:
+        stale = ~one_of(Session.active_stream_id, bindparam("streams", type_=IdList))
+        conditions.append(or_(Session.active_stream_id.is_(None), stale))
+    conditions.append(Session.updated_at <= bindparam("until"))
+    conditions.append(~one_of(Session.session_id, bindparam("keep", type_=IdList)))
+    statement = update(Session).where(*conditions)
+    return Statement(statement.values(_next_revision(deleted_at=bindparam("now"))).returning(Session.session_id))
+
+
+def delete_empty(
+    unit: UnitOfWork,
+    *,
+    until: float,
+    profile: str | None = None,
+    untitled_only: bool = True,
+    streams: Collection[str] | None = None,
+    keep: Collection[str] = (),
+) -> list[str]:
+    """Delete the sessions without messages, and return their ids.
+
+    Args:
+        until: leave those written to after this time.
+        profile: only this profile's; all when None.
+        untitled_only: leave those that have a title.
+        streams: the ids of the streams that are running: a session with another one counts as having none. When None,
+            every session with a stream is left if `untitled_only`.
+        keep: public ids of sessions to leave.
+    """
+    parameters: dict[str, Any] = {"until": until, "now": time.time(), "keep": list(keep)}
+    if profile is not None:
+        parameters["of_profile"] = profile
+    if streams is not None:
+        parameters["streams"] = sorted(streams)
+    statement = _delete_empty(untitled_only, profile is not None, streams is not None)
+    return sorted(unit.values(statement, parameters))

@@ -1,0 +1,109 @@
+"""Statements that are built once and compiled once for each dialect.
+
+SQLAlchemy caches the SQL of a statement, but building a `select()` for each call, and what the driver's cursor is wrapped
+in, take ten times as long as SQLite takes to run it. So a statement here is a constant with bind parameters. SQLite's unit
+of work runs its SQL on the driver's cursor, with the conversions of the column types applied here; PostgreSQL's passes
+the statement to SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Boolean, ColumnElement, Dialect, Executable
+from sqlalchemy.sql.functions import FunctionElement
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+Convert = Callable[[Any], Any]
+
+NO_PARAMETERS: Final[Parameters] = {}
+
+
+class Statement:
+    """A statement with bind parameters, to be kept for as long as the program runs.
+
+    Args:
+        clause: the statement. Every parameter of an INSERT or UPDATE is a `bindparam` of its own.
+    """
+
+    __slots__ = ("_compiled", "clause")
+
+    def __init__(self, clause: Executable) -> None:
+        self.clause = clause
+        self._compiled: dict[str, CompiledStatement] = {}
+
+    def compiled(self, dialect: Dialect) -> CompiledStatement:
+        """Return the statement's SQL for a dialect whose parameters are named."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            self._compiled[dialect.name] = found = CompiledStatement(self.clause, dialect)
+        return found
+
+
+class CompiledStatement:
+    """The SQL of a statement, and the conversions between Python's values and the driver's."""
+
+    __slots__ = ("_columns", "_constants", "_parameters", "sql")
+
+    def __init__(self, clause: Executable, dialect: Dialect) -> None:
+        compiled = clause.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.sql = str(compiled)
+        self._constants: dict[str, Any] = {}
+        self._parameters: list[tuple[str, Convert]] = []
+        for parameter, name in compiled.bind_names.items():
+            convert = _bind_converter(parameter, dialect)
+            if not parameter.required:
+                value = parameter.effective_value
+                self._constants[name] = value if convert is None else convert(value)
+            elif convert is not None:
+                self._parameters.append((name, convert))
+        self._columns: list[tuple[int, Convert]] = []
+        for index, column in enumerate(_columns(clause)):
+            convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            if convert is not None:
+                self._columns.append((index, convert))
+
+    def bind(self, parameters: Parameters) -> Parameters:
+        """Return parameters as the driver takes them."""
+        if not self._constants and not self._parameters:
+            return parameters
+        bound = {**self._constants, **parameters}
+        for name, convert in self._parameters:
+            bound[name] = convert(bound[name])
+        return bound
+
+    def row(self, row: Row) -> Row:
+        """Return a row as Python's values."""
+        if not self._columns:
+            return row
+        values = list(row)
+        for index, convert in self._columns:
+            if values[index] is not None:
+                values[index] = convert(values[index])
+        return tuple(values)
+
+    def rows(self, rows: list[Row]) -> list[Row]:
+        """Return rows as Python's values."""
+        return [self.row(row) for row in rows] if self._columns else rows
+
+
+def _bind_converter(parameter: BindParameter[Any], dialect: Dialect) -> Convert | None:
+    return parameter.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _columns(clause: Executable) -> Sequence[ColumnElement[Any]]:
+    """Return the columns of the result: a SELECT's, or those of RETURNING."""
+    return list(getattr(clause, "exported_columns", ()))
+
+
+class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: one_of(column, bindparam("names", …))
+    """A condition: a column's value is in the list that is bound to a parameter (see the list types in `types`).
+
+    One statement for lists of any length, which SQLAlchemy's IN is not: its SQL depends on the length. Each dialect
+    renders it in its own way.
+    """
+
+    type = Boolean()
+    inherit_cache = True

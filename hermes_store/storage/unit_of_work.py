@@ -1,0 +1,125 @@
+"""A unit of work: one transaction on one connection, in which the functions of this package run their statements."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import StoreClosedError
+from .statement import NO_PARAMETERS, Parameters, Row, Statement
+
+if TYPE_CHECKING:
+    from .dialects import Dialect
+    from .engine import Database
+
+
+class UnitOfWork(ABC):
+    """One transaction: committed when its `with` block ends, rolled back when an exception leaves it.
+
+    Everything that it holds (a place in the fork gate, the write queue, a connection) is released by `_release`, which
+    may run twice: an exception from a signal handler may interrupt it at any instruction. What is left over even then
+    is released when the object is dropped, for which reason nothing may refer to it in a circle.
+    """
+
+    __slots__ = ("__weakref__", "_database", "frame", "is_lent", "writes")
+
+    def __init__(self, database: Database, *, writes: bool) -> None:
+        self._database = database
+        self.writes = writes
+        #: Whether it is a transaction or snapshot that the caller holds; the store itself is not to be used meanwhile.
+        self.is_lent = False
+        #: Identifies the frame that entered it (see `Database.admit`).
+        self.frame = 0
+
+    @property
+    def dialect(self) -> Dialect:
+        """What differs between databases."""
+        return self._database.dialect
+
+    def __enter__(self) -> Self:
+        self.frame = id(sys._getframe(1))
+        try:
+            self._database.admit(self)
+            self._begin()
+            if self._database.is_closed:  # closed while this thread waited for its turn
+                raise StoreClosedError(self._database.closed_reason)
+        except BaseException as error:  # whatever it is, the block is not entered, so nothing else releases anything
+            self._release()
+            self._database.raise_translated(error)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._commit()
+            self._release()
+        except BaseException as failure:  # the commit failed, or this was interrupted
+            self._release()
+            self._database.raise_translated(failure)
+        if error is not None:
+            self._database.check_error(error)
+
+    def __del__(self) -> None:
+        if getattr(self, "frame", 0):
+            self._release()
+
+    def _release(self) -> None:
+        """Roll back what was not committed, and give everything back; doing it again does nothing."""
+        try:
+            self._end()
+        finally:
+            self._database.dismiss(self)
+            self.frame = 0
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Take a connection and begin the transaction."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """Commit."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Roll back if the transaction is still open, and give the connection back; doing it again does nothing."""
+
+    @property
+    @abstractmethod
+    def is_lost(self) -> bool:
+        """Whether the database ended the transaction by itself, after an error."""
+
+    @abstractmethod
+    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        """Run a statement and return its rows."""
+
+    @abstractmethod
+    def execute(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
+        """Run a statement and return how many rows it changed."""
+
+    @abstractmethod
+    def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
+        """Run a statement once for each of the parameters."""
+
+    @abstractmethod
+    def savepoint(self) -> contextlib.AbstractContextManager[None]:
+        """Give a block that is rolled back alone when an exception leaves it."""
+
+    def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
+        """Run a statement and return its first row, if there is one."""
+        rows = self.rows(statement, parameters)
+        return rows[0] if rows else None
+
+    def value(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Any:
+        """Run a statement and return the first value of its first row; None if there is no row."""
+        row = self.row(statement, parameters)
+        return None if row is None else row[0]
+
+    def values(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Any]:
+        """Run a statement and return the first value of each row."""
+        return [row[0] for row in self.rows(statement, parameters)]
