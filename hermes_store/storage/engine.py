@@ -9,12 +9,12 @@ import threading
 import weakref
 from collections.abc import Iterator
 from types import FrameType
-from typing import Final, NoReturn, Protocol
+from typing import Final, Protocol
 
-from ..errors import DatabaseLockedError, StoreClosedError, TransactionError
-from .dialects import DRIVER_ERRORS, Dialect, Settings, Target, dialect_for
+from ..errors import DatabaseError, DatabaseLockedError, StoreClosedError, TransactionError
+from .dialects import Dialect, Settings, Target, dialect_for
 from .fork_gate import ForkGate
-from .unit_of_work import UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 
 class Transactions(Protocol):
@@ -131,7 +131,7 @@ class Database:
             )
         # An exception from a signal handler can end a `with` before its clean-up began. The exception's traceback then
         # keeps the unit alive, though the function that entered it is over.
-        if not _is_running(unit.frame):
+        if not _is_running(unit):
             unit._release()
 
     @contextlib.contextmanager
@@ -140,17 +140,11 @@ class Database:
         try:
             yield
         except DRIVER_ERRORS as error:
-            self.raise_translated(error)
+            raise self.translate(error) from error
 
-    def raise_translated(self, error: BaseException) -> NoReturn:
-        """Raise this library's error for a driver's, and any other error as it is."""
-        self.check_error(error)
-        raise error
-
-    def check_error(self, error: BaseException) -> None:
-        """Raise this library's error if `error` is a driver's."""
-        if isinstance(error, DRIVER_ERRORS):
-            raise self.dialect.translate(getattr(error, "orig", None) or error) from error
+    def translate(self, error: BaseException) -> DatabaseError:
+        """Return this library's error for a driver's."""
+        return self.dialect.translate(getattr(error, "orig", None) or error)
 
     # ── Forks ──
 
@@ -184,10 +178,12 @@ class Database:
             self._open()
 
 
-def _is_running(frame_id: int) -> bool:
+def _is_running(unit: UnitOfWork) -> bool:
+    """Whether the block that a unit of work belongs to is on this thread's stack."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        if id(frame) == frame_id:
+        # Another frame may have the address of one that is over, but not the unit among its variables.
+        if id(frame) == unit.frame and any(value is unit for value in frame.f_locals.values()):
             return True
         frame = frame.f_back
     return False

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..errors import StoreClosedError
 from .statement import NO_PARAMETERS, Parameters, Row, Statement
@@ -16,13 +20,18 @@ if TYPE_CHECKING:
     from .dialects import Dialect
     from .engine import Database
 
+#: The errors of the drivers, which `Dialect.translate` is for. SQLAlchemy's have the driver's own as `orig`.
+DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
+
 
 class UnitOfWork(ABC):
     """One transaction: committed when its `with` block ends, rolled back when an exception leaves it.
 
     Everything that it holds (a place in the fork gate, the write queue, a connection) is released by `_release`, which
-    may run twice: an exception from a signal handler may interrupt it at any instruction. What is left over even then
-    is released when the object is dropped, for which reason nothing may refer to it in a circle.
+    may run twice: an exception from a signal handler may interrupt it at any instruction. What is left over even then is
+    released when the object is dropped: the gate and the queue know it by weak references, and the driver closes its
+    connection. (There is no `__del__`, in which Python would discard such an exception.) So nothing may refer to it in a circle, which only the garbage collector would
+    end: no function that is passed an exception raises it, for its traceback refers to the function's variables.
     """
 
     __slots__ = ("__weakref__", "_database", "frame", "is_lent", "writes")
@@ -47,27 +56,29 @@ class UnitOfWork(ABC):
             self._begin()
             if self._database.is_closed:  # closed while this thread waited for its turn
                 raise StoreClosedError(self._database.closed_reason)
-        except BaseException as error:  # whatever it is, the block is not entered, so nothing else releases anything
+        except DRIVER_ERRORS as error:
             self._release()
-            self._database.raise_translated(error)
+            raise self._database.translate(error) from error
+        except BaseException:  # whatever it is, the block is not entered, so nothing else releases anything
+            self._release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if error is None:
+            if kind is None:
                 self._commit()
             self._release()
-        except BaseException as failure:  # the commit failed, or this was interrupted
+        except DRIVER_ERRORS as failure:  # the commit failed
             self._release()
-            self._database.raise_translated(failure)
-        if error is not None:
-            self._database.check_error(error)
-
-    def __del__(self) -> None:
-        if getattr(self, "frame", 0):
+            raise self._database.translate(failure) from failure
+        except BaseException:  # this was interrupted
             self._release()
+            raise
+        if isinstance(error, DRIVER_ERRORS):
+            raise self._database.translate(error) from error
 
     def _release(self) -> None:
         """Roll back what was not committed, and give everything back; doing it again does nothing."""
