@@ -5,7 +5,7 @@ From Python (`hermes_store.migrate`) it is given a connection. From the command 
 """
 
 import logging.config
-from typing import Literal
+from typing import Any, Literal
 
 from alembic import context
 from alembic.util import CommandError
@@ -27,7 +27,7 @@ def plain_type(kind: str, item: object, _context: object) -> str | Literal[False
     return False
 
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "render_item": plain_type,
     "target_metadata": Base.metadata,
     "render_as_batch": True,  # SQLite changes a table by rebuilding it
@@ -54,7 +54,7 @@ def main() -> None:
         raise CommandError(str(error)) from error
 
 
-def run(**how: object) -> None:
+def run(**how: Any) -> None:
     context.configure(**how, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
