@@ -48,6 +48,7 @@ TORN: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", TORN)
 def test_wherever_a_file_is_torn_the_messages_before_it_are_recovered(
     sqlite_store: Store, state: StateDir, shape: str
@@ -177,6 +178,7 @@ def _originals() -> Iterator[bytes]:
     yield json.dumps(SPEC).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_no_damage_of_a_real_session_stops_the_import(sqlite_store: Store, state: StateDir, damage: str) -> None:
     chance = random.Random(damage)

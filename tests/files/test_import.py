@@ -18,6 +18,7 @@ from tests.support.state_dir import MESSAGES, NEW, OLD, SPEC, StateDir, by_name,
 COLUMNS = {key for key in SPEC if key not in {"messages", "tool_calls", "pending_user_message", "pending_attachments"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [OLD, SPEC, NEW], ids=["v0.1.0", "specification", "newest"])
 def test_every_format_is_taken_in_whole_and_without_remarks(
     store: Store, state: StateDir, data: dict[str, Any]

@@ -23,6 +23,8 @@ from tests.support.processes import output, run_function
 from tests.support.state_dir import StateDir, outcomes
 from tests.support.tables import contents
 
+pytestmark = pytest.mark.slow
+
 FILES = 220  # more than one transaction takes in
 
 

@@ -72,6 +72,7 @@ def test_a_project_with_a_profile_keeps_it_whatever_its_sessions_are_of(sqlite_s
 # ── Odd values ────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value", [None, True, 0, -1.5, 10**400, float("nan"), "", "x" * 200, "\ud83d" * 128, [], {"a": 1}]
 )
