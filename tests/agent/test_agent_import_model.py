@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agentdb import AgentDb
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from statedb import Shape, create
 
 from hermes_store import SessionNotFoundError, Store
 from hermes_store.agent import AgentBridge
 from hermes_store.reports import Outcome
+from tests.support.agent.agentdb import AgentDb
+from tests.support.agent.statedb import Shape, create
+
+pytestmark = pytest.mark.slow
 
 Messages = list[dict[str, Any]]
 
@@ -38,7 +40,7 @@ class ImportMachine(RuleBasedStateMachine):
         self.store = Store.open(":memory:")
         self.bridge = AgentBridge(self.agent.path)
         #: The copy's id, None before the first import; and whether it is there, deleted or purged.
-        self.copy: str | None = None
+        self.copy: Any = None
         self.state = "absent"
         #: What the copy should say, and what the agent said when it was last written from there.
         self.ours: Messages = []

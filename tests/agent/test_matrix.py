@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import agent_contents as contents
 import pytest
-from agent_contents import TALKS, expected
-from matrix import AgentFile, each_version, every_file
-from statedb import VERSIONS
 
 from hermes_store import InvalidInputError, SessionNotFoundError
 from hermes_store.agent import AgentBridge, AgentSession
+from tests.support.agent import conversations as contents
+from tests.support.agent.conversations import TALKS, expected
+from tests.support.agent.matrix import AgentFile, each_version, every_file
+from tests.support.agent.statedb import VERSIONS
+
+pytestmark = pytest.mark.slow
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 
@@ -148,6 +150,7 @@ def test_the_matrix_has_every_version_and_state() -> None:
 def test_a_group_that_there_is_not_is_refused_with_those_that_there_are(state_db: Any) -> None:
     with pytest.raises(InvalidInputError, match="archived, cron, empty, hidden, subagent, tool, webui"):
         AgentBridge(state_db()).sessions(include=["kanban"])
+    limit: Any
     for limit in (0, 1001, True, "5"):
         with pytest.raises(InvalidInputError):
             AgentBridge(state_db()).sessions(limit=limit)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_contents import BASE
-from statedb import Row, Shape, add, create
 
 from hermes_store.agent import AgentBridge
+from tests.support.agent.conversations import BASE
+from tests.support.agent.statedb import Row, Shape, add, create
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 SANE = "timestamp BETWEEN 631152000 AND 7258118400"
@@ -53,6 +53,7 @@ def tangle(seed: int) -> list[tuple[Row, list[Row]]]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [Shape(22), Shape(30, index=False), Shape(4)], ids=str)
 @pytest.mark.parametrize("seed", range(2))
 def test_small_pages_are_the_big_page_and_each_row_is_exact(tmp_path: Path, shape: Shape, seed: int) -> None:

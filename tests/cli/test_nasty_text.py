@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nasty_text import NASTY, nasty_messages
 from rich.cells import cell_len
 
 from hermes_store import Store, payload
 from hermes_store.cli.text import harmless_json, printable
+from tests.support.nasty_text import NASTY, nasty_messages
 
 any_text = st.text(st.characters(exclude_categories=())) | st.sampled_from(NASTY)
 
@@ -60,6 +60,7 @@ def test_json_commands_no_terminal_and_is_still_the_same_value(text: str) -> Non
 COMMANDS = [["list"], ["list", "--deleted"], ["projects"], ["info"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [30, 80, 400])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_nothing_that_is_listed_commands_the_terminal(

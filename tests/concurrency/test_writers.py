@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from writers import all_well, append_in_worker, append_rounds, begin_worker, require_all_there, together
 
 from hermes_store import DatabaseLockedError, HermesStoreError, Store, errors
+from tests.support.appending import append_in_worker, append_rounds, begin_worker, require_all_there
+from tests.support.threads import all_well, together
 
 SESSIONS = 3
 
@@ -36,6 +37,7 @@ def test_sixteen_threads_append_to_sessions_of_their_own(store: Store) -> None:
     require_all_there(store, itertools.chain.from_iterable(all_well(outcomes)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_four_processes_append_to_the_same_and_to_their_own_sessions(
     target: str, store: Store, session_ids: list[str], method: str

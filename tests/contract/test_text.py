@@ -9,15 +9,15 @@ import random
 from typing import Any
 
 import pytest
-from contract_values import AWKWARD_TEXTS, texts
 from hypothesis import given, settings
-from table_rows import message_rows
 
 from hermes_store import Page, ProjectRecord, SessionRecord, Store
 from hermes_store.fields import KEY_LIMIT, PROFILE_LIMIT, PROJECT_NAME_LIMIT, SOURCE_LIMIT, TEXT_LIMIT, TITLE_LIMIT
 from hermes_store.tables import Base
 from hermes_store.transcript import ROLE_LIMIT
 from hermes_store.types import LosslessText
+from tests.support.json_values import AWKWARD_TEXTS, texts
+from tests.support.tables import message_rows
 
 #: Every column of free text that callers write, and how much it holds.
 LIMITS = {
@@ -46,7 +46,8 @@ def write(store: Store, text: str, *columns: str) -> tuple[SessionRecord, Projec
         return cut or "plain"
 
     with store.transaction() as tx:
-        session = tx.sessions.create(**{name: fill(f"sessions.{name}") for name in SESSION_FIELDS})
+        fields: dict[str, Any] = {name: fill(f"sessions.{name}") for name in SESSION_FIELDS}
+        session = tx.sessions.create(**fields)
         tx.messages.append(session.session_id, {"role": fill("messages.role")})
         tx.documents.put(session.session_id, {fill("session_documents.key"): text})
         project = tx.projects.create(name=fill("projects.name"), profile=fill("projects.profile"))
@@ -111,6 +112,7 @@ def test_one_session_per_awkward_text_and_the_list_shows_them_all(store: Store) 
         assert store.sessions.count(profile=profile) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", LIMITS)
 def test_the_longest_text_is_kept_whatever_its_characters(store: Store, column: str) -> None:
     chance = random.Random(column)
@@ -126,7 +128,8 @@ def test_text_that_looks_like_an_escape_is_another_text(store: Store) -> None:
     for text in alike:
         store.sessions.create(title=text, source=text, profile=text)
     for text in alike:
-        for filters in ({"source": text}, {"profile": text}):
+        either: list[dict[str, Any]] = [{"source": text}, {"profile": text}]
+        for filters in either:
             assert [session.title for session in store.sessions.list(**filters).items] == [text]
     together = store.sessions.create().session_id
     store.documents.put(together, {text: number for number, text in enumerate(alike)})

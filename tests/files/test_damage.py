@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from hermes_store import Store
 from hermes_store.files import ImportItem, import_directory
+from tests.support.json_values import nested_arrays
+from tests.support.paths import EXAMPLE_STATE_DIR
+from tests.support.state_dir import SPEC, StateDir, as_json, by_name, session
 
-from .builders import SPEC, StateDir, as_json, by_name, nested, session
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hermes-home" / "webui" / "sessions"
+EXAMPLE = EXAMPLE_STATE_DIR / "sessions"
 
 
 def _import(store: Store, state: StateDir, contents: dict[str, bytes]) -> dict[str, ImportItem]:
@@ -41,12 +42,13 @@ def _import(store: Store, state: StateDir, contents: dict[str, bytes]) -> dict[s
 # ── Torn: the end is missing ──────────────────────────────────────────────────────────────────────
 
 _META = {"title": "t 🚀", "model": "m", "tool_calls": [{"n": 12}]}
-TORN = {
+TORN: dict[str, dict[str, Any]] = {
     "messages last": {**_META, "messages": [{"role": "user", "content": 'é\ud83d"]}\\'}, "b", None, {"n": [[], {}]}]},
     "messages first": {"messages": ["a", {"role": "tool", "content": "你好 🚀 }],"}, True], **_META},
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", TORN)
 def test_wherever_a_file_is_torn_the_messages_before_it_are_recovered(
     sqlite_store: Store, state: StateDir, shape: str
@@ -176,6 +178,7 @@ def _originals() -> Iterator[bytes]:
     yield json.dumps(SPEC).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_no_damage_of_a_real_session_stops_the_import(sqlite_store: Store, state: StateDir, damage: str) -> None:
     chance = random.Random(damage)
@@ -285,7 +288,7 @@ def test_a_file_of_which_nothing_can_be_read_is_reported_with_what_is_wrong(
     assert reason in item.reason
 
 
-@pytest.mark.parametrize("inner", [nested(5000), nested(5000)[:4000], b"9" * 5000, b"1e999999"])
+@pytest.mark.parametrize("inner", [nested_arrays(5000), nested_arrays(5000)[:4000], b"9" * 5000, b"1e999999"])
 def test_what_no_parser_takes_ends_the_readable_part_or_is_read(
     sqlite_store: Store, state: StateDir, inner: bytes
 ) -> None:

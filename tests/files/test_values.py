@@ -10,8 +10,7 @@ import pytest
 from hermes_store import Store
 from hermes_store.files import import_directory
 from hermes_store.records import SessionRecord
-
-from .builders import SPEC, StateDir, by_name, session
+from tests.support.state_dir import SPEC, StateDir, by_name, session
 
 ODD_VALUES: list[Any] = [
     None,
@@ -49,6 +48,7 @@ def _fits(record: SessionRecord) -> bool:
     return all(hint is Any or isinstance(getattr(record, name), get_args(hint) or hint) for name, hint in hints.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in SPEC if key not in ("session_id", "messages")])
 def test_a_value_of_any_type_is_taken_in_for_every_key_and_its_original_kept(
     sqlite_store: Store, state: StateDir, key: str
@@ -158,6 +158,7 @@ def test_a_session_keeps_the_name_of_a_project_that_is_not_there(
 
 def test_a_key_of_any_text_is_kept(store: Store, state: StateDir) -> None:
     keys = ["", "é" * 500, "\ud83d" * 500, "nul \x00", "'; --", "revision", "id", "parent_id", "__proto__"]
-    state.session("a", **{key: [key] for key in keys})
+    fields: dict[str, Any] = {key: [key] for key in keys}
+    state.session("a", **fields)
     import_directory(store, state.root)
     assert store.documents.read("a") == {key: [key] for key in keys}

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from programs import alembic
-from schemas import schema_of
-from upgrading import upgrade
 
 from hermes_store import (
     DatabaseMissingError,
@@ -23,6 +20,9 @@ from hermes_store import (
     UnsupportedDatabaseError,
     migrate,
 )
+from tests.support.processes import alembic
+from tests.support.schemas import schema_of
+from tests.support.upgrading import upgrade
 
 WAYS: list[dict[str, Any]] = [{}, {"migrate": False}, {"read_only": True}]
 way = pytest.mark.parametrize("how", WAYS, ids=["to write", "not to migrate", "to read"])
@@ -61,6 +61,7 @@ def test_a_foreign_file_is_refused_and_stays_as_it_is(agents_file: Path, how: di
     assert agents_file.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("sessions", "messages"), ("chats", "lines")], ids=["as ours", "other"])
 def test_the_command_line_refuses_a_foreign_file_whatever_its_tables_are_called(
     tmp_path: Path, names: tuple[str, str]

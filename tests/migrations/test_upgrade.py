@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from contents import contents, fill
-from programs import ROOT, output, python
-from schemas import schema_of
-from upgrading import upgrade
 
 from hermes_store import Store
+from tests.support.paths import ROOT
+from tests.support.processes import output, python
+from tests.support.sample_rows import fill
+from tests.support.schemas import schema_of
+from tests.support.tables import contents
+from tests.support.upgrading import upgrade
 
 NextMigrations = Callable[..., Path]
 REBUILT = {'batch_alter_table("sessions")': 'batch_alter_table("sessions", recreate="always")'}
@@ -152,6 +154,7 @@ except hermes_store.HermesStoreError as error:
 """
 
 
+@pytest.mark.slow
 def test_an_older_database_is_upgraded_only_where_that_is_allowed(library_of_tomorrow: Path, filled: Path) -> None:
     before = filled.read_bytes()
 

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from json_values import json_values, nested, same
 
 from hermes_store import InvalidPayloadError, payload
+from tests.support.json_values import json_values, nested, same
 
 KINDS = ("arrays", "objects", "both")
 
 
+@pytest.mark.slow
 @given(json_values)
 def test_any_json_value_comes_back_as_it_was(value: Any) -> None:
     assert same(payload.decode(payload.encode(value)), value)
@@ -63,6 +64,7 @@ def test_different_values_have_different_digests(one: Any, other: Any) -> None:
     assert len(digests) == (1 if same(one, other) else 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("depth", [100, 300, 1_200, 100_000])
 def test_nesting_of_any_depth_is_kept(kind: str, depth: int) -> None:
@@ -94,7 +96,7 @@ def test_decoding_many_is_decoding_each(values: list[Any]) -> None:
 
 
 def test_one_slow_payload_does_not_change_the_others() -> None:
-    values = [{"n": index} for index in range(100)]
+    values: list[Any] = [{"n": index} for index in range(100)]
     values[50] = {"half": "\ud83d"}
     values[51] = nested("both", 2_000)
     is_same = same(payload.decode_all([payload.encode(value) for value in values]), values)
@@ -153,7 +155,7 @@ BAD_VALUES: list[Callable[[], Any]] = [
     lambda: 1j,
     lambda: Decimal("1.5"),
     lambda: datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC),
-    lambda: (item for item in ()),
+    lambda: iter(()),
     lambda: collections.deque([1]),
     lambda: {1: "one"},
     lambda: {None: 0},
@@ -186,6 +188,7 @@ def _at(path: list[str | int], value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", BAD_VALUES)
 @given(path=st.lists(st.sampled_from(list(STEPS)), max_size=6), slow=st.booleans())
 def test_a_value_that_is_not_json_is_refused_by_its_place(
@@ -275,6 +278,7 @@ def test_both_readers_refuse_a_malformed_text(text: str) -> None:
             parse(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opener", [b"[", b'{"a":', b'[{"":'])
 def test_a_deep_text_that_breaks_off_is_refused(opener: bytes) -> None:
     with pytest.raises(ValueError):

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from json_values import json_values
 
 from hermes_store import Store
 from hermes_store.transcript import Changes, compare, parse_time
+from tests.support.json_values import json_values
 
 #: Few different messages, so that many are equal; and many, so that few are.
 few = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=12)
@@ -113,7 +113,7 @@ class CountedDigest(bytes):
 
     def __eq__(self, other: object) -> bool:
         CountedDigest.operations += 1
-        return bytes.__eq__(self, other)  # type: ignore[arg-type]
+        return bytes.__eq__(self, other)
 
     def __hash__(self) -> int:
         CountedDigest.operations += 1
@@ -125,6 +125,7 @@ SAME = [b"same"] * SIZE
 COUNTED = [b"%d" % number for number in range(SIZE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_home import FISH, SHOWN, AgentDb, listed, make_home
-from concurrency.writers import all_well, together
-from contract.table_rows import all_rows
-from live_sessions import said
-from standin import WebUI
 
 from hermes_store import SessionDeletedError, SessionExistsError
 from hermes_store.webui import WebUIModels
+from tests.support.agent.agentdb import AgentDb
+from tests.support.agent.home import FISH, SHOWN, listed, make_home
+from tests.support.tables import all_rows
+from tests.support.threads import all_well, together
+from tests.support.webui.sessions import said
+from tests.support.webui.standin import WebUI
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def test_importing_again_changes_nothing(models: WebUIModels, webui: WebUI) -> N
     assert all_rows(webui.store) == before
     again.title = "Renamed"
     again.save()
-    assert models.Session.load(FISH).title == "Renamed"  # type: ignore[union-attr]
+    assert models.Session.load(FISH).title == "Renamed"
 
 
 def test_threads_that_import_the_same_session_make_one(models: WebUIModels, webui: WebUI) -> None:

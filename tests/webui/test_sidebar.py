@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from files.builders import StateDir
 from hypothesis import given
 from hypothesis import strategies as st
-from live_child import elsewhere
-from live_sessions import KEYS, said, stored
-from plans.recording import executed, sqlite_plan
-from standin import WebUI
 
 from hermes_store import Store
 from hermes_store.files import import_directory
 from hermes_store.webui import WebUIModels
+from tests.support.state_dir import StateDir
+from tests.support.statements import executed, sqlite_plan
+from tests.support.webui.sessions import KEYS, said, stored
+from tests.support.webui.standin import WebUI
+from tests.support.webui.verbs import elsewhere
 
 LONG_AGO = 1_700_000_000.0
 
@@ -227,6 +227,7 @@ def odd(tmp_path: Path, sqlite_store: Store) -> dict[str, Any]:
     """Sessions of a file store with an odd value under every key of a row in turn, taken in; by their ids."""
     state = StateDir(tmp_path / "odd")
     made = {}
+    value: Any
     for key in KEYS:
         for number, value in enumerate(ODD):
             if key not in {"session_id", "message_count", "is_streaming"}:
@@ -355,6 +356,7 @@ sessions = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(sessions, max_size=8))
 def test_the_list_is_what_the_rule_says(sqlite_template: Path, tmp_path: Path, made: list[One]) -> None:
     with contextlib.closing(Store.open(shutil.copy(sqlite_template, tmp_path / "m.db"), durability="normal")) as store:

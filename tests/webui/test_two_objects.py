@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.table_rows import all_rows
-from live_sessions import said
-from second_writer import Elsewhere, Writer
-from standin import WebUI
 
 from hermes_store import (
     ConflictError,
@@ -22,6 +18,10 @@ from hermes_store import (
     Store,
 )
 from hermes_store.webui import WebUIModels
+from tests.support.tables import all_rows
+from tests.support.webui.second_writer import Elsewhere, Writer
+from tests.support.webui.sessions import said
+from tests.support.webui.standin import WebUI
 
 FOUR = said("a", "b", "c", "d")
 E, F, G = ({"role": "user", "content": text, "timestamp": 1.5} for text in "efg")
@@ -124,6 +124,7 @@ APART: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", APART)
 def test_different_values_changed_by_both_are_both_kept(stored: Any, mine: Any, other: Any, name: str) -> None:
     theirs, ours = APART[name]
@@ -325,6 +326,7 @@ GONE: dict[str, tuple[Callable[[Any, str], Any], type[Exception]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GONE)
 def test_a_session_that_the_other_one_took_away_refuses_every_save_and_stays_away(
     models: WebUIModels, store: Store, mine: Any, other: Any, name: str
@@ -349,6 +351,7 @@ def test_a_session_that_the_other_one_took_away_refuses_every_save_and_stays_awa
     assert all_rows(store) == rows
 
 
+@pytest.mark.slow
 def test_a_deleted_session_that_was_restored_takes_saves_again(
     store: Store, stored: Any, mine: Any, other: Any
 ) -> None:
