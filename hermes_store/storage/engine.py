@@ -86,6 +86,15 @@ class Database:
 
     # ── What units of work ask ──
 
+    def require_open(self) -> None:
+        """Refuse to work with a closed database.
+
+        Raises:
+            StoreClosedError: it says why it is closed.
+        """
+        if self.is_closed:
+            raise StoreClosedError(self.closed_reason)
+
     def admit(self, unit: UnitOfWork) -> None:
         """Let a unit of work begin, in its turn.
 
@@ -94,8 +103,7 @@ class Database:
             TransactionError: this thread is inside a transaction of this database.
             DatabaseLockedError: the turn did not come within the busy timeout.
         """
-        if self.is_closed:
-            raise StoreClosedError(self.closed_reason)
+        self.require_open()
         self._check_current()
         self._current.unit = weakref.ref(unit)
         timeout = self.settings.busy_timeout
@@ -107,8 +115,8 @@ class Database:
         queue = self.dialect.queue(writes=unit.writes)
         if queue is not None and not queue.acquire(unit, timeout):
             raise DatabaseLockedError(
-                f"Another thread of this process has been writing for more than {timeout:g} s. Nothing was written; try "
-                "again, and keep transactions short."
+                f"Another thread of this process has been writing for more than {timeout:g} s. Nothing was written; "
+                "try again, and keep transactions short."
             )
 
     def dismiss(self, unit: UnitOfWork) -> None:
@@ -162,8 +170,8 @@ class Database:
 
     def after_fork_in_child(self) -> None:
         """Leave what is the parent's alone, neither used nor closed, and open connections anew."""
-        # Referred to from here, the parent's connections are not even garbage-collected: closing them would run SQLite's
-        # clean-up of a file that the parent has open, or end the parent's session with a server.
+        # Referred to from here, the parent's connections are not even garbage-collected: closing them would run
+        # SQLite's clean-up of a file that the parent has open, or end the parent's session with a server.
         _inherited.append(self.dialect)
         if self.is_closed:
             return

@@ -1,8 +1,8 @@
 """Lists of sessions: pages, each merged from ranges of indexes by one statement, and records.
 
-A list without archived or pinned filters, and its few fresh blank sessions, are neighbouring ranges of two indexes. Each
-range gives one page of keys, in order; the page is the first of their union, joined to what a record shows. So a page
-costs the same whatever the number of sessions.
+A list without archived or pinned filters, and its few fresh blank sessions, are neighbouring ranges of two indexes.
+Each range gives one page of keys, in order; the page is the first of their union, joined to what a record shows. So a
+page costs the same whatever the number of sessions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, literal_column, select, tuple_, union_all
+from sqlalchemy import Select, bindparam, func, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
@@ -148,7 +148,9 @@ _FILTERED: Final = {
 }
 
 
-def _conditions(blank: bool, names: frozenset[str], nulls: frozenset[str], number: int) -> Iterator[ColumnElement[bool]]:
+def _conditions(
+    blank: bool, names: frozenset[str], nulls: frozenset[str], number: int
+) -> Iterator[ColumnElement[bool]]:
     yield BLANK if blank else VISIBLE
     for name, column in _FILTERED.items():
         if name in nulls:
@@ -175,9 +177,7 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
     return Statement(records.order_by(*(column.desc() for column in LIST_ORDER)))
 
 
-def _part(
-    number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool
-) -> Select[Any]:
+def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool) -> Select[Any]:
     query = select(*LIST_ORDER).where(*_conditions(blank, names, nulls, number))
     # Where `pinned` is fixed, the place in the range is given without it: with it, SQLite sorts the whole range.
     order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER

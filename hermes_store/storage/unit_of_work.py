@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ..errors import StoreClosedError
 from .statement import NO_PARAMETERS, Parameters, Row, Statement
 
 if TYPE_CHECKING:
@@ -22,16 +21,19 @@ if TYPE_CHECKING:
 
 #: The errors of the drivers, which `Dialect.translate` is for. SQLAlchemy's have the driver's own as `orig`.
 DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
+#: Those where a constraint refuses a row.
+INTEGRITY_ERRORS: Final = (IntegrityError, sqlite3.IntegrityError)
 
 
 class UnitOfWork(ABC):
     """One transaction: committed when its `with` block ends, rolled back when an exception leaves it.
 
     Everything that it holds (a place in the fork gate, the write queue, a connection) is released by `_release`, which
-    may run twice: an exception from a signal handler may interrupt it at any instruction. What is left over even then is
-    released when the object is dropped: the gate and the queue know it by weak references, and the driver closes its
-    connection. (There is no `__del__`, in which Python would discard such an exception.) So nothing may refer to it in a circle, which only the garbage collector would
-    end: no function that is passed an exception raises it, for its traceback refers to the function's variables.
+    may run twice: an exception from a signal handler may interrupt it at any instruction. What is left over even then
+    is released when the object is dropped: the gate and the queue know it by weak references, and the driver closes its
+    connection. (There is no `__del__`, in which Python would discard such an exception.) So nothing may refer to it in
+    a circle, which only the garbage collector would end: no function that is passed an exception raises it, for its
+    traceback refers to the function's variables.
     """
 
     __slots__ = ("__weakref__", "_database", "frame", "is_lent", "writes")
@@ -54,8 +56,7 @@ class UnitOfWork(ABC):
         try:
             self._database.admit(self)
             self._begin()
-            if self._database.is_closed:  # closed while this thread waited for its turn
-                raise StoreClosedError(self._database.closed_reason)
+            self._database.require_open()  # it may have been closed while this thread waited for its turn
         except DRIVER_ERRORS as error:
             self._release()
             raise self._database.translate(error) from error
@@ -120,6 +121,10 @@ class UnitOfWork(ABC):
     @abstractmethod
     def savepoint(self) -> contextlib.AbstractContextManager[None]:
         """Give a block that is rolled back alone when an exception leaves it."""
+
+    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
+        """Whether one of `INTEGRITY_ERRORS` says that a value of this unique column is taken."""
+        return self.dialect.violates_unique(getattr(error, "orig", error), table, column)
 
     def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
         """Run a statement and return its first row, if there is one."""

@@ -19,10 +19,19 @@ class Interrupt(BaseException):
     """What a signal handler raised."""
 
 
-def interrupted_at(point: int, callback: Callable[[], object]) -> bool:
-    """Run `callback`, raising `Interrupt` at its `point`-th chance, and return whether it had so many.
+def interrupted_at(
+    point: int,
+    callback: Callable[[], object],
+    *,
+    error: type[BaseException] = Interrupt,
+    swallow: bool = True,
+) -> bool:
+    """Run `callback`, raising `error` at its `point`-th chance, and return whether it had so many.
 
     Chances in every function that it calls count, those of other libraries included.
+
+    Args:
+        swallow: catch the error here; otherwise it is the caller's.
     """
     left = point
     before: dict[FrameType, int] = {}
@@ -41,7 +50,7 @@ def interrupted_at(point: int, callback: Callable[[], object]) -> bool:
             left -= 1
             if left < 0:
                 before.clear()
-                raise Interrupt
+                raise error
         return trace
 
     def run() -> None:
@@ -50,7 +59,9 @@ def interrupted_at(point: int, callback: Callable[[], object]) -> bool:
     sys.settrace(trace)
     try:
         run()
-    except Interrupt:
+    except error:
+        if not swallow:
+            raise
         return True
     finally:
         sys.settrace(None)

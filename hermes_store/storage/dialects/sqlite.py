@@ -179,8 +179,8 @@ def _engine_on(raw: sqlite3.Connection) -> Engine:
 
 
 # The registry of queues is a global of this module, which a forked child replaces as it does locks.
-_queues: weakref.WeakValueDictionary[str, WriteQueue]
-_creation_lock: threading.Lock
+_queues: weakref.WeakValueDictionary[str, WriteQueue] = weakref.WeakValueDictionary()
+_creation_lock = threading.Lock()
 renew_after_fork(sys.modules[__name__], "_queues", weakref.WeakValueDictionary)
 renew_after_fork(sys.modules[__name__], "_creation_lock", threading.Lock)
 

@@ -13,10 +13,10 @@ from typing import Any
 class ConnectionPool:
     """Open connections, each idle or in use by one owner.
 
-    SQLAlchemy's pool takes locks in Python code, where an exception from a signal handler can leave them held. Here every
-    step is one call of a dict or a deque. An owner is known by a weak reference: when one is dropped without returning its
-    connection, that is closed, which rolls back its transaction. (Python closes a dropped connection only when the garbage
-    collector runs.)
+    SQLAlchemy's pool takes locks in Python code, where an exception from a signal handler can leave them held. Here
+    every step is one call of a dict or a deque. An owner is known by a weak reference: when one is dropped without
+    returning its connection, that is closed, which rolls back its transaction. (Python closes a dropped connection
+    only when the garbage collector runs.)
 
     Args:
         connect: opens a connection.
@@ -45,7 +45,8 @@ class ConnectionPool:
         return None if entry is None else entry[1]
 
     def give_back(self, owner: Any, *, keep: bool = True) -> None:
-        """Keep the connection of `owner`, whose transaction is over, for others; close it if not `keep` or there are enough.
+        """Keep the connection of `owner`, whose transaction is over, for others; close it if not `keep` or there are
+        enough.
 
         It does nothing for an owner without one.
         """

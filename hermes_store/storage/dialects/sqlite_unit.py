@@ -18,13 +18,14 @@ from .sqlite_pool import ConnectionPool
 if TYPE_CHECKING:
     from ..engine import Database
 
-COMPILER: Final = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+COMPILER: Final = sqlite.dialect(paramstyle="named")
 
 
 @compiles(one_of, "sqlite")
 def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
-    return f"{compiler.process(column, **options)} IN (SELECT value FROM json_each({compiler.process(values, **options)}))"
+    value, array = compiler.process(column, **options), compiler.process(values, **options)
+    return f"{value} IN (SELECT value FROM json_each({array}))"  # noqa: S608 - both are SQL that SQLAlchemy made
 
 
 class SQLiteUnitOfWork(UnitOfWork):
@@ -40,8 +41,8 @@ class SQLiteUnitOfWork(UnitOfWork):
 
     def _begin(self) -> None:
         self.raw = raw = self._pool.take(self)
-        # BEGIN IMMEDIATE takes the write lock before anything is read: a transaction that reads first and wants to write
-        # then is refused at once, whatever the busy timeout. https://www.sqlite.org/lang_transaction.html
+        # BEGIN IMMEDIATE takes the write lock before anything is read: a transaction that reads first and wants to
+        # write then is refused at once, whatever the busy timeout. https://www.sqlite.org/lang_transaction.html
         raw.execute("BEGIN IMMEDIATE" if self.writes else "BEGIN")
         if self.writes and self._database.schema_number is not None:
             (number,) = raw.execute("PRAGMA user_version").fetchone()
@@ -66,7 +67,8 @@ class SQLiteUnitOfWork(UnitOfWork):
 
     @property
     def is_lost(self) -> bool:
-        # After SQLITE_FULL, IOERR, NOMEM and others: https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
+        # After SQLITE_FULL, IOERR, NOMEM and others:
+        # https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
         return self.raw is None or not self.raw.in_transaction
 
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
