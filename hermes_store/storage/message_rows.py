@@ -230,6 +230,17 @@ def digests(unit: UnitOfWork, session: int) -> list[bytes]:
     return unit.values(_digests, {"session": session})
 
 
+_without_payloads: Final = Statement(
+    select(Message.digest, Message.role, Message.timestamp).where(_in_session).order_by(Message.position)
+)
+
+
+def without_payloads(unit: UnitOfWork, session: int) -> list[Encoded]:
+    """Return all messages of a session with empty payloads, to compare them with others by their digests."""
+    rows = unit.rows(_without_payloads, {"session": session})
+    return [Encoded(b"", digest, role, timestamp) for digest, role, timestamp in rows]
+
+
 def roles_and_timestamps(unit: UnitOfWork, session: int) -> list[tuple[str | None, float | None]]:
     """Return the role and the timestamp of each of a session's messages."""
     return [(role, timestamp) for role, timestamp in unit.rows(_marks, {"session": session})]
