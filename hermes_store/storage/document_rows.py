@@ -1,7 +1,7 @@
 """A session's values that are no column, by key: small ones together in `session_extras`, the others one row each.
 
-A value that stands for a column (the original of a title that is no text) has a row of its own whatever its size, because
-lists and links look for it by its key.
+A value that stands for a column (the original of a title that is no text) has a row of its own whatever its size,
+because lists and links look for it by its key.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def is_small(key: str, payload: bytes) -> bool:
 
 _of_session: Final = SessionDocument.session_id == bindparam("session")
 _named: Final = one_of(SessionDocument.key, bindparam("keys", type_=TextList))
-_extras: Final = Statement(
-    select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session"))
-)
+_extras: Final = Statement(select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session")))
 _documents: Final = Statement(
     select(SessionDocument.key, SessionDocument.payload).where(_of_session).order_by(SessionDocument.key)
 )
@@ -77,8 +75,8 @@ def _read_extras(unit: UnitOfWork, session: int, public_id: str) -> dict[str, An
     values = _decode(public_id, "(the small ones)", payload)
     if not isinstance(values, dict):
         raise DatabaseCorruptError(
-            f"The small values of session {public_id!r} are damaged in the database: they are no JSON object. Restore a "
-            "backup."
+            f"The small values of session {public_id!r} are damaged in the database: they are no JSON object. Restore "
+            "a backup."
         )
     return values
 
@@ -198,8 +196,8 @@ def _read_extras_of(stored: bytes, public_id: str) -> dict[str, Any]:
 def _write_documents(
     unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str] | None
 ) -> bool:
-    """Write the rows of those values that have rows of their own; `gone` are the keys to remove, None for all others."""
-    known = dict(unit.rows(_known, {"session": session}))
+    """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are not given."""
+    known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
     rows = [_row(session, key, payload) for key, payload in payloads.items() if not is_small(key, payload)]
     rows = [row for row in rows if known.get(row["name"]) != row["digest"]]
     new = [row for row in rows if row["name"] not in known]

@@ -130,8 +130,7 @@ _carry_forward_children: Final = Statement(
     update(ImportItem)
     .where(
         ImportItem.session_id.in_(_children),
-        ImportItem.revision
-        == select(Session.revision).where(Session.id == ImportItem.session_id).scalar_subquery(),
+        ImportItem.revision == select(Session.revision).where(Session.id == ImportItem.session_id).scalar_subquery(),
     )
     .values(revision=ImportItem.revision + 1)
 )

@@ -18,7 +18,7 @@ from .unit_of_work import UnitOfWork
 _CHUNK: Final = 1_000
 
 _in_session: Final = Message.session_id == bindparam("session")
-_message_columns: Final = {
+_message_columns: Final[Mapping[str, Any]] = {
     "session_id": bindparam("session_id"),
     "position": bindparam("position"),
     "role": bindparam("role"),
@@ -110,9 +110,7 @@ def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) 
     )
 
 
-_ids_and_digests: Final = Statement(
-    select(Message.id, Message.digest).where(_in_session).order_by(Message.position)
-)
+_ids_and_digests: Final = Statement(select(Message.id, Message.digest).where(_in_session).order_by(Message.position))
 
 
 def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revision: int) -> Changes:

@@ -132,9 +132,7 @@ def next_position_for_import(unit: UnitOfWork, kind: str, origin: str) -> int:
     return 0 if last is None else last + 1
 
 
-_insert: Final = Statement(
-    insert(Project).values({name: bindparam(name) for name in (*_NAMES,)})
-)
+_insert: Final = Statement(insert(Project).values({name: bindparam(name) for name in (*_NAMES,)}))
 
 
 def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
@@ -186,7 +184,5 @@ _count_of_profile: Final = Statement(select(func.count()).select_from(Project).w
 
 def count(unit: UnitOfWork, profile: str | None) -> int:
     """Return how many projects a profile has; all when None."""
-    total: int = (
-        unit.value(_count) if profile is None else unit.value(_count_of_profile, {"profile": profile})
-    )
+    total: int = unit.value(_count) if profile is None else unit.value(_count_of_profile, {"profile": profile})
     return total

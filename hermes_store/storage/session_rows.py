@@ -1,7 +1,7 @@
 """The rows of sessions, and the ids that sessions had: the only writer of a session's row and of its revisions.
 
-Each write counts `revision` up by one. `transcript_revision` and `fields_revision` are its value at the last change of a
-message, and of anything else.
+Each write counts `revision` up by one. `transcript_revision` and `fields_revision` are its value at the last change of
+a message, and of anything else.
 """
 
 from __future__ import annotations
@@ -178,7 +178,8 @@ def is_purged(unit: UnitOfWork, session_id: str) -> bool:
 
 
 _deleted_among: Final = Statement(
-    select(Session.session_id).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+    select(Session.session_id)
+    .where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
     .where(Session.deleted_at.is_not(None))
 )
 _retired_among: Final = Statement(
