@@ -196,7 +196,7 @@ def _read_extras_of(stored: bytes, public_id: str) -> dict[str, Any]:
 def _write_documents(
     unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str] | None
 ) -> bool:
-    """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are not given."""
+    """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are left out."""
     known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
     rows = [_row(session, key, payload) for key, payload in payloads.items() if not is_small(key, payload)]
     rows = [row for row in rows if known.get(row["name"]) != row["digest"]]
