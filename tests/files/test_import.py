@@ -312,6 +312,8 @@ def test_each_file_ends_in_exactly_one_way_and_the_directory_is_as_it_was(store:
     before = fingerprint(state.root)
     report = import_directory(store, state.root)
     assert outcomes(report) == EXPECTED_OF_MIXTURE
+    assert {item.kind.value for item in report.items if item.path.startswith("sessions/")} == {"session"}
+    assert {item.kind.value for item in report.items if item.path.startswith("projects.json")} == {"project"}
     assert sum(report.counts.values()) == len(report.items)
     assert {item.path for item in report.failed} == {i.path for i in report.items if i.outcome == "failed"}
     for item in report.items:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hermes_store import DatabaseFullError, Store
 from hermes_store.files import import_directory
 from tests.support.import_programs import import_folder_and_be_killed
