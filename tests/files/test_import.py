@@ -19,9 +19,7 @@ COLUMNS = {key for key in SPEC if key not in {"messages", "tool_calls", "pending
 
 
 @pytest.mark.parametrize("data", [OLD, SPEC, NEW], ids=["v0.1.0", "specification", "newest"])
-def test_every_format_is_taken_in_whole_and_without_remarks(
-    store: Store, state: StateDir, data: dict[str, Any]
-) -> None:
+def test_every_format_is_imported_without_notes(store: Store, state: StateDir, data: dict[str, Any]) -> None:
     profile = data.get("profile", "default")
     state.projects([{"project_id": "9a9a9a9a9a9a", "name": "P", "profile": profile, "created_at": 1.0}])
     state.write(f"{data['session_id']}.json", data)

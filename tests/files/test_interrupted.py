@@ -121,7 +121,7 @@ def test_the_projects_of_an_interrupted_import_end_in_their_order(sqlite_store: 
     assert [project.project_id for project in sqlite_store.projects.list().items] == ["first", "second"]
 
 
-def test_a_disk_that_becomes_full_is_told_and_what_was_taken_in_is_whole(
+def test_a_full_disk_leaves_whole_sessions(
     sqlite_path: Path, source: StateDir, uninterrupted: dict[str, Any], cost: Cost
 ) -> None:
     def limit(pages: int) -> Callable[[sqlite3.Connection], object]:
