@@ -146,6 +146,20 @@ def write(
     return _write_documents(unit, session, payloads, gone) or changed
 
 
+def replace(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> bool:
+    """Make a session have these values and no others, writing what differs; return whether anything did.
+
+    Args:
+        session: its row id.
+        payloads: the JSON of its values by key.
+    """
+    small = {key: payload for key, payload in payloads.items() if is_small(key, payload)}
+    stored = unit.value(_extras, {"session": session})
+    extras = json_codec.join_object(small) if small else None
+    changed = _replace_extras(unit, session, stored, extras)
+    return _write_documents(unit, session, payloads, None) or changed
+
+
 def _write_extras(
     unit: UnitOfWork, session: int, public_id: str, payloads: Mapping[str, bytes], gone: Collection[str]
 ) -> bool:
@@ -161,7 +175,10 @@ def _write_extras(
         elif key not in gone:
             merged[key] = json_codec.encode(value)
     merged |= {key: payload for key, payload in payloads.items() if is_small(key, payload)}
-    payload = json_codec.join_object(merged) if merged else None
+    return _replace_extras(unit, session, stored, json_codec.join_object(merged) if merged else None)
+
+
+def _replace_extras(unit: UnitOfWork, session: int, stored: bytes | None, payload: bytes | None) -> bool:
     if payload == stored:
         return False
     if payload is None:
@@ -173,7 +190,10 @@ def _write_extras(
     return True
 
 
-def _write_documents(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str]) -> bool:
+def _write_documents(
+    unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str] | None
+) -> bool:
+    """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are left out."""
     known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
     rows = [_row(session, key, payload) for key, payload in payloads.items() if not is_small(key, payload)]
     rows = [row for row in rows if known.get(row["name"]) != row["digest"]]
@@ -187,8 +207,10 @@ def _write_documents(unit: UnitOfWork, session: int, payloads: Mapping[str, byte
     ]
     if old:
         unit.execute_many(_update_document, old)
-    moved = {key for key, payload in payloads.items() if is_small(key, payload)}
-    surplus = known.keys() & (moved | set(gone))
+    kept = {key for key, payload in payloads.items() if not is_small(key, payload)}
+    surplus = known.keys() - kept
+    if gone is not None:
+        surplus &= {*payloads, *gone}
     if surplus:
         unit.execute(_delete_documents, {"session": session, "keys": sorted(surplus)})
     return bool(rows or surplus)
@@ -197,6 +219,31 @@ def _write_documents(unit: UnitOfWork, session: int, payloads: Mapping[str, byte
 def keys_of(unit: UnitOfWork, session: int, public_id: str) -> set[str]:
     """Return the keys of all of a session's values; as `read`."""
     return {*_read_extras(unit, session, public_id), *(key for key, _ in unit.rows(_known, {"session": session}))}
+
+
+#: By the key of a link: the column that has it where the linked row exists.
+_LINK_COLUMNS: Final = {"project_id": Session.project_id, "parent_session_id": Session.parent_id}
+_unlinked: Final = {
+    key: Statement(
+        select(Session.id, Session.profile, SessionDocument.payload)
+        .join(SessionDocument, SessionDocument.session_id == Session.id)
+        .where(SessionDocument.key == bindparam("name"), column.is_(None))
+    )
+    for key, column in _LINK_COLUMNS.items()
+}
+
+
+def unlinked(unit: UnitOfWork, key: str) -> list[tuple[int, str, bytes]]:
+    """Return the sessions that have the id of a project or of a parent as a value only, and are not linked to any.
+
+    Args:
+        key: "project_id" or "parent_session_id".
+
+    Returns:
+        Their row ids and profiles, with the value's JSON.
+    """
+    rows = unit.rows(_unlinked[key], {"name": key})
+    return [(row_id, profile, payload) for row_id, profile, payload in rows]
 
 
 _naming: Final = Statement(

@@ -75,6 +75,18 @@ def get(unit: UnitOfWork, project_id: str) -> ProjectRecord | None:
     return None if row is None else to_record(row)
 
 
+_of_file: Final = ("project_id", "name", "color", "created_at", "extra")
+_values: Final = Statement(
+    select(*(getattr(Project, name) for name in _of_file)).where(Project.project_id == bindparam("project_id"))
+)
+
+
+def values(unit: UnitOfWork, project_id: str) -> dict[str, Any] | None:
+    """Return those columns of a project that its JSON object has, by name; None when there is no project."""
+    row = unit.row(_values, {"project_id": project_id})
+    return None if row is None else dict(zip(_of_file, row, strict=True))
+
+
 def page(
     unit: UnitOfWork, profile: str | None, limit: int, after: tuple[str, int, int] | None
 ) -> list[tuple[ProjectRecord, tuple[str, int, int]]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from .statement import NO_PARAMETERS, Parameters, Row, Statement
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
 #: Those where a constraint refuses a row.
 INTEGRITY_ERRORS: Final = (IntegrityError, sqlite3.IntegrityError)
+#: Those where the values of one statement are refused: the rest of the transaction is fine.
+REFUSED_VALUES: Final = (*INTEGRITY_ERRORS, DataError, sqlite3.DataError)
 
 
 class UnitOfWork(ABC):

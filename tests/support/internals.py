@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -20,29 +22,36 @@ def database_of(store: Store) -> Database:
     return store.database
 
 
-def engine_of(store: Store) -> sa.Engine:
-    """Return the engine, whose events are those of reads and writes."""
-    return store.database.engine
-
-
-def writer_of(store: Store) -> sa.Engine:
-    """Return the engine that writes."""
-    return store.database._writer
-
-
 def path_of(store: Store) -> Path:
     """Return where the file of a store on SQLite is."""
-    path = store.database.path
+    path = store.database.dialect.path
     assert path is not None
     return path
 
 
 def reading(store: Store) -> contextlib.AbstractContextManager[sa.Connection]:
-    return store.database.read()
+    return store.database.dialect.connect()
 
 
-def writing(store: Store) -> contextlib.AbstractContextManager[sa.Connection]:
-    return store.database.write()
+@contextlib.contextmanager
+def writing(store: Store) -> Iterator[sa.Connection]:
+    """Give a connection, and commit what was done on it."""
+    with store.database.dialect.connect() as connection:
+        yield connection
+        connection.commit()
+
+
+def configure_connections(store: Store, configure: Callable[[sqlite3.Connection], object]) -> None:
+    """Let a store on SQLite use connections only that were passed to `configure` when they were opened."""
+    dialect: Any = store.database.dialect
+    original = type(dialect)._configure_connection
+
+    def _configure(connection: sqlite3.Connection) -> None:
+        original(dialect, connection)
+        configure(connection)
+
+    dialect._configure_connection = _configure
+    dialect.close()  # those that are open were not
 
 
 def units_of_this_thread(store: Store) -> int:
