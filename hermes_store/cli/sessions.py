@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..agent import AgentBridge, AgentSession
-from ..agent.beside import list_beside
+from ..agent.combined_listing import list_combined
 from ..listing import ANY, AnyValue
 from ..records import SessionRecord
 from ..store import Store, View
@@ -118,7 +118,7 @@ def _project_id(
 
 def _list_with_agent(db: str, as_json: bool, *, bridge: Callable[[Store], AgentBridge], **filters: Any) -> None:
     with open_existing(db) as store:
-        page = list_beside(store, bridge(store), **filters)
+        page = list_combined(store, bridge(store), **filters)
         names = {project.project_id: project.name for project in store.projects.list()}
     if page.agent_error is not None:
         sys.stderr.write(f"The agent's sessions are left out: {printable(str(page.agent_error))}\n")

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_store.agent.other_query import stop
 from readers import readers_end, threads
 from sqlalchemy import Engine, event
 from statedb import Shape
 
 from hermes_store.agent import attach, degrade
 from hermes_store.agent.attach import AgentFile
-from hermes_store.agent.other_query import stop
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
 
@@ -76,7 +76,7 @@ def test_a_signal_s_exception_ends_a_query_and_is_raised(
     before = threads()
     for number in range(15):
         with alarm(0.02 + 0.001 * number), pytest.raises(Alarm):
-            degrade(lambda: file.read(work, scans=True), "left out")
+            degrade(lambda: file.read(work), "left out")
         assert readers_end(before)
     assert file.read(lambda found: found.rows("SELECT 1")) == [(1,)]
 
@@ -112,7 +112,7 @@ def test_the_deadline_is_still_the_deadline(
     monkeypatch.setattr(attach, "_LARGE", 0)
     monkeypatch.setattr(attach, "_TWINS", 2)
     with pytest.raises(AgentTimeoutError, match="longer than the deadline"):
-        AgentFile(path=state_db(Shape(index=False)), deadline=0.1).read(work, scans=True)
+        AgentFile(path=state_db(Shape(index=False)), deadline=0.1).read(work)
 
 
 STORM = """
@@ -150,11 +150,11 @@ def work(found):
 sys.unraisablehook = lambda _: None  # Python drops what is raised in a weak reference's callback, as always
 signal.signal(signal.SIGALRM, ring)
 file, chance = AgentFile(path=Path(sys.argv[1]), deadline=10), random.Random(1)
-count = file.read(lambda found: found.rows(COUNT), scans=True)
+count = file.read(lambda found: found.rows(COUNT))
 for number in range(120):
     signal.setitimer(signal.ITIMER_REAL, 0.005 + 0.003 * chance.random(), 0.0005)
     try:
-        file.read(work, scans=True)
+        file.read(work)
     except BaseException as error:
         signal.setitimer(signal.ITIMER_REAL, 0)
         while error is not None and not isinstance(error, Alarm):
@@ -163,7 +163,7 @@ for number in range(120):
             raise
     else:
         raise SystemExit("not interrupted")
-assert file.read(lambda found: found.rows(COUNT), scans=True) == count
+assert file.read(lambda found: found.rows(COUNT)) == count
 print("done")
 """
 
