@@ -145,7 +145,7 @@ class Lineage:
             schema.session("hidden"),
         ]
         columns = ", ".join(["s.id", *named, *flags, f"CASE WHEN {marked} THEN {config} END"])
-        return f"SELECT {columns} FROM agent.sessions s WHERE s.{key} IN ({{}})"
+        return f"SELECT {columns} FROM agent.sessions s WHERE s.{key} IN ({{}}) ORDER BY +s.rowid"
 
 
 def _link(row: Sequence[Any]) -> Link:

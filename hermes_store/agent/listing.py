@@ -261,7 +261,8 @@ def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[st
     rows = {
         row[0]: dict(zip(columns, row, strict=True))
         for row in snapshot.in_chunks(
-            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}})",
+            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}}) "
+            "ORDER BY s.rowid",
             wanted,
         )
     }

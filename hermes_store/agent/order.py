@@ -171,7 +171,7 @@ def _guess(snapshot: Snapshot, before: float, likely: _Likely) -> tuple[float, l
         newest = f"m.id > (SELECT max(m.id) FROM agent.messages m) - {size}"
         rows = snapshot.rows(
             f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time FROM agent.messages m WHERE {newest} "
-            "GROUP BY m.session_id HAVING time <= ?",
+            "GROUP BY m.session_id HAVING time <= ? ORDER BY time",
             min(before, SANE[1]),
         )
         last = {row[0]: float(row[1]) for row in rows if usable(row[0])}
@@ -219,8 +219,8 @@ def _scan(snapshot: Snapshot, where: str, *parameters: Any) -> dict[str, Activit
     schema = snapshot.schema
     users = f"{schema.message('role')} = 'user' AND {schema.live}"
     rows = snapshot.rows(
-        f"SELECT m.session_id, max({_sane_time(snapshot)}), sum({schema.shown}), min(CASE WHEN {users} THEN m.id END) "
-        f"FROM agent.messages m WHERE {where} GROUP BY m.session_id",
+        f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time, sum({schema.shown}), "
+        f"min(CASE WHEN {users} THEN m.id END) FROM agent.messages m WHERE {where} GROUP BY m.session_id ORDER BY time",
         *parameters,
     )
     return {

@@ -1,9 +1,9 @@
 """Run a read of the agent's file in a thread of its own, so that the calling thread can end it at any time.
 
-Python runs signal handlers in the main thread only, and never while that thread is inside SQLite. Asking Python from
-SQLite every so many steps (a progress handler) would need Python's global lock each time, which takes milliseconds
-while other threads are busy. So the calling thread waits here: signal handlers run at once, and the deadline costs the
-query nothing. Both end the running query with `sqlite3.Connection.interrupt`.
+Python runs signal handlers in the main thread only, and never while that thread is inside SQLite. A progress handler,
+which SQLite calls every so many steps, needs Python's global lock each time, which takes milliseconds while other
+threads are busy. So the calling thread waits here: signal handlers run at once, and the deadline costs the query
+nothing. Both end the running query with `sqlite3.Connection.interrupt`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _RETRY: Final = 0.01
 #: Seconds that a cancelled read is waited for. It may be waiting for a lock of the agent's, where SQLite looks at no
 #: interrupt; it then ends by itself when that wait is over.
 _PATIENCE: Final = 1.0
+#: Steps of SQLite's machine, some tenths of a second, after which a query itself looks whether it has to end. This is
+#: for a read whose caller was interrupted twice, and so is not there to end it.
+_STEPS: Final = 20_000_000
 
 
 class Deadline:
@@ -69,6 +72,7 @@ class Deadline:
     def applies_to(self, connection: sqlite3.Connection) -> Iterator[None]:
         """Let `interrupt` end the queries of a connection that run in the block."""
         self._connection = connection
+        connection.set_progress_handler(lambda: self.is_over, _STEPS)
         try:
             yield
         finally:

@@ -29,7 +29,12 @@ class Snapshot:
     deadline: Deadline
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
-        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
+        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates.
+
+        A query that works for each row should have an ``ORDER BY`` that makes SQLite find all rows before it returns
+        the first. Between two rows Python's global lock is released and taken again, and other threads that are busy
+        take it in between, for milliseconds, the more often the longer SQLite works for a row.
+        """
         try:
             return self._fetch(sql, parameters)
         except OperationalError as error:

@@ -43,8 +43,8 @@ def _counts(snapshot: Snapshot, sessions: list[str]) -> tuple[dict[str, int], di
     counts, begun = dict.fromkeys(sessions, 0), dict[str, int]()
     for part in schema.shown_parts:
         for session, count, first in snapshot.in_chunks(
-            f"SELECT m.session_id, count(*), min(m.id) FROM agent.messages m WHERE {part} AND m.session_id IN ({{}}) "
-            "GROUP BY m.session_id",
+            f"SELECT m.session_id, count(*), min(m.id) AS first FROM agent.messages m "
+            f"WHERE {part} AND m.session_id IN ({{}}) GROUP BY m.session_id ORDER BY first",
             sessions,
         ):
             counts[session] += count
