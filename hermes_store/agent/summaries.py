@@ -1,4 +1,4 @@
-"""What a list tells of a session's messages: how many there are, and the words it began with."""
+"""What a list shows of a session's messages: how many there are, and the beginning of the first text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .order import Activity, activities_of
 from .snapshot import Snapshot
 
 _TITLE_LENGTH: Final = 64
-#: Where among a session's messages the first one of the user's is looked for, if it is not the very first.
+#: Where the user's first message is looked for among those of a session, if it is not the first of all.
 _ROUNDS: Final = ((1, 20), (21, 2**40))
 
 
@@ -21,9 +21,9 @@ def summaries(
 
     Args:
         snapshot: the file.
-        sessions: those to count the messages of.
-        untitled: some of them.
-        counted: what is known of some, from a scan of the messages.
+        sessions: the sessions whose messages are counted.
+        untitled: those of them that have no title.
+        counted: what a scan of the messages has counted already.
     """
     if not {"role", "content"} <= set(snapshot.schema.messages):
         untitled = []
