@@ -1,7 +1,7 @@
 """Run a read of the agent's file in a thread of its own, so that the calling thread can end it at any time.
 
 Python runs signal handlers in the main thread only, and never while that thread is inside SQLite. A progress handler,
-which SQLite calls every so many steps, needs Python's global lock each time, which takes milliseconds while other
+which SQLite calls again and again, needs Python's global lock each time, which takes milliseconds while other
 threads are busy. So the calling thread waits here: signal handlers run at once, and the deadline costs the query
 nothing. Both end the running query with `sqlite3.Connection.interrupt`.
 """

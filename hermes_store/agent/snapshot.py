@@ -52,14 +52,14 @@ class Snapshot:
         """Run a query for a list of any length, in as many statements as SQLite's limit on parameters needs.
 
         Args:
-            sql: the query, in which ``{}`` stands for the list.
+            sql: the query, in which each ``{}`` stands for the list.
             values: the list.
             parameters: those of the query that come before the list.
         """
         rows: list[Any] = []
         for start in range(0, len(values), 500):
             chunk = values[start : start + 500]
-            rows += self.rows(sql.replace("{}", ",".join("?" * len(chunk))), *parameters, *chunk)
+            rows += self.rows(sql.replace("{}", ",".join("?" * len(chunk))), *parameters, *chunk * sql.count("{}"))
         return rows
 
     def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:

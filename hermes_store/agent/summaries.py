@@ -39,17 +39,18 @@ def summaries(
 
 def _counts(snapshot: Snapshot, sessions: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     """Return how many messages the sessions have, and the first live one of each that has one."""
-    schema = snapshot.schema
+    parts = snapshot.schema.shown_parts
+    # A group for each part of the condition, as the agent's index serves each part alone.
+    selects = (
+        f"SELECT {number} AS part, m.session_id, count(*), min(m.id) AS first FROM agent.messages m "
+        f"WHERE {part} AND m.session_id IN ({{}}) GROUP BY m.session_id"
+        for number, part in enumerate(parts)
+    )
     counts, begun = dict.fromkeys(sessions, 0), dict[str, int]()
-    for part in schema.shown_parts:
-        for session, count, first in snapshot.in_chunks(
-            f"SELECT m.session_id, count(*), min(m.id) AS first FROM agent.messages m "
-            f"WHERE {part} AND m.session_id IN ({{}}) GROUP BY m.session_id ORDER BY first",
-            sessions,
-        ):
-            counts[session] += count
-            if part == schema.live:
-                begun[session] = first
+    for number, session, count, first in snapshot.in_chunks(f"{' UNION ALL '.join(selects)} ORDER BY first", sessions):
+        counts[session] += count
+        if parts[number] == snapshot.schema.live:
+            begun[session] = first
     return counts, begun
 
 
