@@ -90,10 +90,8 @@ def test_an_imported_session_shows_once_from_the_store_whatever_happened_to_it(
         store.sessions.delete(FISH)
         store.sessions.delete(RATATOUILLE)
         store.sessions.purge(RATATOUILLE)
-    with (
-        closing(sqlite3.connect(home / "state.db")) as connection,
-        connection,
-    ):  # it has another head session from now on
+    # It has another head session from now on.
+    with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         connection.execute(f"UPDATE sessions SET end_reason = 'compression', ended_at = 1 WHERE id = '{SENSORS}'")
         connection.execute(
             "INSERT INTO sessions (id, source, started_at, parent_session_id) "
