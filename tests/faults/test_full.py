@@ -39,7 +39,7 @@ def _no_room(store: Store) -> Iterator[None]:
 
 
 WRITES: dict[str, Callable[[Any, str], Any]] = {
-    "append": lambda verbs, sid: verbs.messages.append(sid, ["four", LARGE]),
+    "append": lambda verbs, sid: verbs.messages.extend(sid, ["four", LARGE]),
     "replace": lambda verbs, sid: verbs.messages.replace(
         sid, ["one", LARGE, "three"], expected_revision=verbs.messages.read(sid).revision
     ),

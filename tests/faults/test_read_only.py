@@ -44,7 +44,7 @@ def target(request: pytest.FixtureRequest) -> str:
     with Store.open(target, durability="normal") as store:
         store.projects.create(project_id="work", name="Work")
         store.sessions.create(session_id="there", title="There")
-        store.messages.append("there", ["one", "two"])
+        store.messages.extend("there", ["one", "two"])
         store.documents.put("there", {"draft": "…"})
         store.sessions.create(session_id="gone")
         store.sessions.delete("gone")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError, migrate
+from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError
+from hermes_store.storage import migrations
 
 
 def _ask(store: Store, question: str) -> set[Any]:
@@ -50,7 +51,7 @@ def test_full_durability_is_the_default(sqlite_path: Path) -> None:
 def test_foreign_keys_take_the_children_with_them(sqlite_path: Path) -> None:
     with Store.open(sqlite_path) as store:
         session_id = store.sessions.create().session_id
-        store.messages.append(session_id, ["one", "two"])
+        store.messages.extend(session_id, ["one", "two"])
         store.documents.put(session_id, {"draft": 1})
         store.sessions.purge(session_id)
         for table in ("messages", "message_blobs", "session_documents"):
@@ -64,7 +65,7 @@ def test_without_shared_memory_the_journal_falls_back_and_the_log_says_why(
     new = sqlite_path.with_name("new.db")
     with caplog.at_level(logging.WARNING, "hermes_store"), Store.open(f"sqlite:///{new}?vfs=unix-dotfile") as store:
         session_id = store.sessions.create().session_id
-        store.messages.append(session_id, ["one", "two"])
+        store.messages.extend(session_id, ["one", "two"])
         assert store.messages.read(session_id) == ["one", "two"]
         assert store.info().journal_mode == "delete"
         assert _ask(store, "PRAGMA synchronous") == {2}
@@ -84,7 +85,7 @@ def test_info_tells_what_is_open(sqlite_path: Path, postgres_url: str) -> None:
     with Store.open(sqlite_path) as store:
         info = store.info()
         assert (info.target, info.path, info.dialect) == (str(sqlite_path), str(sqlite_path), "sqlite")
-        assert (info.journal_mode, info.schema_revision) == ("wal", migrate.HEAD)
+        assert (info.journal_mode, info.schema_revision) == ("wal", migrations.HEAD)
         assert {info.server_version} == _ask(store, "SELECT sqlite_version()")
         assert info.size_bytes == sqlite_path.stat().st_size
     with Store.open(postgres_url) as store:
