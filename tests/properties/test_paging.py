@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hermes_store import InvalidCursorError, InvalidInputError, MessagePage, Page, Store, payload
-from hermes_store.paging import MAX_KEY, MAX_LIMIT, check_limit, read_cursor, write_cursor
+from hermes_store.pagination import MAX_KEY, MAX_LIMIT, check_limit, read_cursor, write_cursor
 from tests.support.json_values import any_text, json_text, json_values, same
 
 integers = st.integers(min_value=1 - MAX_KEY, max_value=MAX_KEY - 1)

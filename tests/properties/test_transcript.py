@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import Store
-from hermes_store.transcript import Changes, compare, parse_time
+from hermes_store.transcripts.diff import Changes, compare
+from hermes_store.transcripts.encoding import parse_time
 from tests.support.json_values import json_values
 
 #: Few different messages, so that many are equal; and many, so that few are.
