@@ -16,8 +16,8 @@ from tests.support.json_values import any_text, json_values, nested, same
 @given(messages=st.lists(json_values, min_size=1, max_size=5), more=json_values)
 def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, messages: list[Any], more: Any) -> None:
     session_id = store.sessions.create().session_id
-    store.messages.append(session_id, messages)
-    store.messages.extend(session_id, [more])
+    store.messages.extend(session_id, messages)
+    store.messages.append(session_id, more)
     expected = [*messages, more]
     assert same(list(store.messages.read(session_id)), expected)
     assert same(store.messages.tail(session_id).items, expected)
@@ -27,11 +27,11 @@ def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, mess
 @given(values=st.dictionaries(any_text.filter(lambda key: len(key) <= 500), json_values, max_size=4))
 def test_documents_of_any_key_and_value_are_read_as_they_were_put(store: Store, values: dict[str, Any]) -> None:
     session_id = store.sessions.create().session_id
-    revision = store.documents.put(session_id, values)
+    revision = store.documents.put(session_id, values).revision
     found = store.documents.read(session_id)
     assert found.keys() == values.keys()
     assert all(same(found[key], value) for key, value in values.items())
-    assert store.documents.put(session_id, values) == revision, "what is the same is not written"
+    assert store.documents.put(session_id, values).revision == revision, "what is the same is not written"
     for key, value in values.items():
         assert same(store.documents.read(session_id, key), {key: value})
 
@@ -42,7 +42,7 @@ def test_a_replaced_transcript_of_any_values_is_read_as_it_was_given(
     store: Store, before: list[Any], after: list[Any]
 ) -> None:
     session_id = store.sessions.create().session_id
-    revision = store.messages.append(session_id, before).revision
+    revision = store.messages.extend(session_id, before).revision
     store.messages.replace(session_id, after, expected_revision=revision)
     assert same(list(store.messages.read(session_id)), after)
     assert store.sessions.get(session_id).message_count == len(after)
