@@ -237,7 +237,8 @@ def content_digest(path: Path) -> str:
             "FROM messages AS m LEFT JOIN message_blobs AS b ON b.message_id = m.id ORDER BY m.id",
         ):
             for row in connection.execute(query):
-                content.update(repr(row).encode())
+                content.update(repr(row[:-1]).encode())
+                content.update(row[-1] if isinstance(row[-1], bytes) else repr(row[-1]).encode())
         for session, documents in _documents(connection):
             content.update(f"{session} {canonical(documents)}".encode())
     return content.hexdigest()

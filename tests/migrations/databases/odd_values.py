@@ -43,10 +43,10 @@ SIZED = {
     **{f"lone-surrogates-{2 + 6 * count}": "\ud83d" * count for count in (341, 342)},
 }
 LARGE = {
-    "tool_calls": [{"name": "terminal", "args": {"cmd": f"echo {n}"}, "assistant_msg_idx": n} for n in range(120)],
-    "context_messages": [{"role": "user", "content": f"{SCRIPTS} {n}"} for n in range(60)],
-    "anchor_activity_scenes": {str(n): {"html": f"<b>{n}</b>" * 5} for n in range(80)},
-    HALF + " large": [HALF * 400, NUL],
+    "tool_calls": [{"name": "terminal", "args": {"cmd": f"echo {n}"}, "assistant_msg_idx": n} for n in range(40)],
+    "context_messages": [{"role": "user", "content": f"{SCRIPTS} {n}"} for n in range(30)],
+    "anchor_activity_scenes": {str(n): {"html": f"<b>{n}</b>" * 5} for n in range(50)},
+    HALF + " large": [HALF * 200, NUL],
     "deep-large": nested(5000),
 }
 #: Small values under odd keys.
@@ -98,7 +98,7 @@ MESSAGES = [
     {"role": "assistant", "content": "x" * 3000},
     {"numbers": NUMBERS, "texts": TEXTS},
     nested(300),
-    nested(5000, objects=True),
+    nested(2000, objects=True),
 ]
 
 
