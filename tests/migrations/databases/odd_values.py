@@ -11,7 +11,7 @@ OTHER_HALF = "\ude00 half"
 NUL = "nul \x00 inside"
 DLE = "\x10 and \x100010, a data link escape"
 LINES = "one\r\ntwo\rthree\nfour\u2028five\ttab"
-QUOTES = "it's \"quoted\" -- \\ /* % :name ? $1 */ ;"
+QUOTES = 'it\'s "quoted" -- \\ /* % :name ? $1 */ ;'
 SCRIPTS = "Grüße, 你好, שלום, 🚀, e\u0301 and \u00e9"
 TEXTS = [HALF, OTHER_HALF, NUL, DLE, LINES, QUOTES, SCRIPTS, "\ufeffmark", "\x7f\x1b[31m", ""]
 
@@ -64,7 +64,9 @@ ODD_KEYS = {
     "😀" * 500: "the longest in bytes",
     "K": "upper case",
     "k": "lower case",
-    **{name: f"not the column {name}" for name in ("id", "key", "payload", "digest", "session_id", "__proto__", "$ref")},
+    **{
+        name: f"not the column {name}" for name in ("id", "key", "payload", "digest", "session_id", "__proto__", "$ref")
+    },
     "a.b[0]": {"a.b[0]": {}},
     "null": None,
     "false": False,
