@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from support.first_release import (
+from tests.support.first_release import (
     JSON_FILES,
     canonical,
     content_digest,
