@@ -13,7 +13,7 @@ import pytest
 from hermes_store import Store
 from tests.support.processes import output, python
 from tests.support.schemas import schema_of
-from tests.support.tables import contents
+from tests.support.contents import contents
 
 NewDatabase = Callable[[], str]
 HEAVY = ("alembic", "typer", "rich", "psycopg", "sqlalchemy.ext.asyncio", "hermes_store.cli")
