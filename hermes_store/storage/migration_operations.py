@@ -72,8 +72,8 @@ def key_ranges(sizes: str) -> Iterator[tuple[int, int, int]]:
 def rebuild_table(name: str) -> Iterator[BatchOperations]:
     """Give Alembic's batch operations, with which SQLite changes a table by making it anew.
 
-    Unlike `op.batch_alter_table` alone, this keeps AUTOINCREMENT (without which the ids of removed rows are used again),
-    the largest id that was ever used, and the CHECK constraints. On PostgreSQL the operations are plain ALTER statements.
+    Unlike `op.batch_alter_table` alone, this keeps AUTOINCREMENT and the largest id that was ever used, without which ids
+    of removed rows would be used again. On PostgreSQL the operations are plain ALTER statements.
 
     Args:
         name: the table's.
@@ -87,13 +87,8 @@ def rebuild_table(name: str) -> Iterator[BatchOperations]:
         return
     keeps_ids = "AUTOINCREMENT" in connection.execute(_SQL_OF, {"name": name}).scalar_one().upper()
     used = connection.execute(_USED, {"name": name}).scalar() if keeps_ids else None
-    checks = [
-        sa.CheckConstraint(check["sqltext"], name=op.f(check["name"]) if check["name"] else None)
-        for check in sa.inspect(connection).get_check_constraints(name)
-    ]
-    with op.batch_alter_table(
-        name, recreate="always", table_args=checks, table_kwargs={"sqlite_autoincrement": True} if keeps_ids else {}
-    ) as batch:
+    options = {"sqlite_autoincrement": True} if keeps_ids else {}
+    with op.batch_alter_table(name, recreate="always", table_kwargs=options) as batch:
         yield batch
     if used is not None:
         connection.execute(_FORGET, {"name": name})

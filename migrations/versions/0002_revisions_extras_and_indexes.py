@@ -233,8 +233,8 @@ def split_object(session: int, payload: bytes) -> Iterator[tuple[str, bytes]]:
         elif (depth == 1 and token == b",") or depth == 0:
             value = text[start : match.start()].strip(BLANK_BYTES)
             start = match.end()
-            if not (name or value):
-                continue  # the object is empty
+            if text[1:-1].strip(BLANK_BYTES) == b"":
+                continue
             if name[:1] != b'"' or not is_json(name) or not is_json(value):
                 raise damaged
             yield json.loads(name), value

@@ -31,7 +31,7 @@ def _facts(connection: sa.Connection, inspector: sa.Inspector, table: str) -> di
         },
         "primary key": inspector.get_pk_constraint(table)["constrained_columns"],
         "unique": {unique["name"]: unique["column_names"] for unique in inspector.get_unique_constraints(table)},
-        "checks": {check["name"]: _plain(check["sqltext"]) for check in inspector.get_check_constraints(table)},
+        "checks": sorted((check["name"], _plain(check["sqltext"])) for check in inspector.get_check_constraints(table)),
         "foreign keys": {
             key["name"]: (key["constrained_columns"], key["referred_table"], key["referred_columns"], key["options"])
             for key in keys
