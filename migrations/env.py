@@ -76,7 +76,9 @@ def write_sql(dialect: Dialect) -> None:
     """Write the statements of a command (``--sql``) for a database that need not be there."""
     start, end = context.get_starting_revision_argument(), context.get_revision_argument()
     names = [
-        schema_version.FIRST_VERSION_TABLE if revision == schema_version.FIRST_REVISION else schema_version.VERSION_TABLE
+        schema_version.FIRST_VERSION_TABLE
+        if revision == schema_version.FIRST_REVISION
+        else schema_version.VERSION_TABLE
         for revision in (start or end, end)
     ]
     context.configure(

@@ -31,7 +31,12 @@ def is_small(key: str, payload: bytes) -> bool:
     """Whether a value is kept in `session_extras`."""
     if key in COLUMN_KEYS:
         return key in LINK_KEYS and payload == b"null"  # a link to nothing is not looked for
-    return len(payload) <= SMALL
+    return len(payload) <= SMALL and (key.isascii() or _is_kept_in_json(key))
+
+
+def _is_kept_in_json(key: str) -> bool:
+    """Whether a key of a JSON object is read as it was: two halves of a character together become that character."""
+    return key.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass") == key
 
 
 _of_session: Final = SessionDocument.session_id == bindparam("session")

@@ -53,8 +53,8 @@ def key_ranges(sizes: str) -> Iterator[tuple[int, int, int]]:
     A range has the keys above `after`, up to `last` and with it. A key whose own rows are many has a range for itself.
 
     Args:
-        sizes: a query of key, number of rows, and their bytes, for the keys above ``:after``, in ascending order, limited
-            to ``:limit`` rows.
+        sizes: a query of key, number of rows, and their bytes, for the keys above ``:after``, in ascending order,
+            limited to ``:limit`` rows.
     """
     connection = op.get_bind()
     query = sa.text(sizes)
@@ -72,8 +72,8 @@ def key_ranges(sizes: str) -> Iterator[tuple[int, int, int]]:
 def rebuild_table(name: str) -> Iterator[BatchOperations]:
     """Give Alembic's batch operations, with which SQLite changes a table by making it anew.
 
-    Unlike `op.batch_alter_table` alone, this keeps AUTOINCREMENT and the largest id that was ever used, without which ids
-    of removed rows would be used again. On PostgreSQL the operations are plain ALTER statements.
+    Unlike `op.batch_alter_table` alone, this keeps AUTOINCREMENT and the largest id that was ever used, without which
+    ids of removed rows would be used again. On PostgreSQL the operations are plain ALTER statements.
 
     Args:
         name: the table's.

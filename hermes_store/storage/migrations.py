@@ -93,7 +93,7 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
 
     config = alembic_config(migrations)
     head = ScriptDirectory.from_config(config).get_current_head()
-    with _alembic_lock, dialect.upgrade() as connection:
+    with _alembic_lock, dialect.upgrade() as connection:  # noqa: F821 - set by renew_after_fork
         found = current_revision(connection, dialect)
         if found == head:
             return

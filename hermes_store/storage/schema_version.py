@@ -71,8 +71,8 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
     if facts.tables <= {VERSION_TABLE}:
         return None
     raise UnsupportedDatabaseError(
-        f"{dialect.display} already holds tables of something else ({', '.join(sorted(facts.tables)[:5])}, …), and is left "
-        "as it is. Give the store a database of its own."
+        f"{dialect.display} already holds tables of something else ({', '.join(sorted(facts.tables)[:5])}, …), and is "
+        "left as it is. Give the store a database of its own."
     )
 
 
@@ -106,7 +106,7 @@ def settle(connection: Connection, dialect: Dialect, table: str) -> None:
 
 
 def _table_for(connection: Connection, revision: str, table: str, tables: set[str]) -> str:
-    """Return the table that is to have a revision: for the first one Alembic's own, unless another program uses that."""
+    """Return the table that is to have a revision: the first one in Alembic's own, unless that is another's."""
     if revision != FIRST_REVISION:
         return VERSION_TABLE
     if table == FIRST_VERSION_TABLE or FIRST_VERSION_TABLE not in tables:

@@ -103,8 +103,8 @@ def set_revisions() -> None:
 
 # ── Small documents ──
 #
-# Which documents are small, how a key is stored, and how one is written in JSON: as the library had it at this revision.
-# Payloads are JSON text already. They are joined as they are, because parsing them and writing them again could change them.
+# Which documents are small, how a key is stored and how it is written in JSON: as the library had it at this revision.
+# Payloads are JSON text already, and are joined as they are: parsing and writing them again could change them.
 
 SMALL = 2048
 LINKS = frozenset({"project_id", "parent_session_id"})
@@ -136,7 +136,7 @@ SMALL_SIZES = (
 )
 #: The key's bytes, which may be damaged: then the driver would refuse to read it as text.
 READ_SMALL = (
-    "SELECT session_id, {key}, payload FROM session_documents "
+    "SELECT session_id, {key}, payload FROM session_documents "  # noqa: S608
     f"WHERE session_id > :after AND session_id <= :last AND length(payload) <= {SMALL} {{typed}} "
     "ORDER BY session_id, key"
 )
@@ -188,8 +188,12 @@ def members_of(session: int, documents: Iterator[tuple[bytes, bytes]]) -> tuple[
     return members, keys
 
 
-EXTRAS_SIZES = "SELECT session_id, 1, length(payload) FROM session_extras WHERE session_id > :after ORDER BY 1 LIMIT :limit"
-READ_EXTRAS = sa.text("SELECT session_id, payload FROM session_extras WHERE session_id > :after AND session_id <= :last")
+EXTRAS_SIZES = (
+    "SELECT session_id, 1, length(payload) FROM session_extras WHERE session_id > :after ORDER BY 1 LIMIT :limit"
+)
+READ_EXTRAS = sa.text(
+    "SELECT session_id, payload FROM session_extras WHERE session_id > :after AND session_id <= :last"
+)
 # A row of its own is what is read, if there are both.
 ADD_DOCUMENT = sa.text(
     "INSERT INTO session_documents (session_id, key, digest, payload) VALUES (:session, :key, :digest, :payload) "
@@ -200,7 +204,9 @@ ADD_DOCUMENT = sa.text(
 def unfold_small_documents() -> None:
     """Move each value of session_extras into a row of its own."""
     connection = op.get_bind()
-    progress = Progress(revision, connection.execute(sa.text("SELECT count(*) FROM session_extras")).scalar_one(), "sessions")
+    progress = Progress(
+        revision, connection.execute(sa.text("SELECT count(*) FROM session_extras")).scalar_one(), "sessions"
+    )
     for after, last, rows in key_ranges(EXTRAS_SIZES):
         documents: list[dict[str, Any]] = []
         for session, payload in connection.execute(READ_EXTRAS, {"after": after, "last": last}):

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
+from hermes_store import NotFoundError, SessionDeletedError, SessionExistsError, SessionRecord, Store
+from hermes_store.files import import_directory
 from tests.support.first_release import (
     JSON_FILES,
     canonical,
@@ -26,9 +29,6 @@ from tests.support.first_release import (
     restore_postgresql,
     restore_sqlite,
 )
-
-from hermes_store import NotFoundError, SessionDeletedError, SessionExistsError, SessionRecord, Store
-from hermes_store.files import import_directory
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,4 +1,4 @@
-"""An upgrade that is killed, that finds no room or that fails is whole or was not begun, and leaves no half of a copy."""
+"""An upgrade that is killed or finds no room is whole or was not begun, and leaves no part of a copy."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def test_ids_are_used_once_at_every_revision(tmp_path: Path) -> None:
     scripts = ScriptDirectory.from_config(migrations.alembic_config())
     revisions = [script.revision for script in scripts.walk_revisions()][::-1]
     assert len(ONCE) == 4
-    steps = [("upgrade", revision) for revision in revisions] + [("downgrade", revision) for revision in revisions[-2::-1]]
+    steps = [("upgrade", revision) for revision in revisions] + [
+        ("downgrade", revision) for revision in revisions[-2::-1]
+    ]
     known: set[object] = set()
     for name, revision in steps:
         run_command(path, name, revision)
@@ -58,9 +60,7 @@ def test_ids_are_used_once_at_every_revision(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_rebuilt_table_is_as_before(
-    sqlite_path: Path, next_migrations: Callable[..., Path], table: str
-) -> None:
+def test_a_rebuilt_table_is_as_before(sqlite_path: Path, next_migrations: Callable[..., Path], table: str) -> None:
     execute(sqlite_path, *(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{name}', {USED})" for name in ONCE))
     before = schema_of(str(sqlite_path))
     rebuilt = f'with rebuild_table("{table}") as batch:\n        batch.add_column(sa.Column("added", sa.Text()))'
@@ -76,9 +76,7 @@ def test_alembics_own_rebuild_would_lose_used_ids(filled: Path, next_migrations:
     assert not schema_of(str(filled))["sessions"]["ids are used once"]
 
 
-def test_ids_of_purged_sessions_stay_unused_after_a_rebuild(
-    filled: Path, next_migrations: Callable[..., Path]
-) -> None:
+def test_ids_of_purged_sessions_stay_unused_after_a_rebuild(filled: Path, next_migrations: Callable[..., Path]) -> None:
     with Store.open(filled) as store:
         store.sessions.create(session_id="last")
         store.sessions.purge("last")

@@ -12,11 +12,11 @@ from alembic.script import ScriptDirectory
 from hermes_store import Store
 from hermes_store.storage import migrations
 from hermes_store.storage.schema import Base
+from tests.support.contents import contents
 from tests.support.paths import ROOT
 from tests.support.processes import alembic, output
 from tests.support.sample_rows import fill
 from tests.support.schemas import schema_of
-from tests.support.contents import contents
 
 NewDatabase = Callable[[], str]
 

@@ -87,9 +87,7 @@ def test_putting_the_same_values_again_changes_nothing(old_database: str) -> Non
         stored = rows(old_database, "SELECT * FROM session_extras ORDER BY session_id")
         for session_id in sessions:
             values = {
-                key: value
-                for key, value in store.documents.read(session_id).items()
-                if key not in REVISION.COLUMNS
+                key: value for key, value in store.documents.read(session_id).items() if key not in REVISION.COLUMNS
             }
             assert not store.documents.put(session_id, values).changed, session_id
     assert rows(old_database, "SELECT * FROM session_extras ORDER BY session_id") == stored
@@ -129,7 +127,9 @@ DAMAGED = {
 
 def test_a_damaged_document_stays_a_row_and_is_logged(old_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     with closing(sqlite3.connect(old_file)) as connection, connection:
-        [(session, public_id)] = connection.execute("SELECT id, session_id FROM sessions WHERE deleted_at IS NULL LIMIT 1")
+        [(session, public_id)] = connection.execute(
+            "SELECT id, session_id FROM sessions WHERE deleted_at IS NULL LIMIT 1"
+        )
         connection.executemany(
             "INSERT INTO session_documents VALUES (?, ?, x'00', ?)",
             [(session, key, payload) for key, payload in DAMAGED.items()],
@@ -150,12 +150,20 @@ def test_a_damaged_document_stays_a_row_and_is_logged(old_file: Path, caplog: py
 def test_keys_that_json_would_confuse_stay_apart(old_file: Path) -> None:
     pair, character = "\ud83d\ude00", "😀"
     with closing(sqlite3.connect(old_file)) as connection, connection:
-        [(session, public_id)] = connection.execute("SELECT id, session_id FROM sessions WHERE deleted_at IS NULL LIMIT 1")
+        [(session, public_id)] = connection.execute(
+            "SELECT id, session_id FROM sessions WHERE deleted_at IS NULL LIMIT 1"
+        )
         for key, payload in ((pair, b'"pair"'), (character, b'"character"')):
             digest = hashlib.blake2b(payload, digest_size=16).digest()
-            connection.execute("INSERT INTO session_documents VALUES (?, ?, ?, ?)", (session, escaped(key), digest, payload))
+            connection.execute(
+                "INSERT INTO session_documents VALUES (?, ?, ?, ?)", (session, escaped(key), digest, payload)
+            )
     with Store.open(old_file) as store:
-        assert store.documents.read(public_id, pair, character) == {pair: "pair", character: "character"}
+        values = {pair: "pair", character: "character"}
+        assert store.documents.read(public_id, pair, character) == values
+        assert not store.documents.put(public_id, values).changed
+        assert store.documents.put(public_id, {pair: 1}).changed
+        assert store.documents.read(public_id, pair, character) == {pair: 1, character: "character"}
 
 
 # ── The migration's own copies of rules ──
@@ -171,7 +179,15 @@ def test_keys_are_written_as_the_library_writes_them(key: str) -> None:
 
 @pytest.mark.parametrize("key", AWKWARD_TEXTS)
 def test_awkward_keys_are_split_as_they_were_joined(key: str) -> None:
-    payloads = [b'{"a":[1,{"b":"}"}]}', b'"\\\\\\"],"', b"-0.0", b"NaN", b"9" * 400, b"[" * 900 + b"]" * 900, b'"\\ud83d"']
+    payloads = [
+        b'{"a":[1,{"b":"}"}]}',
+        b'"\\\\\\"],"',
+        b"-0.0",
+        b"NaN",
+        b"9" * 400,
+        b"[" * 900 + b"]" * 900,
+        b'"\\ud83d"',
+    ]
     names = [key + str(number) for number in range(len(payloads))]
     members = {REVISION.json_key(name): payload for name, payload in zip(names, payloads, strict=True)}
     joined = b"{" + b",".join(name + b":" + payload for name, payload in members.items()) + b"}"
@@ -180,14 +196,47 @@ def test_awkward_keys_are_split_as_they_were_joined(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"[]", b"null", b'{"a"}', b'{"a":1', b'{"a":1}}', b'{"a":1}{"b":2}', b'{"a":1,}', b"{,}", b'{"a":1 2}', b"{1:2}"]
+    "payload",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"a"}',
+        b'{"a":1',
+        b'{"a":1}}',
+        b'{"a":1}{"b":2}',
+        b'{"a":1,}',
+        b"{,}",
+        b'{"a":1 2}',
+        b"{1:2}",
+    ],
 )
 def test_extras_that_are_no_object_end_a_downgrade(payload: bytes) -> None:
     with pytest.raises(Exception, match="session row 7 are damaged"):
         list(REVISION.split_object(7, payload))
 
 
-JSON_PIECES = ["[", "]", "{", "}", ",", ":", '"a"', '"\\"', "1", "-0.0", "01", "1e5", "NaN", "-Infinity", "true", "nul", " ", "\t", "x"]
+JSON_PIECES = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    '"a"',
+    '"\\"',
+    "1",
+    "-0.0",
+    "01",
+    "1e5",
+    "NaN",
+    "-Infinity",
+    "true",
+    "nul",
+    " ",
+    "\t",
+    "x",
+]
 
 
 @given(st.lists(st.sampled_from(JSON_PIECES), max_size=12).map("".join))

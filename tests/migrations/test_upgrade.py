@@ -10,10 +10,10 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.storage.migrations import HEAD
+from tests.support.contents import contents
 from tests.support.processes import output, python
 from tests.support.sample_rows import fill
 from tests.support.schemas import schema_of
-from tests.support.contents import contents
 from tests.support.upgrading import NEXT, rows, upgrade
 
 NextMigrations = Callable[..., Path]

@@ -19,9 +19,7 @@ from tests.support.processes import start_function
 from tests.support.upgrading import execute, upgrade
 
 #: Runs for some seconds in one statement.
-LONG = (
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT count(*) FROM n"
-)
+LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT count(*) FROM n"
 
 
 def upgrade_slowly(target: str, folder: str) -> None:
@@ -137,7 +135,9 @@ def test_on_postgresql_another_process_waits(
     def is_upgrading() -> bool:
         from tests.support.upgrading import rows
 
-        return bool(rows(url, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(3)%%' AND pid != pg_backend_pid()"))
+        return bool(
+            rows(url, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(3)%%' AND pid != pg_backend_pid()")
+        )
 
     with upgrading(url, folder, is_upgrading):
         waited = time.monotonic()

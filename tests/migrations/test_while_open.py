@@ -75,4 +75,6 @@ def test_only_a_taken_id_means_that_a_session_exists(target: str) -> None:
         assert not isinstance(refused.value, SessionExistsError)
         assert "oops" in str(refused.value)
         assert store.sessions.count(include_empty=True) == 0
-    execute(target, "ALTER TABLE sessions DROP COLUMN oops" if "://" in target else "PRAGMA ignore_check_constraints = ON")
+    execute(
+        target, "ALTER TABLE sessions DROP COLUMN oops" if "://" in target else "PRAGMA ignore_check_constraints = ON"
+    )

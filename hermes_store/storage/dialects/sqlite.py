@@ -148,12 +148,14 @@ class SQLiteDialect(Dialect):
         found = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         if found not in (0, APPLICATION_ID):
             raise errors.UnsupportedDatabaseError(
-                f"{self.display} is another program's database (its application_id is {found}), and is left as it is. Give "
-                "the store a database of its own."
+                f"{self.display} is another program's database (its application_id is {found}), and is left as it is. "
+                "Give the store a database of its own."
             )
 
     def is_marked(self, connection: Connection, number: int) -> bool:
-        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("application_id", "user_version")]
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("application_id", "user_version")
+        ]
         return found == [APPLICATION_ID, number]
 
     def marks(self, number: int) -> list[str]:
@@ -220,7 +222,7 @@ class SQLiteFile(SQLiteDialect):
         self._path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
         self._query = dict(query or {})
         # One queue for a file, however many stores of this process have it open.
-        self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
+        self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())  # noqa: F821 - set by renew_after_fork
         self._progress = UpgradeProgress(self._path)
 
     @property
@@ -283,7 +285,7 @@ class SQLiteFile(SQLiteDialect):
         other threads on it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
         so no thread may get to opening the file while another still has its empty descriptor.
         """
-        with _creation_lock:
+        with _creation_lock:  # noqa: F821 - set by renew_after_fork
             if self._path.exists():
                 return
             try:

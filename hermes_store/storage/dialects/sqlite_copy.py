@@ -51,7 +51,9 @@ def copy_database(
         if isinstance(error, OSError):
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             kind = errors.DatabaseFullError if full else errors.DatabaseUnavailableError
-            raise kind(f"The copy before the upgrade, {copy}, cannot be written: {error.strerror}. {_UNCHANGED}") from error
+            raise kind(
+                f"The copy before the upgrade, {copy}, cannot be written: {error.strerror}. {_UNCHANGED}"
+            ) from error
         raise
     return copy
 

@@ -23,7 +23,9 @@ class _State(NamedTuple):
 
 
 def look(
-    path: Path, connect: Callable[[dict[str, str]], sqlite3.Connection], callback: Callable[[sqlite3.Connection], Result]
+    path: Path,
+    connect: Callable[[dict[str, str]], sqlite3.Connection],
+    callback: Callable[[sqlite3.Connection], Result],
 ) -> Result:
     """Call `callback` with a connection that leaves the file, its log and its folder as they are.
 
@@ -56,7 +58,9 @@ def look(
 
 def _call(connection: sqlite3.Connection, callback: Callable[[sqlite3.Connection], Result]) -> Result:
     with contextlib.closing(connection):
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # now it is opened, or the driver says why not
+        connection.execute(
+            "SELECT count(*) FROM sqlite_schema"
+        ).fetchall()  # now it is opened, or the driver says why not
         return callback(connection)
 
 

@@ -23,7 +23,9 @@ COMPILER: Final = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-
 @compiles(one_of, "sqlite")
 def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
-    return f"{compiler.process(column, **options)} IN (SELECT value FROM json_each({compiler.process(values, **options)}))"
+    return (
+        f"{compiler.process(column, **options)} IN (SELECT value FROM json_each({compiler.process(values, **options)}))"
+    )
 
 
 class ConnectionPool:
