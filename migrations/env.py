@@ -72,22 +72,23 @@ def run(connection: Connection, dialect: Dialect) -> None:
         schema_version.settle(connection, dialect, table)
 
 
+def table_of(revision: object) -> str:
+    """Return the name of the version table at a revision."""
+    is_first = revision == schema_version.FIRST_REVISION
+    return schema_version.FIRST_VERSION_TABLE if is_first else schema_version.VERSION_TABLE
+
+
 def write_sql(dialect: Dialect) -> None:
     """Write the statements of a command (``--sql``) for a database that need not be there."""
     start, end = context.get_starting_revision_argument(), context.get_revision_argument()
-    names = [
-        schema_version.FIRST_VERSION_TABLE
-        if revision == schema_version.FIRST_REVISION
-        else schema_version.VERSION_TABLE
-        for revision in (start or end, end)
-    ]
+    source, target = table_of(start or end), table_of(end)
     context.configure(
-        dialect_name=dialect.name, literal_binds=True, transactional_ddl=True, version_table=names[0], **OPTIONS
+        dialect_name=dialect.name, literal_binds=True, transactional_ddl=True, version_table=source, **OPTIONS
     )
     with context.begin_transaction():
         context.run_migrations()
-        if end is not None and names[0] != names[1]:
-            for statement in schema_version.moved(*names, str(end)):
+        if end is not None and source != target:
+            for statement in schema_version.moved(source, target, str(end)):
                 context.execute(statement)
         for statement in dialect.marks(int(str(end or 0))):
             context.execute(statement)

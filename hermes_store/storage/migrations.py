@@ -93,17 +93,24 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
 
     config = alembic_config(migrations)
     head = ScriptDirectory.from_config(config).get_current_head()
-    with _alembic_lock, dialect.upgrade() as connection:  # noqa: F821 - set by renew_after_fork
-        found = current_revision(connection, dialect)
-        if found == head:
-            return
-        if found is not None:
-            stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
-            copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
-            logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
-        config.attributes["connection"] = connection
-        config.attributes["dialect"] = dialect
-        command.upgrade(config, "head")
+    found = copy = None
+    try:
+        with _alembic_lock, dialect.upgrade() as connection:  # noqa: F821 - set by renew_after_fork
+            found = current_revision(connection, dialect)
+            if found == head:
+                return
+            if found is not None:
+                stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+                copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
+                if copy is not None:
+                    logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
+            config.attributes["connection"] = connection
+            config.attributes["dialect"] = dialect
+            command.upgrade(config, "head")
+    except BaseException:  # whatever it is: each try would leave one more copy of what did not change
+        if copy is not None and dialect.look(lambda connection: current_revision(connection, dialect)) == found:
+            copy.unlink(missing_ok=True)
+        raise
     logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
 
 

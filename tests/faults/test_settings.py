@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError, migrate
+from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError
+from hermes_store.storage import migrations
 
 
 def _ask(store: Store, question: str) -> set[Any]:
@@ -84,7 +85,7 @@ def test_info_tells_what_is_open(sqlite_path: Path, postgres_url: str) -> None:
     with Store.open(sqlite_path) as store:
         info = store.info()
         assert (info.target, info.path, info.dialect) == (str(sqlite_path), str(sqlite_path), "sqlite")
-        assert (info.journal_mode, info.schema_revision) == ("wal", migrate.HEAD)
+        assert (info.journal_mode, info.schema_revision) == ("wal", migrations.HEAD)
         assert {info.server_version} == _ask(store, "SELECT sqlite_version()")
         assert info.size_bytes == sqlite_path.stat().st_size
     with Store.open(postgres_url) as store:

@@ -63,7 +63,7 @@ def test_an_upgrade_that_fails_half_way_changes_nothing(filled: Path, next_migra
         store.messages.append("parent", {"role": "user"})  # and the foreign keys are on
         store.sessions.purge("parent")
     assert rows(filled, "SELECT count(*) FROM messages") == [(0,)]
-    assert len(backups(filled)) == 1
+    assert backups(filled) == []  # else each try would leave one more
 
 
 def test_an_upgrade_that_would_orphan_a_row_is_rolled_back(filled: Path, next_migrations: NextMigrations) -> None:

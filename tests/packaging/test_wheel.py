@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import migrate
+from hermes_store.storage import migrations
 from tests.support.paths import EXAMPLE_STATE_DIR, ROOT
 
 #: What a build needs. The copy has no leftovers of other builds, and the repository gets none of this one.
@@ -107,7 +107,7 @@ with Store.open("folder/hermes.db", migrate=False) as store:
     print(json.dumps([store.info().schema_revision, listed.title, store.messages.read(listed.session_id)]))
 """
     )
-    assert found == [migrate.HEAD, "Trip", [{"role": "user", "content": "hi"}]]
+    assert found == [migrations.HEAD, "Trip", [{"role": "user", "content": "hi"}]]
 
 
 def test_postgresql_without_its_extra_says_what_to_install(installed: Callable[[str], Any]) -> None:
