@@ -128,12 +128,13 @@ def test_an_upgrade_killed_at_any_time_is_whole(tmp_path: Path) -> None:
         path.parent.mkdir()
         shutil.copy(template, path)
         moment = After(duration * number / moments if number else 60)
-        killed += kill_when(path, moment)
-        if not number:
-            duration = time.monotonic() - moment.begun
+        if kill_when(path, moment):
+            killed += 1
+        else:  # on a busy machine, some take much longer than others
+            duration = min(duration, time.monotonic() - moment.begun)
         require_whole(path, before)
         shutil.rmtree(path.parent)
-    assert killed >= moments // 4  # the first upgrade, which was measured, may be the slowest
+    assert killed >= moments // 4
 
 
 # ── The copy ──

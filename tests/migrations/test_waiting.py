@@ -49,7 +49,7 @@ def upgrading(target: str, folder: Path, started: Callable[[], bool]) -> Iterato
 
 @pytest.fixture
 def slow_migrations(next_migrations: Callable[..., Path]) -> Path:
-    return next_migrations({"# more": f"op.get_bind().exec_driver_sql({LONG.format(count=30_000_000)!r}).all()"})
+    return next_migrations({"# more": f"op.get_bind().exec_driver_sql({LONG.format(count=10_000_000)!r}).all()"})
 
 
 def sign_of(path: Path) -> Path:

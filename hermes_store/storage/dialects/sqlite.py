@@ -125,7 +125,7 @@ class SQLiteDialect(Dialect):
         raw.execute("PRAGMA foreign_keys = OFF")
         try:
             self._begin_upgrade(raw)
-            with self._progress_shown(raw), connection.begin():
+            with connection.begin(), self._progress_shown(raw):
                 yield connection
                 broken = raw.execute("PRAGMA foreign_key_check").fetchall()
                 if broken:

@@ -39,7 +39,11 @@ class UpgradeProgress:
 
     @contextlib.contextmanager
     def shown(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Show to others that the statements of this connection make progress; it holds the write lock."""
+        """Show to others that the statements of this connection make progress.
+
+        It holds the write lock. The block ends before the commit: a process that is killed after that leaves no sign,
+        and others wait for the commit itself as for an upgrade that makes no progress.
+        """
         with contextlib.suppress(OSError):  # without the file, others wait as long as for any write
             os.close(os.open(self._sign, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
         connection.set_progress_handler(self.show, _INSTRUCTIONS)
@@ -69,6 +73,7 @@ class UpgradeProgress:
         """
         patience = max(busy_timeout, _PATIENCE)
         seen, since = self._last_sign(), time.monotonic()
+        is_watched = seen is not None
         while True:
             try:
                 return attempt()
@@ -78,7 +83,8 @@ class UpgradeProgress:
                 sign = self._last_sign()
                 if sign != seen:
                     seen, since = sign, time.monotonic()
-                elif sign is None or time.monotonic() - since > patience:
+                    is_watched = True
+                elif not is_watched or time.monotonic() - since > patience:
                     raise
             time.sleep(_LOOK_EVERY)
 
