@@ -32,7 +32,7 @@ logger = logging.getLogger("hermes_store")
 
 #: The newest revision in `migrations/versions`, which a test compares with it.
 HEAD: Final = "0002"
-_alembic_lock: threading.Lock
+_alembic_lock = threading.Lock()
 # Alembic keeps its state in module globals while a command runs.
 renew_after_fork(sys.modules[__name__], "_alembic_lock", threading.Lock)
 
@@ -95,7 +95,7 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
     head = ScriptDirectory.from_config(config).get_current_head()
     found = copy = None
     try:
-        with _alembic_lock, dialect.upgrade() as connection:  # noqa: F821 - set by renew_after_fork
+        with _alembic_lock, dialect.upgrade() as connection:
             found = current_revision(connection, dialect)
             if found == head:
                 return

@@ -11,9 +11,8 @@ from ..errors import ProjectExistsError, ProjectNotFoundError
 from ..records import ProjectRecord
 from ..validation import check_id
 from .schema import ImportItem, Project, Session
-from .session_rows import IntegrityErrors
 from .statement import Statement
-from .unit_of_work import UnitOfWork
+from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 _NAMES: Final = tuple(name for name in ProjectRecord.model_fields if name != "session_count")
 _COLUMNS: Final = tuple(getattr(Project, name) for name in _NAMES)
@@ -76,6 +75,18 @@ def get(unit: UnitOfWork, project_id: str) -> ProjectRecord | None:
     return None if row is None else to_record(row)
 
 
+_of_file: Final = ("project_id", "name", "color", "created_at", "extra")
+_values: Final = Statement(
+    select(*(getattr(Project, name) for name in _of_file)).where(Project.project_id == bindparam("project_id"))
+)
+
+
+def values(unit: UnitOfWork, project_id: str) -> dict[str, Any] | None:
+    """Return those columns of a project that its JSON object has, by name; None when there is no project."""
+    row = unit.row(_values, {"project_id": project_id})
+    return None if row is None else dict(zip(_of_file, row, strict=True))
+
+
 def page(
     unit: UnitOfWork, profile: str | None, limit: int, after: tuple[str, int, int] | None
 ) -> list[tuple[ProjectRecord, tuple[str, int, int]]]:
@@ -120,9 +131,7 @@ def next_position_for_import(unit: UnitOfWork, kind: str, origin: str) -> int:
     return 0 if last is None else last + 1
 
 
-_insert: Final = Statement(
-    insert(Project).values({name: bindparam(name) for name in (*_NAMES,)})
-)
+_insert: Final = Statement(insert(Project).values({name: bindparam(name) for name in (*_NAMES,)}))
 
 
 def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
@@ -137,8 +146,8 @@ def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
     try:
         with unit.savepoint():
             unit.execute(_insert, {"color": None, "extra": None, **columns})
-    except IntegrityErrors as error:
-        if unit.dialect.violates_unique(getattr(error, "orig", error), "projects", "project_id"):
+    except INTEGRITY_ERRORS as error:
+        if unit.violates_unique(error, "projects", "project_id"):
             raise ProjectExistsError(columns["project_id"]) from error
         raise
 
@@ -174,7 +183,5 @@ _count_of_profile: Final = Statement(select(func.count()).select_from(Project).w
 
 def count(unit: UnitOfWork, profile: str | None) -> int:
     """Return how many projects a profile has; all when None."""
-    total: int = (
-        unit.value(_count) if profile is None else unit.value(_count_of_profile, {"profile": profile})
-    )
+    total: int = unit.value(_count) if profile is None else unit.value(_count_of_profile, {"profile": profile})
     return total

@@ -1,8 +1,8 @@
 """Lists of sessions: pages, each merged from ranges of indexes by one statement, and records.
 
-A list without archived or pinned filters, and its few fresh blank sessions, are neighbouring ranges of two indexes. Each
-range gives one page of keys, in order; the page is the first of their union, joined to what a record shows. So a page
-costs the same whatever the number of sessions.
+A list without archived or pinned filters, and its few fresh blank sessions, are neighbouring ranges of two indexes.
+Each range gives one page of keys, in order; the page is the first of their union, joined to what a record shows. So a
+page costs the same whatever the number of sessions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, literal_column, select, tuple_, union_all
+from sqlalchemy import Select, bindparam, func, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
@@ -21,7 +21,7 @@ from ..errors import InvalidInputError
 from ..pagination import check_limit, read_cursor, write_cursor
 from ..records import WITHOUT, Missing, Page, SessionRecord, StoreStats
 from . import project_rows
-from .schema import BLANK, DELETED, LIST_ORDER, VISIBLE, Project, Session
+from .schema import BLANK, DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, Session
 from .statement import Row, Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
@@ -148,7 +148,9 @@ _FILTERED: Final = {
 }
 
 
-def _conditions(blank: bool, names: frozenset[str], nulls: frozenset[str], number: int) -> Iterator[ColumnElement[bool]]:
+def _conditions(
+    blank: bool, names: frozenset[str], nulls: frozenset[str], number: int
+) -> Iterator[ColumnElement[bool]]:
     yield BLANK if blank else VISIBLE
     for name, column in _FILTERED.items():
         if name in nulls:
@@ -175,9 +177,7 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
     return Statement(records.order_by(*(column.desc() for column in LIST_ORDER)))
 
 
-def _part(
-    number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool
-) -> Select[Any]:
+def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool) -> Select[Any]:
     query = select(*LIST_ORDER).where(*_conditions(blank, names, nulls, number))
     # Where `pinned` is fixed, the place in the range is given without it: with it, SQLite sorts the whole range.
     order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER
@@ -241,12 +241,12 @@ def _loose_scan(where: Any) -> Statement:
 
 
 _profiles_of_visible: Final = _loose_scan(VISIBLE)
-_profiles_of_blank: Final = _loose_scan(BLANK)
+_profiles_of_empty: Final = _loose_scan(EMPTY)  # the others, and some of those that are visible
 
 
 def profiles(unit: UnitOfWork) -> list[str | None]:
     """Return the profiles that have sessions which are not deleted, in order."""
-    return sorted({*unit.values(_profiles_of_visible), *unit.values(_profiles_of_blank)})
+    return sorted({*unit.values(_profiles_of_visible), *unit.values(_profiles_of_empty)})
 
 
 @functools.cache

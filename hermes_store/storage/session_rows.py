@@ -1,7 +1,7 @@
 """The rows of sessions, and the ids that sessions had: the only writer of a session's row and of its revisions.
 
-Each write counts `revision` up by one. `transcript_revision` and `fields_revision` are its value at the last change of a
-message, and of anything else.
+Each write counts `revision` up by one. `transcript_revision` and `fields_revision` are its value at the last change of
+a message, and of anything else.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Collection, Mapping
-from sqlite3 import IntegrityError as SQLiteIntegrityError
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, literal_column, or_, select, update
-from sqlalchemy.exc import IntegrityError as SQLAlchemyIntegrityError
 
 from ..errors import SessionDeletedError, SessionExistsError, SessionNotFoundError
 from ..records import UNTITLED
@@ -22,10 +20,7 @@ from . import import_log
 from .schema import BLANK, EMPTY, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList, RowIdList
-from .unit_of_work import UnitOfWork
-
-#: What the drivers raise where a constraint refuses a row.
-IntegrityErrors: Final = (SQLAlchemyIntegrityError, SQLiteIntegrityError)
+from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 
 class SessionKey(NamedTuple):
@@ -102,14 +97,21 @@ def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey
 
 
 _former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id"))
-_find_current_or_former: Final = Statement(
-    _key.where(or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery()))
+_by_current_or_former: Final = _key.where(
+    or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery())
 )
+_find_current_or_former: Final = Statement(_by_current_or_former)
+_find_and_lock_current_or_former: Final = Statement(_by_current_or_former.with_for_update())
 
 
-def find_current_or_former(unit: UnitOfWork, session_id: str) -> SessionKey | None:
-    """Return the session that has an id, or that had it before it was renamed; deleted or not."""
-    row = unit.row(_find_current_or_former, {"session_id": session_id})
+def find_current_or_former(unit: UnitOfWork, session_id: str, *, lock: bool = False) -> SessionKey | None:
+    """Return the session that has an id, or that had it before it was renamed; deleted or not.
+
+    Args:
+        lock: keep others from changing its row until the transaction ends.
+    """
+    statement = _find_and_lock_current_or_former if lock else _find_current_or_former
+    row = unit.row(statement, {"session_id": session_id})
     return None if row is None else SessionKey._make(row)
 
 
@@ -171,7 +173,8 @@ def is_purged(unit: UnitOfWork, session_id: str) -> bool:
 
 
 _deleted_among: Final = Statement(
-    select(Session.session_id).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+    select(Session.session_id)
+    .where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
     .where(Session.deleted_at.is_not(None))
 )
 _retired_among: Final = Statement(
@@ -216,9 +219,9 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
     values = {**columns, "session_id": session_id}
     try:
         row_id: int = unit.value(_insert(frozenset(values)), values)
-    except IntegrityErrors as error:
+    except INTEGRITY_ERRORS as error:
         # Another process may have taken the id since it was found to be free.
-        if unit.dialect.violates_unique(getattr(error, "orig", error), "sessions", "session_id"):
+        if unit.violates_unique(error, "sessions", "session_id"):
             raise SessionExistsError(session_id) from error
         raise
     return row_id
@@ -279,8 +282,8 @@ def rename(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
     require_free(unit, new_id)
     try:
         revision = change(unit, key, {"session_id": new_id}, fields=True)
-    except IntegrityErrors as error:
-        if unit.dialect.violates_unique(getattr(error, "orig", error), "sessions", "session_id"):
+    except INTEGRITY_ERRORS as error:
+        if unit.violates_unique(error, "sessions", "session_id"):
             raise SessionExistsError(new_id) from error
         raise
     _retire(unit, key.session_id, successor=key.id)
@@ -311,7 +314,11 @@ _release_children: Final = Statement(
 
 
 def release_children(unit: UnitOfWork, key: SessionKey) -> None:
-    """Unlink the sessions that were forked from one which moves to another profile."""
+    """Unlink the sessions that were forked from one which moves to another profile.
+
+    They count as imported as before: an import that finds the link's other end links them again.
+    """
+    import_log.carry_forward_children(unit, key.id)
     unit.execute(_release_children, {"parent": key.id})
 
 

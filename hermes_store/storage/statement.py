@@ -1,15 +1,15 @@
 """Statements that are built once and compiled once for each dialect.
 
-SQLAlchemy caches the SQL of a statement, but building a `select()` for each call, and what the driver's cursor is wrapped
-in, take ten times as long as SQLite takes to run it. So a statement here is a constant with bind parameters. SQLite's unit
-of work runs its SQL on the driver's cursor, with the conversions of the column types applied here; PostgreSQL's passes
-the statement to SQLAlchemy.
+SQLAlchemy caches the SQL of a statement, but building a `select()` for each call, and what the driver's cursor is
+wrapped in, take ten times as long as SQLite takes to run it. So a statement here is a constant with bind parameters.
+SQLite's unit of work runs its SQL on the driver's cursor, with the conversions of the column types applied here;
+PostgreSQL's passes the statement to SQLAlchemy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlalchemy import BindParameter, Boolean, ColumnElement, Dialect, Executable
 from sqlalchemy.sql.functions import FunctionElement
@@ -107,3 +107,7 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: o
 
     type = Boolean()
     inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Self:
+        """Stand in WHERE as it is: the ``= 1`` that SQLAlchemy adds on SQLite would keep it from using an index."""
+        return self

@@ -31,6 +31,7 @@ VISIBLE = "deleted_at IS NULL AND (message_count > 0 OR title != 'Untitled' OR a
 BLANK = "deleted_at IS NULL AND message_count = 0 AND title = 'Untitled' AND active_stream_id IS NULL"
 EMPTY = "deleted_at IS NULL AND message_count = 0"
 DELETED = "deleted_at IS NOT NULL"
+IN_PROJECT = "project_id IS NOT NULL"
 ORDER = ["archived", "pinned", "updated_at", "id"]
 NEW_INDEXES = {
     "ix_sessions_list_source": (["profile", "source", *ORDER], VISIBLE),
@@ -39,6 +40,7 @@ NEW_INDEXES = {
     "ix_sessions_blank_source": (["profile", "source", *ORDER], BLANK),
     "ix_sessions_empty": (["profile", "updated_at"], EMPTY),
     "ix_sessions_deleted_profile": (["profile", "deleted_at", "id"], DELETED),
+    "ix_sessions_project_id": (["project_id", "deleted_at"], IN_PROJECT),
 }
 
 
@@ -60,7 +62,10 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("session_id", name="pk_session_extras"),
     )
+    if op.get_context().dialect.name == "postgresql":
+        op.execute('ALTER TABLE sessions ALTER session_id TYPE text COLLATE "C"')
     op.drop_index("ix_sessions_list_source", "sessions")
+    op.drop_index("ix_sessions_project_id", "sessions")
     if context.is_offline_mode():
         # Small documents stay rows of their own: they are read there, too, and are moved when they are next written.
         op.execute("UPDATE sessions SET transcript_revision = revision, fields_revision = revision")
@@ -82,6 +87,9 @@ def downgrade() -> None:
     op.drop_column("sessions", "fields_revision")
     op.drop_column("sessions", "transcript_revision")
     partial_index("ix_sessions_list_source", ["source", *ORDER], f"{VISIBLE} AND source IS NOT NULL")
+    partial_index("ix_sessions_project_id", ["project_id"], IN_PROJECT)
+    if op.get_context().dialect.name == "postgresql":
+        op.execute('ALTER TABLE sessions ALTER session_id TYPE text COLLATE "default"')
 
 
 # ── Revisions ──

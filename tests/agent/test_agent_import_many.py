@@ -22,6 +22,8 @@ from tests.support.agent.conversations import BASE
 from tests.support.import_programs import import_agent_and_be_killed
 from tests.support.processes import run_function
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def agent(state_db: Callable[..., Path]) -> AgentDb:
@@ -54,10 +56,10 @@ def test_many_sessions_are_read_in_a_few_looks_with_progress(
     looks = 0
     read = AgentFile.read
 
-    def counted(self: AgentFile, work: Any, **how: Any) -> Any:
+    def counted(self: AgentFile, callback: Any) -> Any:
         nonlocal looks
         looks += 1
-        return read(self, work, **how)
+        return read(self, callback)
 
     monkeypatch.setattr(AgentFile, "read", counted)
     told: list[ImportProgress] = []
@@ -111,7 +113,7 @@ def _peak(template: Path, agent: AgentDb) -> int:
 def test_the_memory_of_an_import_does_not_grow_with_the_file(
     sqlite_template: Path, state_db: Callable[..., Path]
 ) -> None:
-    peaks = []
+    peaks: list[int] = []
     for sessions in (50, 50, 150):  # the first brings in what is made once
         agent = AgentDb(state_db(name=f"{len(peaks)}/state.db"))
         _generate(agent, sessions, 10_000)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.agent import AgentBridge, attach, degrade
+from hermes_store.agent import AgentBridge, attach, degrade, reader_thread
 from hermes_store.errors import (
     AgentCorruptError,
     AgentEmptyError,
@@ -175,7 +175,7 @@ def test_a_locked_file_is_waited_for_once_and_no_longer_than_the_deadline(
 ) -> None:
     path = state_db()
     patience = []
-    connect = sqlite3.connect
+    connect: Any = sqlite3.connect
 
     def counted(*arguments: Any, timeout: float, **more: Any) -> sqlite3.Connection:
         patience.append(timeout)
@@ -207,9 +207,10 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
     path = state_db()
     clock = _Clock()
     monkeypatch.setattr(attach, "time", clock)
+    monkeypatch.setattr(reader_thread, "time", clock)
     met = 0
 
-    def work(snapshot: attach.Snapshot) -> None:
+    def fail(snapshot: attach.Snapshot) -> None:
         nonlocal met
         met += 1
         clock.now += duration
@@ -218,7 +219,7 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
         raise fault
 
     with pytest.raises(AgentError, match="SQLITE_IOERR_READ"):
-        attach.AgentFile(path=path, deadline=30).read(work)
+        attach.AgentFile(path=path, deadline=30).read(fail)
     assert met == attempts
 
 
@@ -246,6 +247,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_another_user_s_file_is_not_read_where_that_would_lock_its_owner_out(
     state_db: StateDb, open_folder: Path
 ) -> None:

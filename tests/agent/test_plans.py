@@ -17,6 +17,8 @@ from hermes_store.agent import AgentBridge, order
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import Shape, create, insert
 
+pytestmark = pytest.mark.slow
+
 #: So many sessions, with this many messages each.
 SESSIONS, MESSAGES = 400, 30
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
@@ -132,7 +134,7 @@ def test_the_list_never_scans_the_wide_rows_nor_the_messages(
     bridge = AgentBridge(path)
     page = bridge.sessions(limit=20, include=include)
     for after in (None, page.next):
-        found = lines(path, lambda after=after: bridge.sessions(limit=20, include=include, after=after))  # type: ignore[misc]
+        found = lines(path, lambda after=after: bridge.sessions(limit=20, include=include, after=after))
         assert all("USING COVERING INDEX" in line for line in scans(found, "[sx]")), found
         assert scans(found, "m") == [], found
         assert not [line for line in found if "AUTOMATIC" in line], found

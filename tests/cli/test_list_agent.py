@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import Store
-from hermes_store.agent.beside import list_beside
+from hermes_store.agent.combined_listing import list_combined
 from hermes_store.records import SessionRecord
 
 Json = Callable[..., Any]
@@ -57,6 +57,7 @@ def test_the_json_has_the_source_and_the_rows_as_their_keepers_have_them(
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_json", [True, False])
 @pytest.mark.parametrize("limit", [1, 2, 5, 18, 19])
 def test_the_last_line_leads_through_all_pages(
@@ -90,7 +91,8 @@ def test_an_imported_session_shows_once_from_the_store_whatever_happened_to_it(
         store.sessions.delete(FISH)
         store.sessions.delete(RATATOUILLE)
         store.sessions.purge(RATATOUILLE)
-    with closing(sqlite3.connect(home / "state.db")) as connection, connection:  # it has another tip from now on
+    # It has another head session from now on.
+    with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         connection.execute(f"UPDATE sessions SET end_reason = 'compression', ended_at = 1 WHERE id = '{SENSORS}'")
         connection.execute(
             "INSERT INTO sessions (id, source, started_at, parent_session_id) "
@@ -137,6 +139,7 @@ def test_filters_narrow_both(
     assert (set(ids(page, "store")), set(ids(page, "agent"))) == (store, agent)
 
 
+@pytest.mark.slow
 def test_without_the_agents_file_the_list_is_the_stores_and_says_so(
     program_line: Any, home: Path, database: Path
 ) -> None:
@@ -177,6 +180,7 @@ STORES = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=8)
 AGENTS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(stores=STORES, agents=AGENTS, limit=st.integers(1, 6))
 def test_pages_of_any_size_have_every_row_once_and_in_order(
@@ -212,11 +216,11 @@ def test_pages_of_any_size_have_every_row_once_and_in_order(
 
         found = []
         with Store.open(database, read_only=True) as store:
-            page = list_beside(store, store.agent(state), limit=limit)
+            page = list_combined(store, store.agent(state), limit=limit)
             sizes = [len(page.items)]
             found += page.items
             while page.next is not None:
-                page = list_beside(store, store.agent(state), limit=limit, after=page.next)
+                page = list_combined(store, store.agent(state), limit=limit, after=page.next)
                 sizes.append(len(page.items))
                 found += page.items
         assert page.agent_error is None

@@ -115,7 +115,7 @@ def test_a_fork_beside_reading_and_writing_threads_loses_nothing(sqlite_path: Pa
             thread.start()
         try:
             for number in range(6):
-                with forked(lambda connection, n=number: store.messages.append(session_id, n).count) as child:
+                with forked(lambda connection, n=number: store.messages.append(session_id, n).message_count) as child:
                     assert child.said() == 1
         finally:
             stop.set()

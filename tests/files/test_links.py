@@ -33,7 +33,7 @@ def test_a_parent_that_comes_later_gets_its_child(store: Store, state: StateDir)
     assert store.sessions.get("child").parent_id == "parent"
 
 
-def test_a_parent_or_project_that_the_file_names_no_more_is_let_go(store: Store, state: StateDir) -> None:
+def test_a_link_that_the_file_dropped_is_removed(store: Store, state: StateDir) -> None:
     state.projects([{"project_id": "p", "name": "P", "profile": "default"}])
     state.session("parent", "hi")
     state.session("child", "hi", parent_session_id="parent", project_id="p")
@@ -63,9 +63,9 @@ def test_sessions_that_name_each_other_as_parents_make_no_circle(sqlite_store: S
     import_directory(sqlite_store, state.root)
     for name in names:
         line = [name]
-        while (parent := sqlite_store.sessions.get(line[-1]).parent_id) is not None:
-            assert parent not in line
-            line.append(parent)
+        while (following := sqlite_store.sessions.get(line[-1]).parent_id) is not None:
+            assert following not in line
+            line.append(following)
 
 
 def test_a_parent_that_got_another_id_is_found_by_the_one_that_the_file_says(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ def test_importing_the_library_imports_nothing_that_it_does_not_need(tmp_path: P
     assert json.loads(output(python(f"import hermes_store; {IMPORTED}", cwd=tmp_path))) == []
 
 
+@pytest.mark.slow
 def test_opening_a_current_database_does_not_import_alembic(filled: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
@@ -50,6 +52,7 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.slow
 def test_many_processes_open_one_fresh_database_at_once(new_database: NewDatabase) -> None:
     url, other = new_database(), new_database()
     racers = [
@@ -86,6 +89,6 @@ def test_opening_a_current_database_again_writes_nothing(filled: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [{}, {"migrate": False}, {"read_only": True}])
-def test_a_current_database_opens_in_every_way(filled: Path, how: dict[str, bool]) -> None:
+def test_a_current_database_opens_in_every_way(filled: Path, how: dict[str, Any]) -> None:
     with Store.open(filled, **how) as store:
         assert store.messages.read("parent")

@@ -18,6 +18,8 @@ import pytest
 from hermes_store.storage import migrations
 from tests.support.paths import EXAMPLE_STATE_DIR, ROOT
 
+pytestmark = pytest.mark.slow
+
 #: What a build needs. The copy has no leftovers of other builds, and the repository gets none of this one.
 SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "hermes_store", "migrations")
 NO_CACHES = shutil.ignore_patterns("__pycache__")
@@ -101,7 +103,7 @@ from hermes_store import Store
 with Store.open("folder/hermes.db") as store:
     project = store.projects.create(name="Work", color="#7aa2f7")
     session = store.sessions.create(title="Trip", project_id=project.project_id)
-    store.messages.append(session.session_id, [{"role": "user", "content": "hi"}])
+    store.messages.extend(session.session_id, [{"role": "user", "content": "hi"}])
 with Store.open("folder/hermes.db", migrate=False) as store:
     [listed] = store.sessions.list(project_id=project.project_id).items
     print(json.dumps([store.info().schema_revision, listed.title, store.messages.read(listed.session_id)]))

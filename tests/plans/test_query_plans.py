@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.paging import write_cursor
+from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
 from tests.support.statements import executed, sqlite_plan
 
@@ -26,7 +26,7 @@ def store(databases: sample.Databases, analyzed: bool) -> Store:
     store = databases(SESSIONS, analyzed)
     if not store.messages.count(SESSION):
         for session_id in (SESSION, "s100", "s300"):
-            store.messages.append(
+            store.messages.extend(
                 session_id, [{"role": "user", "content": str(number), "timestamp": 1e9} for number in range(MESSAGES)]
             )
         if analyzed:
@@ -46,7 +46,8 @@ def faults(lines: list[str]) -> list[str]:
 
 def list_faults(store: Store, name: str, **how: Any) -> dict[str, list[str]]:
     """Return what is wrong with the plans of a list, for each value of `archived`."""
-    filters, index = sample.INDEXED[name]
+    indexed = sample.INDEXED[name]
+    filters, index = indexed.filters, indexed.index
     found = {}
     for archived in (None, True, False):
         lines = plan(store, lambda archived=archived: store.sessions.list(**filters, archived=archived, **how))
@@ -65,7 +66,7 @@ def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, 
 @pytest.mark.parametrize("pinned", [None, True, False])
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
-    for last_pinned in {pinned} - {None} or (True, False):
+    for last_pinned in (True, False) if pinned is None else (pinned,):
         after = write_cursor("sessions", last_pinned, *sample.moment(SESSIONS, 0.5))
         assert list_faults(store, name, pinned=pinned, after=after) == {}
 
@@ -85,7 +86,7 @@ VERBS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "messages.read": (lambda store: store.messages.read(SESSION), [BY_ID, BY_POSITION, BODY]),
     "messages.tail": (lambda store: store.messages.tail(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),
     "messages.page": (lambda store: store.messages.page(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),
-    "messages.append": (lambda store: store.messages.append(SESSION, [{}, {}]), [BY_ID, BY_ROW]),
+    "messages.append": (lambda store: store.messages.extend(SESSION, [{}, {}]), [BY_ID, BY_ROW]),
     "messages.update": (
         lambda store: store.messages.update(
             SESSION, 5, {"other": store.messages.count(SESSION)}, expected_revision=store.sessions.get(SESSION).revision

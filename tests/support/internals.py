@@ -3,42 +3,101 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from hermes_store import Store
-from hermes_store.database import Database
-from hermes_store.webui import WebUIModels
+from hermes_store import Store, View
+from hermes_store.storage.dialects.postgresql import PostgreSQL
+from hermes_store.storage.dialects.sqlite import SQLiteDialect
+from hermes_store.storage.dialects.sqlite_pool import ConnectionPool
+from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
+from hermes_store.storage.engine import Database
+
+if TYPE_CHECKING:
+    from hermes_store.webui import WebUIModels
 
 
 def database_of(store: Store) -> Database:
-    return store._database
-
-
-def engine_of(store: Store) -> sa.Engine:
-    """Return the engine, whose events are those of reads and writes."""
-    return store._database.engine
-
-
-def writer_of(store: Store) -> sa.Engine:
-    """Return the engine that writes."""
-    return store._database._writer
+    return store.database
 
 
 def path_of(store: Store) -> Path:
     """Return where the file of a store on SQLite is."""
-    path = store._database.path
+    path = store.database.dialect.path
     assert path is not None
     return path
 
 
-def reading(store: Store) -> contextlib.AbstractContextManager[sa.Connection]:
-    return store._database.read()
+@contextlib.contextmanager
+def reading(store: Store) -> Iterator[sa.Connection]:
+    """Give a connection in a transaction that reads."""
+    with store.database.read() as unit, _connection_of(unit) as connection:
+        yield connection
 
 
-def writing(store: Store) -> contextlib.AbstractContextManager[sa.Connection]:
-    return store._database.write()
+@contextlib.contextmanager
+def writing(store: Store) -> Iterator[sa.Connection]:
+    """Give a connection in a transaction that writes, and commit what was done on it."""
+    with store.database.write() as unit, _connection_of(unit) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def reading_in(view: View) -> Iterator[sa.Connection]:
+    """Give the connection that a view reads by: inside a transaction, that of the transaction."""
+    with view._transactions.read() as unit, _connection_of(unit) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _connection_of(unit: Any) -> Iterator[sa.Connection]:
+    """Give SQLAlchemy's connection of a unit of work, which itself begins and ends the transaction."""
+    if not isinstance(unit, SQLiteUnitOfWork):
+        yield unit._connection
+        return
+    engine = sa.create_engine("sqlite+pysqlite://", creator=lambda: unit.raw, poolclass=sa.StaticPool)
+    dialect: Any = engine.dialect
+    dialect.do_begin = dialect.do_commit = dialect.do_rollback = lambda _: None
+    with engine.connect() as connection:
+        yield connection
+
+
+def engine_of(store: Store) -> sa.Engine:
+    """Return the engine of a store on PostgreSQL, whose events are those of reads and writes."""
+    dialect = store.database.dialect
+    assert isinstance(dialect, PostgreSQL)
+    return dialect._engine
+
+
+def pool_of(store: Store) -> ConnectionPool:
+    """Return the connections of a store on SQLite."""
+    dialect = store.database.dialect
+    assert isinstance(dialect, SQLiteDialect)
+    return dialect._pool
+
+
+def configure_connections(store: Store, configure: Callable[[sqlite3.Connection], object]) -> None:
+    """Let a store on SQLite use connections only that were passed to `configure` when they were opened."""
+    dialect: Any = store.database.dialect
+    original = type(dialect)._configure_connection
+
+    def _configure(connection: sqlite3.Connection) -> None:
+        original(dialect, connection)
+        configure(connection)
+
+    dialect._configure_connection = _configure
+    dialect.close()  # those that are open were not
+
+
+def units_of_this_thread(store: Store) -> int:
+    """Return how many units of work this thread has begun and not ended."""
+    inside = list(store.database._gate._inside.values())
+    return sum(thread == threading.get_ident() and unit() is not None for thread, unit in inside)
 
 
 def store_of(models: WebUIModels) -> Store:

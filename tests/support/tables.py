@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from hermes_store import Store
-from hermes_store.tables import Base, Message, MessageBlob
+from hermes_store.storage.schema import Base, Message, MessageBlob
 from tests.support.internals import reading
 
 

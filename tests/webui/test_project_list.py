@@ -76,7 +76,7 @@ def test_projects_are_made_renamed_recoloured_reordered_and_deleted_at_once(
 ) -> None:
     a, b, c = three
     wanted = [{**c, "name": "Renamed"}, project("d"), {**a, "color": "#fff"}]
-    commits = []
+    commits: list[Any] = []
     sa.event.listen(engine_of(webui.store), "commit", commits.append)
     models.save_projects(wanted)
     assert len(commits) == 1
@@ -110,6 +110,7 @@ def test_twenty_threads_that_each_make_a_project_make_twenty(models: WebUIModels
     assert set(ids(models)) == {f"p{number}" for number in range(20)}
 
 
+@pytest.mark.slow
 def test_processes_that_make_twenty_projects_make_twenty(models: WebUIModels, webui: WebUI, tmp_path: Path) -> None:
     processes = [OtherProcess() for _ in range(4)]
     for number, process in enumerate(processes):
@@ -334,6 +335,7 @@ lists = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(lists, max_size=4))
 def test_what_was_saved_is_what_is_loaded(sqlite_template: Path, tmp_path: Path, saved: list[Any]) -> None:
     with Store.open(shutil.copy(sqlite_template, tmp_path / "p.db"), durability="normal") as store:

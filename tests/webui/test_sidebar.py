@@ -227,6 +227,7 @@ def odd(tmp_path: Path, sqlite_store: Store) -> dict[str, Any]:
     """Sessions of a file store with an odd value under every key of a row in turn, taken in; by their ids."""
     state = StateDir(tmp_path / "odd")
     made = {}
+    value: Any
     for key in KEYS:
         for number, value in enumerate(ODD):
             if key not in {"session_id", "message_count", "is_streaming"}:
@@ -355,6 +356,7 @@ sessions = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(sessions, max_size=8))
 def test_the_list_is_what_the_rule_says(sqlite_template: Path, tmp_path: Path, made: list[One]) -> None:
     with contextlib.closing(Store.open(shutil.copy(sqlite_template, tmp_path / "m.db"), durability="normal")) as store:

@@ -27,7 +27,8 @@ from .base import RETRY, Dialect, Result, Settings, logger
 from .sqlite_copy import copy_database
 from .sqlite_errors import MEANINGS, OTHER
 from .sqlite_look import look
-from .sqlite_unit import ConnectionPool, SQLiteUnitOfWork
+from .sqlite_pool import ConnectionPool
+from .sqlite_unit import SQLiteUnitOfWork
 from .upgrade_progress import UpgradeProgress
 
 if TYPE_CHECKING:
@@ -95,12 +96,13 @@ class SQLiteDialect(Dialect):
     @contextlib.contextmanager
     def _connected(self) -> Iterator[tuple[sqlite3.Connection, Connection]]:
         """Give a connection of the pool, both as the driver's and as SQLAlchemy's."""
-        raw = self._pool.take()
+        owner = _Owner()
         try:
+            raw = self._pool.take(owner)
             with _engine_on(raw).connect() as connection:
                 yield raw, connection
         finally:
-            self._pool.give(raw)
+            self._pool.give_back(owner)
 
     def look(self, callback: Callable[[Connection], Result]) -> Result:
         with self._connected() as (_, connection):
@@ -108,7 +110,7 @@ class SQLiteDialect(Dialect):
 
     @contextlib.contextmanager
     def upgrade(self) -> Iterator[Connection]:
-        owner = _Upgrade()
+        owner = _Owner()
         queue = self.queue(writes=True)
         if queue is not None and not queue.acquire(owner, self.settings.busy_timeout):
             raise errors.DatabaseLockedError(f"Another thread of this process is writing to {self.display}. {RETRY}")
@@ -190,8 +192,8 @@ class SQLiteDialect(Dialect):
 _last_message_id: Final = Statement(text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"))
 
 
-class _Upgrade:
-    """Holds the write queue during an upgrade of the schema."""
+class _Owner:
+    """Holds the write queue, or a connection, where there is no unit of work."""
 
 
 def _engine_on(raw: sqlite3.Connection) -> Engine:
@@ -200,8 +202,8 @@ def _engine_on(raw: sqlite3.Connection) -> Engine:
 
 
 # The registry of queues is a global of this module, which a forked child replaces as it does locks.
-_queues: weakref.WeakValueDictionary[str, WriteQueue]
-_creation_lock: threading.Lock
+_queues: weakref.WeakValueDictionary[str, WriteQueue] = weakref.WeakValueDictionary()
+_creation_lock = threading.Lock()
 renew_after_fork(sys.modules[__name__], "_queues", weakref.WeakValueDictionary)
 renew_after_fork(sys.modules[__name__], "_creation_lock", threading.Lock)
 
@@ -222,7 +224,7 @@ class SQLiteFile(SQLiteDialect):
         self._path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
         self._query = dict(query or {})
         # One queue for a file, however many stores of this process have it open.
-        self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())  # noqa: F821 - set by renew_after_fork
+        self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
         self._progress = UpgradeProgress(self._path)
 
     @property
@@ -272,11 +274,11 @@ class SQLiteFile(SQLiteDialect):
 
     def configure(self) -> None:
         if not self.settings.read_only:
-            raw = self._pool.take()
+            owner = _Owner()
             try:
-                _enable_wal(raw, self.display, self.settings.busy_timeout)
+                _enable_wal(self._pool.take(owner), self.display, self.settings.busy_timeout)
             finally:
-                self._pool.give(raw)
+                self._pool.give_back(owner)
 
     def _create_private(self) -> None:
         """Make the file, readable for its owner only, if there is none.
@@ -285,7 +287,7 @@ class SQLiteFile(SQLiteDialect):
         other threads on it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
         so no thread may get to opening the file while another still has its empty descriptor.
         """
-        with _creation_lock:  # noqa: F821 - set by renew_after_fork
+        with _creation_lock:
             if self._path.exists():
                 return
             try:

@@ -34,13 +34,13 @@ from unittest import mock
 
 import sqlalchemy as sa
 from filling import copy_sources, fill
+from hermes_store.tables import Base
 from odd_values import write_json_files
 from support import first_release
 from support.first_release import DEEP, IMPORTED_FROM, JSON_FILES, canonical, import_log
 
 import hermes_store
 from hermes_store import Store
-from hermes_store.tables import Base
 
 HERE = Path(__file__).parent
 #: The oldest PostgreSQL that the tests' server comes as; its dump restores in newer ones, too.
