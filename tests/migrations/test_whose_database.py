@@ -193,9 +193,9 @@ def test_looking_at_the_first_release_changes_nothing(tmp_path: Path) -> None:
     path = restore_sqlite(tmp_path / "old.db")
     execute(path, "PRAGMA journal_mode = WAL")
     before = path.read_bytes()
-    for how in ({"migrate": False}, {"read_only": True}):
+    for how in ("not to migrate", "to read"):
         with pytest.raises(SchemaOutdatedError):
-            Store.open(path, **how)
+            Store.open(path, **WAYS[how])
     assert "0001" in output(alembic("-x", f"url={path}", "current"))
     assert path.read_bytes() == before
 
