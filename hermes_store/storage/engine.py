@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final, Protocol
 
-from ..errors import DatabaseError, DatabaseLockedError, StoreClosedError, TransactionError
+from ..errors import (
+    DatabaseError,
+    DatabaseLockedError,
+    SchemaNewerError,
+    SchemaOutdatedError,
+    StoreClosedError,
+    TransactionError,
+)
 from .dialects import Dialect, Settings, Target, dialect_for
 from .fork_gate import ForkGate
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork, inherited
@@ -35,7 +42,7 @@ class Database:
         self.settings = settings
         #: Why it can be used no more; empty while it can.
         self.closed_reason = ""
-        #: What SQLite's ``user_version`` has to be in a write transaction; None while the schema is not known yet.
+        #: The revision that the schema has to have in a write transaction; None while that is not known yet.
         self.schema_number: int | None = None
         self._quiet = True
         self._open()
@@ -85,6 +92,20 @@ class Database:
             yield Snapshot(unit)
 
     # ── What units of work ask ──
+
+    def check_schema(self, number: int) -> None:
+        """Refuse to write when another process changed the schema since this one opened the database.
+
+        Args:
+            number: the schema's revision now.
+
+        Raises:
+            SchemaNewerError, SchemaOutdatedError: it did.
+        """
+        known = self.schema_number
+        if known is not None and number != known:
+            kind = SchemaNewerError if number > known else SchemaOutdatedError
+            raise kind(self.dialect.display, f"{number:04}", f"{known:04}")
 
     def require_open(self) -> None:
         """Refuse to work with a closed database.
