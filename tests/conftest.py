@@ -17,8 +17,6 @@ from hypothesis import HealthCheck, settings
 
 from hermes_store import Store
 
-EXAMPLE_HOME = Path(__file__).parent.parent / "examples" / "hermes-home"
-
 # A shell's background jobs, and what they start, ignore Ctrl-C; the programs under test must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import agent_contents as contents
-import agent_writers as writers
 import pytest
-import statedb
-from matrix import AgentFile, Case
-from statedb import Shape
+
+from tests.support.agent import conversations as contents
+from tests.support.agent import statedb, writers
+from tests.support.agent.matrix import AgentFile, Case
+from tests.support.agent.statedb import Shape
 
 
 @pytest.fixture(scope="session")

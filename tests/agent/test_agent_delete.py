@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import agent_writers as writers
 import pytest
-from agentdb import AgentDb
-from statedb import VERSIONS, Shape
 
 from hermes_store import Store
 from hermes_store import errors as err
 from hermes_store.agent import AgentBridge
+from tests.support.agent import writers
+from tests.support.agent.agentdb import AgentDb
+from tests.support.agent.statedb import VERSIONS, Shape
+from tests.support.paths import EXAMPLE_STATE_DB
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hermes-home" / "state.db"
 NAS, TELEGRAM, FISH = "20260512_091500_a1b2c3", "20260603_184210_5d0e71", "20260618_203301_77b0c4"
 LANTERN, LANTERN_2, HELPER = "20260702_140512_c19e20", "20260702_153544_e8f3a6", "20260702_153610_0b64d9"
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
@@ -63,7 +63,7 @@ def agent(tmp_path: Path) -> Agent:
     """The example home's file: WAL, full-text indexes with triggers, a chain, a subagent, usage rows."""
     folder = tmp_path / "home"
     folder.mkdir()
-    return Agent(Path(shutil.copy(EXAMPLE, folder / "state.db")))
+    return Agent(Path(shutil.copy(EXAMPLE_STATE_DB, folder / "state.db")))
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, name: str) -> None
         with pytest.raises(err.AgentMissingError):
             AgentBridge(folder / name).delete_session(NAS, **how)
     assert list(folder.iterdir()) == []
-    agent = Agent(Path(shutil.copy(EXAMPLE, folder / name)))
+    agent = Agent(Path(shutil.copy(EXAMPLE_STATE_DB, folder / name)))
     agent.bridge().delete_session(NAS)
     assert NAS not in agent.sessions()
     assert [entry.name for entry in folder.iterdir()] == [name]
@@ -375,7 +375,7 @@ def test_a_file_that_goes_away_at_the_last_moment_is_not_made(agent: Agent, monk
     [
         (b"", err.AgentEmptyError),
         (b"not a database at all, but a text\n" * 99, err.AgentNotADatabaseError),
-        (EXAMPLE.read_bytes()[:20_000], err.AgentCorruptError),
+        (EXAMPLE_STATE_DB.read_bytes()[:20_000], err.AgentCorruptError),
     ],
 )
 def test_a_file_that_is_no_whole_database_is_told_and_left_alone(

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from agentdb import AgentDb, require_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from hermes_store import InvalidIdError, SessionDeletedError, SessionNotFoundErr
 from hermes_store.agent import AgentBridge
 from hermes_store.reports import ImportItem, Outcome
 from hermes_store.tables import Base
+from tests.support.agent.agentdb import AgentDb, require_equal
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agentdb import AgentDb, require_equal
 
 from hermes_store import SessionNotFoundError, Store
 from hermes_store.agent import AgentBridge
 from hermes_store.agent.beside import list_beside
 from hermes_store.reports import ImportItem, Outcome
+from tests.support.agent.agentdb import AgentDb, require_equal
 
 BRANCHED = '{"_branched_from": "x"}'
 

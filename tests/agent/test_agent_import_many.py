@@ -5,23 +5,22 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import agentdb
 import pytest
-from agent_contents import BASE
-from agentdb import AgentDb, require_equal
 
 from hermes_store import Store
 from hermes_store.agent import bridge, conversation
 from hermes_store.agent.attach import AgentFile
 from hermes_store.reports import ImportProgress, Outcome
+from tests.support.agent.agentdb import AgentDb, require_equal
+from tests.support.agent.conversations import BASE
+from tests.support.import_programs import import_agent_and_be_killed
+from tests.support.processes import run_function
 
 
 @pytest.fixture
@@ -141,8 +140,7 @@ def test_a_long_conversation_is_held_once_while_it_is_imported(
 @pytest.mark.parametrize("statement", [37, 203, 411])
 def test_an_import_that_is_killed_is_finished_by_the_next(sqlite_path: Path, agent: AgentDb, statement: int) -> None:
     _generate(agent, 60, 20)
-    program = [sys.executable, agentdb.__file__, sqlite_path, agent.path, str(statement)]
-    killed = subprocess.run(program, check=False)
+    killed = run_function(import_agent_and_be_killed, sqlite_path, agent.path, statement)
     assert killed.returncode == -signal.SIGKILL
     with Store.open(sqlite_path, durability="normal") as store:
         there = store.sessions.list(limit=1000).items
@@ -159,8 +157,7 @@ def test_an_import_that_is_killed_inside_a_long_conversation_has_nothing_of_it(
     sqlite_path: Path, agent: AgentDb, chunk: int
 ) -> None:
     _generate(agent, 1, 20, messages=2_500)
-    program = [sys.executable, agentdb.__file__, sqlite_path, agent.path, str(chunk), "INSERT INTO message_blobs"]
-    killed = subprocess.run(program, check=False)
+    killed = run_function(import_agent_and_be_killed, sqlite_path, agent.path, chunk, "INSERT INTO message_blobs")
     assert killed.returncode == -signal.SIGKILL
     with Store.open(sqlite_path, durability="normal") as store:
         assert store.sessions.list(include_empty=True).items == []

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agentdb import AgentDb
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from statedb import Shape, create
 
 from hermes_store import SessionNotFoundError, Store
 from hermes_store.agent import AgentBridge
 from hermes_store.reports import Outcome
+from tests.support.agent.agentdb import AgentDb
+from tests.support.agent.statedb import Shape, create
 
 Messages = list[dict[str, Any]]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from agentdb import AgentDb
 
 from hermes_store import Store
 from hermes_store.reports import Outcome
+from tests.support.agent.agentdb import AgentDb
 
 
 @pytest.fixture

@@ -7,18 +7,13 @@ import os
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import agent_writers as writers
-import foreign
 import pytest
-from statedb import Shape
 
 from hermes_store import Store
 from hermes_store.agent import AgentBridge, attach, degrade
@@ -35,6 +30,9 @@ from hermes_store.errors import (
     AgentTimeoutError,
     InvalidInputError,
 )
+from tests.support.agent import foreign, writers
+from tests.support.agent.statedb import Shape
+from tests.support.processes import output, run_function
 
 StateDb = Callable[..., Path]
 
@@ -259,9 +257,7 @@ def test_another_user_s_file_is_not_read_where_that_would_lock_its_owner_out(
     path.chmod(0o666)
 
     def read(how: str) -> str:
-        command = [sys.executable, foreign.__file__, str(path), how]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return done.stdout
+        return output(run_function(foreign.read, path, how))
 
     assert "belongs to another user" in read("carefully")
     assert [one.name for one in open_folder.iterdir()] == ["state.db"]
@@ -279,10 +275,9 @@ def test_the_owner_of_a_file_that_may_not_be_read_is_told_so(state_db: StateDb, 
         return
     path = Path(shutil.copy(state_db(), open_folder / "state.db"))
     path.chmod(0o600)
-    command = [sys.executable, foreign.__file__, str(path), "anyway"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "refused" in done.stdout
-    assert "Read it as the user whom the agent runs as" in done.stdout
+    told = output(run_function(foreign.read, path, "anyway"))
+    assert "refused" in told
+    assert "Read it as the user whom the agent runs as" in told
 
 
 def test_the_store_s_own_database_is_not_the_agent_s(sqlite_store: Store, sqlite_path: Path, tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_contents import BASE
-from statedb import EXTRA, MESSAGES, Shape
 
 from hermes_store import InvalidCursorError, SessionNotFoundError, payload
 from hermes_store.agent import AgentBridge
+from tests.support.agent.conversations import BASE
+from tests.support.agent.statedb import EXTRA, MESSAGES, Shape
+from tests.support.paths import EXAMPLE_STATE_DB
 
 StateDb = Callable[..., Path]
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hermes-home" / "state.db"
 
 #: The messages of "login" as the newest file has them.
 LOGIN: list[dict[str, Any]] = [
@@ -250,7 +250,7 @@ def test_a_session_that_is_not_there_has_no_messages_to_read(state_db: StateDb) 
 def test_the_example_home_reads_as_it_was_built(tmp_path: Path) -> None:
     """The one file here that this folder did not make."""
     path = tmp_path / "state.db"
-    path.write_bytes(EXAMPLE.read_bytes())
+    path.write_bytes(EXAMPLE_STATE_DB.read_bytes())
     bridge = AgentBridge(home=tmp_path)
     assert [(one.title, one.chain[0], one.message_count) for one in bridge.sessions().items] == [
         ("Notes on the soil sensors", "20260811_190015_3c7d5e", 6),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from matrix import AgentFile, each_version
-
 from hermes_store.agent import AgentBridge
+from tests.support.agent.matrix import AgentFile, each_version
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 

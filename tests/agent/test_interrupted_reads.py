@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readers import readers_end, threads
 from sqlalchemy import Engine, event
-from statedb import Shape
 
 from hermes_store.agent import attach, degrade
 from hermes_store.agent.attach import AgentFile
 from hermes_store.agent.other_query import stop
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
+from tests.support.agent.statedb import Shape
+from tests.support.threads import readers_end, threads
 
 StateDb = Callable[..., Path]
 ENDLESS = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"

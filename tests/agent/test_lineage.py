@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_contents import BASE
-from statedb import Row, Shape, add, create
 
 from hermes_store.agent import AgentBridge
+from tests.support.agent.conversations import BASE
+from tests.support.agent.statedb import Row, Shape, add, create
 
 Put = Callable[..., None]
 

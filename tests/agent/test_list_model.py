@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from statedb import RawText, insert
 
 from hermes_store.agent import AgentBridge, attach, listing, order, snapshot, watch
+from tests.support.agent.statedb import RawText, insert
 
 BASE = 1_750_000_000.0
 SANE = (631_152_000.0, 7_258_118_400.0)

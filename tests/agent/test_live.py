@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import agent_writers as writers
 import pytest
-from agent_contents import expected
-from statedb import Shape
 
 from hermes_store.agent import AgentBridge
 from hermes_store.errors import HermesStoreError
+from tests.support.agent import writers
+from tests.support.agent.conversations import expected
+from tests.support.agent.statedb import Shape
 
 StateDb = Callable[..., Path]
 #: The writer moves its log into the file at 1,000 pages of 4 KiB, if no reader is in the way; beside one that kept

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import agent_contents as contents
 import pytest
-from agent_contents import TALKS, expected
-from matrix import AgentFile, each_version, every_file
-from statedb import VERSIONS
 
 from hermes_store import InvalidInputError, SessionNotFoundError
 from hermes_store.agent import AgentBridge, AgentSession
+from tests.support.agent import conversations as contents
+from tests.support.agent.conversations import TALKS, expected
+from tests.support.agent.matrix import AgentFile, each_version, every_file
+from tests.support.agent.statedb import VERSIONS
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 

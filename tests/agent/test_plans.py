@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_contents import BASE
 from sqlalchemy import Engine, event
-from statedb import Shape, create, insert
 
 from hermes_store.agent import AgentBridge, order
+from tests.support.agent.conversations import BASE
+from tests.support.agent.statedb import Shape, create, insert
 
 #: So many sessions, with this many messages each.
 SESSIONS, MESSAGES = 400, 30

@@ -14,12 +14,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import agent_writers as writers
 import pytest
-from agent_contents import BASE, expected
-from readers import readers_end, threads
 from sqlalchemy import Engine, event
-from statedb import Shape, insert
 
 from hermes_store.agent import AgentBridge, attach, snapshot, watch
 from hermes_store.agent.attach import AgentFile
@@ -27,6 +23,10 @@ from hermes_store.agent.schema import AgentSchema
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.agent.watch import driver_connection
 from hermes_store.errors import AgentSchemaError
+from tests.support.agent import writers
+from tests.support.agent.conversations import BASE, expected
+from tests.support.agent.statedb import Shape, insert
+from tests.support.threads import readers_end, threads
 
 StateDb = Callable[..., Path]
 NO_INDEX = Shape(index=False)

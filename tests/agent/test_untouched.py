@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from matrix import AgentFile, every_file
-from statedb import Shape
 
 from hermes_store.agent import AgentBridge
 from hermes_store.errors import AgentError, HermesStoreError
+from tests.support.agent.matrix import AgentFile, every_file
+from tests.support.agent.statedb import Shape
 
 StateDb = Callable[..., Path]
 SIDECARS = {"state.db-wal", "state.db-shm"}

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nasty_text import NASTY, nasty_messages
 from typer.testing import CliRunner, Result
 
 from hermes_store import Store
 from hermes_store.cli.app import app
-
-EXAMPLE_HOME = Path(__file__).parent.parent.parent / "examples" / "hermes-home"
+from tests.support.nasty_text import NASTY, nasty_messages
+from tests.support.paths import EXAMPLE_HOME
 
 Run = Callable[..., Result]
 

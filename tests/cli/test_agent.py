@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nasty_text import NASTY
-from pseudo_terminal import run_in_terminal
 
 from hermes_store import Store
 from hermes_store.agent import AgentBridge
 from hermes_store.agent.listing import GROUPS
+from tests.support.nasty_text import NASTY
+from tests.support.pseudo_terminal import run_in_terminal
 
 Json = Callable[..., Any]
 

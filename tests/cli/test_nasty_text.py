@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nasty_text import NASTY, nasty_messages
 from rich.cells import cell_len
 
 from hermes_store import Store, payload
 from hermes_store.cli.text import harmless_json, printable
+from tests.support.nasty_text import NASTY, nasty_messages
 
 any_text = st.text(st.characters(exclude_categories=())) | st.sampled_from(NASTY)
 

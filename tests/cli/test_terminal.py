@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pseudo_terminal import run_in_terminal
+
+from tests.support.pseudo_terminal import run_in_terminal
 
 ESC = "\x1b"
 

@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from forked import forked
-
 from hermes_store import Store, migrate
+from tests.support.other_process import forked
 
 
 def test_a_child_reads_and_writes_with_the_store_that_it_inherits(store: Store) -> None:

@@ -7,9 +7,9 @@ import os
 from functools import partial
 from pathlib import Path
 
-from writers import all_well, append_rounds, together
-
 from hermes_store import DatabaseCorruptError, Store
+from tests.support.appending import append_rounds
+from tests.support.threads import all_well, together
 
 
 def _descriptors() -> int:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from writers import all_well, append_in_worker, append_rounds, begin_worker, require_all_there, together
 
 from hermes_store import DatabaseLockedError, HermesStoreError, Store, errors
+from tests.support.appending import append_in_worker, append_rounds, begin_worker, require_all_there
+from tests.support.threads import all_well, together
 
 SESSIONS = 3
 

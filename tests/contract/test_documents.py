@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from contract_values import AWKWARD_TEXTS, NOT_JSON, json_values, text_of, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from hermes_store import (
     StaleSessionError,
     Store,
 )
+from tests.support.json_values import AWKWARD_TEXTS, NOT_JSON, small_json_values, text_of, texts
 
 
 @pytest.fixture
@@ -117,7 +117,10 @@ def test_the_longest_keys_of_any_characters_are_kept(store: Store, session: Sess
 
 
 @settings(max_examples=12)
-@given(puts=st.lists(st.dictionaries(texts, json_values, max_size=4), max_size=3), removed=st.lists(texts, max_size=3))
+@given(
+    puts=st.lists(st.dictionaries(texts, small_json_values, max_size=4), max_size=3),
+    removed=st.lists(texts, max_size=3),
+)
 def test_documents_are_a_dictionary(store: Store, puts: list[dict[str, Any]], removed: list[str]) -> None:
     session_id = store.sessions.create().session_id
     model: dict[str, Any] = {}

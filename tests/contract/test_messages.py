@@ -7,10 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from contract_values import NOT_JSON, json_values, text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_rows import message_rows
 
 from hermes_store import (
     InvalidCursorError,
@@ -24,6 +22,8 @@ from hermes_store import (
     Store,
 )
 from hermes_store.paging import write_cursor
+from tests.support.json_values import NOT_JSON, small_json_values, text_of
+from tests.support.tables import message_rows
 
 # ── append and read ───────────────────────────────────────────────────────────────────────────────
 
@@ -61,7 +61,7 @@ def test_one_message_or_many_or_none_are_appended(
 
 
 @settings(max_examples=15)
-@given(first=st.lists(json_values, max_size=4), second=st.lists(json_values, max_size=4))
+@given(first=st.lists(small_json_values, max_size=4), second=st.lists(small_json_values, max_size=4))
 def test_any_json_values_come_back_as_they_went_in(store: Store, first: list[Any], second: list[Any]) -> None:
     session_id = store.sessions.create().session_id
     store.messages.append(session_id, first)
@@ -256,7 +256,11 @@ def test_a_role_is_found_where_it_is_one(store: Store, session_id: str) -> None:
 
 
 @settings(max_examples=15)
-@given(role=json_values, timestamp=json_values | st.text(max_size=20) | st.datetimes().map(str), ts=json_values)
+@given(
+    role=small_json_values,
+    timestamp=small_json_values | st.text(max_size=20) | st.datetimes().map(str),
+    ts=small_json_values,
+)
 def test_whatever_a_message_says_of_itself_it_is_kept(sqlite_store: Store, role: Any, timestamp: Any, ts: Any) -> None:
     message = {"role": role, "timestamp": timestamp, "_ts": ts}
     session_id = sqlite_store.sessions.create().session_id

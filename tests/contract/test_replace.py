@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_rows import message_rows
 
 from hermes_store import InvalidInputError, StaleSessionError, Store
+from tests.support.tables import message_rows
 
 
 def longest_common(old: list[int], new: list[int]) -> int:

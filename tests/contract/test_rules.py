@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from table_rows import all_rows
 
 from hermes_store import (
     HermesStoreError,
@@ -27,6 +26,8 @@ from hermes_store import (
     Store,
 )
 from hermes_store.fields import SessionChanges
+from tests.support.internals import writing
+from tests.support.tables import all_rows
 
 
 def test_rule_1_what_one_writes_is_what_everybody_reads(store: Store, target: str, tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_rule_7_a_damaged_row_breaks_no_list(store: Store) -> None:
     """A file that could not be read took the whole list with it, or vanished from it without a word."""
     damaged = store.sessions.create(title="damaged", compression_anchor_message_key={"role": "user"})
     store.sessions.create(title="good")
-    with store._database.write() as connection:
+    with writing(store) as connection:
         statement = text("UPDATE sessions SET compression_anchor_message_key = :bytes WHERE session_id = :session_id")
         connection.execute(statement, {"bytes": b"{damaged", "session_id": damaged.session_id})
     assert [s.title for s in store.sessions.list().items] == ["good", "damaged"]
@@ -230,7 +231,7 @@ def test_rule_10_errors_are_typed_and_loud(store: Store) -> None:
         with pytest.raises(SessionNotFoundError, match="There is no session 'nobody'") as refused:
             getattr(getattr(store, collection), name)("nobody", **arguments)
         assert refused.value.session_id == "nobody"
-    with store._database.write() as connection:
+    with writing(store) as connection:
         connection.exec_driver_sql("ALTER TABLE messages RENAME TO messages_lost")
     session_id = store.sessions.create().session_id
     for call in (lambda: store.messages.read(session_id), lambda: store.messages.append(session_id, "lost")):

@@ -19,6 +19,7 @@ from hermes_store import (
     StaleSessionError,
     Store,
 )
+from tests.support.internals import reading
 
 BAD_IDS = ["", "../evil", "a b", "a" * 129, "naïve", "half \ud83d", "nul\x00", "line\n", 5, None]
 
@@ -303,7 +304,7 @@ def test_a_purged_session_is_gone_for_good(store: Store, session: SessionRecord,
 
 def test_purging_takes_the_messages_and_documents_along(store: Store, session: SessionRecord) -> None:
     store.sessions.purge(session.session_id)
-    with store._database.read() as connection:
+    with reading(store) as connection:
         for table in ("sessions", "messages", "message_blobs", "session_documents"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0, table
 

@@ -9,15 +9,15 @@ import random
 from typing import Any
 
 import pytest
-from contract_values import AWKWARD_TEXTS, texts
 from hypothesis import given, settings
-from table_rows import message_rows
 
 from hermes_store import Page, ProjectRecord, SessionRecord, Store
 from hermes_store.fields import KEY_LIMIT, PROFILE_LIMIT, PROJECT_NAME_LIMIT, SOURCE_LIMIT, TEXT_LIMIT, TITLE_LIMIT
 from hermes_store.tables import Base
 from hermes_store.transcript import ROLE_LIMIT
 from hermes_store.types import LosslessText
+from tests.support.json_values import AWKWARD_TEXTS, texts
+from tests.support.tables import message_rows
 
 #: Every column of free text that callers write, and how much it holds.
 LIMITS = {

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from table_rows import all_rows
 
 from hermes_store import (
     HermesStoreError,
@@ -27,6 +26,7 @@ from hermes_store import (
     TransactionError,
     View,
 )
+from tests.support.tables import all_rows
 
 
 class Trouble(Exception):  # noqa: N818 - the user's own, of which the store knows nothing

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from hermes_store import DatabaseError, DatabaseFullError, DatabaseUnavailableError, HermesStoreError, Store
+from tests.support.internals import engine_of
 
 LARGE = {"text": "x" * 2_000_000}
 
@@ -30,7 +31,7 @@ def _no_room(store: Store) -> Iterator[None]:
     def lift(connection: Any, record: Any, proxy: Any) -> None:
         connection.execute("PRAGMA max_page_count = 1073741823")
 
-    engine = store._database.engine
+    engine = engine_of(store)
     sa.event.listen(engine, "checkout", limit)
     yield
     sa.event.remove(engine, "checkout", limit)

@@ -17,6 +17,7 @@ from hermes_store import (
     Store,
     UnsupportedDatabaseError,
 )
+from tests.support.internals import engine_of, writing
 
 
 @pytest.fixture
@@ -132,14 +133,14 @@ def test_a_role_without_rights_on_the_tables_is_refused_typed(
 ) -> None:
     with Store.open(postgres_url) as store:
         session_id = store.sessions.create().session_id
-        with store._database.write() as connection:
+        with writing(store) as connection:
             connection.exec_driver_sql(
                 "CREATE ROLE hermes_reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO hermes_reader"
             )
             role = "SET SESSION AUTHORIZATION"
         try:
             sa.event.listen(
-                store._database.engine, "begin", lambda connection: connection.exec_driver_sql(f"{role} hermes_reader")
+                engine_of(store), "begin", lambda connection: connection.exec_driver_sql(f"{role} hermes_reader")
             )
             assert store.messages.read(session_id) == []
             with pytest.raises(DatabaseReadOnlyError, match="rights") as caught:
@@ -147,7 +148,7 @@ def test_a_role_without_rights_on_the_tables_is_refused_typed(
             require_cause(caught.value)
         finally:
             store.close()
-            with Store.open(postgres_url) as owner, owner._database.write() as connection:
+            with Store.open(postgres_url) as owner, writing(owner) as connection:
                 connection.exec_driver_sql("DROP OWNED BY hermes_reader; DROP ROLE hermes_reader")
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermes_store import Store
-
-from .builders import StateDir
+from tests.support.state_dir import StateDir
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from hermes_store import Store
 from hermes_store.files import ImportItem, import_directory
+from tests.support.json_values import nested_arrays
+from tests.support.paths import EXAMPLE_STATE_DIR
+from tests.support.state_dir import SPEC, StateDir, as_json, by_name, session
 
-from .builders import SPEC, StateDir, as_json, by_name, nested, session
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hermes-home" / "webui" / "sessions"
+EXAMPLE = EXAMPLE_STATE_DIR / "sessions"
 
 
 def _import(store: Store, state: StateDir, contents: dict[str, bytes]) -> dict[str, ImportItem]:
@@ -285,7 +286,7 @@ def test_a_file_of_which_nothing_can_be_read_is_reported_with_what_is_wrong(
     assert reason in item.reason
 
 
-@pytest.mark.parametrize("inner", [nested(5000), nested(5000)[:4000], b"9" * 5000, b"1e999999"])
+@pytest.mark.parametrize("inner", [nested_arrays(5000), nested_arrays(5000)[:4000], b"9" * 5000, b"1e999999"])
 def test_what_no_parser_takes_ends_the_readable_part_or_is_read(
     sqlite_store: Store, state: StateDir, inner: bytes
 ) -> None:

@@ -6,21 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from hermes_store import Store
 from hermes_store.files import ImportReport, import_directory
-from hermes_store.tables import Base
-
-from .builders import NEW, OLD, SPEC, StateDir, fingerprint, session
-
-
-def rows(store: Store) -> dict[str, list[Any]]:
-    """Every row of every table."""
-    with store._database.read() as connection:
-        return {
-            table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in Base.metadata.sorted_tables
-        }
+from tests.support.state_dir import NEW, OLD, SPEC, StateDir, fingerprint, session
+from tests.support.tables import all_rows
 
 
 def _formats(state: StateDir) -> None:
@@ -77,9 +67,9 @@ def _items(report: ImportReport) -> list[dict[str, Any]]:
 
 def _compare(store: Store, state: StateDir, **options: Any) -> ImportReport:
     """Import twice, the first time dry; require that nothing but the report came of that."""
-    before, files = rows(store), fingerprint(state.root)
+    before, files = all_rows(store), fingerprint(state.root)
     dry = import_directory(store, state.root, dry_run=True, **options)
-    assert rows(store) == before
+    assert all_rows(store) == before
     assert fingerprint(state.root) == files
     real = import_directory(store, state.root, **options)
     assert (dry.dry_run, real.dry_run) == (True, False)

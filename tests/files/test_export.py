@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from hermes_store import FilesError, Store
 from hermes_store.files import ExportProgress, export_directory, import_directory
-
-from . import webui
-from .builders import (
+from tests.support.import_programs import export_small
+from tests.support.json_values import same_json, small_json_values, texts
+from tests.support.paths import EXAMPLE_HOME
+from tests.support.processes import output, run_function
+from tests.support.state_dir import (
     MESSAGES,
     NEW,
     NEWER_KEYS,
@@ -24,15 +26,9 @@ from .builders import (
     SPEC,
     StateDir,
     fingerprint,
-    finish,
-    json_values,
-    same_json,
     session,
-    start_child,
-    texts,
 )
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hermes-home"
+from tests.support.webui import files as webui
 
 #: What a key that the specification knows is when a file does not say it.
 DEFAULTS: dict[str, Any] = {
@@ -108,18 +104,18 @@ def _there_and_back(new_store: Callable[[], Store], source: Path, folder: Path) 
 
 
 def test_the_example_home_goes_there_and_back(new_store: Callable[[], Store], tmp_path: Path) -> None:
-    before = fingerprint(EXAMPLE / "webui")
-    out = _there_and_back(new_store, EXAMPLE, tmp_path)
+    before = fingerprint(EXAMPLE_HOME / "webui")
+    out = _there_and_back(new_store, EXAMPLE_HOME, tmp_path)
     sources = {}
-    for path in (EXAMPLE / "webui" / "sessions").glob("[!_]*.json"):
+    for path in (EXAMPLE_HOME / "webui" / "sessions").glob("[!_]*.json"):
         if path.stem == "7e52c0a9d4f1":  # the torn one
             assert len(webui.load(out, path.stem)["messages"]) == 9
             (out / "sessions" / path.name).unlink()
         else:
             sources[path.stem] = json.loads(path.read_bytes())
     _require_same(sources, out)
-    assert fingerprint(EXAMPLE / "webui") == before
-    projects = json.loads((EXAMPLE / "webui" / "projects.json").read_bytes())
+    assert fingerprint(EXAMPLE_HOME / "webui") == before
+    projects = json.loads((EXAMPLE_HOME / "webui" / "projects.json").read_bytes())
     assert webui.projects(out) == [{"profile": "default", **project} for project in projects]
 
 
@@ -133,8 +129,8 @@ def test_every_format_goes_there_and_back(
 
 _keys = st.sampled_from([*SPEC, *NEWER_KEYS, "source_tag", "raw_source", "id", "revision", "parent_id"]) | texts
 _sessions = st.tuples(
-    st.dictionaries(_keys.map(lambda key: json.loads(json.dumps(key))), json_values, max_size=12),
-    st.none() | st.lists(json_values, max_size=4),
+    st.dictionaries(_keys.map(lambda key: json.loads(json.dumps(key))), small_json_values, max_size=12),
+    st.none() | st.lists(small_json_values, max_size=4),
 ).map(lambda parts: {"title": "t", **parts[0], "messages": parts[1]})
 
 
@@ -308,7 +304,7 @@ def test_a_disk_that_becomes_full_is_an_error_and_no_file_is_half_written(sqlite
         for number in range(3):
             store.sessions.create(session_id=f"s{number}", workspace="/", updated_at=1e9 - number)
         store.messages.append("s1", "x" * 2_000_000)
-    out = finish(start_child("export_small", sqlite_path, tmp_path / "out", 1_500_000))
+    out = output(run_function(export_small, sqlite_path, tmp_path / "out", 1_500_000))
     name, message = json.loads(out)
     assert name == "FilesError"
     assert "cannot be written" in message

@@ -11,8 +11,8 @@ import pytest
 
 from hermes_store import FilesError, InvalidInputError, Store
 from hermes_store.files import ImportProgress, import_directory
-
-from .builders import MESSAGES, NEW, OLD, SPEC, StateDir, by_name, fingerprint, nested, outcomes
+from tests.support.json_values import nested_arrays
+from tests.support.state_dir import MESSAGES, NEW, OLD, SPEC, StateDir, by_name, fingerprint, outcomes
 
 #: In the columns of the list; all else is in documents.
 COLUMNS = {key for key in SPEC if key not in {"messages", "tool_calls", "pending_user_message", "pending_attachments"}}
@@ -50,12 +50,14 @@ def test_a_message_may_be_any_json_value(store: Store, state: StateDir) -> None:
     text = (
         b'{"session_id": "a", "title": "t", "created_at": 1, "updated_at": 2, "messages": [null, true, 0, -0.0, 1e400,'
         b' NaN, 123456789012345678901234567890, "", "lone \\ud83d", "nul \\u0000", [], [[{}]], {}, {"": {"role": 5}},'
-        b' {"role": ["list"], "timestamp": "never", "content": null}, ' + nested(3000) + b"]}"
+        b' {"role": ["list"], "timestamp": "never", "content": null}, ' + nested_arrays(3000) + b"]}"
     )
     state.write("a.json", text)
     assert outcomes(import_directory(store, state.root)) == {"a.json": "imported"}
     messages = store.messages.read("a")
-    assert json.dumps(messages[:-1]) == json.dumps(json.loads(text.replace(b", " + nested(3000), b""))["messages"])
+    assert json.dumps(messages[:-1]) == json.dumps(
+        json.loads(text.replace(b", " + nested_arrays(3000), b""))["messages"]
+    )
     depth, value = 0, messages[-1]
     while value:
         depth, value = depth + 1, value[0]
@@ -247,7 +249,7 @@ def test_the_files_name_is_the_sessions_id_and_what_disagrees_is_noted(
 @pytest.mark.parametrize("key", ["session_id", "compression_anchor_message_key", "title", "tool_calls", "unknown"])
 def test_a_value_nested_however_deep_stops_nothing(sqlite_store: Store, state: StateDir, key: str) -> None:
     state.write(
-        "deep.json", b'{"title": "t", "created_at": 1, "updated_at": 2, "%s": %s}' % (key.encode(), nested(1900))
+        "deep.json", b'{"title": "t", "created_at": 1, "updated_at": 2, "%s": %s}' % (key.encode(), nested_arrays(1900))
     )
     state.session("a")
     assert outcomes(import_directory(sqlite_store, state.root)) == {"a.json": "imported", "deep.json": "imported"}

@@ -17,8 +17,11 @@ import sqlalchemy as sa
 
 from hermes_store import DatabaseFullError, Store
 from hermes_store.files import import_directory
-
-from .builders import StateDir, contents, finish, outcomes, start_child
+from tests.support.import_programs import import_folder_and_be_killed
+from tests.support.internals import engine_of
+from tests.support.processes import output, run_function
+from tests.support.state_dir import StateDir, outcomes
+from tests.support.tables import contents
 
 FILES = 220  # more than one transaction takes in
 
@@ -80,7 +83,7 @@ class Cost:
 @pytest.fixture(scope="module")
 def cost(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, source: StateDir) -> Cost:
     path = shutil.copy(sqlite_template, tmp_path_factory.mktemp("cost") / "hermes.db")
-    statements = int(finish(start_child("kill_at", path, source.root, 0)))
+    statements = int(output(run_function(import_folder_and_be_killed, path, source.root, 0)))
     with closing(sqlite3.connect(path)) as connection:
         return Cost(statements, connection.execute("PRAGMA page_count").fetchone()[0])
 
@@ -89,8 +92,7 @@ def cost(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, source
 def test_an_import_that_is_killed_leaves_whole_sessions_and_is_finished_by_the_next(
     sqlite_path: Path, source: StateDir, uninterrupted: dict[str, Any], cost: Cost, share: float
 ) -> None:
-    child = start_child("kill_at", sqlite_path, source.root, max(1, int(cost.statements * share)))
-    child.communicate(timeout=60)
+    child = run_function(import_folder_and_be_killed, sqlite_path, source.root, max(1, int(cost.statements * share)))
     assert child.returncode == -signal.SIGKILL
     there = _require_whole(sqlite_path)
     with Store.open(sqlite_path, durability="normal") as store:
@@ -123,10 +125,7 @@ def test_a_disk_that_becomes_full_is_told_and_what_was_taken_in_is_whole(
         return lambda connection, *_: connection.execute(f"PRAGMA max_page_count = {pages}")
 
     with Store.open(sqlite_path, durability="normal") as store:
-        engine, full = (
-            store._database.engine,
-            limit(cost.pages * 95 // 100),
-        )  # the first transaction fits, the second does not
+        engine, full = engine_of(store), limit(cost.pages * 95 // 100)  # the second transaction does not fit
         sa.event.listen(engine, "checkout", full)
         with pytest.raises(DatabaseFullError, match="make room"):
             import_directory(store, source.root)

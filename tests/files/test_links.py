@@ -6,8 +6,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.files import import_directory
-
-from .builders import StateDir, outcomes
+from tests.support.state_dir import StateDir, outcomes
 
 
 def test_a_project_that_comes_later_gets_its_sessions(store: Store, state: StateDir) -> None:

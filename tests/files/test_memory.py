@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .builders import StateDir, finish, start_child
+from tests.support.import_programs import memory
+from tests.support.processes import output, run_function
+from tests.support.state_dir import StateDir
 
 LARGE = 25_000_000
 BOUND = 200_000_000
@@ -40,7 +42,7 @@ def test_a_session_of_25_megabytes_among_small_ones_takes_less_than_200(
     state.write("large.json", content[: len(content) - missing])
     for number in range(200):
         state.session(f"s{number}", "x" * 1000)
-    risen, outcomes = json.loads(finish(start_child("memory", sqlite_path, state.root)))
+    risen, outcomes = json.loads(output(run_function(memory, sqlite_path, state.root)))
     assert outcomes["sessions/large.json"] == outcome
     assert len(outcomes) == 201
     assert risen < BOUND, f"{risen / 1e6:.0f} MB"

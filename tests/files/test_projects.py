@@ -10,9 +10,9 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.files import export_directory, import_directory
-
-from . import webui
-from .builders import StateDir, by_name, nested, outcomes
+from tests.support.json_values import nested_arrays
+from tests.support.state_dir import StateDir, by_name, outcomes
+from tests.support.webui import files as webui
 
 PLAIN = {"project_id": "p", "name": "Plain", "color": "#7aa2f7", "created_at": 1777316700.5, "profile": "default"}
 
@@ -119,7 +119,7 @@ def test_an_entry_that_is_no_project_has_no_id(sqlite_store: Store, state: State
 
 def test_a_name_nested_however_deep_stops_nothing(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
-    state.projects(b'[{"project_id": "p", "name": ' + nested(3000) + b"}]")
+    state.projects(b'[{"project_id": "p", "name": ' + nested_arrays(3000) + b"}]")
     assert outcomes(import_directory(sqlite_store, state.root)) == {"#p": "imported", "a.json": "imported"}
 
 

@@ -16,8 +16,10 @@ import pytest
 
 from hermes_store import SessionDeletedError, Store
 from hermes_store.files import import_directory
-
-from .builders import MESSAGES, NEW, OLD, SPEC, StateDir, by_name, contents, finish, outcomes, start_child
+from tests.support.import_programs import opened_files
+from tests.support.processes import output, run_function
+from tests.support.state_dir import MESSAGES, NEW, OLD, SPEC, StateDir, by_name, outcomes
+from tests.support.tables import contents
 
 
 def _run(store: Store, state: StateDir, **options: Any) -> dict[str, str]:
@@ -74,7 +76,7 @@ def test_a_second_run_writes_nothing_for_projects_either(
 def test_a_second_run_opens_no_session_file(sqlite_path: Path, state: StateDir) -> None:
     _fill(state)
     names = sorted(path.name for path in state.sessions.iterdir())
-    out = finish(start_child("opened_files", sqlite_path, state.root))
+    out = output(run_function(opened_files, sqlite_path, state.root))
     first, second = json.loads(out)
     assert set(first) >= set(names)
     assert set(second) & set(names) == set()

@@ -10,8 +10,7 @@ import pytest
 from hermes_store import Store
 from hermes_store.files import import_directory
 from hermes_store.records import SessionRecord
-
-from .builders import SPEC, StateDir, by_name, session
+from tests.support.state_dir import SPEC, StateDir, by_name, session
 
 ODD_VALUES: list[Any] = [
     None,

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from contents import fill
-from programs import ROOT
 
 from hermes_store import Store
+from tests.support.paths import ROOT
+from tests.support.sample_rows import fill
 
 NEXT = '''
 """A migration of a version to come, for the tests."""

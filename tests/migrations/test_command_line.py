@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
-from contents import fill
-from programs import alembic, output
-from schemas import schema_of
 
 from hermes_store import Store, migrate
+from tests.support.processes import alembic, output
+from tests.support.sample_rows import fill
+from tests.support.schemas import schema_of
 
 NewDatabase = Callable[[], str]
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from contents import contents
-from programs import output, python
-from schemas import schema_of
 
 from hermes_store import Store
+from tests.support.processes import output, python
+from tests.support.schemas import schema_of
+from tests.support.tables import contents
 
 NewDatabase = Callable[[], str]
 HEAVY = ("alembic", "typer", "rich", "psycopg", "sqlalchemy.ext.asyncio", "hermes_store.cli")

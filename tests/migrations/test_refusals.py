@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from programs import alembic
-from schemas import schema_of
-from upgrading import upgrade
 
 from hermes_store import (
     DatabaseMissingError,
@@ -23,6 +20,9 @@ from hermes_store import (
     UnsupportedDatabaseError,
     migrate,
 )
+from tests.support.processes import alembic
+from tests.support.schemas import schema_of
+from tests.support.upgrading import upgrade
 
 WAYS: list[dict[str, Any]] = [{}, {"migrate": False}, {"read_only": True}]
 way = pytest.mark.parametrize("how", WAYS, ids=["to write", "not to migrate", "to read"])

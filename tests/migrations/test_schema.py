@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
-from contents import contents, fill
-from programs import alembic, output
-from schemas import schema_of
 
 from hermes_store import Store, migrate
 from hermes_store.tables import Base
+from tests.support.paths import ROOT
+from tests.support.processes import alembic, output
+from tests.support.sample_rows import fill
+from tests.support.schemas import schema_of
+from tests.support.tables import contents
 
 NewDatabase = Callable[[], str]
 
@@ -83,4 +85,4 @@ def test_every_foreign_key_has_an_index_to_find_its_children_by() -> None:
 @pytest.mark.parametrize("name", ["script.py.mako", "env.py", "versions"])
 def test_the_packaged_migrations_are_those_of_the_repository(name: str) -> None:
     folder = Path(migrate.alembic_config().get_main_option("script_location") or "")
-    assert (folder / name).samefile(Path(__file__).parents[2] / "migrations" / name)
+    assert (folder / name).samefile(ROOT / "migrations" / name)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from contents import contents, fill
-from programs import ROOT, output, python
-from schemas import schema_of
-from upgrading import upgrade
 
 from hermes_store import Store
+from tests.support.paths import ROOT
+from tests.support.processes import output, python
+from tests.support.sample_rows import fill
+from tests.support.schemas import schema_of
+from tests.support.tables import contents
+from tests.support.upgrading import upgrade
 
 NextMigrations = Callable[..., Path]
 REBUILT = {'batch_alter_table("sessions")': 'batch_alter_table("sessions", recreate="always")'}

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from hermes_store import migrate
+from tests.support.paths import EXAMPLE_STATE_DIR, ROOT
 
-ROOT = Path(__file__).parents[2]
 #: What a build needs. The copy has no leftovers of other builds, and the repository gets none of this one.
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hermes_store", "migrations")
+SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "hermes_store", "migrations")
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
@@ -124,7 +124,7 @@ except hermes_store.UnsupportedDatabaseError as error:
 
 
 def test_the_wheel_takes_in_a_webui_directory(installed: Callable[[str], Any], tmp_path: Path) -> None:
-    home = shutil.copytree(ROOT / "examples" / "hermes-home" / "webui", tmp_path / "webui")
+    home = shutil.copytree(EXAMPLE_STATE_DIR, tmp_path / "webui")
     files = {path.name for path in (home / "sessions").glob("*.json")} - {"_index.json"}
     found = installed(
         f"""

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import sample
 
 from hermes_store import Store
+from tests.support import list_sample as sample
 
 
 @pytest.fixture(scope="module")

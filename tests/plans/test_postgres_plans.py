@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import sample
-from recording import executed, postgres_plan
 
 from hermes_store import Store
 from hermes_store.paging import write_cursor
+from tests.support import list_sample as sample
+from tests.support.statements import executed, postgres_plan
 
 SESSIONS = 20_000
 

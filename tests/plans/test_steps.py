@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sample
-from recording import undone, vm_steps
 
 from hermes_store import Store
 from hermes_store.paging import write_cursor
+from tests.support import list_sample as sample
+from tests.support.statements import undone, vm_steps
 
 FEW, MANY = 100, 100_000
 #: Every kind of session comes five in a row, even among the few: what is read for one page.

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from json_values import any_text, json_text, json_values, same
 
 from hermes_store import InvalidCursorError, InvalidInputError, MessagePage, Page, Store, payload
 from hermes_store.paging import MAX_KEY, MAX_LIMIT, check_limit, read_cursor, write_cursor
+from tests.support.json_values import any_text, json_text, json_values, same
 
 integers = st.integers(min_value=1 - MAX_KEY, max_value=MAX_KEY - 1)
 floats = st.floats(allow_nan=False, allow_infinity=False)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from json_values import json_values, nested, same
 
 from hermes_store import InvalidPayloadError, payload
+from tests.support.json_values import json_values, nested, same
 
 KINDS = ("arrays", "objects", "both")
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from json_values import any_text, json_values, nested, same
 
 from hermes_store import InvalidPayloadError, Store
+from tests.support.json_values import any_text, json_values, nested, same
 
 
 @given(messages=st.lists(json_values, min_size=1, max_size=5), more=json_values)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from json_values import json_values
 
 from hermes_store import Store
 from hermes_store.transcript import Changes, compare, parse_time
+from tests.support.json_values import json_values
 
 #: Few different messages, so that many are equal; and many, so that few are.
 few = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=12)

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from json_values import any_text, json_values, same
 
 from hermes_store.types import JsonBytes, LosslessText
+from tests.support.json_values import any_text, json_values, same
 
 DIALECT = sa.create_engine("sqlite://").dialect
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from standin import WebUI
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
+from tests.support.webui.standin import WebUI
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "adopting-in-hermes-webui.md"
+from tests.support.paths import ROOT
+
+PAGE = ROOT / "docs" / "adopting-in-hermes-webui.md"
 
 CONFIG = """
 import collections, os, threading

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from concurrency.writers import all_well, together
-from live_sessions import in_a_thread, said
-from second_writer import Elsewhere, Writer
 from sqlalchemy import event
-from standin import WebUI
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
+from tests.support.internals import writer_of
+from tests.support.threads import all_well, in_a_thread, together
+from tests.support.webui.second_writer import Elsewhere, Writer
+from tests.support.webui.sessions import said
+from tests.support.webui.standin import WebUI
 
 FOUR = said("a", "b", "c", "d")
 E, F, G = said("e", "f", "g")
@@ -97,7 +98,7 @@ def test_what_a_thread_appends_during_a_save_stays_and_is_saved_by_the_next(
     mine.save()
     if merging:
         store.messages.append(mine.session_id, E)
-    engine = store._database._writer
+    engine = writer_of(store)
     late: list[Any] = []
 
     def append_late(*_: object) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_home import FISH, SHOWN, AgentDb, listed, make_home
-from concurrency.writers import all_well, together
-from contract.table_rows import all_rows
-from live_sessions import said
-from standin import WebUI
 
 from hermes_store import SessionDeletedError, SessionExistsError
 from hermes_store.webui import WebUIModels
+from tests.support.agent.agentdb import AgentDb
+from tests.support.agent.home import FISH, SHOWN, listed, make_home
+from tests.support.tables import all_rows
+from tests.support.threads import all_well, together
+from tests.support.webui.sessions import said
+from tests.support.webui.standin import WebUI
 
 
 @pytest.fixture(autouse=True)

@@ -7,38 +7,26 @@ import logging
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import agent_home
 import pytest
-from agent_home import COOKING, FISH, LANTERN, LANTERN_2, NAS, SENSORS, SHOWN, AgentDb, agent_writers, listed, make_home
-from concurrency.writers import together
-from live_sessions import contents, stored, warnings_of
-from standin import WebUI
 
 from hermes_store.webui import WebUIModels
+from tests.support.agent import foreign
+from tests.support.agent import writers as agent_writers
+from tests.support.agent.agentdb import AgentDb
+from tests.support.agent.home import COOKING, FISH, LANTERN, LANTERN_2, NAS, SENSORS, SHOWN, listed, make_home
+from tests.support.processes import output, run_function
+from tests.support.threads import together
+from tests.support.webui.sessions import KEYS, contents, stored, warnings_of
+from tests.support.webui.standin import WebUI
 
-OLD_KEYS = {
-    "session_id",
-    "title",
-    "workspace",
-    "model",
-    "message_count",
-    "created_at",
-    "updated_at",
-    "pinned",
-    "archived",
-    "project_id",
-    "profile",
-    "source_tag",
-    "is_cli_session",
-}
+#: What the WebUI of that time showed of them.
+OLD_KEYS = {*KEYS[: KEYS.index("profile") + 1], "source_tag", "is_cli_session"}
 
 
 @pytest.fixture
@@ -236,9 +224,8 @@ def test_a_file_that_may_not_be_read_is_no_error() -> None:
         if os.geteuid() == 0:
             os.chown(path, 65534, 65534)  # whom the child is then
         home.chmod(0o755)
-        command = [sys.executable, "-W", "error", agent_home.__file__, str(home), FISH]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [[], [], False]
+        done = run_function(foreign.read_as_webui, home, FISH)
+    assert json.loads(output(done)) == [[], [], False]
     assert done.stderr.count("WARNING") == 3
     assert "Read it as the user whom the agent runs as" in done.stderr
 

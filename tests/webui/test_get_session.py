@@ -9,14 +9,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from concurrency.writers import all_well, together
-from live_child import elsewhere
-from live_sessions import contents, in_a_thread, said, stored
-from plans.recording import executed
-from standin import WebUI
 
 from hermes_store import SessionDeletedError, StaleSessionError, Store
 from hermes_store.webui import WebUIModels
+from tests.support.internals import path_of, store_of
+from tests.support.statements import executed
+from tests.support.threads import all_well, in_a_thread, together
+from tests.support.webui.sessions import contents, said, stored
+from tests.support.webui.standin import WebUI
+from tests.support.webui.verbs import elsewhere
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def other_object(store: Store) -> Callable[..., Any]:
     """The same verbs by another store object of this process."""
 
     def run(verb: str, sid: str, *arguments: Any) -> Any:
-        path = store._database.path
+        path = path_of(store)
         assert path is not None
         with Store.open(path, durability="normal") as second:
             return {
@@ -246,7 +247,7 @@ def test_one_with_unsaved_changes_stays_and_its_save_brings_both_together(
 def test_one_that_holds_what_cannot_be_stored_stays_until_that_is_mended(models: WebUIModels, trip: str) -> None:
     mine = models.get_session(trip)
     mine.tool_calls.append({"result": {1, 2}})
-    elsewhere("change", models._store(), trip, {"title": "Rome"})
+    elsewhere("change", store_of(models), trip, {"title": "Rome"})
     assert models.get_session(trip) is mine
     mine.tool_calls[-1] = {"result": [1, 2]}
     mine.save()
@@ -263,7 +264,7 @@ def test_after_a_refused_save_the_next_one_to_ask_gets_the_stored_session(
 ) -> None:
     mine = models.get_session(trip)
     mine.title = "Paris"
-    elsewhere(verb, models._store(), trip, *arguments)
+    elsewhere(verb, store_of(models), trip, *arguments)
     with pytest.raises(error):
         mine.save()
     if error is SessionDeletedError:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_sessions import said, stored
-from standin import WebUI
 
 from hermes_store.webui import LiveSession, WebUIModels
 from hermes_store.webui.state import RESERVED
+from tests.support.webui.sessions import said, stored
+from tests.support.webui.standin import WebUI
 
 # The WebUI's own parameters, in its order, with what each is for when it is left out (times and id apart).
 DEFAULTS = {

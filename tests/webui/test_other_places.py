@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from concurrency.writers import all_well, together
-from contract.table_rows import all_rows
-from live_child import elsewhere
-from live_sessions import contents, said, stored, table_counts
-from standin import WebUI
 
 from hermes_store import InvalidIdError, SessionDeletedError, SessionExistsError, SessionNotFoundError
 from hermes_store.webui import WebUIModels
+from tests.support.statements import executed
+from tests.support.tables import all_rows, table_counts
+from tests.support.threads import all_well, together
+from tests.support.webui.sessions import contents, said, stored
+from tests.support.webui.standin import WebUI
+from tests.support.webui.verbs import elsewhere
 
 LONG_AGO = 1_700_000_000.0
 #: What can be no id of a session that is there.
@@ -172,7 +173,6 @@ def test_a_session_that_was_cleaned_up_refuses_a_late_save(models: WebUIModels, 
 
 
 def test_cleaning_up_is_one_statement_however_many_there_are(models: WebUIModels, webui: WebUI) -> None:
-    from plans.recording import executed
 
     for number in range(40):
         stored(models, f"s{number}", title="Untitled", updated_at=LONG_AGO)

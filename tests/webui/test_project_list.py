@@ -11,18 +11,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from concurrency.writers import all_well, together
-from contract.table_rows import all_rows
-from files.builders import StateDir, same_json
 from hypothesis import given
 from hypothesis import strategies as st
-from live_child import OtherProcess, elsewhere
-from live_sessions import in_a_thread, stored
-from standin import WebUI
 
 from hermes_store import DatabaseError, InvalidInputError, Store
 from hermes_store.files import import_directory
 from hermes_store.webui import WebUIModels
+from tests.support.internals import engine_of, writing
+from tests.support.json_values import same_json
+from tests.support.state_dir import StateDir
+from tests.support.tables import all_rows
+from tests.support.threads import all_well, in_a_thread, together
+from tests.support.webui.sessions import stored
+from tests.support.webui.standin import WebUI
+from tests.support.webui.verbs import OtherProcess, elsewhere
 
 
 def project(project_id: str, **values: Any) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def test_projects_are_made_renamed_recoloured_reordered_and_deleted_at_once(
     a, b, c = three
     wanted = [{**c, "name": "Renamed"}, project("d"), {**a, "color": "#fff"}]
     commits = []
-    sa.event.listen(webui.store._database.engine, "commit", commits.append)
+    sa.event.listen(engine_of(webui.store), "commit", commits.append)
     models.save_projects(wanted)
     assert len(commits) == 1
     assert models.load_projects() == wanted
@@ -216,7 +218,7 @@ def test_the_sessions_of_a_project_are_in_none_when_it_is_deleted(
     live = models.get_session("in-it")
     before = {one: webui.store.sessions.get(one) for one in members}
     commits: list[Any] = []
-    sa.event.listen(webui.store._database.engine, "commit", commits.append)
+    sa.event.listen(engine_of(webui.store), "commit", commits.append)
     if how == "save_projects":
         models.save_projects(three[1:])
     else:
@@ -282,7 +284,7 @@ def test_a_list_that_cannot_be_saved_leaves_all_as_it_was(
 def test_a_failure_of_the_database_leaves_all_as_it_was(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]], members: list[str], table: str
 ) -> None:
-    with webui.store._database.write() as connection:
+    with writing(webui.store) as connection:
         verb = "DELETE" if table != "sessions" else "UPDATE"
         connection.exec_driver_sql(
             f"CREATE TRIGGER broken BEFORE {verb} ON {table} BEGIN SELECT raise(ABORT, 'broken'); END"

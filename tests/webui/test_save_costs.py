@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from live_sessions import said, stored
-from plans.recording import executed, vm_steps
-from sqlalchemy import event
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
+from tests.support.internals import store_of
+from tests.support.statements import executed, rows_written, vm_steps
+from tests.support.webui.sessions import said, stored
 
 FEW, MANY = 10, 2000
 Make = Callable[[int], WebUIModels]
@@ -38,24 +37,6 @@ def among(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             return made[count]
 
         yield make
-
-
-def rows_changed(store: Store, work: Callable[[], object]) -> int:
-    """Return how many rows `work` inserts, updates and deletes."""
-    counts: list[int] = []
-
-    def note(connection: sqlite3.Connection, *_: object) -> None:
-        counts.append(connection.total_changes)
-
-    for moment in ("checkout", "checkin"):
-        event.listen(store._database.engine, moment, note)
-    try:
-        work()
-    finally:
-        for moment in ("checkout", "checkin"):
-            event.remove(store._database.engine, moment, note)
-    assert counts
-    return sum(after - before for before, after in zip(counts[::2], counts[1::2], strict=True))
 
 
 def append_one(models: WebUIModels, session_id: str) -> Callable[[], None]:
@@ -89,8 +70,8 @@ def test_a_save_costs_the_same_among_few_sessions_and_many(
     def cost(count: int) -> tuple[list[str], int]:
         models = among(count)
         work = what(models, what.__name__)
-        statements = [text for text, _ in executed(models._store(), work)]
-        return statements, vm_steps(models._store(), work)
+        statements = [text for text, _ in executed(store_of(models), work)]
+        return statements, vm_steps(store_of(models), work)
 
     assert cost(FEW) == cost(MANY)
 
@@ -106,7 +87,7 @@ def test_an_appended_message_costs_the_same_in_a_short_session_and_a_long_one(am
             session.messages.append({"role": "user", "content": "one more"})
             session.save()
 
-        return [text for text, _ in executed(models._store(), work)], vm_steps(models._store(), work)
+        return [text for text, _ in executed(store_of(models), work)], vm_steps(store_of(models), work)
 
     assert steps("short", 20) == steps("long", 3000)
 
@@ -114,22 +95,22 @@ def test_an_appended_message_costs_the_same_in_a_short_session_and_a_long_one(am
 def test_a_rename_touches_no_message(among: Make) -> None:
     models = among(FEW)
     work = rename(models, "renamed")
-    statements = executed(models._store(), work)
+    statements = executed(store_of(models), work)
     assert not [text for text, _ in statements if "messages" in text or "message_blobs" in text]
-    assert rows_changed(models._store(), work) == 1
-    assert models._store().messages.count("renamed") == 20
+    assert rows_written(store_of(models), work) == 1
+    assert store_of(models).messages.count("renamed") == 20
 
 
 def test_an_appended_message_is_a_message_and_its_session(among: Make) -> None:
     models = among(FEW)
-    assert rows_changed(models._store(), append_one(models, "appended")) == 3  # its body is a row of its own
+    assert rows_written(store_of(models), append_one(models, "appended")) == 3  # its body is a row of its own
 
 
 def test_a_save_without_a_change_but_the_time_is_one_row(among: Make) -> None:
     models = among(FEW)
     session = models.get_session(stored(models, "same", "hello", tool_calls=[1], x_more={"a": 1}))
-    assert rows_changed(models._store(), session.save) == 1
-    assert rows_changed(models._store(), lambda: session.save(touch_updated_at=False)) == 0
+    assert rows_written(store_of(models), session.save) == 1
+    assert rows_written(store_of(models), lambda: session.save(touch_updated_at=False)) == 0
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -138,7 +119,7 @@ def test_a_list_is_the_same_statements_however_many_there_are(among: Make, cache
         models = among(count)
         for number in range(5 if cached else 0):
             models.get_session(f"s{number}")
-        return [text for text, _ in executed(models._store(), models.all_sessions)]
+        return [text for text, _ in executed(store_of(models), models.all_sessions)]
 
     assert statements(FEW) == statements(MANY)
     assert len(statements(MANY)) == 2
@@ -147,9 +128,9 @@ def test_a_list_is_the_same_statements_however_many_there_are(among: Make, cache
 def test_looking_at_a_cached_session_is_one_statement(among: Make) -> None:
     models = among(MANY)
     models.get_session("s1")
-    assert len(executed(models._store(), lambda: models.get_session("s1"))) == 1
+    assert len(executed(store_of(models), lambda: models.get_session("s1"))) == 1
 
 
 def test_metadata_is_one_row(among: Make) -> None:
     models = among(MANY)
-    assert len(executed(models._store(), lambda: models.Session.load_metadata_only("s7"))) == 1
+    assert len(executed(store_of(models), lambda: models.Session.load_metadata_only("s7"))) == 1

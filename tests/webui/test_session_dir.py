@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from files.builders import StateDir, fingerprint, session
-from live_child import elsewhere
-from live_sessions import contents, stored, warnings_of
-from standin import WebUI
 
 from hermes_store.webui import WebUIModels
+from tests.support.state_dir import StateDir, fingerprint, session
+from tests.support.webui.sessions import contents, stored, warnings_of
+from tests.support.webui.standin import WebUI
+from tests.support.webui.verbs import elsewhere
 
 HELLO = {"role": "user", "content": "hello"}
 

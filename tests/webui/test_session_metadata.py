@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import copy
-import sqlite3
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
-from concurrency.writers import all_well, together
-from contract.table_rows import all_rows
-from live_sessions import said, stored
-from plans.recording import executed, vm_steps
-from sqlalchemy import event
-from standin import WebUI
 
-from hermes_store import SessionDeletedError, Store
+from hermes_store import SessionDeletedError
 from hermes_store.webui import WebUIModels
+from tests.support.statements import columns_read, executed, vm_steps
+from tests.support.tables import all_rows
+from tests.support.threads import all_well, together
+from tests.support.webui.sessions import said, stored
+from tests.support.webui.standin import WebUI
 
 CALLS = [{"name": "ls", "args": {"path": "."}}]
 
@@ -41,33 +39,6 @@ def trip(models: WebUIModels) -> str:
 def session(models: WebUIModels, trip: str) -> Any:
     """The same, its metadata read alone."""
     return models.Session.load_metadata_only(trip)
-
-
-def columns_read(store: Store, verb: Callable[[], object]) -> set[tuple[str, str]]:
-    """Return the tables and columns that SQLite reads for `verb`, as its authorizer is asked for them."""
-    read: set[tuple[str, str]] = set()
-
-    def note(action: int, table: str | None, column: str | None, *_: object) -> int:
-        if action == sqlite3.SQLITE_READ:
-            read.add((str(table), str(column)))
-        return sqlite3.SQLITE_OK
-
-    def watch(connection: sqlite3.Connection, *_: object) -> None:
-        connection.set_authorizer(note)
-
-    def leave(connection: sqlite3.Connection, *_: object) -> None:
-        connection.set_authorizer(None)
-
-    engine = store._database.engine
-    event.listen(engine, "checkout", watch)
-    event.listen(engine, "checkin", leave)
-    try:
-        verb()
-    finally:
-        event.remove(engine, "checkout", watch)
-        event.remove(engine, "checkin", leave)
-    assert read, "nothing was read, so nothing was measured"
-    return read
 
 
 # ── What it costs ──

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import copy
 import pickle
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.table_rows import all_rows
-from live_sessions import said, stored
-from plans.recording import vm_steps
-from sqlalchemy import event
-from standin import WebUI
 
 from hermes_store import InvalidIdError, InvalidPayloadError, SessionExistsError, Store, errors
 from hermes_store.webui import WebUIModels
+from tests.support.statements import rows_written, vm_steps
+from tests.support.tables import all_rows
+from tests.support.webui.sessions import said, stored
+from tests.support.webui.standin import WebUI
 
 
 def again(models: WebUIModels, session: Any) -> Any:
@@ -113,28 +111,6 @@ def test_a_save_that_touches_nothing_keeps_the_time_and_the_revision(models: Web
     before = time.time()
     session.save()
     assert before <= session.updated_at == again(models, session).updated_at <= time.time()
-
-
-def rows_written(store: Store, verb: Callable[[], object]) -> int:
-    """Return how many rows `verb` inserts, updates and deletes."""
-    counts: list[int] = []
-
-    def begin(connection: sqlite3.Connection, *_: object) -> None:
-        counts.append(-connection.total_changes)
-
-    def end(connection: sqlite3.Connection, *_: object) -> None:
-        counts.append(connection.total_changes)
-
-    engine = store._database.engine
-    event.listen(engine, "checkout", begin)
-    event.listen(engine, "checkin", end)
-    try:
-        verb()
-    finally:
-        event.remove(engine, "checkout", begin)
-        event.remove(engine, "checkin", end)
-    assert counts, "nothing was executed, so nothing was measured"
-    return sum(counts)
 
 
 # What is done to a session of 500 messages, and how many rows that writes: the session's, and those that differ.

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from live_sessions import said, stored
-from properties.json_values import any_text, json_values, nested, same
-from standin import WebUI
 
 from hermes_store.files.image import SESSION_KEYS
 from hermes_store.webui import WebUIModels
 from hermes_store.webui.state import RESERVED
+from tests.support.json_values import any_text, json_values, nested, same
+from tests.support.webui.sessions import said, stored
+from tests.support.webui.standin import WebUI
 
 NAN, INF = float("nan"), float("inf")
 HALF = "half \ud83d"

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from files.builders import StateDir
 from hypothesis import given
 from hypothesis import strategies as st
-from live_child import elsewhere
-from live_sessions import KEYS, said, stored
-from plans.recording import executed, sqlite_plan
-from standin import WebUI
 
 from hermes_store import Store
 from hermes_store.files import import_directory
 from hermes_store.webui import WebUIModels
+from tests.support.state_dir import StateDir
+from tests.support.statements import executed, sqlite_plan
+from tests.support.webui.sessions import KEYS, said, stored
+from tests.support.webui.standin import WebUI
+from tests.support.webui.verbs import elsewhere
 
 LONG_AGO = 1_700_000_000.0
 

@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.table_rows import all_rows
-from live_sessions import said
-from second_writer import Elsewhere, Writer
-from standin import WebUI
 
 from hermes_store import (
     ConflictError,
@@ -22,6 +18,10 @@ from hermes_store import (
     Store,
 )
 from hermes_store.webui import WebUIModels
+from tests.support.tables import all_rows
+from tests.support.webui.second_writer import Elsewhere, Writer
+from tests.support.webui.sessions import said
+from tests.support.webui.standin import WebUI
 
 FOUR = said("a", "b", "c", "d")
 E, F, G = ({"role": "user", "content": text, "timestamp": 1.5} for text in "efg")

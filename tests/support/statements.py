@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import event
 
 from hermes_store import Store
+from tests.support.internals import engine_of, reading
 
 Statement = tuple[str, Any]
 
@@ -22,7 +23,7 @@ def executed(store: Store, verb: Callable[[], object]) -> list[Statement]:
         if text.split(maxsplit=1)[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}:
             statements.append((text, parameters[0] if many else parameters))
 
-    engine = store._database.engine
+    engine = engine_of(store)
     event.listen(engine, "before_cursor_execute", note)
     try:
         verb()
@@ -35,14 +36,14 @@ def executed(store: Store, verb: Callable[[], object]) -> list[Statement]:
 def sqlite_plan(store: Store, statement: Statement) -> list[str]:
     """Return the lines of SQLite's plan."""
     text, parameters = statement
-    with store._database.read() as connection:
+    with reading(store) as connection:
         return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)]
 
 
 def postgres_plan(store: Store, statement: Statement) -> list[dict[str, Any]]:
     """Return the nodes of PostgreSQL's plan."""
     text, parameters = statement
-    with store._database.read() as connection:
+    with reading(store) as connection:
         [plan] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {text}", parameters).scalar_one()
     return list(_nodes(plan["Plan"]))
 
@@ -53,8 +54,29 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-class RollbackError(Exception):
-    """Ends a transaction whose only use was to be measured."""
+# ── What SQLite does meanwhile ──
+
+
+@contextlib.contextmanager
+def watched(
+    store: Store, begin: Callable[[sqlite3.Connection], object], end: Callable[[sqlite3.Connection], object]
+) -> Iterator[None]:
+    """Call a function with each connection that the block's statements take, and another when it is given back."""
+
+    def checkout(connection: sqlite3.Connection, *_: object) -> None:
+        begin(connection)
+
+    def checkin(connection: sqlite3.Connection, *_: object) -> None:
+        end(connection)
+
+    engine = engine_of(store)
+    event.listen(engine, "checkout", checkout)
+    event.listen(engine, "checkin", checkin)
+    try:
+        yield
+    finally:
+        event.remove(engine, "checkout", checkout)
+        event.remove(engine, "checkin", checkin)
 
 
 def vm_steps(store: Store, verb: Callable[[], object]) -> int:
@@ -68,23 +90,51 @@ def vm_steps(store: Store, verb: Callable[[], object]) -> int:
         nonlocal steps
         steps += 1
 
-    def watch(connection: sqlite3.Connection, *_: object) -> None:
-        connection.set_progress_handler(step, 1)
-
-    def leave(connection: sqlite3.Connection, *_: object) -> None:
-        connection.set_progress_handler(None, 1)
-
     verb()
-    engine = store._database.engine
-    event.listen(engine, "checkout", watch)
-    event.listen(engine, "checkin", leave)
-    try:
+    with watched(
+        store,
+        lambda connection: connection.set_progress_handler(step, 1),
+        lambda connection: connection.set_progress_handler(None, 1),
+    ):
         verb()
-    finally:
-        event.remove(engine, "checkout", watch)
-        event.remove(engine, "checkin", leave)
     assert steps, "nothing ran, so nothing was measured"
     return steps
+
+
+def rows_written(store: Store, verb: Callable[[], object]) -> int:
+    """Return how many rows `verb` inserts, updates and deletes."""
+    counts: list[int] = []
+    with watched(
+        store,
+        lambda connection: counts.append(-connection.total_changes),
+        lambda connection: counts.append(connection.total_changes),
+    ):
+        verb()
+    assert counts, "nothing was executed, so nothing was measured"
+    return sum(counts)
+
+
+def columns_read(store: Store, verb: Callable[[], object]) -> set[tuple[str, str]]:
+    """Return the columns that the statements of `verb` name, each with its table."""
+    read: set[tuple[str, str]] = set()
+
+    def note(action: int, table: str | None, column: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_READ:
+            read.add((str(table), str(column)))
+        return sqlite3.SQLITE_OK
+
+    with watched(
+        store,
+        lambda connection: connection.set_authorizer(note),
+        lambda connection: connection.set_authorizer(None),
+    ):
+        verb()
+    assert read, "nothing was read, so nothing was measured"
+    return read
+
+
+class RollbackError(Exception):
+    """Ends a transaction whose only use was to be measured."""
 
 
 def undone(store: Store, verb: Callable[[Any], object]) -> Callable[[], None]:

@@ -1,23 +1,18 @@
-"""The agent's file as it changes: what the agent does to it between two looks. Also the program of a child process."""
+"""The agent's file as it changes: what the agent does to it between two reads."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sqlite3
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-from agent_contents import BASE
-from statedb import insert
-
 from hermes_store import Store
 from hermes_store.agent import AgentBridge
+from tests.support.agent.conversations import BASE
+from tests.support.agent.statedb import insert
 
 
 @dataclass(frozen=True)
@@ -88,23 +83,3 @@ def require_equal(store: Store, agent: AgentDb, session_id: str = "talk", copy: 
     assert (ours.title, ours.updated_at) == (theirs.title, theirs.last_active)
     assert (ours.input_tokens, ours.output_tokens) == (theirs.input_tokens, theirs.output_tokens)
     assert ours.estimated_cost == theirs.estimated_cost
-
-
-def import_and_be_killed(target: str, path: str, number: str, words: str = "") -> None:
-    """Import everything, and be killed before the n-th statement (that begins so) which reaches the store."""
-    left = int(number)
-
-    def count(connection: Any, cursor: Any = None, statement: str = "COMMIT", *_: Any) -> None:
-        nonlocal left
-        left -= statement.startswith(words)
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with Store.open(target, durability="normal") as store:
-        for event in ("before_cursor_execute", "commit"):
-            sa.event.listen(store._database.engine, event, count)
-        store.agent(path).import_sessions()
-
-
-if __name__ == "__main__":
-    import_and_be_killed(*sys.argv[1:])

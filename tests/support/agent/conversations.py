@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from statedb import EXTRA, RawText, Row, Shape
+from tests.support.agent.statedb import EXTRA, RawText, Row, Shape
 
 BASE: Final = 1_750_000_000.0
 TOOL_CALLS: Final = '[{"id": "call_1", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}]'

@@ -1,60 +1,20 @@
-"""Other processes of the WebUI: this file is their program, too. Each does what it is told, line by line.
+"""Other processes of the WebUI, and what they can do to the sessions.
 
-``elsewhere(VERB, STORE, …)`` lets one that stays do a verb on a store's database; `OtherProcess` is one of its own.
+``elsewhere(VERB, STORE, …)`` does a verb in one that stays; `OtherProcess` is one of its own.
 """
 
 from __future__ import annotations
 
 import atexit
 import functools
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from hermes_store import HermesStoreError, Store
 from hermes_store.webui import WebUIModels
-
-
-class OtherProcess:
-    """A process that has the same databases, and nothing else of this one."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-W", "error", __file__]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, verb: str, store: Store, *arguments: Any) -> None:
-        """Let it do a verb of this file, and do not wait."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([verb, str(store._database.path), *arguments]) + "\n")
-        self._process.stdin.flush()
-
-    def answer(self) -> Any:
-        """Return what the verb returned; of an error of the library's, its name."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the other process died; what it said is above"
-        return json.loads(line)
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate(timeout=60)
-
-
-@functools.cache
-def _neighbour() -> OtherProcess:
-    process = OtherProcess()
-    atexit.register(process.close)
-    return process
-
-
-def elsewhere(verb: str, store: Store, *arguments: Any) -> Any:
-    """Do a verb of this file in another process, and return what it returned."""
-    _neighbour().ask(verb, store, *arguments)
-    return _neighbour().answer()
-
+from tests.support.internals import path_of
+from tests.support.other_process import Remote
 
 # ── What they can do; `models` are the functions of that process ──
 
@@ -133,8 +93,8 @@ def write_file(models: WebUIModels, path: str, text: str) -> None:
     unfinished.replace(path)
 
 
-class _Here:
-    """This process's functions over one database; between two lines, no store is open."""
+class _Functions:
+    """A process's functions over one database; between two calls, no store is open."""
 
     def __init__(self, database: str) -> None:
         self._database = database
@@ -153,15 +113,45 @@ class _Here:
                 return type(error).__name__
 
 
-def main() -> None:
-    """Do what each line of the input says, and print what that gave as one line."""
-    here: dict[str, _Here] = {}
-    for line in sys.stdin:
-        verb, database, *arguments = json.loads(line)
-        if database not in here:
-            here[database] = _Here(database)
-        print(json.dumps(here[database].do(verb, *arguments)), flush=True)
+class _Process:
+    """What another process has: its functions over each database that it was asked about."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, _Functions] = {}
+
+    def do(self, verb: str, database: str, *arguments: Any) -> Any:
+        if database not in self._of:
+            self._of[database] = _Functions(database)
+        return self._of[database].do(verb, *arguments)
 
 
-if __name__ == "__main__":
-    main()
+class OtherProcess:
+    """A process that has the same databases, and nothing else of this one."""
+
+    def __init__(self) -> None:
+        self._remote = Remote(_Process)
+
+    def ask(self, verb: str, store: Store, *arguments: Any) -> None:
+        """Let it do a verb of this module on a store's database, and do not wait."""
+        self._remote.begin("do", verb, str(path_of(store)), *arguments)
+
+    def answer(self) -> Any:
+        """Return what the verb returned; of an error of the library's, its name."""
+        return self._remote.finish()
+
+    def close(self) -> None:
+        """End it."""
+        self._remote.end()
+
+
+@functools.cache
+def _lasting_process() -> OtherProcess:
+    process = OtherProcess()
+    atexit.register(process.close)
+    return process
+
+
+def elsewhere(verb: str, store: Store, *arguments: Any) -> Any:
+    """Do a verb of this module in another process, the same one each time, and return what it returned."""
+    _lasting_process().ask(verb, store, *arguments)
+    return _lasting_process().answer()

@@ -1,20 +1,14 @@
-"""State directories for the tests: small, in the formats that hermes-webui wrote over time."""
+"""State directories: small ones, in the formats that hermes-webui wrote over time, and reports of their import."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from hypothesis import strategies as st
-
-from hermes_store import Store
 from hermes_store.files import ImportItem, ImportReport
 
 MESSAGES = [
@@ -108,29 +102,11 @@ def session(session_id: str, *messages: Any, **fields: Any) -> dict[str, Any]:
     return {**plain, "messages": list(messages), "tool_calls": [], **fields}
 
 
-def start_child(*arguments: Any) -> subprocess.Popen[str]:
-    """Start ``child.py`` in a process of its own."""
-    command = [sys.executable, "-W", "error", Path(__file__).with_name("child.py"), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(child: subprocess.Popen[str]) -> str:
-    """Wait for a child that is to succeed, and return what it printed."""
-    out, problems = child.communicate(timeout=300)
-    assert child.returncode == 0, problems
-    return out
-
-
 def as_json(value: Any) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, indent=2).encode()
     except UnicodeEncodeError:  # lone surrogates, which a file says by escapes
         return json.dumps(value).encode()
-
-
-def nested(depth: int) -> bytes:
-    """JSON text of arrays, one inside the other."""
-    return b"[" * depth + b"]" * depth
 
 
 def by_name(report: ImportReport) -> dict[str, ImportItem]:
@@ -144,17 +120,6 @@ def outcomes(report: ImportReport) -> dict[str, str]:
     return {name: item.outcome.value for name, item in by_name(report).items()}
 
 
-def contents(store: Store) -> dict[str, Any]:
-    """All that a store says of its live sessions and its projects."""
-    found: dict[str, Any] = {
-        "projects": {p.project_id: p.model_dump(exclude={"position"}) for p in store.projects.list()}
-    }
-    for record in store.sessions.iterate():
-        documents, messages = store.documents.read(record.session_id), store.messages.read(record.session_id)
-        found[record.session_id] = json.dumps([record.model_dump(), documents, messages], sort_keys=True)
-    return found
-
-
 def fingerprint(root: Path) -> dict[str, Any]:
     """All that could change in a directory tree but for times of access."""
     found: dict[str, Any] = {}
@@ -163,46 +128,3 @@ def fingerprint(root: Path) -> dict[str, Any]:
         content = path.read_bytes() if stat.S_ISREG(status.st_mode) else None
         found[str(path.relative_to(root))] = (status.st_mode, status.st_mtime_ns, status.st_size, content)
     return found
-
-
-def same_json(one: Any, other: Any) -> bool:
-    """Whether two values are equal as JSON: 1 is 1.0 and not true, NaN is NaN."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return one == other or (math.isnan(one) and math.isnan(other))
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(same_json, one, other))
-    return bool(one == other)
-
-
-texts = st.text(st.characters(exclude_categories=()), max_size=8) | st.sampled_from(
-    [
-        "half \ud83d",
-        "\ude00 half",
-        "nul \x00",
-        "dle \x10d83d",
-        "😀 é 测",
-        "\ufeff",
-        "1778458282",
-        "2026-04-01T10:11:12Z",
-        "",
-    ]
-)
-_scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.sampled_from([0, 1, 2**53 + 1, 2**63, -(2**70), 10**400, 1778458282])
-    | st.floats()
-    | st.sampled_from([-0.0, 5.0, 1e300, float("nan"), float("inf"), 1778458282.5])
-    | texts
-)
-#: Anything that can stand in a file. (Two halves of a character side by side become one when JSON is read.)
-json_values = st.recursive(
-    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6
-).map(lambda value: json.loads(json.dumps(value)))

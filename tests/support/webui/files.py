@@ -6,12 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-#: The keys of a row of its index.
-COMPACT_KEYS = {
-    *("session_id", "title", "workspace", "model", "message_count", "created_at", "updated_at", "pinned"),
-    *("archived", "project_id", "profile", "input_tokens", "output_tokens", "estimated_cost", "personality"),
-    *("compression_anchor_visible_idx", "compression_anchor_message_key", "active_stream_id", "is_streaming"),
-}
+from tests.support.webui.sessions import KEYS
+
 _METADATA = {"session_id", "title", "created_at", "updated_at"}
 
 
@@ -34,7 +30,7 @@ def index(root: Path) -> list[dict[str, Any]]:
     """Read the list: rows of exactly its keys, the last written first."""
     rows: list[dict[str, Any]] = json.loads((root / "sessions" / "_index.json").read_text(encoding="utf-8"))
     for row in rows:
-        assert row.keys() == COMPACT_KEYS
+        assert row.keys() == set(KEYS)
     times = [row["updated_at"] for row in rows]
     assert times == sorted(times, reverse=True)
     return rows

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from hermes_store import Store
+from tests.support.internals import writing
 
 #: A module's databases, by how many sessions they have and whether SQLite gathered statistics on them.
 Databases = Callable[[int, bool], Store]
@@ -52,7 +53,7 @@ def fill(store: Store, count: int) -> None:
     """Write `count` sessions (a multiple of 20) of five kinds, and a few blank ones that are still fresh."""
     for project_id in (PROJECT, *(f"other{number}" for number in range(40))):
         store.projects.create(name="Project", profile="work", project_id=project_id)
-    with store._database.write() as connection:
+    with writing(store) as connection:
         connection.execute(_FILL, {"count": count, "project": PROJECT, "epoch": EPOCH})
     for number in range(FRESH):
         store.sessions.create(updated_at=FAR_FUTURE + number)
@@ -60,7 +61,7 @@ def fill(store: Store, count: int) -> None:
 
 def analyze(store: Store) -> None:
     """Have the database gather statistics about its tables."""
-    with store._database.write() as connection:
+    with writing(store) as connection:
         connection.exec_driver_sql("ANALYZE")
 
 

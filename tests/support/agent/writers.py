@@ -1,4 +1,4 @@
-"""Other processes that write to the agent's file, as the agent does: this file is their program, too."""
+"""Other processes that write to the agent's file, as the agent does."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import agent_contents as contents
-from statedb import Shape, add
+from tests.support.agent import conversations as contents
+from tests.support.agent.statedb import Shape, add
+from tests.support.processes import start_function
 
 
 @contextlib.contextmanager
 def running(command: str, path: Path, shape: Shape | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run a command of this file's on a database, from when it says that it is ready to the end of the block."""
-    arguments = [sys.executable, __file__, command, str(path), json.dumps(asdict(shape or Shape()))]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    """Run a command of this module on a database, from when it reports that it is ready to the end of the block."""
+    with start_function(write, command, path, json.dumps(asdict(shape or Shape()))) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -124,6 +124,14 @@ def _at_end() -> bool:
         return False
 
 
-if __name__ == "__main__":
-    commands: dict[str, Any] = {"leave": leave, "hold": hold, "lock": lock, "crash": crash, "hurry": hurry}
-    commands[sys.argv[1]](sys.argv[2], Shape(**json.loads(sys.argv[3])))
+_COMMANDS: Final[dict[str, Callable[[str, Shape], None]]] = {
+    "leave": leave,
+    "hold": hold,
+    "lock": lock,
+    "crash": crash,
+    "hurry": hurry,
+}
+
+
+def write(command: str, path: str, shape: str) -> None:
+    _COMMANDS[command](path, Shape(**json.loads(shape)))

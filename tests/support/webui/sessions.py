@@ -1,15 +1,12 @@
-"""Sessions for the tests of the live ones, and the whole of what a store holds."""
+"""Sessions as the WebUI has them."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from hermes_store import Store
 from hermes_store.webui import WebUIModels
 
 #: Of a row of the sidebar, in the WebUI's order.
@@ -56,34 +53,6 @@ def contents(models: WebUIModels, session_id: str) -> list[Any]:
     session = models.Session.load(session_id)
     assert session is not None
     return [message["content"] for message in session.messages]
-
-
-def in_a_thread(work: Callable[[], Any]) -> Any:
-    """Return what `work` returns in another thread, or its error; a thread that hangs is a failure."""
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(30)
-    assert not thread.is_alive(), "it hangs"
-    return outcome[0]
-
-
-def table_counts(store: Store) -> dict[str, int]:
-    """Return how many rows each table has."""
-    from hermes_store.tables import Base
-
-    with store._database.read() as connection:
-        return {
-            name: connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()
-            for name in Base.metadata.tables
-        }
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from statedb import VERSIONS, Shape
+
+from tests.support.agent.statedb import VERSIONS, Shape
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""What the threads and the processes of these tests do, and what must be true when they have done it."""
+"""Appends by many threads and processes, and what must be true when they are done."""
 
 from __future__ import annotations
 
 import random
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hermes_store import Store
@@ -66,32 +65,3 @@ def require_all_there(store: Store, acknowledged: Iterable[Acknowledged]) -> Non
         record = store.sessions.get(session_id)
         assert record.message_count == len(transcript) == store.messages.count(session_id)
         assert record.revision == 1 + len(transcript), "each append was one revision"
-
-
-def together(*functions: Callable[[], Any]) -> list[Any]:
-    """Run each function in a thread of its own, all at once, and return what each returned or raised."""
-    barrier = threading.Barrier(len(functions))
-    outcomes: list[Any] = [None] * len(functions)
-
-    def run(index: int) -> None:
-        barrier.wait(60)
-        try:
-            outcomes[index] = functions[index]()
-        except Exception as error:
-            outcomes[index] = error
-
-    threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(len(functions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
-    return outcomes
-
-
-def all_well(outcomes: list[Any]) -> list[Any]:
-    """Return the outcomes if none is an error; else raise the first."""
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-    return outcomes

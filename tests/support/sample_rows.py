@@ -1,8 +1,6 @@
-"""A few rows in every corner of a database, and everything that a store says is in one."""
+"""A few rows in every table of a database."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from hermes_store import Store
 
@@ -14,17 +12,3 @@ def fill(store: Store) -> None:
     store.messages.append("parent", [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}])
     store.documents.put("parent", {"tool_calls": [1]})
     store.sessions.change_id("child", "renamed")
-
-
-def contents(store: Store) -> dict[str, Any]:
-    return {
-        "projects": store.projects.list(),
-        **{
-            session.session_id: (
-                session,
-                store.messages.read(session.session_id),
-                store.documents.read(session.session_id),
-            )
-            for session in store.sessions.iterate()
-        },
-    }

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
-from multiprocessing.connection import Connection
 from typing import Any
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
-
-PATIENCE = 60
+from tests.support.other_process import PATIENCE, Remote
 
 
 class Writer:
@@ -62,53 +59,18 @@ class Writer:
             self.store.close()
 
 
-def _serve(connection: Connection) -> None:
-    """Do what the test asks for, in a process of its own, until it hangs up."""
-    writer: Any = None
-    while True:
-        try:
-            verb, arguments, named = connection.recv()
-        except EOFError:
-            return
-        try:
-            if verb == "open":
-                writer = Writer(*arguments)
-            else:
-                getattr(writer, verb)(*arguments, **named)
-        except Exception as error:
-            connection.send(f"{type(error).__name__}: {error}")
-        else:
-            connection.send(None)
-
-
-class Elsewhere:
-    """A `Writer` in another process, which has nothing of this one but the database's place."""
+class _LateWriter(Writer):
+    """A `Writer` whose database is told when it is there."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, far_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(far_end,), daemon=True)
-        self._process.start()
-        far_end.close()
+        pass
 
-    def begin(self, verb: str, *arguments: Any, **named: Any) -> None:
-        """Let it do a verb of `Writer`, and do not wait."""
-        self._connection.send((verb, arguments, named))
+    def open(self, target: str) -> None:
+        super().__init__(target)
 
-    def finish(self) -> None:
-        """Wait until it has done it; what went wrong there is raised here."""
-        assert self._connection.poll(PATIENCE), "the other process hangs"
-        trouble = self._connection.recv()
-        assert trouble is None, trouble
 
-    def __getattr__(self, verb: str) -> Any:
-        def call(*arguments: Any, **named: Any) -> None:
-            self.begin(verb, *arguments, **named)
-            self.finish()
+class Elsewhere(Remote):
+    """A `Writer` in another process, which has nothing of this one but the database's place; `open` comes first."""
 
-        return call
-
-    def end(self) -> None:
-        self._connection.close()
-        self._process.join(PATIENCE)
-        assert self._process.exitcode == 0
+    def __init__(self) -> None:
+        super().__init__(_LateWriter)

@@ -1,0 +1,75 @@
+"""Programs in processes of their own: Python programs, functions of the tests, and Alembic's command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+NOBODY = 65534
+
+
+def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, however that is."""
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def alembic(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `alembic` in the repository's root."""
+    return run(sys.executable, "-m", "alembic", *arguments, cwd=ROOT, **environment)
+
+
+def python(program: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the text of a Python program, to which a warning is an error."""
+    return run(sys.executable, "-W", "error", "-c", program, *arguments, cwd=cwd, **environment)
+
+
+def output(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a program printed, which must have ended well."""
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def start_function(function: Callable[..., object], *arguments: object) -> subprocess.Popen[str]:
+    """Start a function of a module in a new process, to which a warning is an error.
+
+    It gets its arguments as text; its input and its output are pipes.
+    """
+    return subprocess.Popen(
+        _command(function, arguments),
+        env=_with_tests(os.environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_function(function: Callable[..., object], *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a function as `start_function` does, to its end, however that is."""
+    return run(*_command(function, arguments), **_with_tests(os.environ))
+
+
+def _command(function: Callable[..., object], arguments: tuple[object, ...]) -> list[str]:
+    # -P: whatever is called `tests` in the current directory is not meant.
+    program = [sys.executable, "-P", "-W", "error", "-m", "tests.support.call"]
+    return [*program, function.__module__, function.__qualname__, *map(str, arguments)]
+
+
+def _with_tests(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which the tests can be imported from any current directory."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
+    return {**environment, "PYTHONPATH": path}
+
+
+def become_nobody() -> None:
+    """Give up the rights of root, for good; who is an ordinary user stays that."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)

@@ -1,0 +1,49 @@
+"""What a store holds, as rows of its tables and as its verbs tell it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import func, select
+
+from hermes_store import Store
+from hermes_store.tables import Base, Message, MessageBlob
+from tests.support.internals import reading
+
+
+def message_rows(store: Store) -> list[tuple[Any, ...]]:
+    """The rows of all messages but for their bodies: id, position, role, timestamp."""
+    with reading(store) as connection:
+        query = select(Message.id, Message.position, Message.role, Message.timestamp).order_by(Message.position)
+        found = [tuple(row) for row in connection.execute(query)]
+        assert connection.execute(select(func.count()).select_from(MessageBlob)).scalar() == len(found)
+    return found
+
+
+def all_rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    with reading(store) as connection:
+        return {
+            table.name: sorted(tuple(row) for row in connection.execute(select(*table.primary_key, table)))
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def table_counts(store: Store) -> dict[str, int]:
+    """Return how many rows each table has."""
+    with reading(store) as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def contents(store: Store) -> dict[str, Any]:
+    """All that the verbs of a store tell of its live sessions and its projects."""
+    found: dict[str, Any] = {"projects": {project.project_id: project for project in store.projects.list()}}
+    for record in store.sessions.iterate():
+        documents, messages = store.documents.read(record.session_id), store.messages.read(record.session_id)
+        # As text, in which 1 is not 1.0 and NaN is NaN.
+        found[record.session_id] = json.dumps([record.model_dump(), documents, messages], sort_keys=True)
+    return found
