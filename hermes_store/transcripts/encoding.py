@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from . import json_codec
@@ -51,6 +51,11 @@ def encode_one(message: Any, place: str = "message") -> Encoded:
     if timestamp is None:
         timestamp = parse_time(fields.get("_ts"))
     return Encoded(body, json_codec.digest(body), role, timestamp)
+
+
+def last_timestamp(messages: Sequence[Encoded]) -> float | None:
+    """Return the timestamp of the last message that has one."""
+    return next((message.timestamp for message in reversed(messages) if message.timestamp is not None), None)
 
 
 def parse_time(value: Any) -> float | None:

@@ -1,8 +1,8 @@
-"""A session between its JSON object and its rows.
+"""A session of hermes-webui: its JSON object, and the columns, documents and messages that are stored of it.
 
-A value that a column holds exactly is in the column alone. One that it cannot hold (a title that is an
-object, a cost that is NaN) leaves something sensible in the column, and its original goes to a document of
-the same key, which an export writes in its place.
+A value that a column can hold is stored in the column alone. For one that it cannot hold (a title that is an object, a
+cost that is NaN) the column gets a similar value, and a document of the same key keeps the original, which an export
+writes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .. import fields, payload, transcript
+from .. import validation
 from ..errors import InvalidInputError
-from ..records import SessionRecord
-from ..tables import DEFAULT_PROFILE, UNTITLED
-from ..transcript import Encoded
+from ..records import DEFAULT_PROFILE, UNTITLED, SessionRecord
+from ..transcripts import encoding, json_codec
+from ..transcripts.encoding import Encoded
 
 #: The keys that hermes-webui of 2026-04-24 writes, in its order, with what a new session has.
 SESSION_KEYS: Final[Mapping[str, Any]] = {
@@ -68,66 +68,72 @@ INDEX_KEYS: Final = (
 
 
 @dataclass
-class SessionImage:
-    """A session as it is to be stored."""
+class SessionContent:
+    """What is stored of a session."""
 
-    #: Columns of `tables.Session`, but for ids of other rows.
+    #: The values of the table's columns, but for those that refer to other rows.
     columns: dict[str, Any]
     #: The public id of its project.
     project_id: str | None
+    #: The JSON of the other values, by key.
     documents: dict[str, bytes]
     messages: list[Encoded]
+    #: What did not fit its column, in words for a person.
     notes: list[str] = field(default_factory=list)
-
-    #: The columns that the JSON said nothing of.
+    #: The columns for which the JSON object has no value, and which got one from elsewhere.
     filled: set[str] = field(default_factory=set)
 
-    def same_content(self, other: SessionImage) -> bool:
-        """Whether both say the same, as far as both say it themselves."""
-        unsaid = self.filled | other.filled
-        return self._digest(unsaid) == other._digest(unsaid)
+    def is_same(self, other: SessionContent) -> bool:
+        """Whether both have the same content. Columns that were filled in either of them are not compared."""
+        left_out = self.filled | other.filled
+        return self._digest(left_out) == other._digest(left_out)
 
-    def _digest(self, unsaid: set[str]) -> bytes:
-        columns = {name: self.columns[name] for name in sorted(self.columns.keys() - unsaid)}
-        parts = [payload.encode([columns, self.project_id])]
-        parts += (payload.encode(key) + self.documents[key] for key in sorted(self.documents))
+    def _digest(self, left_out: set[str]) -> bytes:
+        columns = {name: self.columns[name] for name in sorted(self.columns.keys() - left_out)}
+        parts = [json_codec.encode([columns, self.project_id])]
+        parts += (json_codec.encode(key) + self.documents[key] for key in sorted(self.documents))
         parts += (message.digest for message in self.messages)
-        return payload.digest(b"\n".join(parts))
+        return json_codec.digest(b"\n".join(parts))
 
 
-def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: float) -> SessionImage:
-    """Return the image of a session's JSON object, which is empty afterwards.
+def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: float) -> SessionContent:
+    """Return what is to be stored of a session's JSON object.
 
     Args:
-        data: the object without its messages.
-        written_at: when the file was written, for a session that says no time itself.
+        data: the object without its messages. It is empty afterwards, so that large values are in memory only once.
+        messages: its messages, encoded.
+        written_at: when the file was written, in epoch seconds: the time of a session that has no time in it.
+
+    Raises:
+        InvalidInputError: a key is too long.
+        InvalidPayloadError: a value is not a JSON value.
     """
     notes: list[str] = []
     documents: dict[str, bytes] = {}
     columns: dict[str, Any] = {key: SESSION_KEYS[key] for key in COLUMNS}
     project_id = None
     data.pop("session_id", None)
-    if "message_count" in data:  # newer versions write it; it is counted, not believed
+    if "message_count" in data:  # newer versions write it, and it may be wrong
         data["message_count"] = len(messages)
     for key in list(data):
         value = data.pop(key)
-        if len(key) > fields.KEY_LIMIT:
-            raise InvalidInputError(f"it has a key of {len(key)} characters; at most {fields.KEY_LIMIT} can be kept")
-        if key == "project_id" and fields.is_id(value):
+        if len(key) > validation.KEY_LIMIT:
+            raise InvalidInputError(f"it has a key of {len(key)} characters; at most {validation.KEY_LIMIT} can be kept")
+        if key == "project_id" and validation.is_id(value):
             project_id = value
         elif key in COLUMNS:
             columns[key], exact = COLUMNS[key](value)
-            if not exact and key == "updated_at":  # it changes with every write, and the original would outlive it
+            if not exact and key == "updated_at":  # every write changes it, and would leave the original as it is
                 notes.append(f"updated_at is {shown(value)}, which is no number of seconds")
             elif not exact:
                 notes.append(f"{key} is {shown(value)}, taken as {shown(columns[key])}")
-                documents[key] = payload.encode(value, key)
+                documents[key] = json_codec.encode(value, key)
         elif key not in SESSION_KEYS or value != SESSION_KEYS[key]:
-            documents[key] = payload.encode(value, key)
-    columns["source"] = source_of({key: payload.decode(documents[key]) for key in SOURCE_KEYS if key in documents})
+            documents[key] = json_codec.encode(value, key)
+    columns["source"] = source_of({key: json_codec.decode(documents[key]) for key in SOURCE_KEYS if key in documents})
     filled = _fill_times(columns, messages, written_at, notes)
     columns["message_count"] = len(messages)
-    return SessionImage(columns, project_id, documents, messages, notes, filled)
+    return SessionContent(columns, project_id, documents, messages, notes, filled)
 
 
 def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[Any]) -> dict[str, Any]:
@@ -149,19 +155,19 @@ def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[
     return data
 
 
-# ── Columns: each function returns what the column holds, and whether that is all the value says ──
+# ── Columns: each function returns what the column stores for a value, and whether that is the whole value ──
 
 
 def _title(value: Any) -> tuple[str, bool]:
     if isinstance(value, str):
-        return value[: fields.TITLE_LIMIT], len(value) <= fields.TITLE_LIMIT
+        return value[: validation.TITLE_LIMIT], len(value) <= validation.TITLE_LIMIT
     if value is None:
         return UNTITLED, False
-    return payload.encode(value).decode("utf-8", "replace")[: fields.TITLE_LIMIT], False
+    return json_codec.encode(value).decode("utf-8", "replace")[: validation.TITLE_LIMIT], False
 
 
 def _text(value: Any) -> tuple[str | None, bool]:
-    if value is None or (isinstance(value, str) and len(value) <= fields.TEXT_LIMIT):
+    if value is None or (isinstance(value, str) and len(value) <= validation.TEXT_LIMIT):
         return value, True
     return None, False
 
@@ -169,7 +175,7 @@ def _text(value: Any) -> tuple[str | None, bool]:
 def _profile(value: Any) -> tuple[str, bool]:
     if value is None or value == "":
         return DEFAULT_PROFILE, True
-    if isinstance(value, str) and len(value) <= fields.PROFILE_LIMIT:
+    if isinstance(value, str) and len(value) <= validation.PROFILE_LIMIT:
         return value, True
     return DEFAULT_PROFILE, False
 
@@ -196,12 +202,12 @@ def _is_minus_zero(value: Any) -> bool:
 
 
 def _time(value: Any) -> tuple[float | None, bool]:
-    return (transcript.parse_time(value), False) if isinstance(value, str) else _number(value)
+    return (encoding.parse_time(value), False) if isinstance(value, str) else _number(value)
 
 
 def _count(value: Any) -> tuple[int, bool]:
     whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-    fits = whole and abs(value) <= fields.MAX_INT and not _is_minus_zero(value)
+    fits = whole and abs(value) <= validation.MAX_INT and not _is_minus_zero(value)
     return (int(value), True) if fits else (0, False)
 
 
@@ -213,10 +219,10 @@ def _index(value: Any) -> tuple[int | None, bool]:
 
 
 def _small_json(value: Any) -> tuple[Any, bool]:
-    return (value, True) if len(payload.encode(value)) <= fields.TEXT_LIMIT else (None, False)
+    return (value, True) if len(json_codec.encode(value)) <= validation.TEXT_LIMIT else (None, False)
 
 
-#: By the WebUI's key: what the column of that name holds of a value, and whether that is all the value says.
+#: By the WebUI's key: returns what the column of that name stores for a value, and whether that is the whole value.
 COLUMNS: Final[Mapping[str, Callable[[Any], tuple[Any, bool]]]] = {
     "title": _title,
     "workspace": _text,
@@ -236,36 +242,36 @@ COLUMNS: Final[Mapping[str, Callable[[Any], tuple[Any, bool]]]] = {
     "pending_started_at": _time,
 }
 
-#: Where the WebUI's versions say where a session comes from; the first that does so counts.
+#: The keys under which the WebUI's versions name the source of a session; the first that has one counts.
 SOURCE_KEYS: Final = ("source_tag", "raw_source", "session_source")
 
 
 def source_of(values: Mapping[str, Any]) -> str | None:
-    """Return where a session comes from: the first of the WebUI's keys for it that says so."""
+    """Return where a session comes from: the first valid value of `SOURCE_KEYS`."""
     for key in SOURCE_KEYS:
         value = values.get(key)
-        if isinstance(value, str) and 0 < len(value) <= fields.SOURCE_LIMIT:
+        if isinstance(value, str) and 0 < len(value) <= validation.SOURCE_LIMIT:
             return value
     return None
 
 
 def _fill_times(columns: dict[str, Any], messages: list[Encoded], written_at: float, notes: list[str]) -> set[str]:
-    """Give the session the times it does not say, and return which."""
-    timestamps = [message.timestamp for message in messages if message.timestamp is not None]
-    columns["last_message_at"] = timestamps[-1] if timestamps else None
+    """Set the times that the session does not have, and return which."""
+    columns["last_message_at"] = last = encoding.last_timestamp(messages)
     created, updated = columns.get("created_at"), columns.get("updated_at")
     if updated is None:
-        known = (timestamps[-1] if timestamps else None, created, written_at)
+        known = (last, created, written_at)
         columns["updated_at"] = next(time for time in known if time is not None)
         notes.append("it has no time of its last change; its last message's, its creation's or the file's was taken")
     if created is None:
-        known = (timestamps[0] if timestamps else None, updated, written_at)
+        first = next((message.timestamp for message in messages if message.timestamp is not None), None)
+        known = (first, updated, written_at)
         columns["created_at"] = next(time for time in known if time is not None)
         notes.append("it has no time of creation; its first message's, its last change's or the file's was taken")
-    return {name for name, said in (("created_at", created), ("updated_at", updated)) if said is None}
+    return {name for name, given in (("created_at", created), ("updated_at", updated)) if given is None}
 
 
 def shown(value: Any) -> str:
-    """Return a value as JSON text, cut to what a note can hold."""
-    text = payload.encode(value).decode("utf-8", "replace")
+    """Return a value as JSON text of at most 60 characters, for a note or an error."""
+    text = json_codec.encode(value).decode("utf-8", "replace")
     return text if len(text) <= 60 else f"{text[:57]}…"
