@@ -143,8 +143,8 @@ class Messages(Collection):
             require_current(key, expected_revision, key.transcript_revision, "a message")
             changes = message_rows.replace(unit, key.id, encoded, key.revision + 1)
             revision = key.revision
-            if changes.removed or changes.updated or changes.inserted:
-                values = {"message_count": len(encoded), "last_message_at": None, **_last_message_at(encoded)}
+            if not changes.is_empty:
+                values = {"message_count": len(encoded), "last_message_at": encoding.last_timestamp(encoded)}
                 revision = session_rows.change(unit, key, values, transcript=True)
         return ReplaceResult(
             kept=len(changes.surviving) - len(changes.updated),
@@ -227,10 +227,8 @@ def _many(messages: Any) -> Iterable[Any]:
 
 
 def _last_message_at(encoded: Sequence[Encoded]) -> dict[str, float]:
-    for message in reversed(encoded):
-        if message.timestamp is not None:
-            return {"last_message_at": message.timestamp}
-    return {}
+    last = encoding.last_timestamp(encoded)
+    return {} if last is None else {"last_message_at": last}
 
 
 def _truncated(unit: UnitOfWork, key: SessionKey, keep: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from .records import Record
 
 
 class Outcome(enum.StrEnum):
-    """How a file ended."""
+    """The result of an import for one file."""
 
     IMPORTED = "imported"
     """It is in the store now."""
@@ -20,33 +20,45 @@ class Outcome(enum.StrEnum):
     UNCHANGED = "unchanged"
     """The store has it already."""
     RECOVERED = "recovered"
-    """It is damaged; what could be read is in the store, and the reason says what is missing."""
+    """It is damaged; what could be read is in the store, and the reason names what is missing."""
     CONFLICT = "conflict"
     """It differs from the store's copy, which was changed too; the store's was kept."""
     SKIPPED = "skipped"
     """It is no session, or one that was deleted."""
     FAILED = "failed"
-    """Nothing of it could be taken in."""
+    """Nothing of it could be imported."""
+
+
+class ItemKind(enum.StrEnum):
+    """What an item of a report is about."""
+
+    SESSION = "session"
+    """A file of the sessions folder, whether or not it is a session."""
+    PROJECT = "project"
+    """A project, or the file that they are in."""
+    AGENT_SESSION = "agent session"
+    """A conversation of the agent."""
 
 
 class ImportItem(Record):
-    """How one file (or one project) ended."""
+    """The result for one file, project or conversation."""
 
-    #: The file's name in the state directory, with ``/``; a project's is ``projects.json#ID``.
+    kind: ItemKind = ItemKind.SESSION
+    #: The file's name in the state directory, with ``/``; for a project ``projects.json#ID``.
     path: str
     outcome: Outcome
     #: The session's (or project's) id in the store.
     id: str | None = None
-    #: Why it ended so, where that does not go without saying.
+    #: Why, where the outcome needs an explanation.
     reason: str = ""
-    #: What was remarkable about it: fields that did not fit, names that disagree.
+    #: Values that did not fit, names that differ, and the like.
     notes: list[str] = Field(default_factory=list)
     #: How many messages were read.
     messages: int = 0
 
 
 class ImportProgress(Record):
-    """Where an import stands."""
+    """How far an import is."""
 
     done: int
     total: int
@@ -66,18 +78,18 @@ class ImportReport(Record):
 
     @property
     def counts(self) -> dict[Outcome, int]:
-        """How many files ended in each way that occurred."""
+        """How many items have each outcome; outcomes that no item has are left out."""
         counts = Counter(item.outcome for item in self.items)
         return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
 
     @property
     def failed(self) -> list[ImportItem]:
-        """The files of which nothing could be taken in."""
+        """The items of which nothing could be imported."""
         return [item for item in self.items if item.outcome is Outcome.FAILED]
 
 
 class ExportProgress(Record):
-    """Where an export stands."""
+    """How far an export is."""
 
     done: int
     total: int

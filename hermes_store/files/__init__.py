@@ -1,9 +1,9 @@
-"""The files of hermes-webui: taken in, and written again.
+"""Import and export of hermes-webui's files.
 
 from hermes_store.files import import_directory, export_directory
 """
 
-from ..reports import ExportProgress, ExportReport, ImportItem, ImportProgress, ImportReport, Outcome
+from ..reports import ExportProgress, ExportReport, ImportItem, ImportProgress, ImportReport, ItemKind, Outcome
 from .exporting import export_directory
 from .importing import import_directory
 
@@ -13,6 +13,7 @@ __all__ = [
     "ImportItem",
     "ImportProgress",
     "ImportReport",
+    "ItemKind",
     "Outcome",
     "export_directory",
     "import_directory",

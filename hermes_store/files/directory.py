@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from .. import payload
 from ..errors import FilesError
+from ..transcripts import json_codec
 
 SESSIONS: Final = "sessions"
 PROJECTS: Final = "projects.json"
@@ -30,7 +30,7 @@ class Entry:
     path: Path
     size: int
     mtime_ns: int
-    #: Why it is not a session; None when it is one.
+    #: Why it is not a session's file; None when it is one.
     not_a_session: str | None
 
     @property
@@ -40,12 +40,17 @@ class Entry:
 
     @property
     def stem(self) -> str:
-        """The session's id as the file name says it."""
+        """The session's id according to the file's name."""
         return self.path.name.removesuffix(".bak").removesuffix(".json")
 
 
 class StateDirectory:
-    """A state directory, only ever read; its sessions folder may be called otherwise."""
+    """A state directory, which is only read.
+
+    Args:
+        root: the directory.
+        sessions: its sessions folder, where that is not ``sessions``.
+    """
 
     def __init__(self, root: Path, sessions: Path | None = None) -> None:
         self.root = root
@@ -76,7 +81,7 @@ class StateDirectory:
 
     @property
     def origin(self) -> str:
-        """What names this directory in the store."""
+        """The directory's name in the import log."""
         return os.path.realpath(self.root)
 
     def entries(self) -> list[Entry]:
@@ -99,11 +104,11 @@ class StateDirectory:
 
     @functools.cached_property
     def indexed_counts(self) -> dict[str, int]:
-        """The message counts that the WebUI's index remembers; none, when it cannot be read."""
+        """The message counts in the WebUI's index, by session id; empty when it cannot be read."""
         try:
-            rows = payload.decode(read_regular(self.sessions / INDEX))
+            rows = json_codec.decode(read_regular(self.sessions / INDEX))
         except (OSError, ValueError):
-            return {}  # it is only ever asked for a hint
+            return {}  # the counts are only used in the reports on damaged files
         return {
             row["session_id"]: row["message_count"]
             for row in (rows if isinstance(rows, list) else ())
@@ -123,7 +128,7 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 def _entry(item: os.DirEntry[str]) -> Entry:
     try:
         status = item.stat()
-    except OSError:  # a link to nowhere, say: reading it will tell
+    except OSError:  # a broken link, for example: reading it gives the error to report
         return Entry(Path(item.path), 0, 0, _why_not(item.name))
     reason = _why_not(item.name) if stat.S_ISREG(status.st_mode) else "it is not a regular file"
     return Entry(Path(item.path), status.st_size, status.st_mtime_ns, reason)
@@ -146,7 +151,7 @@ def _why_not(name: str) -> str | None:
 
 
 def read_regular(path: Path) -> bytes:
-    """Return a file's bytes; a pipe, say, would keep its reader waiting.
+    """Return a regular file's bytes. (Opening a pipe, for example, could wait for ever.)
 
     Raises:
         OSError: it cannot be read, or is no regular file.
@@ -163,7 +168,7 @@ def tombstone_ids(path: Path) -> list[str]:
         ValueError: it cannot be read.
     """
     try:
-        data: Any = payload.decode(read_regular(path))
+        data: Any = json_codec.decode(read_regular(path))
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
     except ValueError as error:

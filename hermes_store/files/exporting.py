@@ -1,4 +1,4 @@
-"""The way back: the store's sessions and projects as the files that hermes-webui reads."""
+"""Export of the store's sessions and projects as the files that hermes-webui reads."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import bindparam, select
-
-from .. import payload
-from ..database import SharedConnection
 from ..documents import Documents
 from ..errors import FilesError
 from ..messages import Messages
-from ..records import SessionRecord
+from ..records import ProjectRecord, SessionRecord
 from ..reports import ExportProgress, ExportReport
 from ..sessions import Sessions
+from ..storage import session_listing, session_rows
+from ..storage.engine import Nested
 from ..store import Store
-from ..tables import Session
-from . import image, projects
+from ..transcripts import json_codec
+from ..webui_format import project_json, session_json
 from .directory import INDEX, PROJECTS, SESSIONS
 
 OnProgress = Callable[[ExportProgress], None]
@@ -32,10 +30,11 @@ def export_directory(
 ) -> ExportReport:
     """Write the store's sessions and projects as a state directory that hermes-webui reads.
 
-    Each session is written as it is at one moment; deleted ones are left out. One session at a time is in memory.
+    Each session is read in a transaction of its own, and only one is in memory at a time. Deleted ones are left out.
 
     Args:
-        path: the state directory to make: ``sessions/*.json``, ``sessions/_index.json``, ``projects.json``.
+        store: what to export.
+        path: the state directory to create: ``sessions/*.json``, ``sessions/_index.json``, ``projects.json``.
         on_progress: called after each session.
 
     Raises:
@@ -47,8 +46,8 @@ def export_directory(
     try:
         folder = _prepare(root)
         total = store.sessions.count(include_empty=True)
-        listed = store.projects.list()
-        _write(root / PROJECTS, _text([projects.to_json(project) for project in listed]))
+        projects = _projects(store)
+        _write(root / PROJECTS, _text([project_json.to_json(project) for project in projects]))
         index_rows: list[str] = []
         for record, data in _sessions(store):
             _write(folder / f"{record.session_id}.json", _text(data))
@@ -66,7 +65,7 @@ def export_directory(
         target=str(root),
         sessions=sessions,
         messages=messages,
-        projects=len(listed),
+        projects=len(projects),
         seconds=time.monotonic() - started,
     )
 
@@ -79,49 +78,51 @@ def _prepare(root: Path) -> Path:
     return folder
 
 
+def _projects(store: Store) -> list[ProjectRecord]:
+    page = store.projects.list()
+    found = list(page.items)
+    while page.next is not None:
+        page = store.projects.list(after=page.next)
+        found += page.items
+    return found
+
+
 def _sessions(store: Store) -> Iterator[tuple[SessionRecord, dict[str, Any]]]:
-    for row_id in _row_ids(store):
-        with store._database.read() as connection:
-            public_id = connection.execute(_public_id, {"row_id": row_id}).scalar()
-            if public_id is None:
+    """Yield every session with its JSON object, the last changed first, as in the index."""
+    with store.database.read() as unit:
+        # Row ids, because sessions may be renamed or written to before it is their turn.
+        row_ids = session_listing.live_rows(unit)
+    for row_id in row_ids:
+        with store.database.read() as unit:
+            key = session_rows.find_row(unit, row_id)
+            if key is None or key.deleted_at is not None:
                 continue  # deleted since it was listed
-            unit = SharedConnection(connection)
-            record = Sessions(unit).get(public_id)
-            documents = Documents(unit).read(public_id)
-            messages = Messages(unit).read(public_id)
-        yield record, image.to_json(record, documents, list(messages))
-
-
-def _row_ids(store: Store) -> list[int]:
-    """Return what names the sessions whatever happens to them meanwhile, the last changed first, as in the index."""
-    newest_first = (Session.updated_at.desc(), Session.id.desc())
-    query = select(Session.id).where(Session.deleted_at.is_(None)).order_by(*newest_first)
-    with store._database.read() as connection:
-        return list(connection.execute(query).scalars())
-
-
-_public_id: Final = select(Session.session_id).where(Session.id == bindparam("row_id"), Session.deleted_at.is_(None))
+            nested = Nested(unit)
+            record = Sessions(nested).get(key.session_id)
+            documents = Documents(nested).read(key.session_id)
+            messages = Messages(nested).read(key.session_id)
+        yield record, session_json.to_json(record, documents, list(messages))
 
 
 def _index_row(record: SessionRecord, data: dict[str, Any]) -> dict[str, Any]:
-    row = {key: data.get(key) for key in image.INDEX_KEYS if key != "message_count"}
+    row = {key: data.get(key) for key in session_json.INDEX_KEYS if key != "message_count"}
     return {**row, "message_count": record.message_count, "is_streaming": False}
 
 
 def _text(value: Any) -> str:
-    """Return a value as the WebUI writes it; with lone surrogates in it, all in ASCII, which it reads as well."""
+    """Return a value's JSON as the WebUI writes it. If it has lone surrogates, all of it is ASCII, with escapes."""
     try:
         text = json.dumps(value, ensure_ascii=False, indent=2)
         text.encode("utf-8")
     except UnicodeEncodeError:
         return json.dumps(value, indent=2)
     except RecursionError:  # nested deeper than the standard library writes
-        return payload.encode(value).decode("utf-8")
+        return json_codec.encode(value).decode("utf-8")
     return text
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file, so that readers see all of it or none."""
     unfinished = path.with_name(f"{path.name}.tmp.{os.getpid()}")
     with unfinished.open("w", encoding="utf-8") as file:
         file.write(text)

@@ -1,35 +1,31 @@
-"""Taking in a hermes-webui state directory: every file accounted for, none harmed, nothing twice."""
+"""Import of a hermes-webui state directory: every file is reported, none is changed, and none is imported twice."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Literal
-
-from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, IntegrityError
+from typing import Final, Literal
 
 from ..errors import InvalidInputError
-from ..fields import is_id
 from ..reports import ImportItem, ImportProgress, ImportReport, Outcome
+from ..storage import import_log
+from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
-from . import image, linking
-from .directory import Entry, StateDirectory, tombstone_ids
-from .image import shown
-from .projects import ProjectImport
-from .reading import SessionFile, UnreadableError, read_session
-from .sessions import Candidate, KnownItem, Prefer, SessionIntake, known_items
+from . import linking
+from .decision import Prefer
+from .directory import Entry, StateDirectory
+from .parsing import FileParser, ParsedFile
+from .projects import ProjectImporter
+from .sessions import KIND, SessionImporter, report_if_unchanged
 
-#: A transaction takes in so many sessions or bytes, whichever is first: few commits, and little to hold or to lose.
+#: The sessions and the bytes that one transaction imports: enough for few commits, and little to hold in memory.
 _BATCH_SESSIONS: Final = 200
 _BATCH_BYTES: Final = 8 * 2**20
-#: So many files are looked up at once.
+#: How many files are looked up in the import log at once.
 _LOOKUP: Final = 500
-#: A file as young as this when it was imported may change again without a new modification time.
-_RACY_NS: Final = 2 * 10**9
 
 OnProgress = Callable[[ImportProgress], None]
 
@@ -42,174 +38,130 @@ def import_directory(
     dry_run: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ImportReport:
-    """Take the sessions and projects of a hermes-webui state directory into the store.
+    """Import the sessions and projects of a hermes-webui state directory.
 
-    Nothing in the directory is written, moved or deleted. Each session is taken in whole or not at all, so an
-    import that was interrupted is finished by running it again; what the store has already costs one look at
-    the file's size and time. No single file stops the run.
+    Nothing in the directory is written, moved or deleted. Each session is imported as a whole or not at all, so an
+    import that was interrupted is completed by running it again. Of a file that was imported already, only the size and
+    the modification time are read. A file that cannot be imported does not end the import.
 
     Args:
-        path: a state directory (with ``sessions/`` in it), or a Hermes home (with ``webui/`` in it).
-        prefer: whose version of a session wins when the file and the store's copy were both changed since the
-            last import; the loser's is reported as a conflict, or overwritten. A damaged file never wins.
-        dry_run: do everything but write.
+        store: where to import them.
+        path: a state directory (which has ``sessions/``), or a Hermes home (which has ``webui/``).
+        prefer: whose version is kept when a file and the store's session were both changed since the last import: with
+            "store", the file is reported as a conflict; with "files", it overwrites the session. A damaged file never
+            overwrites anything.
+        dry_run: report what an import would do, and write nothing.
         on_progress: called after each file.
 
     Returns:
-        A report with an item for each file.
+        A report with an item for each file and for each project.
 
     Raises:
         FilesError: `path` is no such directory, or cannot be read.
-        DatabaseError: the database failed (it is full, say). What was taken in before is there.
+        DatabaseError: the database failed (it is full, for example). What was imported before stays imported.
     """
     if prefer not in ("store", "files"):
         raise InvalidInputError(f"prefer is 'store' or 'files', not {prefer!r}.")
     directory = StateDirectory.find(path)
-    return _Run(store, directory, prefer, dry_run, on_progress).report()
+    return _Import(store, directory, prefer, dry_run, on_progress).run()
 
 
 def import_state_directory(store: Store, directory: StateDirectory) -> ImportReport:
-    """Take in a directory that was found already; as `import_directory`."""
-    return _Run(store, directory, "store", dry_run=False, on_progress=None).report()
+    """Import a directory that was found already; as `import_directory`."""
+    return _Import(store, directory, "store", dry_run=False, on_progress=None).run()
 
 
-class _Run:
+class _Batch:
+    """The files of the next transaction."""
+
+    def __init__(self) -> None:
+        self.files: list[ParsedFile] = []
+        self._bytes = 0
+
+    def add(self, file: ParsedFile) -> None:
+        self.files.append(file)
+        self._bytes += file.entry.size
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.files) >= _BATCH_SESSIONS or self._bytes >= _BATCH_BYTES
+
+
+class _Import:
     """One import."""
 
     def __init__(
         self, store: Store, directory: StateDirectory, prefer: Prefer, dry_run: bool, on_progress: OnProgress | None
     ) -> None:
-        self.store = store
-        self.directory = directory
-        self.dry_run = dry_run
-        self.on_progress = on_progress
-        self.entries = directory.entries()
-        self.names = {entry.stem for entry in self.entries if entry.not_a_session is None}
-        self.items: list[ImportItem] = []
-        self.unreadable_lists: dict[str, str] = {}
-        self.counts: Counter[Outcome] = Counter()
-        self.projects = ProjectImport(directory, prefer=prefer, dry_run=dry_run)
-        self.intake = SessionIntake(projects=self.projects, origin=directory.origin, prefer=prefer, dry_run=dry_run)
+        self._database = store.database
+        self._directory = directory
+        self._origin = directory.origin
+        self._dry_run = dry_run
+        self._on_progress = on_progress
+        self._entries = directory.entries()
+        self._parser = FileParser(directory, self._entries)
+        self._projects = ProjectImporter(directory, prefer=prefer, dry_run=dry_run)
+        self._sessions = SessionImporter(projects=self._projects, origin=self._origin, prefer=prefer, dry_run=dry_run)
+        self._items: list[ImportItem] = []
+        self._counts: Counter[Outcome] = Counter()
 
-    def report(self) -> ImportReport:
-        """Do it."""
+    def run(self) -> ImportReport:
         started = time.monotonic()
-        self.tombstones = self._read_tombstones()
-        with self._transaction() as connection:
-            self.projects.load(connection)
-        batch: list[Candidate] = []
-        for chunk in _chunks(self.entries, _LOOKUP):
-            known = self._known_items(chunk)
-            for entry in chunk:
-                loaded = self._load(entry, known.get(entry.path.name))
-                if isinstance(loaded, ImportItem):
-                    self._done(loaded)
-                    continue
-                batch.append(loaded)
-                if len(batch) >= _BATCH_SESSIONS or sum(one.size for one in batch) >= _BATCH_BYTES:
-                    self._flush(batch)
-        self._flush(batch)
-        with self._transaction() as connection:
-            self.items += self.projects.finish(connection)
-            if not self.dry_run:
-                linking.link(connection)
+        with self._transaction() as unit:
+            self._projects.load(unit)
+        batch = _Batch()
+        for loaded in self._loaded():
+            if isinstance(loaded, ImportItem):
+                self._add_item(loaded)
+                continue
+            batch.add(loaded)
+            if batch.is_full:
+                self._import(batch)
+                batch = _Batch()
+        self._import(batch)
+        with self._transaction() as unit:
+            self._items += self._projects.finish(unit)
+            if not self._dry_run:
+                linking.link(unit)
         return ImportReport(
-            source=str(self.directory.root),
-            dry_run=self.dry_run,
-            items=self.items,
+            source=str(self._directory.root),
+            dry_run=self._dry_run,
+            items=self._items,
             seconds=time.monotonic() - started,
         )
 
-    def _transaction(self) -> Any:
-        database = self.store._database
-        return database.read() if self.dry_run else database.write()
+    def _transaction(self) -> contextlib.AbstractContextManager[UnitOfWork]:
+        return self._database.read() if self._dry_run else self._database.write()
 
-    def _read_tombstones(self) -> dict[str, str]:
-        deleted: dict[str, str] = {}
-        for path in self.directory.tombstones():
-            try:
-                deleted |= dict.fromkeys(tombstone_ids(path), path.name)
-            except ValueError as error:
-                reason = f"it lists deleted sessions, and some may come back: {error}"
-                self.unreadable_lists[path.name] = reason
-        return deleted
+    def _loaded(self) -> Iterator[ParsedFile | ImportItem]:
+        """Yield the content of each session file, or the report on a file that need not be or cannot be imported."""
+        for entries in _chunks(self._entries, _LOOKUP):
+            with self._database.read() as unit:
+                recorded = self._recorded(unit, entries)
+            for entry in entries:
+                item = self._parser.reject(entry) or report_if_unchanged(entry, recorded.get(entry.path.name))
+                yield item or self._parser.parse(entry)
 
-    def _known_items(self, entries: Sequence[Entry]) -> dict[str, KnownItem]:
-        with self.store._database.read() as connection:
-            return known_items(connection, self.directory.origin, entries)
+    def _recorded(self, unit: UnitOfWork, entries: Sequence[Entry]) -> dict[str, import_log.Entry]:
+        return import_log.entries(unit, KIND, self._origin, [entry.path.name for entry in entries])
 
-    def _load(self, entry: Entry, known: KnownItem | None) -> Candidate | ImportItem:
-        """Return a session file's content, or how the file ended if there is no need to look inside."""
-        if entry.path.name in self.unreadable_lists:
-            reason = self.unreadable_lists[entry.path.name]
-            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=reason)
-        if entry.not_a_session is not None:
-            reason = entry.not_a_session
-            if entry.path.name.endswith(".json.bak") and entry.stem not in self.names:
-                reason = "a backup copy whose session is gone; rename it to end with .json to have it"
-            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=reason)
-        if entry.stem in self.tombstones:
-            return ImportItem(
-                path=entry.name,
-                outcome=Outcome.SKIPPED,
-                id=entry.stem,
-                reason=f"it was deleted (listed in {self.tombstones[entry.stem]})",
-            )
-        if known is not None and known.is_of(entry, _RACY_NS):
-            return known.unchanged(entry)
-        try:
-            file = read_session(entry.path)
-            return self._candidate(entry, file)
-        except (UnreadableError, InvalidInputError) as error:
-            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=str(error))
-
-    def _candidate(self, entry: Entry, file: SessionFile) -> Candidate:
-        session_id, notes = self._identity(entry, file.data.get("session_id"))
-        damage = file.damage
-        whole = self.directory.indexed_counts.get(session_id) if damage else None
-        made = image.from_json(file.data, file.messages, written_at=entry.mtime_ns / 1e9)
-        if whole is not None:
-            damage = f"{damage} (the index counts {whole} messages)"
-        made.notes[:0] = [*file.notes, *notes]
-        return Candidate(
-            entry=entry, session_id=session_id, digest=file.digest, read_at=file.read_at, damage=damage, image=made
-        )
-
-    def _identity(self, entry: Entry, inner: Any) -> tuple[str, list[str]]:
-        """Return the id that a session file gets: its name's, as the WebUI finds sessions by name."""
-        if is_id(entry.stem):
-            if inner == entry.stem:
-                return entry.stem, []
-            return entry.stem, [f"inside it is called {shown(inner)}; the file's name counts"]
-        if is_id(inner) and inner not in self.names:
-            return inner, [f"its file's name cannot be an id; the id inside, {inner}, was taken"]
-        made = hashlib.blake2b(os.fsencode(entry.path.name), digest_size=6).hexdigest()
-        return made, [f"neither its file's name nor {shown(inner)} can be its id; it is called {made}"]
-
-    def _flush(self, batch: list[Candidate]) -> None:
-        if not batch:
+    def _import(self, batch: _Batch) -> None:
+        if not batch.files:
             return
-        with self._transaction() as connection:
-            known = known_items(connection, self.directory.origin, [candidate.entry for candidate in batch])
-            finished = [self._take_in(connection, one, known.get(one.entry.path.name)) for one in batch]
-        batch.clear()
-        for item in finished:
-            self._done(item)
+        with self._transaction() as unit:
+            # Looked up again: another process may have imported them since.
+            recorded = self._recorded(unit, [file.entry for file in batch.files])
+            items = [self._sessions.import_file(unit, file, recorded.get(file.entry.path.name)) for file in batch.files]
+        for item in items:
+            self._add_item(item)
 
-    def _take_in(self, connection: Connection, candidate: Candidate, known: KnownItem | None) -> ImportItem:
-        try:
-            with self.store._database.savepoint(connection):
-                return self.intake.take_in(connection, candidate, known)
-        except (IntegrityError, DataError) as error:  # this one file's: the others of the batch go on
-            return candidate.item(Outcome.FAILED, f"the database refused it: {error.orig}")
-
-    def _done(self, item: ImportItem) -> None:
-        self.items.append(item)
-        self.counts[item.outcome] += 1
-        if self.on_progress is not None:
-            done = sum(self.counts.values())
-            self.on_progress(
-                ImportProgress(done=done, total=len(self.entries), path=item.path, counts=dict(self.counts))
+    def _add_item(self, item: ImportItem) -> None:
+        self._items.append(item)
+        self._counts[item.outcome] += 1
+        if self._on_progress is not None:
+            done = len(self._items)
+            self._on_progress(
+                ImportProgress(done=done, total=len(self._entries), path=item.path, counts=dict(self._counts))
             )
 
 

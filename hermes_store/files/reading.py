@@ -1,9 +1,8 @@
-"""Reading one session file: whole where it is whole, and as far as it goes where it is torn.
+"""Reading one session file: all of an intact one, and of a torn one what comes before the damage.
 
-A file is parsed at once by the fast codec. What that refuses (damage, lone surrogates) is walked through
-value by value: the walk sees the bytes as Latin-1, in which JSON's own marks are what they are and every
-character is a byte, and gives the bytes of each value to the codec. So memory stays near the file's size
-whatever is in it, and damage is known by its byte.
+A file is parsed in one go by the fast codec. What that refuses (damage, lone surrogates) is parsed value by value: the
+bytes are decoded as Latin-1, in which JSON's punctuation is unchanged and every character is one byte, and the bytes of
+each value are given to the codec. So memory stays near the file's size, and the position of damage is known in bytes.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .. import payload, transcript
-from ..transcript import Encoded
+from ..transcripts import encoding, json_codec
+from ..transcripts.encoding import Encoded
 from .directory import read_regular
 
 _SESSION_KEYS: Final = ("session_id", "title", "messages")
 
 
 class UnreadableError(Exception):
-    """Nothing of the file can be taken as a session; the text says what is wrong with it."""
+    """No session can be read from a file; the message says what is wrong with the file."""
 
 
 @dataclass
 class SessionFile:
-    """What a file said."""
+    """What was read from a file."""
 
     #: The session's object, but for its messages.
     data: dict[str, Any]
@@ -43,11 +42,11 @@ class SessionFile:
     #: When it was read.
     read_at: float = 0.0
 
-    def with_what_is_missing(self) -> SessionFile:
-        """Return a torn file with that told, if enough of it could be read.
+    def with_missing_part(self) -> SessionFile:
+        """Return a damaged file with what is missing added to `damage`.
 
         Raises:
-            UnreadableError: nothing could.
+            UnreadableError: not enough could be read for a session.
         """
         if self.messages:
             missing = f"{len(self.messages)} whole messages were read, and what follows them is missing"
@@ -71,7 +70,7 @@ def read_session(path: Path) -> SessionFile:
     except OSError as error:
         raise UnreadableError(f"it cannot be read: {error.strerror}") from error
     file = _whole_or_backup(path, content)
-    file.digest, file.read_at = payload.digest(content), read_at
+    file.digest, file.read_at = json_codec.digest(content), read_at
     return file
 
 
@@ -85,7 +84,7 @@ def _whole_or_backup(path: Path, content: bytes) -> SessionFile:
         return backup
     if file.damage is None:
         return file
-    return _from_backup(path, file.damage) or file.with_what_is_missing()
+    return _from_backup(path, file.damage) or file.with_missing_part()
 
 
 def _from_backup(path: Path, problem: str) -> SessionFile | None:
@@ -94,7 +93,7 @@ def _from_backup(path: Path, problem: str) -> SessionFile | None:
         when = datetime.datetime.fromtimestamp(backup.stat().st_mtime, datetime.UTC)
         file = _parse(read_regular(backup))
     except (OSError, UnreadableError):
-        return None  # then the torn file itself is read as far as it goes
+        return None  # then what can be read of the damaged file itself is used
     if file.damage is not None:
         return None
     file.damage = f"{problem}; taken from its .bak of {when:%Y-%m-%d %H:%M} UTC, and anything newer is missing"
@@ -105,16 +104,16 @@ def _parse(content: bytes) -> SessionFile:
     if not content.strip(b"\0 \t\r\n"):
         raise UnreadableError(f"it is empty ({len(content)} blank bytes)" if content else "it is empty")
     try:
-        return _session(payload.decode_strictly(content))
+        return _session(json_codec.decode_strictly(content))
     except ValueError:
-        file = None  # it has to be read the careful way
+        file = None  # it has to be parsed value by value
     if content.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n").startswith(b"{"):
-        walk = _Walk(content)
-        file = walk.session()
-        if not walk.too_deep:
+        parser = _ValueParser(content)
+        file = parser.session()
+        if not parser.too_deep:
             return file
     try:
-        return _session(payload.decode(content))
+        return _session(json_codec.decode(content))
     except ValueError as error:
         if file is not None:
             return file
@@ -137,7 +136,7 @@ def _session(data: Any) -> SessionFile:
         raise UnreadableError(f"it is no session: it holds a JSON {_kind(data)}, not an object")
     _require_session(data)
     messages = data.pop("messages", None) or []
-    return SessionFile(data, transcript.encode_and_release(messages))
+    return SessionFile(data, encoding.encode_and_release(messages))
 
 
 def _require_session(data: dict[str, Any]) -> None:
@@ -155,8 +154,8 @@ def _kind(value: Any) -> str:
     return _KINDS.get(type(value), "null")
 
 
-class _TornError(Exception):
-    """The walk cannot go on."""
+class _DamageError(Exception):
+    """The file cannot be parsed any further."""
 
     def __init__(self, position: int, why: str, problem: str = "it is torn or damaged") -> None:
         super().__init__(why)
@@ -169,8 +168,8 @@ _raw_decode: Final = json.JSONDecoder().raw_decode
 _blank: Final = re.compile(r"[ \t\n\r]*")
 
 
-class _Walk:
-    """Goes through a session's object member by member, and its messages one by one."""
+class _ValueParser:
+    """Parses a session's object member by member, and its messages one by one."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -178,7 +177,7 @@ class _Walk:
         self._pos = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
         self._data: dict[str, Any] = {}
         self._messages: list[Encoded] = []
-        #: Whether it ended at a value that it could not step over, which `payload.decode` may take.
+        #: Whether it ended at a value that is nested too deep for it; `json_codec.decode` may be able to read that.
         self.too_deep = False
 
     def session(self) -> SessionFile:
@@ -186,14 +185,14 @@ class _Walk:
         size = len(self._content)
         try:
             self._members()
-        except _TornError as torn:
+        except _DamageError as torn:
             damage = f"{torn.problem} at byte {torn.position} of {size}{torn.why}"
             if not isinstance(self._data.pop("messages", None), list | None):
                 raise UnreadableError(f"{damage}; its messages are no JSON array") from torn
             return SessionFile(self._data, self._messages, damage)
         notes = []
         if self._content[self._pos :].strip(b" \t\r\n"):
-            # A shorter text that was written in place over a longer one leaves the longer one's end behind.
+            # A shorter text that was written in place over a longer one leaves the end of the longer one.
             notes.append(f"{size - self._pos} bytes behind the end of the session were left out")
         _require_session(self._data)
         self._data.pop("messages", None)
@@ -208,7 +207,7 @@ class _Walk:
             key_at = self._pos
             key = self._value()
             if not isinstance(key, str):
-                raise _TornError(key_at, "a key is not text")
+                raise _DamageError(key_at, "a key is not text")
             self._expect(":")
             self._skip_blank()
             if key == "messages" and self._text[self._pos : self._pos + 1] == "[":
@@ -227,7 +226,7 @@ class _Walk:
         while True:
             self._skip_blank()
             place = f"message {len(self._messages)}"
-            self._messages.append(transcript.encode_one(self._value(), place))
+            self._messages.append(encoding.encode_one(self._value(), place))
             if self._next("]"):
                 return
             self._expect(",")
@@ -237,20 +236,20 @@ class _Walk:
         try:
             seen, end = _raw_decode(self._text, start)
         except json.JSONDecodeError as error:
-            raise _TornError(error.pos, error.msg) from error
+            raise _DamageError(error.pos, error.msg) from error
         except ValueError as error:  # an integer of thousands of digits
-            raise _TornError(start, str(error)) from error
+            raise _DamageError(start, str(error)) from error
         except RecursionError as error:
             self.too_deep = True
-            raise _TornError(start, "nested deeper than can be read in a damaged file") from error
+            raise _DamageError(start, "nested deeper than can be read in a damaged file") from error
         follows = self._text[self._after_blank(end)]
         if isinstance(seen, int | float) and (not follows or follows not in ",]}"):
-            raise _TornError(end, "a number that may have had more digits")
-        del seen  # as Latin-1 it is of no use, and it may be large
+            raise _DamageError(end, "a number that may have had more digits")
+        del seen  # its text is decoded wrongly, and it may be large
         try:
-            value = payload.decode(self._content[start:end])
+            value = json_codec.decode(self._content[start:end])
         except UnicodeDecodeError as error:
-            raise _TornError(start + error.start, "", "it is not UTF-8") from error
+            raise _DamageError(start + error.start, "", "it is not UTF-8") from error
         self._pos = end
         return value
 
@@ -272,4 +271,4 @@ class _Walk:
 
     def _expect(self, mark: str) -> None:
         if not self._next(mark):
-            raise _TornError(self._pos, f"{mark!r} expected")
+            raise _DamageError(self._pos, f"{mark!r} expected")

@@ -1,275 +1,178 @@
-"""Taking one session file in: what the store has of it, what follows, and doing that."""
+"""Import of one session file: find what the store has of it, decide what to do, do that, and report it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
-
-from .. import rows, transcript
-from ..database import SharedConnection
-from ..documents import Documents
-from ..ledger import remember
-from ..messages import Messages
+from ..errors import DatabaseCorruptError, SessionExistsError
 from ..reports import ImportItem, Outcome
-from ..sessions import Sessions
-from ..tables import ImportItem as ItemRow
-from ..tables import RetiredId, Session, SessionDocument
-from . import image
+from ..storage import document_rows, import_log, message_rows, session_listing, session_rows, session_writer
+from ..storage.dialects import REFUSED_VALUES
+from ..storage.import_log import Entry as LogEntry
+from ..storage.session_rows import SessionKey
+from ..storage.unit_of_work import UnitOfWork
+from ..webui_format import session_json
+from ..webui_format.session_json import SessionContent
+from .decision import PURGED, Action, Decision, Prefer, StoredSession, decide, is_imported
 from .directory import Entry
-from .image import SessionImage
-from .projects import ProjectImport
+from .parsing import ParsedFile
+from .projects import ProjectImporter
 
+#: The sessions' kind in the import log.
 KIND: Final = "webui-session"
-
-Prefer = Literal["store", "files"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownItem:
-    """What the store remembers of a file."""
-
-    item: str
-    session_id: int | None
-    digest: bytes
-    size: int | None
-    mtime_ns: int | None
-    revision: int | None
-    imported_at: float
-    public_id: str | None
-    deleted_at: float | None
-
-    def is_of(self, entry: Entry, racy_ns: int) -> bool:
-        """Whether the file stands still since it was imported, as far as its size and time can tell."""
-        settled = entry.mtime_ns + racy_ns < self.imported_at * 1e9
-        return settled and (self.size, self.mtime_ns) == (entry.size, entry.mtime_ns)
-
-    def unchanged(self, entry: Entry) -> ImportItem:
-        """Say how a file ends that stands still."""
-        if self.session_id is None:
-            return _skipped(entry, entry.stem, "it was purged from the store")
-        if self.deleted_at is not None:
-            return _skipped(entry, self.public_id, "it is deleted in the store")
-        return ImportItem(path=entry.name, outcome=Outcome.UNCHANGED, id=self.public_id)
+#: A file that was this young, in nanoseconds, when it was read may change again without another modification time.
+_RACY_NS: Final = 2 * 10**9
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A session file that was read."""
-
-    entry: Entry
-    session_id: str
-    digest: bytes
-    #: When it was read.
-    read_at: float
-    #: What is wrong with the file; None for a whole one.
-    damage: str | None
-    image: SessionImage
-
-    @property
-    def size(self) -> int:
-        return self.entry.size
-
-    def item(self, outcome: Outcome, reason: str = "", session_id: str | None = None) -> ImportItem:
-        return ImportItem(
-            path=self.entry.name,
-            outcome=outcome,
-            id=session_id or self.session_id,
-            reason=reason,
-            notes=self.image.notes,
-            messages=len(self.image.messages),
-        )
-
-
-class SessionIntake:
-    """Brings the store up to session files, one by one."""
-
-    def __init__(self, *, projects: ProjectImport, origin: str, prefer: Prefer, dry_run: bool) -> None:
-        self._projects = projects
-        self._origin = origin
-        self._prefer = prefer
-        self._dry_run = dry_run
-        #: What a dry run would have made so far.
-        self._would_be: dict[str, SessionImage] = {}
-
-    def take_in(self, connection: Connection, candidate: Candidate, known: KnownItem | None) -> ImportItem:
-        """Bring the store up to a session file, as far as that is right, and say how it ended.
-
-        Args:
-            known: what the store remembers of the file.
-        """
-        if known is not None and known.session_id is None:
-            return _skipped(candidate.entry, candidate.session_id, "it was purged from the store")
-        session = self._find(connection, candidate, known)
-        if session is None:
-            return self._new(connection, candidate)
-        if session.deleted_at is not None:
-            return _skipped(candidate.entry, session.session_id, "it is deleted in the store")
-        if known is not None and known.digest == candidate.digest:
-            self._remember(connection, candidate, session.id, known.revision, new=False)
-            return candidate.item(Outcome.UNCHANGED, session_id=session.session_id)
-        return self._reconcile(connection, candidate, session, known)
-
-    def _new(self, connection: Connection, candidate: Candidate) -> ImportItem:
-        if _was_purged(connection, candidate.session_id):
-            return _skipped(candidate.entry, candidate.session_id, "it was purged from the store")
-        rival = self._would_be.get(candidate.session_id)
-        if rival is not None:
-            return self._against(candidate, rival, candidate.session_id)
-        project = self._projects.link(connection, candidate.image)
-        if self._dry_run:
-            self._would_be[candidate.session_id] = candidate.image
-        else:
-            self._create(connection, candidate, project)
-        return candidate.item(Outcome.RECOVERED if candidate.damage else Outcome.IMPORTED, candidate.damage or "")
-
-    def _against(self, candidate: Candidate, other: SessionImage, session_id: str) -> ImportItem:
-        """Say how a file ends whose session is in the store, and not from this file."""
-        if other.same_content(candidate.image):
-            return candidate.item(Outcome.UNCHANGED, session_id=session_id)
-        if candidate.damage is not None:
-            return candidate.item(Outcome.CONFLICT, f"{candidate.damage}; the store's copy was kept", session_id)
-        if self._prefer == "files":
-            return candidate.item(Outcome.UPDATED, session_id=session_id)
-        reason = "the store's session is not from this file; the store's copy was kept"
-        return candidate.item(Outcome.CONFLICT, reason, session_id)
-
-    def _reconcile(
-        self,
-        connection: Connection,
-        candidate: Candidate,
-        session: Row[*tuple[Any, ...]],
-        known: KnownItem | None,
-    ) -> ImportItem:
-        """Decide between a file and the store's session that are not known to be the same."""
-        ends = self._against(candidate, _stored_image(connection, session.session_id), session.session_id)
-        if ends.outcome is Outcome.UNCHANGED:
-            self._remember(connection, candidate, session.id, session.revision, new=known is None)
-            return ends
-        if candidate.damage is not None:
-            return ends
-        untouched = known is not None and known.revision == session.revision
-        if not untouched and self._prefer == "store":
-            if known is None:
-                return ends
-            reason = "both were changed since the last import; the store's copy was kept"
-            return candidate.item(Outcome.CONFLICT, reason, session.session_id)
-        project = self._projects.link(connection, candidate.image)
-        if not self._dry_run:
-            self._overwrite(connection, candidate, session, project, new=known is None)
-        return candidate.item(Outcome.UPDATED, session_id=session.session_id)
-
-    def _find(
-        self, connection: Connection, candidate: Candidate, known: KnownItem | None
-    ) -> Row[*tuple[Any, ...]] | None:
-        """Return the store's session for a file: the one it became, whatever that is called now."""
-        query = _by_public_id if known is None else _by_row_id
-        key = candidate.session_id if known is None else known.session_id
-        # A dry run may not lock rows, and need not.
-        return connection.execute(query if self._dry_run else query.with_for_update(), {"key": key}).one_or_none()
-
-    def _create(self, connection: Connection, candidate: Candidate, project: int | None) -> None:
-        made = candidate.image
-        columns = {**made.columns, "session_id": candidate.session_id, "project_id": project}
-        session = connection.execute(_insert_session, columns).scalar_one()
-        rows.insert_messages(connection, session, dict(enumerate(made.messages)))
-        rows.insert_documents(connection, session, made.documents)
-        self._remember(connection, candidate, session, revision=1, new=True)
-
-    def _overwrite(
-        self,
-        connection: Connection,
-        candidate: Candidate,
-        session: Row[*tuple[Any, ...]],
-        project: int | None,
-        *,
-        new: bool,
-    ) -> None:
-        made = candidate.image
-        values = {**made.columns, "project_id": project, "parent_id": None, "revision": session.revision + 1}
-        connection.execute(update(Session).where(Session.id == session.id).values(values))
-        rows.write_transcript(connection, session.id, made.messages)
-        gone = SessionDocument.key.not_in(list(made.documents))
-        connection.execute(delete(SessionDocument).where(SessionDocument.session_id == session.id, gone))
-        rows.write_documents(connection, session.id, made.documents)
-        self._remember(connection, candidate, session.id, session.revision + 1, new=new)
-
-    def _remember(
-        self, connection: Connection, candidate: Candidate, session: int, revision: int | None, *, new: bool
-    ) -> None:
-        """Note what was taken in, and at which revision of the session."""
-        if self._dry_run:
-            return
-        entry = candidate.entry
-        remember(
-            connection,
-            KIND,
-            self._origin,
-            entry.path.name,
-            new=new,
-            session_id=session,
-            digest=candidate.digest,
-            size=entry.size,
-            mtime_ns=entry.mtime_ns,
-            revision=revision,
-            imported_at=candidate.read_at,
-            notes=candidate.image.notes,
-        )
-
-
-_insert_session: Final = insert(Session).returning(Session.id)
-_key_columns: Final = (Session.id, Session.session_id, Session.revision, Session.deleted_at)
-_by_row_id: Final = select(*_key_columns).where(Session.id == bindparam("key"))
-_former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("key")).scalar_subquery()
-_by_public_id: Final = select(*_key_columns).where((Session.session_id == bindparam("key")) | (Session.id == _former))
-_purged: Final = select(RetiredId.session_id).where(
-    RetiredId.session_id == bindparam("key"), RetiredId.successor_id.is_(None)
-)
+def report_if_unchanged(entry: Entry, recorded: LogEntry | None) -> ImportItem | None:
+    """Return the report on a file whose size and time are those that were recorded; None if it has to be read."""
+    if recorded is None or (recorded.size, recorded.mtime_ns) != (entry.size, entry.mtime_ns):
+        return None
+    if entry.mtime_ns + _RACY_NS >= recorded.imported_at * 1e9:
+        return None
+    if recorded.session is None:
+        return _skipped(entry, entry.stem, PURGED.reason)
+    if recorded.deleted_at is not None:
+        return _skipped(entry, recorded.public_id, "it is deleted in the store")
+    return ImportItem(path=entry.name, outcome=Outcome.UNCHANGED, id=recorded.public_id)
 
 
 def _skipped(entry: Entry, session_id: str | None, reason: str) -> ImportItem:
     return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=session_id, reason=reason)
 
 
-_known_items: Final = (
-    select(
-        ItemRow.item,
-        ItemRow.session_id,
-        ItemRow.digest,
-        ItemRow.size,
-        ItemRow.mtime_ns,
-        ItemRow.revision,
-        ItemRow.imported_at,
-        Session.session_id.label("public_id"),
-        Session.deleted_at,
-    )
-    .outerjoin(Session, ItemRow.session_id == Session.id)
-    .where(
-        ItemRow.kind == KIND,
-        ItemRow.origin == bindparam("origin"),
-        ItemRow.item.in_(bindparam("names", expanding=True)),
-    )
-)
+class SessionImporter:
+    """Imports session files, one by one.
+
+    Args:
+        projects: the projects of the same import.
+        origin: the directory's name in the import log.
+        prefer: whose version is kept when a file and the store's session were both changed.
+        dry_run: write nothing.
+    """
+
+    def __init__(self, *, projects: ProjectImporter, origin: str, prefer: Prefer, dry_run: bool) -> None:
+        self._projects = projects
+        self._origin = origin
+        self._prefer = prefer
+        self._dry_run = dry_run
+        #: In a dry run: the sessions that an import would have created by now.
+        self._simulated: dict[str, SessionContent] = {}
+
+    def import_file(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> ImportItem:
+        """Bring the store up to a session file, as far as that is right, and return the report on it.
+
+        Args:
+            unit: the transaction. A file that cannot be stored leaves it as it was.
+            file: the file.
+            entry: the import log's entry of it; None when it was not imported yet.
+        """
+        try:
+            key = self._find(unit, file, entry)
+            if key is None and _is_purged(unit, file, entry):
+                return _report(file, PURGED, file.session_id)
+            stored = self._stored(unit, file, key, entry)
+            decision = decide(file, stored, entry, self._prefer)
+            self._carry_out(unit, file, key, entry, decision)
+        except (*REFUSED_VALUES, SessionExistsError) as error:  # this file's: the others of the transaction go on
+            failed = Decision(
+                Action.NOTHING, Outcome.FAILED, f"the database refused it: {getattr(error, 'orig', error)}"
+            )
+            return _report(file, failed, file.session_id)
+        except DatabaseCorruptError as error:  # a damaged value of the store's session, which is compared with the file
+            return _report(file, Decision(Action.NOTHING, Outcome.FAILED, str(error)), file.session_id)
+        return _report(file, decision, file.session_id if stored is None else stored.session_id)
+
+    def _find(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> SessionKey | None:
+        """Return the session that the file became, whatever its id is now; else the one with the file's id."""
+        lock = not self._dry_run
+        if entry is None:
+            return session_rows.find_current_or_former(unit, file.session_id, lock=lock)
+        return None if entry.session is None else session_rows.find_row(unit, entry.session, lock=lock)
+
+    def _stored(
+        self, unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, entry: LogEntry | None
+    ) -> StoredSession | None:
+        if key is None:
+            simulated = self._simulated.get(file.session_id)
+            if simulated is None:
+                return None
+            return StoredSession(session_id=file.session_id, revision=1, is_deleted=False, content=simulated)
+        is_deleted = key.deleted_at is not None
+        is_read = not is_deleted and not is_imported(file, entry)
+        content = _read_content(unit, key) if is_read else None
+        return StoredSession(session_id=key.session_id, revision=key.revision, is_deleted=is_deleted, content=content)
+
+    def _carry_out(
+        self, unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, entry: LogEntry | None, decision: Decision
+    ) -> None:
+        if decision.action is Action.NOTHING:
+            return
+        project = None
+        if decision.action is not Action.RECORD:
+            # Before the savepoint: a project is created even if its first session cannot be stored.
+            project = self._projects.link(unit, file.content)
+            if self._dry_run and key is None:
+                self._simulated[file.session_id] = file.content.without_payloads()
+        if self._dry_run:
+            return
+        with unit.savepoint():
+            row_id, revision = _write(unit, file, key, project, decision)
+            self._record(unit, file, row_id, revision, new=entry is None)
+
+    def _record(self, unit: UnitOfWork, file: ParsedFile, row_id: int, revision: int | None, *, new: bool) -> None:
+        import_log.record(
+            unit,
+            KIND,
+            self._origin,
+            file.entry.path.name,
+            new=new,
+            session=row_id,
+            digest=file.digest,
+            size=file.entry.size,
+            mtime_ns=file.entry.mtime_ns,
+            revision=revision,
+            imported_at=file.read_at,
+            notes=file.content.notes,
+        )
 
 
-def known_items(connection: Connection, origin: str, entries: Sequence[Entry]) -> dict[str, KnownItem]:
-    """Return what the store remembers of some files, by their names."""
-    names = [entry.path.name for entry in entries]
-    found = connection.execute(_known_items, {"origin": origin, "names": names})
-    return {row.item: KnownItem(**row._mapping) for row in found}
+def _is_purged(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> bool:
+    return entry is not None or session_rows.is_purged(unit, file.session_id)
 
 
-def _was_purged(connection: Connection, session_id: str) -> bool:
-    return connection.execute(_purged, {"key": session_id}).first() is not None
-
-
-def _stored_image(connection: Connection, session_id: str) -> SessionImage:
-    """Return the store's session as its own export would be imported."""
-    unit = SharedConnection(connection)
-    record = Sessions(unit).get(session_id)
-    data = image.to_json(record, Documents(unit).read(session_id), [])
-    messages = transcript.encode_and_release(Messages(unit).read(session_id))
+def _read_content(unit: UnitOfWork, key: SessionKey) -> SessionContent:
+    """Return the store's session as an import of its own export would read it."""
+    record = session_listing.get(unit, key.session_id)
+    assert record is not None, "its row was read in this transaction"  # noqa: S101
+    data = session_json.to_json(record, document_rows.read(unit, key.id, key.session_id), [])
     del data["messages"]
-    return image.from_json(data, messages, written_at=0.0)
+    return session_json.from_json(data, message_rows.without_payloads(unit, key.id), written_at=0.0)
+
+
+def _write(
+    unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, project: int | None, decision: Decision
+) -> tuple[int, int | None]:
+    """Write a file's content, and return the session's row id and the revision that has the content."""
+    content = file.content
+    columns = {**content.columns, "project_id": project}
+    if key is None:
+        added = session_writer.add_whole(unit, file.session_id, columns, content.messages, content.documents)
+        return added, 1
+    if decision.action is Action.RECORD:
+        return key.id, decision.revision
+    columns["parent_id"] = None  # it is linked again after all files
+    return key.id, session_writer.overwrite_whole(unit, key, columns, content.messages, content.documents)
+
+
+def _report(file: ParsedFile, decision: Decision, session_id: str) -> ImportItem:
+    if decision.outcome is Outcome.SKIPPED:
+        return _skipped(file.entry, session_id, decision.reason)
+    return ImportItem(
+        path=file.entry.name,
+        outcome=decision.outcome,
+        id=session_id,
+        reason=decision.reason,
+        notes=file.content.notes,
+        messages=len(file.content.messages),
+    )

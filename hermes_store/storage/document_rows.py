@@ -1,7 +1,7 @@
 """A session's values that are no column, by key: small ones together in `session_extras`, the others one row each.
 
-A value that stands for a column (the original of a title that is no text) has a row of its own whatever its size, because
-lists and links look for it by its key.
+A value that stands for a column (the original of a title that is no text) has a row of its own whatever its size,
+because lists and links look for it by its key.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def is_small(key: str, payload: bytes) -> bool:
 
 _of_session: Final = SessionDocument.session_id == bindparam("session")
 _named: Final = one_of(SessionDocument.key, bindparam("keys", type_=TextList))
-_extras: Final = Statement(
-    select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session"))
-)
+_extras: Final = Statement(select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session")))
 _documents: Final = Statement(
     select(SessionDocument.key, SessionDocument.payload).where(_of_session).order_by(SessionDocument.key)
 )
@@ -91,8 +89,8 @@ def decode_extras(payload: bytes | None, public_id: str) -> dict[str, Any]:
     values = decode(public_id, "(the small ones)", payload)
     if not isinstance(values, dict):
         raise DatabaseCorruptError(
-            f"The small values of session {public_id!r} are damaged in the database: they are no JSON object. Restore a "
-            "backup."
+            f"The small values of session {public_id!r} are damaged in the database: they are no JSON object. Restore "
+            "a backup."
         )
     return values
 
@@ -165,6 +163,20 @@ def write(
     return _write_documents(unit, session, payloads, gone) or changed
 
 
+def replace(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> bool:
+    """Make a session have these values and no others, writing what differs; return whether anything did.
+
+    Args:
+        session: its row id.
+        payloads: the JSON of its values by key.
+    """
+    small = {key: payload for key, payload in payloads.items() if is_small(key, payload)}
+    stored = unit.value(_extras, {"session": session})
+    extras = json_codec.join_object(small) if small else None
+    changed = _replace_extras(unit, session, stored, extras)
+    return _write_documents(unit, session, payloads, None) or changed
+
+
 def _write_extras(
     unit: UnitOfWork, session: int, public_id: str, payloads: Mapping[str, bytes], gone: Collection[str]
 ) -> bool:
@@ -180,7 +192,10 @@ def _write_extras(
         elif key not in gone:
             merged[key] = json_codec.encode(value)
     merged |= {key: payload for key, payload in payloads.items() if is_small(key, payload)}
-    payload = json_codec.join_object(merged) if merged else None
+    return _replace_extras(unit, session, stored, json_codec.join_object(merged) if merged else None)
+
+
+def _replace_extras(unit: UnitOfWork, session: int, stored: bytes | None, payload: bytes | None) -> bool:
     if payload == stored:
         return False
     if payload is None:
@@ -198,9 +213,10 @@ def _read_extras_of(stored: bytes, public_id: str) -> dict[str, Any]:
 
 
 def _write_documents(
-    unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str]
+    unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str] | None
 ) -> bool:
-    known = dict(unit.rows(_known, {"session": session}))
+    """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are left out."""
+    known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
     rows = [_row(session, key, payload) for key, payload in payloads.items() if not is_small(key, payload)]
     rows = [row for row in rows if known.get(row["name"]) != row["digest"]]
     new = [row for row in rows if row["name"] not in known]
@@ -213,8 +229,10 @@ def _write_documents(
     ]
     if old:
         unit.execute_many(_update_document, old)
-    moved = {key for key, payload in payloads.items() if is_small(key, payload)}
-    surplus = known.keys() & (moved | set(gone))
+    kept = {key for key, payload in payloads.items() if not is_small(key, payload)}
+    surplus = known.keys() - kept
+    if gone is not None:
+        surplus &= {*payloads, *gone}
     if surplus:
         unit.execute(_delete_documents, {"session": session, "keys": sorted(surplus)})
     return bool(rows or surplus)
@@ -223,6 +241,31 @@ def _write_documents(
 def keys_of(unit: UnitOfWork, session: int, public_id: str) -> set[str]:
     """Return the keys of all of a session's values; as `read`."""
     return {*_read_extras(unit, session, public_id), *(key for key, _ in unit.rows(_known, {"session": session}))}
+
+
+#: By the key of a link: the column that has it where the linked row exists.
+_LINK_COLUMNS: Final = {"project_id": Session.project_id, "parent_session_id": Session.parent_id}
+_unlinked: Final = {
+    key: Statement(
+        select(Session.id, Session.profile, SessionDocument.payload)
+        .join(SessionDocument, SessionDocument.session_id == Session.id)
+        .where(SessionDocument.key == bindparam("name"), column.is_(None))
+    )
+    for key, column in _LINK_COLUMNS.items()
+}
+
+
+def unlinked(unit: UnitOfWork, key: str) -> list[tuple[int, str, bytes]]:
+    """Return the sessions that have the id of a project or of a parent as a value only, and are not linked to any.
+
+    Args:
+        key: "project_id" or "parent_session_id".
+
+    Returns:
+        Their row ids and profiles, with the value's JSON.
+    """
+    rows = unit.rows(_unlinked[key], {"name": key})
+    return [(row_id, profile, payload) for row_id, profile, payload in rows]
 
 
 _naming: Final = Statement(

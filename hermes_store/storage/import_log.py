@@ -125,6 +125,22 @@ _carry_forward: Final = Statement(
 )
 
 
+_children: Final = select(Session.id).where(Session.parent_id == bindparam("parent"))
+_carry_forward_children: Final = Statement(
+    update(ImportItem)
+    .where(
+        ImportItem.session_id.in_(_children),
+        ImportItem.revision == select(Session.revision).where(Session.id == ImportItem.session_id).scalar_subquery(),
+    )
+    .values(revision=ImportItem.revision + 1)
+)
+
+
+def carry_forward_children(unit: UnitOfWork, parent: int) -> None:
+    """Do what `carry_forward` does for all sessions forked from one, whose revisions are about to grow by one."""
+    unit.execute(_carry_forward_children, {"parent": parent})
+
+
 def carry_forward(unit: UnitOfWork, session: int, before: int, after: int) -> None:
     """Let a session that was as imported at revision `before` count as such at `after`: its content is the same."""
     unit.execute(_carry_forward, {"session": session, "before": before, "after": after})

@@ -18,7 +18,7 @@ from .unit_of_work import UnitOfWork
 _CHUNK: Final = 1_000
 
 _in_session: Final = Message.session_id == bindparam("session")
-_message_columns: Final = {
+_message_columns: Final[Mapping[str, Any]] = {
     "session_id": bindparam("session_id"),
     "position": bindparam("position"),
     "role": bindparam("role"),
@@ -110,9 +110,7 @@ def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) 
     )
 
 
-_ids_and_digests: Final = Statement(
-    select(Message.id, Message.digest).where(_in_session).order_by(Message.position)
-)
+_ids_and_digests: Final = Statement(select(Message.id, Message.digest).where(_in_session).order_by(Message.position))
 
 
 def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revision: int) -> Changes:
@@ -228,6 +226,17 @@ def payloads_and_digests(unit: UnitOfWork, session: int) -> tuple[list[bytes], l
 def digests(unit: UnitOfWork, session: int) -> list[bytes]:
     """Return the digests of a session's messages."""
     return unit.values(_digests, {"session": session})
+
+
+_without_payloads: Final = Statement(
+    select(Message.digest, Message.role, Message.timestamp).where(_in_session).order_by(Message.position)
+)
+
+
+def without_payloads(unit: UnitOfWork, session: int) -> list[Encoded]:
+    """Return all messages of a session with empty payloads, to compare them with others by their digests."""
+    rows = unit.rows(_without_payloads, {"session": session})
+    return [Encoded(b"", digest, role, timestamp) for digest, role, timestamp in rows]
 
 
 def roles_and_timestamps(unit: UnitOfWork, session: int) -> list[tuple[str | None, float | None]]:

@@ -76,6 +76,18 @@ def get(unit: UnitOfWork, project_id: str) -> ProjectRecord | None:
     return None if row is None else to_record(row)
 
 
+_of_file: Final = ("project_id", "name", "color", "created_at", "extra")
+_values: Final = Statement(
+    select(*(getattr(Project, name) for name in _of_file)).where(Project.project_id == bindparam("project_id"))
+)
+
+
+def values(unit: UnitOfWork, project_id: str) -> dict[str, Any] | None:
+    """Return those columns of a project that its JSON object has, by name; None when there is no project."""
+    row = unit.row(_values, {"project_id": project_id})
+    return None if row is None else dict(zip(_of_file, row, strict=True))
+
+
 def page(
     unit: UnitOfWork, profile: str | None, limit: int, after: tuple[str, int, int] | None
 ) -> list[tuple[ProjectRecord, tuple[str, int, int]]]:
@@ -120,9 +132,7 @@ def next_position_for_import(unit: UnitOfWork, kind: str, origin: str) -> int:
     return 0 if last is None else last + 1
 
 
-_insert: Final = Statement(
-    insert(Project).values({name: bindparam(name) for name in (*_NAMES,)})
-)
+_insert: Final = Statement(insert(Project).values({name: bindparam(name) for name in (*_NAMES,)}))
 
 
 def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
@@ -174,7 +184,5 @@ _count_of_profile: Final = Statement(select(func.count()).select_from(Project).w
 
 def count(unit: UnitOfWork, profile: str | None) -> int:
     """Return how many projects a profile has; all when None."""
-    total: int = (
-        unit.value(_count) if profile is None else unit.value(_count_of_profile, {"profile": profile})
-    )
+    total: int = unit.value(_count) if profile is None else unit.value(_count_of_profile, {"profile": profile})
     return total

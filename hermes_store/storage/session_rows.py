@@ -1,7 +1,7 @@
 """The rows of sessions, and the ids that sessions had: the only writer of a session's row and of its revisions.
 
-Each write counts `revision` up by one. `transcript_revision` and `fields_revision` are its value at the last change of a
-message, and of anything else.
+Each write counts `revision` up by one. `transcript_revision` and `fields_revision` are its value at the last change of
+a message, and of anything else.
 """
 
 from __future__ import annotations
@@ -113,14 +113,21 @@ def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey
 
 
 _former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id"))
-_find_current_or_former: Final = Statement(
-    _key.where(or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery()))
+_by_current_or_former: Final = _key.where(
+    or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery())
 )
+_find_current_or_former: Final = Statement(_by_current_or_former)
+_find_and_lock_current_or_former: Final = Statement(_by_current_or_former.with_for_update())
 
 
-def find_current_or_former(unit: UnitOfWork, session_id: str) -> SessionKey | None:
-    """Return the session that has an id, or that had it before it was renamed; deleted or not."""
-    row = unit.row(_find_current_or_former, {"session_id": session_id})
+def find_current_or_former(unit: UnitOfWork, session_id: str, *, lock: bool = False) -> SessionKey | None:
+    """Return the session that has an id, or that had it before it was renamed; deleted or not.
+
+    Args:
+        lock: keep others from changing its row until the transaction ends.
+    """
+    statement = _find_and_lock_current_or_former if lock else _find_current_or_former
+    row = unit.row(statement, {"session_id": session_id})
     return None if row is None else SessionKey._make(row)
 
 
@@ -182,7 +189,8 @@ def is_purged(unit: UnitOfWork, session_id: str) -> bool:
 
 
 _deleted_among: Final = Statement(
-    select(Session.session_id).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+    select(Session.session_id)
+    .where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
     .where(Session.deleted_at.is_not(None))
 )
 _retired_among: Final = Statement(
@@ -322,7 +330,11 @@ _release_children: Final = Statement(
 
 
 def release_children(unit: UnitOfWork, key: SessionKey) -> None:
-    """Unlink the sessions that were forked from one which moves to another profile."""
+    """Unlink the sessions that were forked from one which moves to another profile.
+
+    They count as imported as before: an import that finds the link's other end links them again.
+    """
+    import_log.carry_forward_children(unit, key.id)
     unit.execute(_release_children, {"parent": key.id})
 
 

@@ -21,6 +21,11 @@ class Changes:
     #: New positions that need a new row.
     inserted: list[int]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether both transcripts are the same."""
+        return not (self.removed or self.updated or self.inserted)
+
     def moves(self) -> Iterator[tuple[int, int, int]]:
         """Yield the runs of surviving rows that change place: first and last old position, and how far."""
         run: tuple[int, int, int] | None = None

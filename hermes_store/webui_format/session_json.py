@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from .. import validation
@@ -88,6 +88,10 @@ class SessionContent:
         left_out = self.filled | other.filled
         return self._digest(left_out) == other._digest(left_out)
 
+    def without_payloads(self) -> SessionContent:
+        """Return a copy for `is_same` alone, which takes little memory."""
+        return replace(self, messages=[message._replace(payload=b"") for message in self.messages])
+
     def _digest(self, left_out: set[str]) -> bytes:
         columns = {name: self.columns[name] for name in sorted(self.columns.keys() - left_out)}
         parts = [json_codec.encode([columns, self.project_id])]
@@ -118,7 +122,9 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
     for key in list(data):
         value = data.pop(key)
         if len(key) > validation.KEY_LIMIT:
-            raise InvalidInputError(f"it has a key of {len(key)} characters; at most {validation.KEY_LIMIT} can be kept")
+            raise InvalidInputError(
+                f"it has a key of {len(key)} characters; at most {validation.KEY_LIMIT} can be kept"
+            )
         if key == "project_id" and validation.is_id(value):
             project_id = value
         elif key in COLUMNS:

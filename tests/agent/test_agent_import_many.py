@@ -111,7 +111,7 @@ def _peak(template: Path, agent: AgentDb) -> int:
 def test_the_memory_of_an_import_does_not_grow_with_the_file(
     sqlite_template: Path, state_db: Callable[..., Path]
 ) -> None:
-    peaks = []
+    peaks: list[int] = []
     for sessions in (50, 50, 150):  # the first brings in what is made once
         agent = AgentDb(state_db(name=f"{len(peaks)}/state.db"))
         _generate(agent, sessions, 10_000)

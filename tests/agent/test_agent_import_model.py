@@ -38,7 +38,7 @@ class ImportMachine(RuleBasedStateMachine):
         self.store = Store.open(":memory:")
         self.bridge = AgentBridge(self.agent.path)
         #: The copy's id, None before the first import; and whether it is there, deleted or purged.
-        self.copy: str | None = None
+        self.copy: Any = None
         self.state = "absent"
         #: What the copy should say, and what the agent said when it was last written from there.
         self.ours: Messages = []

@@ -175,7 +175,7 @@ def test_a_locked_file_is_waited_for_once_and_no_longer_than_the_deadline(
 ) -> None:
     path = state_db()
     patience = []
-    connect = sqlite3.connect
+    connect: Any = sqlite3.connect
 
     def counted(*arguments: Any, timeout: float, **more: Any) -> sqlite3.Connection:
         patience.append(timeout)
@@ -209,7 +209,7 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
     monkeypatch.setattr(attach, "time", clock)
     met = 0
 
-    def work(snapshot: attach.Snapshot) -> None:
+    def work(snapshot: Any) -> None:
         nonlocal met
         met += 1
         clock.now += duration

@@ -132,7 +132,7 @@ def test_the_list_never_scans_the_wide_rows_nor_the_messages(
     bridge = AgentBridge(path)
     page = bridge.sessions(limit=20, include=include)
     for after in (None, page.next):
-        found = lines(path, lambda after=after: bridge.sessions(limit=20, include=include, after=after))  # type: ignore[misc]
+        found = lines(path, lambda after=after: bridge.sessions(limit=20, include=include, after=after))
         assert all("USING COVERING INDEX" in line for line in scans(found, "[sx]")), found
         assert scans(found, "m") == [], found
         assert not [line for line in found if "AUTOMATIC" in line], found

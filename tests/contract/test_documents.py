@@ -108,7 +108,7 @@ def test_documents_of_nobody_are_not_found(store: Store, verb: str) -> None:
 
 
 def test_the_longest_keys_of_any_characters_are_kept(store: Store, session: SessionRecord) -> None:
-    values = {(text * 500)[:500]: number for number, text in enumerate(AWKWARD_TEXTS)}
+    values: dict[str, Any] = {(text * 500)[:500]: number for number, text in enumerate(AWKWARD_TEXTS)}
     values |= {"".join(chr(0x10000 + i) for i in range(500)): "astral, and no two alike", "half \ud83d": 1}
     store.documents.put(session.session_id, values)
     assert store.documents.read(session.session_id, *values) == values

@@ -145,7 +145,7 @@ def test_a_limit_is_a_whole_number_from_1_to_1000(sqlite_store: Store, limit: An
 
 # ── bad arguments ─────────────────────────────────────────────────────────────────────────────────
 
-NO_CURSORS = ["", "x", "half \ud83d", "AAAA", "bnVsbA", "W10", 5, b"W10", "ü" * 8, "WyJzZXNzaW9ucyJd"]
+NO_CURSORS: list[Any] = ["", "x", "half \ud83d", "AAAA", "bnVsbA", "W10", 5, b"W10", "ü" * 8, "WyJzZXNzaW9ucyJd"]
 
 
 def test_what_is_no_cursor_of_this_list_is_refused(store: Store) -> None:
@@ -205,7 +205,8 @@ def test_a_project_of_another_profile_is_not_there_to_list(store: Store) -> None
     project = store.projects.create(name="Home", profile="home").project_id
     store.sessions.create(title="Trip", profile="home", project_id=project)
     assert titles(store.sessions.list(project_id=project)) == ["Trip"]
-    for arguments in ({"project_id": project, "profile": "work"}, {"project_id": "nobody"}):
+    refused: list[dict[str, Any]] = [{"project_id": project, "profile": "work"}, {"project_id": "nobody"}]
+    for arguments in refused:
         with pytest.raises(ProjectNotFoundError):
             store.sessions.list(**arguments)
 
@@ -323,8 +324,8 @@ def test_every_list_is_what_a_plain_loop_over_all_sessions_gives(
             store.projects.create(name=profile, project_id=f"of-{profile}", profile=profile)
     live = fill(store, specs, now)
     for filters in filter_sets:
-        project, profile = filters.get("project_id", ANY), filters.get("profile")
-        if project in PROJECTS and profile not in (None, project.removeprefix("of-")):
+        project, owner = filters.get("project_id", ANY), filters.get("profile")
+        if project in PROJECTS and owner not in (None, project.removeprefix("of-")):
             with pytest.raises(ProjectNotFoundError):
                 store.sessions.list(**filters)
             continue

@@ -195,8 +195,9 @@ def test_one_direction_at_a_time(store: Store, session_id: str) -> None:
 def test_a_cursor_at_a_position_that_cannot_be_is_refused(sqlite_store: Store, direction: str, position: int) -> None:
     session_id = sqlite_store.sessions.create().session_id
     sqlite_store.messages.append(session_id, [1, 2, 3])
+    arguments: dict[str, Any] = {direction: write_cursor("messages", position)}
     with pytest.raises(InvalidCursorError):
-        sqlite_store.messages.page(session_id, **{direction: write_cursor("messages", position)})
+        sqlite_store.messages.page(session_id, **arguments)
 
 
 # ── what is known about a message ─────────────────────────────────────────────────────────────────

@@ -50,7 +50,7 @@ def walled(store: Store) -> Store:
         tx.projects.create(name=SECRET, project_id="victims")
         tx.projects.create(name=SECRET, project_id="victims2")
         for name in VICTIMS:
-            text = {} if name == "blank" else {"title": SECRET, "project_id": "victims"}
+            text: dict[str, Any] = {} if name == "blank" else {"title": SECRET, "project_id": "victims"}
             tx.sessions.create(session_id=name, model=SECRET, updated_at=LONG_AGO, **text)
         tx.messages.append("spoken", [SECRET, {"role": "user", "content": SECRET}])
         tx.documents.put("spoken", {"draft": SECRET})
@@ -237,7 +237,8 @@ def test_every_verb_of_a_view_has_its_attacks(walled: Store) -> None:
 def test_every_parameter_that_names_something_is_attacked(walled: Store) -> None:
     """A verb that gets a `profile=` or a `project_id=` needs an attack through that as well."""
     reaching = {"session_id", "new_id", "project_id", "project_ids", "parent_id", "profile"}
-    expected, attacked = set(), set()
+    expected: set[str] = set()
+    attacked: set[str] = set()
 
     def watched(verb: str, function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)

@@ -108,6 +108,7 @@ def test_an_update_changes_what_is_named(store: Store, work: ProjectRecord) -> N
 
 
 def test_an_update_that_does_not_fit_changes_nothing(store: Store, work: ProjectRecord) -> None:
+    fields: Any
     for fields in [*BAD_FIELDS, {}, {"position": 5}, {"profile": "home"}]:
         with pytest.raises(InvalidInputError):
             store.projects.update("work", **fields)
@@ -116,7 +117,7 @@ def test_an_update_that_does_not_fit_changes_nothing(store: Store, work: Project
 
 @pytest.mark.parametrize("verb", ["get", "rename", "update", "delete"])
 def test_a_project_that_is_not_there_is_not_found(store: Store, work: ProjectRecord, verb: str) -> None:
-    arguments = {"rename": {"name": "x"}, "update": {"color": None}}.get(verb, {})
+    arguments: Any = {"rename": {"name": "x"}, "update": {"color": None}}.get(verb, {})
     with pytest.raises(ProjectNotFoundError) as refused:
         getattr(store.projects, verb)("nobody", **arguments)
     assert refused.value.project_id == "nobody"

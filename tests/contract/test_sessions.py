@@ -86,7 +86,7 @@ def test_what_is_left_out_has_its_default(store: Store) -> None:
 def test_every_field_comes_back_as_it_was_given(store: Store, verb: str) -> None:
     project = store.projects.create(name="Work", profile="home")
     parent = store.sessions.create(profile="home")
-    links = {"profile": "home", "project_id": project.project_id, "parent_id": parent.session_id}
+    links: dict[str, Any] = {"profile": "home", "project_id": project.project_id, "parent_id": parent.session_id}
     if verb == "create":
         made = store.sessions.create(**EVERY_FIELD, **links)
     else:
@@ -327,7 +327,7 @@ def test_deleted_sessions_are_paged_the_last_deleted_first(store: Store) -> None
 
 
 def test_empty_sessions_are_deleted_and_no_other(store: Store) -> None:
-    old = {"updated_at": time.time() - 61}
+    old: dict[str, Any] = {"updated_at": time.time() - 61}
     blank = store.sessions.create(**old).session_id
     elsewhere = store.sessions.create(profile="home", **old).session_id
     titled = store.sessions.create(title="Plan", **old).session_id

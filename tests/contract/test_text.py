@@ -46,7 +46,8 @@ def write(store: Store, text: str, *columns: str) -> tuple[SessionRecord, Projec
         return cut or "plain"
 
     with store.transaction() as tx:
-        session = tx.sessions.create(**{name: fill(f"sessions.{name}") for name in SESSION_FIELDS})
+        fields: dict[str, Any] = {name: fill(f"sessions.{name}") for name in SESSION_FIELDS}
+        session = tx.sessions.create(**fields)
         tx.messages.append(session.session_id, {"role": fill("messages.role")})
         tx.documents.put(session.session_id, {fill("session_documents.key"): text})
         project = tx.projects.create(name=fill("projects.name"), profile=fill("projects.profile"))
@@ -126,7 +127,8 @@ def test_text_that_looks_like_an_escape_is_another_text(store: Store) -> None:
     for text in alike:
         store.sessions.create(title=text, source=text, profile=text)
     for text in alike:
-        for filters in ({"source": text}, {"profile": text}):
+        either: list[dict[str, Any]] = [{"source": text}, {"profile": text}]
+        for filters in either:
             assert [session.title for session in store.sessions.list(**filters).items] == [text]
     together = store.sessions.create().session_id
     store.documents.put(together, {text: number for number, text in enumerate(alike)})

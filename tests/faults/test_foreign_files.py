@@ -115,7 +115,8 @@ def test_a_database_that_is_not_ours_is_refused_and_not_one_byte_of_it_changes(
 ) -> None:
     path = _in(tmp_path, journal_mode=journal_mode, script=script)
     before = digest_of(path)
-    for options in ({}, {"migrate": False}, {"read_only": True}):
+    ways: list[dict[str, Any]] = [{}, {"migrate": False}, {"read_only": True}]
+    for options in ways:
         with pytest.raises(error):
             Store.open(path, **options)
     assert digest_of(path) == before

@@ -42,7 +42,7 @@ def _import(store: Store, state: StateDir, contents: dict[str, bytes]) -> dict[s
 # ── Torn: the end is missing ──────────────────────────────────────────────────────────────────────
 
 _META = {"title": "t 🚀", "model": "m", "tool_calls": [{"n": 12}]}
-TORN = {
+TORN: dict[str, dict[str, Any]] = {
     "messages last": {**_META, "messages": [{"role": "user", "content": 'é\ud83d"]}\\'}, "b", None, {"n": [[], {}]}]},
     "messages first": {"messages": ["a", {"role": "tool", "content": "你好 🚀 }],"}, True], **_META},
 }

@@ -35,7 +35,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> StateDir:
     )
     for number in range(FILES):
         messages = [{"n": n, "text": "x" * 2000, "timestamp": 1e9 + n} for n in range(1 + number % 3)]
-        extra = {
+        extra: dict[str, Any] = {
             "draft": {"n": number},
             "tool_calls": [{"n": number}],
             "parent_session_id": f"s{FILES - 1 - number:03}",

@@ -63,9 +63,9 @@ def test_sessions_that_name_each_other_as_parents_make_no_circle(sqlite_store: S
     import_directory(sqlite_store, state.root)
     for name in names:
         line = [name]
-        while (parent := sqlite_store.sessions.get(line[-1]).parent_id) is not None:
-            assert parent not in line
-            line.append(parent)
+        while (following := sqlite_store.sessions.get(line[-1]).parent_id) is not None:
+            assert following not in line
+            line.append(following)
 
 
 def test_a_parent_that_got_another_id_is_found_by_the_one_that_the_file_says(

@@ -157,6 +157,7 @@ def test_a_session_keeps_the_name_of_a_project_that_is_not_there(
 
 def test_a_key_of_any_text_is_kept(store: Store, state: StateDir) -> None:
     keys = ["", "é" * 500, "\ud83d" * 500, "nul \x00", "'; --", "revision", "id", "parent_id", "__proto__"]
-    state.session("a", **{key: [key] for key in keys})
+    fields: dict[str, Any] = {key: [key] for key in keys}
+    state.session("a", **fields)
     import_directory(store, state.root)
     assert store.documents.read("a") == {key: [key] for key in keys}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,6 @@ def test_opening_a_current_database_again_writes_nothing(filled: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [{}, {"migrate": False}, {"read_only": True}])
-def test_a_current_database_opens_in_every_way(filled: Path, how: dict[str, bool]) -> None:
+def test_a_current_database_opens_in_every_way(filled: Path, how: dict[str, Any]) -> None:
     with Store.open(filled, **how) as store:
         assert store.messages.read("parent")

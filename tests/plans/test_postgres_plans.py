@@ -45,7 +45,8 @@ def list_faults(store: Store, name: str, **how: Any) -> dict[str, Any]:
 
     Where a profile is large, the planner may find it cheap enough to walk a wider list and filter.
     """
-    filters, index = sample.INDEXED[name]
+    indexed = sample.INDEXED[name]
+    filters, index = indexed.filters, indexed.index
     found = {}
     for archived in (None, True, False):
         plan = nodes(store, lambda archived=archived: store.sessions.list(**filters, archived=archived, **how))

@@ -46,7 +46,8 @@ def faults(lines: list[str]) -> list[str]:
 
 def list_faults(store: Store, name: str, **how: Any) -> dict[str, list[str]]:
     """Return what is wrong with the plans of a list, for each value of `archived`."""
-    filters, index = sample.INDEXED[name]
+    indexed = sample.INDEXED[name]
+    filters, index = indexed.filters, indexed.index
     found = {}
     for archived in (None, True, False):
         lines = plan(store, lambda archived=archived: store.sessions.list(**filters, archived=archived, **how))
@@ -65,7 +66,7 @@ def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, 
 @pytest.mark.parametrize("pinned", [None, True, False])
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
-    for last_pinned in {pinned} - {None} or (True, False):
+    for last_pinned in (True, False) if pinned is None else (pinned,):
         after = write_cursor("sessions", last_pinned, *sample.moment(SESSIONS, 0.5))
         assert list_faults(store, name, pinned=pinned, after=after) == {}
 

@@ -94,7 +94,7 @@ def test_decoding_many_is_decoding_each(values: list[Any]) -> None:
 
 
 def test_one_slow_payload_does_not_change_the_others() -> None:
-    values = [{"n": index} for index in range(100)]
+    values: list[Any] = [{"n": index} for index in range(100)]
     values[50] = {"half": "\ud83d"}
     values[51] = nested("both", 2_000)
     is_same = same(payload.decode_all([payload.encode(value) for value in values]), values)
@@ -153,7 +153,7 @@ BAD_VALUES: list[Callable[[], Any]] = [
     lambda: 1j,
     lambda: Decimal("1.5"),
     lambda: datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC),
-    lambda: (item for item in ()),
+    lambda: iter(()),
     lambda: collections.deque([1]),
     lambda: {1: "one"},
     lambda: {None: 0},

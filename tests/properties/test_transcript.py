@@ -113,7 +113,7 @@ class CountedDigest(bytes):
 
     def __eq__(self, other: object) -> bool:
         CountedDigest.operations += 1
-        return bytes.__eq__(self, other)  # type: ignore[arg-type]
+        return bytes.__eq__(self, other)
 
     def __hash__(self) -> int:
         CountedDigest.operations += 1

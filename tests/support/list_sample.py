@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -71,7 +72,8 @@ def moment(count: int, fraction: float) -> tuple[float, int]:
     return EPOCH + index, index + 1
 
 
-class Indexed(NamedTuple):
+@dataclass(frozen=True)
+class Indexed:
     """A combination of filters of `sessions.list`, and the index that serves it."""
 
     filters: dict[str, Any]

@@ -52,7 +52,7 @@ def start_function(function: Callable[..., object], *arguments: object) -> subpr
 
 def run_function(function: Callable[..., object], *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a function as `start_function` does, to its end, however that is."""
-    return run(*_command(function, arguments), **_with_tests(os.environ))
+    return run(*_command(function, arguments), cwd=None, **_with_tests(os.environ))
 
 
 def _command(function: Callable[..., object], arguments: tuple[object, ...]) -> list[str]:

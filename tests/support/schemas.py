@@ -50,7 +50,7 @@ def _sqlite_schema(path: str) -> Schema:
 
 def _normalised(sql: str | None) -> list[str] | None:
     """Return the lines of a CREATE statement, in no particular order and without their layout."""
-    return sql and sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines())
+    return sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines()) if sql else None
 
 
 _POSTGRES = {

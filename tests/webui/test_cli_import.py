@@ -60,7 +60,7 @@ def test_importing_again_changes_nothing(models: WebUIModels, webui: WebUI) -> N
     assert all_rows(webui.store) == before
     again.title = "Renamed"
     again.save()
-    assert models.Session.load(FISH).title == "Renamed"  # type: ignore[union-attr]
+    assert models.Session.load(FISH).title == "Renamed"
 
 
 def test_threads_that_import_the_same_session_make_one(models: WebUIModels, webui: WebUI) -> None:

@@ -71,7 +71,7 @@ def test_what_is_left_out_is_what_the_webui_has_there(models: WebUIModels) -> No
 
 
 def test_arguments_may_be_given_by_their_place(models: WebUIModels) -> None:
-    values = [
+    values: list[Any] = [
         "abc",
         "T",
         "/w",
@@ -106,7 +106,7 @@ def test_the_defaults_are_asked_for_at_each_call(models: WebUIModels, webui: Web
 COERCED: list[tuple[str, Any, Any]] = [
     *((name, given, bool(given)) for name in ("pinned", "archived") for given in (1, 0, "yes", "", None)),
     *((name, None, 0) for name in ("input_tokens", "output_tokens")),
-    *((name, given, []) for name in ("messages", "tool_calls", "pending_attachments") for given in (None, [])),
+    *((name, given, []) for name in ("messages", "tool_calls", "pending_attachments") for given in (None, list[Any]())),
     ("project_id", "", None),
     ("model", None, None),
     ("workspace", None, None),

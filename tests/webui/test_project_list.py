@@ -76,7 +76,7 @@ def test_projects_are_made_renamed_recoloured_reordered_and_deleted_at_once(
 ) -> None:
     a, b, c = three
     wanted = [{**c, "name": "Renamed"}, project("d"), {**a, "color": "#fff"}]
-    commits = []
+    commits: list[Any] = []
     sa.event.listen(engine_of(webui.store), "commit", commits.append)
     models.save_projects(wanted)
     assert len(commits) == 1

@@ -110,8 +110,8 @@ VIEWS: dict[str, Callable[[WebUIModels], Any]] = {
     "all_sessions": lambda models: {row["session_id"] for row in models.all_sessions()} >= {"late"},
     "get_session": lambda models: models.get_session("late").messages == [HELLO],
     "metadata_only": lambda models: models.get_session("late", metadata_only=True).messages == [HELLO],
-    "load": lambda models: models.Session.load("late").messages == [HELLO],  # type: ignore[union-attr]
-    "load_metadata_only": lambda models: models.Session.load_metadata_only("late").title == "Session late",  # type: ignore[union-attr]
+    "load": lambda models: models.Session.load("late").messages == [HELLO],
+    "load_metadata_only": lambda models: models.Session.load_metadata_only("late").title == "Session late",
     "load_projects": lambda models: [one["project_id"] for one in models.load_projects()] == ["p1"],
     "delete_session": lambda models: models.delete_session("late"),
     "discard_session": lambda models: models.discard_session("late"),

@@ -136,7 +136,7 @@ def test_what_is_read_later_is_what_the_store_has_then(models: WebUIModels, trip
 def test_what_was_not_read_can_be_deleted(models: WebUIModels, trip: str, session: Any) -> None:
     del session.tool_calls, session.x_usage
     session.save()
-    found = models.Session.load(trip)
+    found: Any = models.Session.load(trip)
     assert found.tool_calls == []
     assert not hasattr(found, "x_usage")
     assert found.messages == said("hello", "hi")

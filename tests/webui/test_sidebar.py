@@ -227,6 +227,7 @@ def odd(tmp_path: Path, sqlite_store: Store) -> dict[str, Any]:
     """Sessions of a file store with an odd value under every key of a row in turn, taken in; by their ids."""
     state = StateDir(tmp_path / "odd")
     made = {}
+    value: Any
     for key in KEYS:
         for number, value in enumerate(ODD):
             if key not in {"session_id", "message_count", "is_streaming"}:

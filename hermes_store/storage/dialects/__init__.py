@@ -14,10 +14,10 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...errors import UnsupportedDatabaseError
-from .base import DRIVER_ERRORS, Dialect, Durability, Factory, Settings, Target
+from .base import DRIVER_ERRORS, REFUSED_VALUES, Dialect, Durability, Factory, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
 
-__all__ = ["DRIVER_ERRORS", "Dialect", "Durability", "Settings", "Target", "dialect_for", "register"]
+__all__ = ["DRIVER_ERRORS", "REFUSED_VALUES", "Dialect", "Durability", "Settings", "Target", "dialect_for", "register"]
 
 _factories: Final[dict[str, Factory]] = {}
 
@@ -45,7 +45,8 @@ def dialect_for(target: Target, settings: Settings) -> Dialect:
     factory = _factories.get(url.drivername)
     if factory is None:
         raise UnsupportedDatabaseError(
-            f"{url.drivername!r} is not supported. Use a path or sqlite:///… for a file, or postgresql://… for a server."
+            f"{url.drivername!r} is not supported. Use a path or sqlite:///… for a file, or postgresql://… for a "
+            "server."
         )
     return factory(url, settings)
 
@@ -53,7 +54,8 @@ def dialect_for(target: Target, settings: Settings) -> Dialect:
 def _sqlite(url: URL, settings: Settings) -> Dialect:
     if url.host:  # sqlite://name.db
         raise UnsupportedDatabaseError(
-            f"The URL of a file has three slashes, or four for an absolute path: sqlite:///{url.host}. Nothing was opened."
+            f"The URL of a file has three slashes, or four for an absolute path: sqlite:///{url.host}. Nothing was "
+            "opened."
         )
     if url.database in (None, "", ":memory:"):
         return SQLiteMemory(settings)

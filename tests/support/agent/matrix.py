@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -35,7 +35,7 @@ class AgentFile:
 
 
 _STATES: Final = {"wal": ("closed", "left", "live"), "delete": ("closed", "live")}
-_ODD: Final = (
+_ODD: Final[tuple[dict[str, Any], ...]] = (
     {"index": False},
     {"null_active": True},
     {"source": False},

@@ -1,0 +1,115 @@
+"""Session files, from a directory entry to what is to be stored; or why a file is not read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidInputError
+from ..reports import ImportItem, Outcome
+from ..validation import is_id
+from ..webui_format import session_json
+from ..webui_format.session_json import SessionContent, shown
+from .directory import Entry, StateDirectory, tombstone_ids
+from .reading import SessionFile, UnreadableError, read_session
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedFile:
+    """A session file that was read."""
+
+    entry: Entry
+    session_id: str
+    #: Of the file's bytes.
+    digest: bytes
+    #: When it was read, in epoch seconds.
+    read_at: float
+    #: What is wrong with the file; None for a whole one.
+    damage: str | None
+    content: SessionContent
+
+
+class FileParser:
+    """Parses the session files of a directory.
+
+    Args:
+        directory: the state directory.
+        entries: what is in its sessions folder.
+    """
+
+    def __init__(self, directory: StateDirectory, entries: list[Entry]) -> None:
+        self._directory = directory
+        self._names = {entry.stem for entry in entries if entry.not_a_session is None}
+        #: The lists of deleted sessions that cannot be read: what is wrong with each.
+        self._damaged_lists: dict[str, str] = {}
+        self._deleted = self._read_tombstones()
+
+    def _read_tombstones(self) -> dict[str, str]:
+        """Return the sessions that the WebUI deleted, each with the name of the list that has it."""
+        deleted: dict[str, str] = {}
+        for path in self._directory.tombstones():
+            try:
+                deleted |= dict.fromkeys(tombstone_ids(path), path.name)
+            except ValueError as error:
+                reason = f"it lists deleted sessions, and some may come back: {error}"
+                self._damaged_lists[path.name] = reason
+        return deleted
+
+    def reject(self, entry: Entry) -> ImportItem | None:
+        """Return the report on a file that is not a session, or is a deleted one; None for any other."""
+        name = entry.path.name
+        if name in self._damaged_lists:
+            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=self._damaged_lists[name])
+        if entry.not_a_session is not None:
+            reason = entry.not_a_session
+            if name.endswith(".json.bak") and entry.stem not in self._names:
+                reason = "a backup copy whose session is gone; rename it to end with .json to have it"
+            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=reason)
+        if entry.stem in self._deleted:
+            reason = f"it was deleted (listed in {self._deleted[entry.stem]})"
+            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=entry.stem, reason=reason)
+        return None
+
+    def parse(self, entry: Entry) -> ParsedFile | ImportItem:
+        """Read a session file; return its content, or the report on one of which nothing can be read."""
+        try:
+            return self._parsed(entry, read_session(entry.path))
+        except (UnreadableError, InvalidInputError) as error:
+            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=str(error))
+
+    def _parsed(self, entry: Entry, file: SessionFile) -> ParsedFile:
+        session_id, notes = self._identify(entry, file.data.get("session_id"))
+        damage = file.damage
+        whole = self._directory.indexed_counts.get(session_id) if damage else None
+        content = session_json.from_json(file.data, file.messages, written_at=entry.mtime_ns / 1e9)
+        if whole is not None:
+            damage = f"{damage} (the index counts {whole} messages)"
+        content.notes[:0] = [*file.notes, *notes]
+        return ParsedFile(
+            entry=entry,
+            session_id=session_id,
+            digest=file.digest,
+            read_at=file.read_at,
+            damage=damage,
+            content=content,
+        )
+
+    def _identify(self, entry: Entry, inner: Any) -> tuple[str, list[str]]:
+        """Return the id of a file's session, and notes on it.
+
+        It is the file's name, by which the WebUI finds sessions, if that can be an id.
+
+        Args:
+            entry: the file.
+            inner: the id in its JSON object.
+        """
+        if is_id(entry.stem):
+            if inner == entry.stem:
+                return entry.stem, []
+            return entry.stem, [f"inside it is called {shown(inner)}; the file's name counts"]
+        if is_id(inner) and inner not in self._names:
+            return inner, [f"its file's name cannot be an id; the id inside, {inner}, was taken"]
+        made = hashlib.blake2b(os.fsencode(entry.path.name), digest_size=6).hexdigest()
+        return made, [f"neither its file's name nor {shown(inner)} can be its id; it is called {made}"]
