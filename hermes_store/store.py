@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Self
 
 from .documents import Documents
 from .errors import InvalidInputError
@@ -61,7 +61,7 @@ class Store(View):
     #: For the packages of this library that are built on a store; not part of the public interface.
     database: Database
 
-    def __init__(self, *arguments: object, **options: object) -> NoReturn:
+    def __init__(self, *arguments: object, **options: object) -> None:
         raise InvalidInputError("Use Store.open(…): it takes a path or a URL, and returns an open store.")
 
     @classmethod

@@ -63,9 +63,7 @@ def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] |
     return found | read_rows(unit, session, public_id, keys)
 
 
-def read_rows(
-    unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None
-) -> dict[str, Any]:
+def read_rows(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
     """Return those of a session's values that have rows of their own; as `read`."""
     if keys is None:
         rows = unit.rows(_documents, {"session": session})

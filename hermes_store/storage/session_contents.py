@@ -40,6 +40,7 @@ def _contents() -> Select[Any]:
 _by_id: Final = Statement(_contents().where(Session.session_id == bindparam("session_id")))
 _by_row: Final = Statement(_contents().where(Session.id == bindparam("row_id")))
 
+
 def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> SessionContents | None:
     """Return a session, deleted or not; None when there is none.
 

@@ -149,7 +149,9 @@ _FILTERED: Final = {
 }
 
 
-def _conditions(blank: bool, names: frozenset[str], nulls: frozenset[str], number: int) -> Iterator[ColumnElement[bool]]:
+def _conditions(
+    blank: bool, names: frozenset[str], nulls: frozenset[str], number: int
+) -> Iterator[ColumnElement[bool]]:
     yield BLANK if blank else VISIBLE
     for name, column in _FILTERED.items():
         if name in nulls:
@@ -176,9 +178,7 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
     return Statement(query.order_by(*(column.desc() for column in LIST_ORDER)))
 
 
-def _part(
-    number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool
-) -> Select[Any]:
+def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool) -> Select[Any]:
     query = select(*LIST_ORDER).where(*_conditions(blank, names, nulls, number))
     # Where `pinned` is fixed, the place in the range is given without it: with it, SQLite sorts the whole range.
     order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER

@@ -1,4 +1,4 @@
-"""JSON files that appear in the folder of session files, from an older process or a restored backup: they are imported."""
+"""Import of JSON files that appear in the folder of session files, from an older process or a restored backup."""
 
 from __future__ import annotations
 

@@ -345,7 +345,7 @@ class WebUIModels:
 
 #: The open stores by place.
 _stores: Final[dict[str, Store]] = {}
-_opening: threading.Lock
+_opening = threading.Lock()
 renew_after_fork(sys.modules[__name__], "_opening", threading.Lock)
 #: The most seconds to wait while another thread opens a store, which may upgrade a large database.
 _PATIENCE: Final = 60.0
@@ -372,8 +372,8 @@ def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
     lock = _opening
     if not lock.acquire(timeout=_PATIENCE):
         raise DatabaseLockedError(
-            f"Another thread of this process has been opening a store for more than {_PATIENCE:g} s. Nothing was opened; "
-            "try again."
+            f"Another thread of this process has been opening a store for more than {_PATIENCE:g} s. "
+            "Nothing was opened; try again."
         )
     try:
         store = _stores.get(place)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
 from ..storage import document_rows, message_rows, project_rows, session_rows
 from ..storage.session_rows import SessionKey
+from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import encoding
 from ..transcripts.merge import MergeConflictError, merge
@@ -115,10 +116,9 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
     content = session_json.from_json(dict(local.values), messages, written_at=time.time())
     links = _links(unit, local.values, content.columns["profile"], (PROJECT, PARENT), None)
     linked = map_links(local.values, links)
-    row_id = session_rows.add(unit, local.session_id, {**content.columns, **linked.columns})
-    message_rows.append(unit, row_id, messages, first=0, revision=1)
     documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
-    document_rows.add(unit, row_id, {**documents, **linked.documents})
+    columns = {**content.columns, **linked.columns}
+    row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
     base = Base(row_id, local.session_id, 1, len(messages), local.digests, complete=True)
     base.messages = [message.digest for message in messages]
     return Saved(base)

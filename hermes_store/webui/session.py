@@ -321,7 +321,9 @@ class LiveSession:
                 local = self._local(touch=False)
             except InvalidPayloadError:  # which the store never had
                 return True
-            return base is None or bool(base.changed(local.digests)) or local.message_digests not in (None, base.messages)
+            return (
+                base is None or bool(base.changed(local.digests)) or local.message_digests not in (None, base.messages)
+            )
 
     def changed_values(self) -> dict[str, Any]:
         """Return the values that differ from what was read or saved, without looking at messages and documents."""

@@ -93,9 +93,7 @@ def message_digests(messages: Collection[Any]) -> list[bytes]:
     Raises:
         InvalidPayloadError: one is not a JSON value; it names the place.
     """
-    return [
-        json_codec.digest(json_codec.encode(message, f"message {index}")) for index, message in enumerate(messages)
-    ]
+    return [json_codec.digest(json_codec.encode(message, f"message {index}")) for index, message in enumerate(messages)]
 
 
 def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: bool = False) -> SessionKey:

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from hermes_store import Store
-from hermes_store.database import Database
-from hermes_store.webui import WebUIModels
+from hermes_store.storage.engine import Database
+
+if TYPE_CHECKING:
+    from hermes_store.webui import WebUIModels
 
 
 def database_of(store: Store) -> Database:
-    return store._database
-
-
-def engine_of(store: Store) -> sa.Engine:
-    """Return the engine, whose events are those of reads and writes."""
-    return store._database.engine
-
-
-def writer_of(store: Store) -> sa.Engine:
-    """Return the engine that writes."""
-    return store._database._writer
+    return store.database
 
 
 def path_of(store: Store) -> Path:
     """Return where the file of a store on SQLite is."""
-    path = store._database.path
+    path = store.database.dialect.path
     assert path is not None
     return path
 
 
 def reading(store: Store) -> contextlib.AbstractContextManager[sa.Connection]:
-    return store._database.read()
+    return store.database.dialect.connect()
 
 
-def writing(store: Store) -> contextlib.AbstractContextManager[sa.Connection]:
-    return store._database.write()
+@contextlib.contextmanager
+def writing(store: Store) -> Iterator[sa.Connection]:
+    """Give a connection, and commit what was done on it."""
+    with store.database.dialect.connect() as connection:
+        yield connection
+        connection.commit()
+
+
+def configure_connections(store: Store, configure: Callable[[sqlite3.Connection], object]) -> None:
+    """Let a store on SQLite use connections only that were passed to `configure` when they were opened."""
+    dialect: Any = store.database.dialect
+    original = type(dialect)._configure_connection
+
+    def _configure(connection: sqlite3.Connection) -> None:
+        original(dialect, connection)
+        configure(connection)
+
+    dialect._configure_connection = _configure
+    dialect.close()  # those that are open were not
 
 
 def store_of(models: WebUIModels) -> Store:

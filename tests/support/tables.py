@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from hermes_store import Store
-from hermes_store.tables import Base, Message, MessageBlob
+from hermes_store.storage.schema import Base, Message, MessageBlob
 from tests.support.internals import reading
 
 
@@ -41,7 +41,7 @@ def table_counts(store: Store) -> dict[str, int]:
 
 def contents(store: Store) -> dict[str, Any]:
     """All that the verbs of a store tell of its live sessions and its projects."""
-    found: dict[str, Any] = {"projects": {project.project_id: project for project in store.projects.list()}}
+    found: dict[str, Any] = {"projects": {project.project_id: project for project in store.projects.list().items}}
     for record in store.sessions.iterate():
         documents, messages = store.documents.read(record.session_id), store.messages.read(record.session_id)
         # As text, in which 1 is not 1.0 and NaN is NaN.
