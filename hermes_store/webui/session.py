@@ -1,7 +1,8 @@
 """The WebUI's live session: an object that all of its code shares, assigns to freely, and saves.
 
-Its attributes are the session's values, in its ``__dict__`` by the WebUI's keys. What is not in the session's row is read
-on first use. The object also keeps its base, what the store had when it was read, so that a save writes the difference.
+Its attributes are the session's values, in its ``__dict__`` by the WebUI's keys. What is not in the session's row is
+read on first use. The object also keeps its base, what the store had when it was read, so that a save writes the
+difference.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class LiveSession:
     __slots__ = ("__dict__", "__weakref__", "_base", "_database", "_guard")
 
     #: Held while it is read or saved, which waits for the database as long as the store's busy timeout at most.
-    _guard: threading.RLock  # type: ignore[valid-type]  # a function, until Python 3.13
+    _guard: threading.RLock
     _models: ClassVar[WebUIModels]
 
     # The WebUI's own signature, in its order: its callers name some arguments and leave the others out.
