@@ -25,13 +25,13 @@ from .saving import Base, Local, Saved, change, create
 from .state import (
     COMPACT_KEYS,
     MESSAGES,
+    RESERVED,
     ROW_KEYS,
     SESSION_ID,
     State,
     digest_of,
     digests_of,
     find_current,
-    is_reserved,
     read,
     read_again,
     read_documents,
@@ -165,7 +165,7 @@ class LiveSession:
 
     def _set(self, values: dict[str, Any]) -> None:
         """Make values attributes, except those whose names this class uses: these stay in the store alone."""
-        self.__dict__.update({key: value for key, value in values.items() if not is_reserved(key)})
+        self.__dict__.update({key: value for key, value in values.items() if key not in RESERVED})
 
     @property
     def path(self) -> Path:
@@ -213,7 +213,7 @@ class LiveSession:
 
     def _read_more(self, name: str) -> None:
         base = self._base
-        if base is None or name in base.absent or (base.complete and name != MESSAGES) or is_reserved(name):
+        if base is None or name in base.absent or (base.complete and name != MESSAGES) or name in RESERVED:
             return
         with self._source().read() as unit:
             if name == MESSAGES:

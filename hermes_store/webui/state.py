@@ -32,21 +32,14 @@ COMPACT_KEYS: Final = (*session_json.INDEX_KEYS, "is_streaming")
 #: The other keys that every session of the WebUI has.
 _DOCUMENT_KEYS: Final = frozenset(session_json.SESSION_KEYS) - ROW_KEYS - {MESSAGES, SESSION_ID}
 _MESSAGE_COUNT: Final = "message_count"
-_reserved: Final[set[str]] = set()
+#: The names that mean something else on a live session. Values whose keys they are stay in the store, and are not shown.
+RESERVED: Final[set[str]] = set()
 
 
 def reserves_its_names(cls: Class) -> Class:
-    """Decorate a class whose attributes are a session's values, but for those that the class itself has.
-
-    Values whose keys are such names stay in the store, and are not shown.
-    """
-    _reserved.update(name for name in (*vars(cls), *cls.__annotations__) if not name.startswith("__"))
+    """Reserve the names of a class's own attributes, whose other attributes are a session's values."""
+    RESERVED.update(name for name in (*vars(cls), *cls.__annotations__) if not name.startswith("__"))
     return cls
-
-
-def is_reserved(name: str) -> bool:
-    """Whether a live session has an attribute of this name that is not a value."""
-    return name in _reserved
 
 
 @dataclass
@@ -168,7 +161,7 @@ def _values(record: SessionRecord, documents: Mapping[str, Any], *, complete: bo
     values = {"workspace": record.workspace, **values}
     if _MESSAGE_COUNT in values:  # a newer WebUI's, which may be wrong
         values[_MESSAGE_COUNT] = record.message_count
-    hidden = {MESSAGES, SESSION_ID, *_reserved, *(() if complete else _DOCUMENT_KEYS)}
+    hidden = {MESSAGES, SESSION_ID, *RESERVED, *(() if complete else _DOCUMENT_KEYS)}
     return {key: value for key, value in values.items() if key not in hidden}
 
 

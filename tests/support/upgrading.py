@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hermes_store import migrate
 from hermes_store.database import Database
 from hermes_store.dialects import Settings
+
+from hermes_store import migrate
 
 
 def upgrade(target: str | Path, migrations: Path) -> None:

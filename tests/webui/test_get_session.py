@@ -174,7 +174,7 @@ def other_object(store: Store) -> Callable[..., Any]:
         with Store.open(path, durability="normal") as second:
             return {
                 "change": lambda: second.sessions.update(sid, **arguments[0]),
-                "append": lambda: second.messages.append(sid, said(*arguments)),
+                "append": lambda: second.messages.extend(sid, said(*arguments)),
                 "delete": lambda: second.sessions.delete(sid),
                 "discard": lambda: second.sessions.purge(sid),
                 "rotate": lambda: second.sessions.change_id(sid, *arguments),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hermes_store.webui import WebUIModels
+if TYPE_CHECKING:
+    from hermes_store.webui import WebUIModels
 
 #: Of a row of the sidebar, in the WebUI's order.
 KEYS = [
