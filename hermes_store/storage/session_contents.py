@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, bindparam, exists
+from sqlalchemy import Select, bindparam, exists, literal_column
 
 from ..records import SessionRecord
 from ..validation import COLUMN_KEYS
 from . import document_rows
 from .schema import Session, SessionDocument, SessionExtras
 from .session_listing import records, to_record
-from .statement import Row, Statement, one_of
-from .types import TextList
+from .statement import Row, Statement
 from .unit_of_work import UnitOfWork
 
 
@@ -28,7 +27,7 @@ class SessionContents(NamedTuple):
 _column_keys: Final = sorted(COLUMN_KEYS)
 _original: Final = exists().where(
     SessionDocument.session_id == Session.id,
-    one_of(SessionDocument.key, bindparam("column_keys", _column_keys, type_=TextList)),
+    SessionDocument.key.in_([literal_column(f"'{key}'") for key in _column_keys]),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Integer, LargeBinary, Text, bindparam, or_, select, type_coerce
+from sqlalchemy import Integer, LargeBinary, Text, bindparam, literal_column, or_, select, type_coerce
 
 from ..records import UNTITLED
 from ..webui_format.session_json import INDEX_KEYS
@@ -86,7 +86,7 @@ def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Colle
 #: Found by keys alone, so that no payload but theirs is read. (Else SQLite folds it into a scan of the payloads.)
 _named: Final = (
     select(SessionDocument.session_id, SessionDocument.key)
-    .where(one_of(SessionDocument.key, bindparam("columns", COLUMNS, type_=TextList)))
+    .where(SessionDocument.key.in_([literal_column(f"'{key}'") for key in COLUMNS]))
     .cte("named")
     .prefix_with("MATERIALIZED")
 )

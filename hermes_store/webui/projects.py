@@ -15,6 +15,7 @@ from ..storage import document_rows, project_rows, session_rows
 from ..storage.engine import Database, Nested
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
+from ..validation import is_id
 from ..webui_format import project_json
 from ..webui_format.field_mapping import PROJECT as _KEY
 
@@ -77,7 +78,7 @@ def release(unit: UnitOfWork, project_id: str) -> int:
     if naming:
         document_rows.remove_rows(unit, naming, _KEY)
     released = session_rows.release_rows(unit, naming)
-    row_id = project_rows.row_id_of(unit, project_id)
+    row_id = project_rows.row_id_of(unit, project_id) if is_id(project_id) else None
     return released if row_id is None else released + session_rows.release_members(unit, row_id, _ALL)
 
 

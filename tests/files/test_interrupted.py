@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -13,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-
 from hermes_store import DatabaseFullError, Store
 from hermes_store.files import import_directory
 from tests.support.import_programs import import_folder_and_be_killed
-from tests.support.internals import engine_of
+from tests.support.internals import configure_connections
 from tests.support.processes import output, run_function
 from tests.support.state_dir import StateDir, outcomes
 from tests.support.tables import contents
@@ -62,13 +61,16 @@ def _require_whole(path: Path) -> int:
         rows = connection.execute(
             "SELECT s.session_id, s.message_count, count(m.id), count(b.message_id), "
             "(SELECT count(*) FROM session_documents d WHERE d.session_id = s.id), "
+            "(SELECT group_concat(payload) FROM session_extras e WHERE e.session_id = s.id), "
             "(SELECT count(*) FROM import_items i WHERE i.session_id = s.id) "
             "FROM sessions s LEFT JOIN messages m ON m.session_id = s.id "
             "LEFT JOIN message_blobs b ON b.message_id = m.id GROUP BY s.id"
         ).fetchall()
-    for session_id, message_count, messages, bodies, documents, remembered in rows:
-        expected = 1 + int(session_id[1:]) % 3
-        assert (message_count, messages, bodies, documents, remembered) == (expected, expected, expected, 3, 1)
+    for session_id, message_count, messages, bodies, documents, extras, recorded in rows:
+        number = int(session_id[1:])
+        expected = 1 + number % 3
+        assert (message_count, messages, bodies, documents, recorded) == (expected, expected, expected, 1, 1)
+        assert json.loads(extras) == {"draft": {"n": number}, "tool_calls": [{"n": number}]}
     return len(rows)
 
 
@@ -113,24 +115,22 @@ def test_the_projects_of_an_interrupted_import_end_in_their_order(sqlite_store: 
 
     with pytest.raises(KeyboardInterrupt):
         import_directory(sqlite_store, state.root, on_progress=interrupt)
-    assert [project.project_id for project in sqlite_store.projects.list()] == ["second"]
+    assert [project.project_id for project in sqlite_store.projects.list().items] == ["second"]
     import_directory(sqlite_store, state.root)
-    assert [project.project_id for project in sqlite_store.projects.list()] == ["first", "second"]
+    assert [project.project_id for project in sqlite_store.projects.list().items] == ["first", "second"]
 
 
 def test_a_disk_that_becomes_full_is_told_and_what_was_taken_in_is_whole(
     sqlite_path: Path, source: StateDir, uninterrupted: dict[str, Any], cost: Cost
 ) -> None:
-    def limit(pages: int) -> Callable[..., None]:
-        return lambda connection, *_: connection.execute(f"PRAGMA max_page_count = {pages}")
+    def limit(pages: int) -> Callable[[sqlite3.Connection], object]:
+        return lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}")
 
     with Store.open(sqlite_path, durability="normal") as store:
-        engine, full = engine_of(store), limit(cost.pages * 95 // 100)  # the second transaction does not fit
-        sa.event.listen(engine, "checkout", full)
-        with pytest.raises(DatabaseFullError, match="make room"):
+        configure_connections(store, limit(cost.pages * 95 // 100))  # the second transaction does not fit
+        with pytest.raises(DatabaseFullError, match="free some space"):
             import_directory(store, source.root)
         assert 0 < _require_whole(sqlite_path) < FILES
-        sa.event.remove(engine, "checkout", full)
-        sa.event.listen(engine, "checkout", limit(10**6))
+        configure_connections(store, limit(10**6))
         import_directory(store, source.root)
         assert contents(store) == uninterrupted

@@ -18,7 +18,7 @@ PLAIN = {"project_id": "p", "name": "Plain", "color": "#7aa2f7", "created_at": 1
 
 
 def _listed(store: Store, profile: str | None = None) -> list[str]:
-    return [project.project_id for project in store.projects.list(profile=profile)]
+    return [project.project_id for project in store.projects.list(profile=profile).items]
 
 
 def test_a_project_is_taken_in_with_all_that_it_says(store: Store, state: StateDir, tmp_path: Path) -> None:
@@ -31,6 +31,7 @@ def test_a_project_is_taken_in_with_all_that_it_says(store: Store, state: StateD
         **{key: full[key] for key in PLAIN},
         "position": 0,
         "extra": {"system": True, "later": {"deep": [None, 2**70]}},
+        "session_count": 0,
     }
     export_directory(store, tmp_path / "out")
     assert webui.projects(tmp_path / "out") == [full]
@@ -106,7 +107,7 @@ def test_entries_that_are_no_projects_and_repetitions_are_reported(sqlite_store:
     assert found[0][1] == "entry 0 is no project but 5"
     assert "names it twice" in found[3][1]
     assert sqlite_store.projects.get("p").name == "Plain"
-    assert {project.name for project in sqlite_store.projects.list()} == {"Plain", "No id", "Untitled"}
+    assert {project.name for project in sqlite_store.projects.list().items} == {"Plain", "No id", "Untitled"}
 
 
 def test_an_entry_that_is_no_project_has_no_id(sqlite_store: Store, state: StateDir) -> None:

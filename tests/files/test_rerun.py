@@ -145,7 +145,7 @@ CHANGES: dict[str, Callable[[Store], Any]] = {
     "append": lambda store: store.messages.append("a", "in the store"),
     "rename": lambda store: store.sessions.update("a", title="in the store"),
     "document": lambda store: store.documents.put("a", {"draft": "in the store"}),
-    "truncate": lambda store: store.messages.truncate("a", keep=0),
+    "truncate": lambda store: store.messages.truncate("a", keep=0, expected_revision=1),
 }
 
 

@@ -44,7 +44,7 @@ def _shown(value: Any) -> str:
 
 def _fits(record: SessionRecord) -> bool:
     """Whether each field has the type that the record promises."""
-    hints = get_type_hints(SessionRecord)
+    hints = {name: hint for name, hint in get_type_hints(SessionRecord).items() if name in SessionRecord.model_fields}
     return all(hint is Any or isinstance(getattr(record, name), get_args(hint) or hint) for name, hint in hints.items())
 
 

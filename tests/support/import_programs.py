@@ -12,24 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from hermes_store import HermesStoreError, Store
 from hermes_store.files import export_directory, import_directory
-from tests.support.internals import engine_of
+from tests.support.internals import configure_connections
 
 
 class _Countdown:
-    """Kills this process before the n-th statement that reaches a store's database."""
+    """Kills this process before the n-th statement that a store's SQLite database executes."""
 
     def __init__(self, store: Store, number: int, words: str) -> None:
         self.reached = 0
         self._number = number
         self._words = words
-        for event in ("before_cursor_execute", "commit"):
-            sa.event.listen(engine_of(store), event, self._count)
+        configure_connections(store, lambda connection: connection.set_trace_callback(self._count))
 
-    def _count(self, _connection: Any, _cursor: Any = None, statement: str = "COMMIT", *_: Any) -> None:
+    def _count(self, statement: str) -> None:
         self.reached += statement.startswith(self._words)
         if self.reached == self._number:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -52,8 +49,10 @@ def import_folder_and_be_killed(database: str, directory: str, number: str) -> N
 
 def import_agent_and_be_killed(database: str, path: str, number: str, words: str = "") -> None:
     """Import all of the agent's file, and be killed before the n-th statement that begins with some words."""
+    from hermes_store import AgentBridge  # the programs of the files need not wait for it
+
     with _killed(database, number, words) as store:
-        store.agent(path).import_sessions()
+        AgentBridge(path, store=store).import_sessions()
 
 
 def opened_files(database: str, directory: str) -> None:

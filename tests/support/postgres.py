@@ -29,14 +29,14 @@ SELECT md5(concat_ws(E'\\n',
         WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))),
     (SELECT concat_ws(' ', datdba, datallowconn, datconnlimit, datacl) FROM pg_database
         WHERE datname = current_database()),
-    (SELECT string_agg(version_num, ',') FROM alembic_version)
+    (SELECT string_agg(version_num, ',') FROM hermes_store_version)
 ))
 """
 _EMPTY_TABLES = """
 DO $$ BEGIN
     EXECUTE (
         SELECT 'TRUNCATE ' || string_agg(oid::regclass::text, ', ') || ' RESTART IDENTITY CASCADE' FROM pg_class
-        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'hermes_store_version'
     );
 END $$
 """
