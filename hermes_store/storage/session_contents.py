@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, bindparam, exists, literal_column
+from sqlalchemy import Select, bindparam, literal_column, select
 
 from ..records import SessionRecord
 from ..validation import COLUMN_KEYS
@@ -25,15 +25,22 @@ class SessionContents(NamedTuple):
 
 
 _column_keys: Final = sorted(COLUMN_KEYS)
-_original: Final = exists().where(
-    SessionDocument.session_id == Session.id,
-    SessionDocument.key.in_([literal_column(f"'{key}'") for key in _column_keys]),
+_has_originals: Final = (
+    select(literal_column("1"))
+    .where(
+        SessionDocument.session_id == Session.id,
+        SessionDocument.key.in_([literal_column(f"'{key}'") for key in _column_keys]),
+    )
+    .correlate(Session)
+    .exists()
 )
 
 
 def _contents() -> Select[Any]:
     with_extras = Session.__table__.outerjoin(SessionExtras.__table__, SessionExtras.session_id == Session.id)
-    return records(with_extras).add_columns(SessionExtras.payload.label("extras"), _original.label("has_originals"))
+    return records(with_extras).add_columns(
+        SessionExtras.payload.label("extras"), _has_originals.label("has_originals")
+    )
 
 
 _by_id: Final = Statement(_contents().where(Session.session_id == bindparam("session_id")))

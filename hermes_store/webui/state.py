@@ -32,7 +32,7 @@ COMPACT_KEYS: Final = (*session_json.INDEX_KEYS, "is_streaming")
 #: The other keys that every session of the WebUI has.
 _DOCUMENT_KEYS: Final = frozenset(session_json.SESSION_KEYS) - ROW_KEYS - {MESSAGES, SESSION_ID}
 _MESSAGE_COUNT: Final = "message_count"
-#: The names that mean something else on a live session. Values whose keys they are stay in the store, and are not shown.
+#: The names of a live session's own attributes. Values with such keys stay in the store, and are not shown.
 RESERVED: Final[set[str]] = set()
 
 

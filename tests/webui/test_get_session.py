@@ -52,9 +52,7 @@ def test_what_is_no_session_is_a_key_error(models: WebUIModels, webui: WebUI, si
     assert not webui.cache
 
 
-def test_metadata_touches_no_message_and_the_rest_comes_when_it_is_used(
-    models: WebUIModels, webui: WebUI
-) -> None:
+def test_metadata_touches_no_message_and_the_rest_comes_when_it_is_used(models: WebUIModels, webui: WebUI) -> None:
     large = stored(models, "large", "hello", "hi", tool_calls=[{"name": "ls", "result": "x" * 3000}])
 
     def touched(work: Callable[[], object]) -> set[str]:

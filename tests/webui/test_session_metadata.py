@@ -56,6 +56,7 @@ def test_it_reads_one_row_and_no_message_and_no_body(models: WebUIModels, webui:
 
 def test_it_costs_the_same_however_long_the_transcript_is(models: WebUIModels, webui: WebUI, trip: str) -> None:
     load = partial(models.Session.load_metadata_only, trip)
+    webui.store.documents.put(trip, {"tool_calls": ["x" * 3000]})
     steps = vm_steps(webui.store, load)
     webui.store.messages.extend(trip, said(*map(str, range(2000))))
     webui.store.documents.put(trip, {"tool_calls": ["x" * 1000] * 1000})
