@@ -190,3 +190,26 @@ def test_children_of_a_process_that_saves_all_the_time_save_too(program: Program
     found = contents(program.models, program.session.session_id)
     assert [text for text in found if "child" in text] == [f"of child {number}" for number in range(6)]
     assert found.count("of the parent") >= saved
+
+
+def test_children_of_a_process_that_opens_stores_all_the_time_open_them_too(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def open_stores() -> None:
+        for number in range(10_000):
+            if stop.is_set():
+                return
+            shared_store(tmp_path / f"{number % 20}.db", durability="normal").close()
+
+    def open_one(number: int) -> Callable[[Any], int]:
+        return lambda _connection: shared_store(tmp_path / f"child{number}.db").sessions.count()
+
+    thread = threading.Thread(target=open_stores)
+    thread.start()
+    try:
+        for number in range(6):
+            with forked(open_one(number)) as child:
+                assert child.said(LIMIT) == 0
+    finally:
+        stop.set()
+        thread.join(60)
