@@ -118,8 +118,8 @@ class _Delay:
 def delay_forks() -> Iterator[None]:
     """Let forks wait for the end of a block that opens or closes a database, or imports modules for that.
 
-    Meanwhile the thread may hold locks that nothing can renew in a child: those inside SQLite, and those that Python has
-    for the modules that are being imported.
+    Meanwhile the thread may hold locks that nothing can renew in a child: those inside SQLite, and those that Python
+    has for the modules that are being imported.
     """
     delay = _Delay()
     _delays.enter(delay, _DELAY)
