@@ -14,7 +14,8 @@ from .validation import KEY_LIMIT, check_revision
 
 
 class Documents(Collection):
-    """What sessions hold besides their fields and messages: ``tool_calls``, drafts, keys that this library does not know."""
+    """What sessions hold besides their fields and messages: ``tool_calls``, drafts, keys that this library does not
+    know."""
 
     def read(self, session_id: str, *keys: str) -> dict[str, Any]:
         """Return the values of those of `keys` that exist; of all keys, when none is named.

@@ -285,8 +285,8 @@ class SchemaVersionMissingError(SchemaError):
 
     def __init__(self, target: str, revision: str) -> None:
         super().__init__(
-            f"{target} has the tables of hermes_store, but its version table was emptied or dropped. The tables look like "
-            f"revision {revision!r}. The data is untouched; if nobody changed the tables by hand, run "
+            f"{target} has the tables of hermes_store, but its version table was emptied or dropped. The tables look "
+            f"like revision {revision!r}. The data is untouched; if nobody changed the tables by hand, run "
             f"`alembic -x url=… stamp {revision}` and open it again."
         )
         self.revision = revision

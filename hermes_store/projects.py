@@ -62,9 +62,7 @@ class Projects(Collection):
         with self._transactions.read() as unit:
             return self._get(unit, project_id)
 
-    def list(
-        self, *, profile: str | None = None, limit: int = 1000, after: str | None = None
-    ) -> Page[ProjectRecord]:
+    def list(self, *, profile: str | None = None, limit: int = 1000, after: str | None = None) -> Page[ProjectRecord]:
         """Return a page of the projects of one profile (all profiles', when None) in their order.
 
         Args:

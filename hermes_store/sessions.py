@@ -106,8 +106,8 @@ class Sessions(Collection):
     ) -> Page[SessionRecord]:
         """Return a page of sessions: pinned ones first, then the last written first.
 
-        Pages are keyset-based: sessions created or deleted between two calls are neither skipped nor repeated. (One that
-        is written to moves to the front.) None as a filter does not filter.
+        Pages are keyset-based: sessions created or deleted between two calls are neither skipped nor repeated. (One
+        that is written to moves to the front.) None as a filter does not filter.
 
         Args:
             profile: only this profile's.

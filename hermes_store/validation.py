@@ -143,11 +143,15 @@ def project_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     return _checked(_project_changes, changes, ProjectChanges.__annotations__, "project")
 
 
-def _checked(adapter: TypeAdapter[Any], changes: Mapping[str, Any], fields: Collection[str], noun: str) -> dict[str, Any]:
+def _checked(
+    adapter: TypeAdapter[Any], changes: Mapping[str, Any], fields: Collection[str], noun: str
+) -> dict[str, Any]:
     try:
         return dict(adapter.validate_python(changes))
     except ValidationError as error:
-        problems = "; ".join(_problem(problem, fields) for problem in error.errors(include_input=False, include_url=False))
+        problems = "; ".join(
+            _problem(problem, fields) for problem in error.errors(include_input=False, include_url=False)
+        )
         raise InvalidInputError(f"A {noun} cannot have this: {problems}. Nothing was written.") from error
 
 

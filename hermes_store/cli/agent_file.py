@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -55,9 +55,7 @@ def make_bridge(path: Path | None, home: Path | None, profile: str | None, store
     """Return the bridge to the file that the options name; with a store, one that can import."""
     if path is not None and (home is not None or profile is not None):
         raise typer.BadParameter("--path is the file itself; it excludes --home and --agent-profile.")
-    make: Any = AgentBridge if store is None else store.agent
-    bridge: AgentBridge = make(path, home=home, profile=profile)
-    return bridge
+    return AgentBridge(path, home=home, profile=profile, store=store)
 
 
 def find_id(bridge: AgentBridge, wanted: str) -> str:

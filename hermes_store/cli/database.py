@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import SchemaOutdatedError
-from ..store import Store, View
+from ..store import Store
 from .opening import Database, open_as_it_is, open_existing
 from .output import Json, make_console, print_json, say
 from .table import print_facts
@@ -16,8 +16,7 @@ def info(db: Database = "", as_json: Json = False) -> None:
     """Say which database is used, and what is in it."""
     with open_existing(db) as store:
         facts = store.info()
-        with store.snapshot() as view:
-            counts = _counts(view)
+        counts = store.stats().model_dump()
     if as_json:
         print_json({**facts.model_dump(), **counts})
         return
@@ -35,24 +34,6 @@ def info(db: Database = "", as_json: Json = False) -> None:
 
 
 _ENGINES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
-
-
-def _counts(view: View) -> dict[str, int]:
-    sessions = messages = deleted = 0
-    for session in view.sessions.iterate():
-        sessions += 1
-        messages += session.message_count
-    after: str | None = ""
-    while after is not None:
-        page = view.sessions.list_deleted(limit=200, after=after or None)
-        deleted += len(page.items)
-        after = page.next
-    return {
-        "sessions": sessions,
-        "deleted": deleted,
-        "messages": messages,
-        "projects": len(view.projects.list()),
-    }
 
 
 def upgrade(db: Database = "", as_json: Json = False) -> None:

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from .. import payload
+from ..transcripts import json_codec
 from ..transcript import parse_time
 from .table import cut
 from .text import json_line, moment, printable, shortened, size
@@ -116,7 +116,7 @@ def _source(part: Mapping[str, Any]) -> str:
         if isinstance(value, str) and value.startswith("data:"):
             kind = printable(value[5:60].partition(";")[0].partition(",")[0])
             return f"{kind}, {size(len(value.partition(',')[2]) * 3 // 4)}"
-    return size(len(payload.encode(part)))
+    return size(len(json_codec.encode(part)))
 
 
 def _calls(calls: Any) -> Iterator[RenderableType]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .. import locate
+from .. import paths
 from ..errors import DatabaseMissingError, SchemaError, SchemaOutdatedError
 from ..store import Store
 
@@ -19,7 +19,7 @@ def _resolve(ctx: typer.Context, value: str) -> str:
         return value
     while parent.parent is not None:
         parent = parent.parent
-    return value or parent.params.get("db") or locate.default_target()
+    return value or parent.params.get("db") or paths.default_target()
 
 
 Database = Annotated[
@@ -79,6 +79,6 @@ def shown(target: str) -> str:
 
 def command(verb: str, target: str) -> str:
     """Return a command line to suggest."""
-    if target == locate.default_target():
+    if target == paths.default_target():
         return f"hermes-store {verb}"
     return f"hermes-store {verb} --db {shlex.quote(target) if '://' not in target else 'URL'}"

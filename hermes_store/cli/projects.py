@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,27 +25,22 @@ def list_projects(
 ) -> None:
     """List the projects, with how many sessions each has."""
     with open_existing(db) as store, store.snapshot() as view:
-        projects = view.projects.list(profile=profile)
-        sessions = [view.sessions.count(project_id=project.project_id) for project in projects]
+        projects = all_projects(view, profile)
     if as_json:
-        rows: list[dict[str, Any]] = [
-            {**project.model_dump(), "session_count": number}
-            for project, number in zip(projects, sessions, strict=True)
-        ]
-        print_json({"items": rows})
+        print_json({"items": [project.model_dump() for project in projects]})
         return
     console = make_console()
     if projects:
-        print_table(console, _columns(projects, sessions), [""] * len(projects))
+        print_table(console, _columns(projects), [""] * len(projects))
         console.print()
     say(console, f"{count(len(projects), 'project')}." if projects else "No projects.", "dim")
 
 
-def _columns(projects: Sequence[ProjectRecord], sessions: Sequence[int]) -> list[Column]:
+def _columns(projects: Sequence[ProjectRecord]) -> list[Column]:
     now = time.time()
     return [
         Column(header="Project", rank=1, least=20, enough=60, cells=[cell(project.name) for project in projects]),
-        Column(header="Sessions", rank=3, least=8, right=True, cells=[f"{number:,}" for number in sessions]),
+        Column(header="Sessions", rank=3, least=8, right=True, cells=[f"{project.session_count:,}" for project in projects]),
         Column(header="Profile", rank=5, least=8, cells=[cell(project.profile) for project in projects]),
         Column(header="Colour", rank=6, least=9, cells=[cell(project.color) for project in projects], style="dim"),
         Column(header="Age", rank=4, right=True, cells=[age(project.created_at, now) for project in projects]),
@@ -53,9 +48,24 @@ def _columns(projects: Sequence[ProjectRecord], sessions: Sequence[int]) -> list
     ]
 
 
+def all_projects(view: View, profile: str | None = None) -> list[ProjectRecord]:
+    """Return the projects of a profile, or of all profiles, page by page."""
+    page = view.projects.list(profile=profile)
+    projects = page.items
+    while page.next is not None:
+        page = view.projects.list(profile=profile, after=page.next)
+        projects += page.items
+    return projects
+
+
+def project_names(view: View) -> dict[str, str]:
+    """Return the names of all projects by id."""
+    return {project.project_id: project.name for project in all_projects(view)}
+
+
 def find_project(view: View, wanted: str, profile: str | None) -> ProjectRecord:
     """Return the project whose id, or else whose name, is `wanted`; where there is not exactly one, end."""
-    listed = view.projects.list(profile=profile)
+    listed = all_projects(view, profile)
     for fits in (
         [project for project in listed if project.project_id == wanted],
         [project for project in listed if project.name == wanted],

@@ -10,13 +10,12 @@ import typer
 
 from ..agent import AgentBridge, AgentSession
 from ..agent.beside import list_beside
-from ..listing import ANY, AnyValue
-from ..records import SessionRecord
+from ..records import WITHOUT, Missing, SessionRecord
 from ..store import Store, View
 from .agent_file import AgentProfile, Home, StatePath, make_bridge
 from .opening import Database, command, open_existing
 from .output import Json, make_console, print_json, say
-from .projects import find_project
+from .projects import find_project, project_names
 from .rows import AGENTS, of_agent, of_store, print_footer, print_rows
 from .text import printable
 
@@ -52,7 +51,7 @@ def list_sessions(
     agent_profile: AgentProfile = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many at most, up to 1,000.")] = 50,
     after: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Go on behind a page; its last line says with what.")
+        str | None, typer.Option(metavar="CURSOR", help="The page after another one, whose last line has the cursor.")
     ] = None,
     db: Database = "",
     as_json: Json = False,
@@ -66,7 +65,9 @@ def list_sessions(
         raise typer.BadParameter("--project and --no-project exclude each other.")
     if source is not None and no_source:
         raise typer.BadParameter("--source and --no-source exclude each other.")
-    narrowed = (project, source, archived, pinned) != (None,) * 4 or no_project or no_source or every
+    narrowed = any(value is not None for value in (project, source, archived, pinned)) or no_project or no_source or every
+    if (project is not None or no_project) and (source is not None or no_source):
+        raise typer.BadParameter("Filter by project or by source, not by both.")
     if deleted and narrowed:
         raise typer.BadParameter("--deleted goes with --profile, --limit and --after only.")
     if agent:
@@ -88,13 +89,13 @@ def list_sessions(
                 project_id=_project_id(view, project, profile, none=no_project),
                 archived=archived,
                 pinned=pinned,
-                source=None if no_source else source or ANY,
+                source=WITHOUT if no_source else source,
                 include_empty=every,
                 limit=limit,
                 after=after,
                 total=True,
             )
-        names = {project.project_id: project.name for project in view.projects.list()}
+        names = project_names(view)
     if as_json:
         print_json(page.model_dump())
         return
@@ -110,16 +111,16 @@ def list_sessions(
 
 def _project_id(
     view: View, project: str | None, profile: str | None, *, none: bool
-) -> str | Literal[AnyValue.ANY] | None:
+) -> str | Literal[Missing.WITHOUT] | None:
     if project is None:
-        return None if none else ANY
+        return WITHOUT if none else None
     return find_project(view, project, profile).project_id
 
 
 def _list_with_agent(db: str, as_json: bool, *, bridge: Callable[[Store], AgentBridge], **filters: Any) -> None:
     with open_existing(db) as store:
         page = list_beside(store, bridge(store), **filters)
-        names = {project.project_id: project.name for project in store.projects.list()}
+        names = project_names(store)
     if page.agent_error is not None:
         sys.stderr.write(f"The agent's sessions are left out: {printable(str(page.agent_error))}\n")
     if as_json:

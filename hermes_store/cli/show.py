@@ -56,20 +56,24 @@ def _find(view: View, wanted: str) -> SessionRecord:
     try:
         return view.sessions.get(wanted)
     except SessionNotFoundError:
-        fits = [session for session in view.sessions.iterate() if session.session_id.startswith(wanted)]
+        fits = view.sessions.find(wanted, limit=_SHOWN_IDS + 1)
         if not fits:
             raise
-    require_one(wanted, [session.session_id for session in fits])
-    return fits[0]
+    require_one(wanted, fits)
+    return view.sessions.get(fits[0])
+
+
+#: So many ids are named where several begin with what was wanted.
+_SHOWN_IDS = 5
 
 
 def require_one(wanted: str, fits: Sequence[str]) -> None:
     """End where several ids begin with what was wanted."""
     if len(fits) > 1:
-        ids = ", ".join(fits[:5])
-        more = ", …" if len(fits) > 5 else ""
+        ids = ", ".join(fits[:_SHOWN_IDS])
+        more = ", …" if len(fits) > _SHOWN_IDS else ""
         raise CommandError(
-            f"The ids of {len(fits)} sessions begin with {wanted!r}: {ids}{more}. Give more of it.", ExitCode.NOT_FOUND
+            f"The ids of several sessions begin with {wanted!r}: {ids}{more}. Give more of it.", ExitCode.NOT_FOUND
         )
 
 

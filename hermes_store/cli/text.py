@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any, Final
 
-from .. import payload
+from ..transcripts import json_codec
 
 # Controls (ESC begins terminal commands), line and paragraph separators, marks that turn the direction of
 # what follows them, and lone surrogates, which no terminal's encoding has.
@@ -34,7 +34,7 @@ def _picture(match: re.Match[str]) -> str:
 def harmless_json(value: Any) -> bytes:
     """Return `value` as JSON text whose strings command no terminal; the same value is in it."""
     # Outside of its strings, JSON has none of these characters but line breaks, which `encode` does not write.
-    text = payload.encode(value).decode("utf-8")
+    text = json_codec.encode(value).decode("utf-8")
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode("utf-8")
 
 

@@ -79,12 +79,13 @@ def _prepare(root: Path) -> Path:
 
 
 def _projects(store: Store) -> list[ProjectRecord]:
+    """Return all projects by position, which is the order of the file that they were imported from."""
     page = store.projects.list()
     found = list(page.items)
     while page.next is not None:
         page = store.projects.list(after=page.next)
         found += page.items
-    return found
+    return sorted(found, key=lambda project: project.position)
 
 
 def _sessions(store: Store) -> Iterator[tuple[SessionRecord, dict[str, Any]]]:

@@ -8,8 +8,7 @@ from ..errors import ProjectExistsError
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem, ItemKind, Outcome
 from ..storage import import_log, project_rows
-from ..storage.dialects import REFUSED_VALUES
-from ..storage.unit_of_work import UnitOfWork
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from ..transcripts import json_codec
 from ..webui_format import project_json
 from ..webui_format.project_json import ProjectContent

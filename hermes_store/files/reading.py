@@ -49,7 +49,7 @@ class SessionFile:
             UnreadableError: not enough could be read for a session.
         """
         if self.messages:
-            missing = f"{len(self.messages)} whole messages were read, and what follows them is missing"
+            missing = f"{len(self.messages)} whole messages were read, and what comes after them is missing"
         elif "title" in self.data or "created_at" in self.data:
             missing = "no messages could be read"
         else:
@@ -193,7 +193,7 @@ class _ValueParser:
         notes = []
         if self._content[self._pos :].strip(b" \t\r\n"):
             # A shorter text that was written in place over a longer one leaves the end of the longer one.
-            notes.append(f"{size - self._pos} bytes behind the end of the session were left out")
+            notes.append(f"{size - self._pos} bytes after the end of the session were left out")
         _require_session(self._data)
         self._data.pop("messages", None)
         return SessionFile(self._data, self._messages, notes=notes)

@@ -7,10 +7,9 @@ from typing import Final
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..reports import ImportItem, Outcome
 from ..storage import document_rows, import_log, message_rows, session_listing, session_rows, session_writer
-from ..storage.dialects import REFUSED_VALUES
 from ..storage.import_log import Entry as LogEntry
 from ..storage.session_rows import SessionKey
-from ..storage.unit_of_work import UnitOfWork
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from ..webui_format import session_json
 from ..webui_format.session_json import SessionContent
 from .decision import PURGED, Action, Decision, Prefer, StoredSession, decide, is_imported

@@ -181,7 +181,7 @@ def _write_extras(
     if _ROWS.issuperset((*payloads, *gone)):
         return False
     stored = unit.value(_extras, {"session": session})
-    values = {} if stored is None else _read_extras_of(stored, public_id)
+    values = decode_extras(stored, public_id)
     merged: dict[str, bytes] = {}
     for key, value in values.items():
         if key in payloads:
@@ -203,11 +203,6 @@ def _replace_extras(unit: UnitOfWork, session: int, stored: bytes | None, payloa
     else:
         unit.execute(_update_extras, {"session": session, "new_payload": payload})
     return True
-
-
-def _read_extras_of(stored: bytes, public_id: str) -> dict[str, Any]:
-    values = decode(public_id, "(the small ones)", stored)
-    return values if isinstance(values, dict) else {}
 
 
 def _write_documents(

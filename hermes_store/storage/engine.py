@@ -9,12 +9,12 @@ import threading
 import weakref
 from collections.abc import Iterator
 from types import FrameType
-from typing import Final, NoReturn, Protocol
+from typing import Final, Protocol
 
-from ..errors import DatabaseLockedError, StoreClosedError, TransactionError
-from .dialects import DRIVER_ERRORS, Dialect, Settings, Target, dialect_for
+from ..errors import DatabaseError, DatabaseLockedError, StoreClosedError, TransactionError
+from .dialects import Dialect, Settings, Target, dialect_for
 from .fork_gate import ForkGate, admit_delays, delay_forks, hold_back_delays
-from .unit_of_work import UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 
 class Transactions(Protocol):
@@ -87,6 +87,15 @@ class Database:
 
     # ── What units of work ask ──
 
+    def require_open(self) -> None:
+        """Refuse to work with a closed database.
+
+        Raises:
+            StoreClosedError: it says why it is closed.
+        """
+        if self.is_closed:
+            raise StoreClosedError(self.closed_reason)
+
     def admit(self, unit: UnitOfWork) -> None:
         """Let a unit of work begin, in its turn.
 
@@ -95,8 +104,7 @@ class Database:
             TransactionError: this thread is inside a transaction of this database.
             DatabaseLockedError: the turn did not come within the busy timeout.
         """
-        if self.is_closed:
-            raise StoreClosedError(self.closed_reason)
+        self.require_open()
         self._check_current()
         self._current.unit = weakref.ref(unit)
         timeout = self.settings.busy_timeout
@@ -108,8 +116,8 @@ class Database:
         queue = self.dialect.queue(writes=unit.writes)
         if queue is not None and not queue.acquire(unit, timeout):
             raise DatabaseLockedError(
-                f"Another thread of this process has been writing for more than {timeout:g} s. Nothing was written; try "
-                "again, and keep transactions short."
+                f"Another thread of this process has been writing for more than {timeout:g} s. Nothing was written; "
+                "try again, and keep transactions short."
             )
 
     def dismiss(self, unit: UnitOfWork) -> None:
@@ -132,7 +140,7 @@ class Database:
             )
         # An exception from a signal handler can end a `with` before its clean-up began. The exception's traceback then
         # keeps the unit alive, though the function that entered it is over.
-        if not _is_running(unit.frame):
+        if not _is_running(unit):
             unit._release()
 
     @contextlib.contextmanager
@@ -141,17 +149,11 @@ class Database:
         try:
             yield
         except DRIVER_ERRORS as error:
-            self.raise_translated(error)
+            raise self.translate(error) from error
 
-    def raise_translated(self, error: BaseException) -> NoReturn:
-        """Raise this library's error for a driver's, and any other error as it is."""
-        self.check_error(error)
-        raise error
-
-    def check_error(self, error: BaseException) -> None:
-        """Raise this library's error if `error` is a driver's."""
-        if isinstance(error, DRIVER_ERRORS):
-            raise self.dialect.translate(getattr(error, "orig", None) or error) from error
+    def translate(self, error: BaseException) -> DatabaseError:
+        """Return this library's error for a driver's."""
+        return self.dialect.translate(getattr(error, "orig", None) or error)
 
     # ── Forks ──
 
@@ -169,8 +171,8 @@ class Database:
 
     def after_fork_in_child(self) -> None:
         """Leave what is the parent's alone, neither used nor closed, and open connections anew."""
-        # Referred to from here, the parent's connections are not even garbage-collected: closing them would run SQLite's
-        # clean-up of a file that the parent has open, or end the parent's session with a server.
+        # Referred to from here, the parent's connections are not even garbage-collected: closing them would run
+        # SQLite's clean-up of a file that the parent has open, or end the parent's session with a server.
         _inherited.append(self.dialect)
         if self.is_closed:
             return
@@ -185,10 +187,12 @@ class Database:
             self._open()
 
 
-def _is_running(frame_id: int) -> bool:
+def _is_running(unit: UnitOfWork) -> bool:
+    """Whether the block that a unit of work belongs to is on this thread's stack."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        if id(frame) == frame_id:
+        # Another frame may have the address of one that is over, but not the unit among its variables.
+        if id(frame) == unit.frame and any(value is unit for value in frame.f_locals.values()):
             return True
         frame = frame.f_back
     return False

@@ -1,7 +1,7 @@
 """Forks: which locks a child process gets anew, and how transactions and forks exclude each other.
 
-SQLite keeps its file locks per process and file, in memory that a forked child inherits, while the locks themselves stay
-with the parent. A child must therefore not inherit an open connection
+SQLite keeps its file locks per process and file, in memory that a forked child inherits, while the locks themselves
+stay with the parent. A child must therefore not inherit an open connection
 (https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_): before a fork, new
 transactions wait, running ones end, and the connections are closed.
 
@@ -52,8 +52,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
 class ForkGate:
     """Counts the units of work that are under way, and holds new ones back while a fork is.
 
-    A unit of work is known by a weak reference: one that was dropped without leaving (an exception from a signal handler
-    can end its clean-up at any instruction) is no longer inside.
+    A unit of work is known by a weak reference: one that was dropped without leaving (an exception from a signal
+    handler can end its clean-up at any instruction) is no longer inside.
     """
 
     def __init__(self) -> None:

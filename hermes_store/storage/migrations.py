@@ -38,7 +38,7 @@ _FIRST_VERSION_TABLE: Final = "alembic_version"
 #: The tables of every revision, by which a database is recognised as this library's.
 _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
 
-_alembic_lock: threading.Lock
+_alembic_lock = threading.Lock()
 # Alembic keeps its state in module globals while a command runs.
 renew_after_fork(sys.modules[__name__], "_alembic_lock", threading.Lock)
 
@@ -90,8 +90,8 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
         columns = {column["name"] for column in inspector.get_columns("sessions")}
         raise SchemaVersionMissingError(dialect.display, "0002" if "transcript_revision" in columns else "0001")
     raise UnsupportedDatabaseError(
-        f"{dialect.display} already holds tables of something else ({', '.join(sorted(tables)[:5])}, …), and is left as it "
-        "is. Give the store a database of its own."
+        f"{dialect.display} already holds tables of something else ({', '.join(sorted(tables)[:5])}, …), and is left as "
+        "it is. Give the store a database of its own."
     )
 
 

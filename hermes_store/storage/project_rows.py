@@ -11,9 +11,8 @@ from ..errors import ProjectExistsError, ProjectNotFoundError
 from ..records import ProjectRecord
 from ..validation import check_id
 from .schema import ImportItem, Project, Session
-from .session_rows import IntegrityErrors
 from .statement import Statement
-from .unit_of_work import UnitOfWork
+from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 _NAMES: Final = tuple(name for name in ProjectRecord.model_fields if name != "session_count")
 _COLUMNS: Final = tuple(getattr(Project, name) for name in _NAMES)
@@ -161,8 +160,8 @@ def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
     try:
         with unit.savepoint():
             unit.execute(_insert, {"color": None, "extra": None, **columns})
-    except IntegrityErrors as error:
-        if unit.dialect.violates_unique(getattr(error, "orig", error), "projects", "project_id"):
+    except INTEGRITY_ERRORS as error:
+        if unit.violates_unique(error, "projects", "project_id"):
             raise ProjectExistsError(columns["project_id"]) from error
         raise
 

@@ -1,7 +1,7 @@
 """The schema: every table, constraint and index, and for each index the query that it serves.
 
-Alembic compares these classes with the migrations. The library itself runs `select`, `insert` and `update` statements on
-their columns; nothing loads entities.
+Alembic compares these classes with the migrations. The library itself runs `select`, `insert` and `update` statements
+on their columns; nothing loads entities.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def _partial(name: str, *columns: Any, where: Any) -> Index:
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-# sessions.list(): equality on `archived` first, as a list of both merges two ranges. Blank sessions have ranges of their
-# own: without include_empty, only those of the last minute are read.
+# sessions.list(): equality on `archived` first, as a list of both merges two ranges. Blank sessions have ranges of
+# their own: without include_empty, only those of the last minute are read.
 for _kind, _where in (("list", VISIBLE), ("blank", BLANK)):
     # list()
     _partial(f"ix_sessions_{_kind}", Session.archived, *LIST_ORDER, where=_where)

@@ -1,8 +1,8 @@
 """Lists of sessions: pages, each merged from ranges of indexes by one statement, and records.
 
-A list without archived or pinned filters, and its few fresh blank sessions, are neighbouring ranges of two indexes. Each
-range gives one page of keys, in order; the page is the first of their union, joined to what a record shows. So a page
-costs the same whatever the number of sessions.
+A list without archived or pinned filters, and its few fresh blank sessions, are neighbouring ranges of two indexes.
+Each range gives one page of keys, in order; the page is the first of their union, joined to what a record shows. So a
+page costs the same whatever the number of sessions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, literal_column, select, tuple_, union_all
+from sqlalchemy import Select, bindparam, func, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 

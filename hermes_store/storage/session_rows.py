@@ -9,11 +9,9 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Collection, Mapping
-from sqlite3 import IntegrityError as SQLiteIntegrityError
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, literal_column, or_, select, update
-from sqlalchemy.exc import IntegrityError as SQLAlchemyIntegrityError
 
 from ..errors import SessionDeletedError, SessionExistsError, SessionNotFoundError
 from ..records import UNTITLED
@@ -22,10 +20,7 @@ from . import import_log
 from .schema import BLANK, EMPTY, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList, RowIdList, TextList
-from .unit_of_work import UnitOfWork
-
-#: What the drivers raise where a constraint refuses a row.
-IntegrityErrors: Final = (SQLAlchemyIntegrityError, SQLiteIntegrityError)
+from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 
 class SessionKey(NamedTuple):
@@ -235,9 +230,9 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
     values = {**columns, "session_id": session_id}
     try:
         row_id: int = unit.value(_insert(frozenset(values)), values)
-    except IntegrityErrors as error:
+    except INTEGRITY_ERRORS as error:
         # Another process may have taken the id since it was found to be free.
-        if unit.dialect.violates_unique(getattr(error, "orig", error), "sessions", "session_id"):
+        if unit.violates_unique(error, "sessions", "session_id"):
             raise SessionExistsError(session_id) from error
         raise
     return row_id
@@ -298,8 +293,8 @@ def rename(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
     require_free(unit, new_id)
     try:
         revision = change(unit, key, {"session_id": new_id}, fields=True)
-    except IntegrityErrors as error:
-        if unit.dialect.violates_unique(getattr(error, "orig", error), "sessions", "session_id"):
+    except INTEGRITY_ERRORS as error:
+        if unit.violates_unique(error, "sessions", "session_id"):
             raise SessionExistsError(new_id) from error
         raise
     _retire(unit, key.session_id, successor=key.id)

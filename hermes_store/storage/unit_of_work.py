@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from ..errors import StoreClosedError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
 from .statement import NO_PARAMETERS, Parameters, Row, Statement
 
 if TYPE_CHECKING:
     from .dialects import Dialect
     from .engine import Database
+
+#: The errors of the drivers, which `Dialect.translate` is for. SQLAlchemy's have the driver's own as `orig`.
+DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
+#: Those where a constraint refuses a row.
+INTEGRITY_ERRORS: Final = (IntegrityError, sqlite3.IntegrityError)
+#: Those where the values of one statement are refused: the rest of the transaction is fine.
+REFUSED_VALUES: Final = (*INTEGRITY_ERRORS, DataError, sqlite3.DataError)
 
 
 class UnitOfWork(ABC):
@@ -22,7 +32,10 @@ class UnitOfWork(ABC):
 
     Everything that it holds (a place in the fork gate, the write queue, a connection) is released by `_release`, which
     may run twice: an exception from a signal handler may interrupt it at any instruction. What is left over even then
-    is released when the object is dropped, for which reason nothing may refer to it in a circle.
+    is released when the object is dropped: the gate and the queue know it by weak references, and the driver closes its
+    connection. (There is no `__del__`, in which Python would discard such an exception.) So nothing may refer to it in
+    a circle, which only the garbage collector would end: no function that is passed an exception raises it, for its
+    traceback refers to the function's variables.
     """
 
     __slots__ = ("__weakref__", "_database", "frame", "is_lent", "writes")
@@ -45,29 +58,30 @@ class UnitOfWork(ABC):
         try:
             self._database.admit(self)
             self._begin()
-            if self._database.is_closed:  # closed while this thread waited for its turn
-                raise StoreClosedError(self._database.closed_reason)
-        except BaseException as error:  # whatever it is, the block is not entered, so nothing else releases anything
+            self._database.require_open()  # it may have been closed while this thread waited for its turn
+        except DRIVER_ERRORS as error:
             self._release()
-            self._database.raise_translated(error)
+            raise self._database.translate(error) from error
+        except BaseException:  # whatever it is, the block is not entered, so nothing else releases anything
+            self._release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if error is None:
+            if kind is None:
                 self._commit()
             self._release()
-        except BaseException as failure:  # the commit failed, or this was interrupted
+        except DRIVER_ERRORS as failure:  # the commit failed
             self._release()
-            self._database.raise_translated(failure)
-        if error is not None:
-            self._database.check_error(error)
-
-    def __del__(self) -> None:
-        if getattr(self, "frame", 0):
+            raise self._database.translate(failure) from failure
+        except BaseException:  # this was interrupted
             self._release()
+            raise
+        if isinstance(error, DRIVER_ERRORS):
+            raise self._database.translate(error) from error
 
     def _release(self) -> None:
         """Roll back what was not committed, and give everything back; doing it again does nothing."""
@@ -109,6 +123,10 @@ class UnitOfWork(ABC):
     @abstractmethod
     def savepoint(self) -> contextlib.AbstractContextManager[None]:
         """Give a block that is rolled back alone when an exception leaves it."""
+
+    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
+        """Whether one of `INTEGRITY_ERRORS` says that a value of this unique column is taken."""
+        return self.dialect.violates_unique(getattr(error, "orig", error), table, column)
 
     def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
         """Run a statement and return its first row, if there is one."""

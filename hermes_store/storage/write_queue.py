@@ -3,8 +3,8 @@
 SQLite lets one connection write at a time, and has others poll for the lock. Threads of one process queue here instead.
 
 A plain `threading.Lock` would be held for ever when an exception from a signal handler (Ctrl-C) comes between its
-acquisition and the `try` that releases it. Here the queue remembers its holder by a weak reference, in one assignment: a
-holder that was dropped without releasing the queue no longer holds it.
+acquisition and the `try` that releases it. Here the queue remembers its holder by a weak reference, in one assignment:
+a holder that was dropped without releasing the queue no longer holds it.
 """
 
 from __future__ import annotations

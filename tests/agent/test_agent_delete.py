@@ -156,6 +156,7 @@ def test_a_session_that_is_its_own_parent_is_deleted(agent: Agent) -> None:
     agent.require_sound()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_schema_is_left_sound(generated: Callable[..., Agent], version: int, journal: str) -> None:
@@ -238,6 +239,7 @@ def test_a_refusal_leaves_the_log_of_an_agent_that_died_alone(generated: Callabl
     require_refusal(agent, err.SessionNotFoundError, "nobody")
 
 
+@pytest.mark.slow
 def test_a_delete_does_not_move_the_log_of_a_live_agent(generated: Callable[..., Agent]) -> None:
     agent = generated()
     with closing(sqlite3.connect(agent.path)) as live, live:

@@ -68,6 +68,7 @@ def texts(store: Store, session_id: str = "talk") -> list[Any]:
     return [message["content"] for message in store.messages.read(session_id)]
 
 
+@pytest.mark.slow
 def test_every_conversation_is_copied_as_the_agent_has_it(store: Store, agent: AgentDb) -> None:
     report = store.agent(agent.path).import_sessions(include=ALL)
     theirs = AgentBridge(agent.path).sessions(limit=1000, include=ALL).items
@@ -397,6 +398,7 @@ def test_an_id_that_cannot_be_ours_fails_alone(sqlite_store: Store, agent: Agent
     assert set(report.counts) == {Outcome.IMPORTED, Outcome.FAILED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "column", ["estimated_cost_usd", "input_tokens", "model", "cwd", "title", "archived", "source", "end_reason"]
 )
@@ -465,6 +467,7 @@ OPERATION = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(operations=st.lists(OPERATION, max_size=12))
 def test_after_any_history_an_import_makes_the_copy_equal(

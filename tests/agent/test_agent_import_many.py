@@ -22,6 +22,8 @@ from tests.support.agent.conversations import BASE
 from tests.support.import_programs import import_agent_and_be_killed
 from tests.support.processes import run_function
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def agent(state_db: Callable[..., Path]) -> AgentDb:

@@ -18,6 +18,8 @@ from hermes_store.reports import Outcome
 from tests.support.agent.agentdb import AgentDb
 from tests.support.agent.statedb import Shape, create
 
+pytestmark = pytest.mark.slow
+
 Messages = list[dict[str, Any]]
 
 

@@ -246,6 +246,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_another_user_s_file_is_not_read_where_that_would_lock_its_owner_out(
     state_db: StateDb, open_folder: Path
 ) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hermes_store.agent import AgentBridge
 from tests.support.agent.matrix import AgentFile, each_version
+
+pytestmark = pytest.mark.slow
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 

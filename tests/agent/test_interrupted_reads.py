@@ -65,6 +65,7 @@ def others(found: Snapshot) -> list[Any]:
     return found.together(["SELECT 1", ENDLESS, ENDLESS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [one, helped, shared, others])
 def test_a_signal_s_exception_ends_a_query_and_is_raised(
     state_db: StateDb, monkeypatch: pytest.MonkeyPatch, work: Callable[[Snapshot], Any]
@@ -168,6 +169,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [True, False], ids=["helped", "shared"])
 def test_exceptions_at_any_moment_and_again_while_things_end_stop_nothing(state_db: StateDb, index: bool) -> None:
     arguments = [sys.executable, "-c", STORM, str(state_db(Shape(index=index)))]
@@ -187,6 +189,7 @@ AgentFile(path=Path(sys.argv[1])).read(work)
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_program_that_reads(state_db: StateDb) -> None:
     arguments = [sys.executable, "-W", "error", "-c", PROGRAM, str(state_db())]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

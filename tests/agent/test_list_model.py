@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from hermes_store.agent import AgentBridge, attach, listing, order, snapshot, watch
 from tests.support.agent.statedb import RawText, insert
 
+pytestmark = pytest.mark.slow
+
 BASE = 1_750_000_000.0
 SANE = (631_152_000.0, 7_258_118_400.0)
 MARKERS = ("_delegate_from", "_branched_from", "_reset_from")

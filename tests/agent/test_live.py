@@ -17,6 +17,8 @@ from tests.support.agent import writers
 from tests.support.agent.conversations import expected
 from tests.support.agent.statedb import Shape
 
+pytestmark = pytest.mark.slow
+
 StateDb = Callable[..., Path]
 #: The writer moves its log into the file at 1,000 pages of 4 KiB, if no reader is in the way; beside one that kept
 #: its snapshot, the log grows by this much within the reads of a test.

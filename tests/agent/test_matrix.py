@@ -13,6 +13,8 @@ from tests.support.agent.conversations import TALKS, expected
 from tests.support.agent.matrix import AgentFile, each_version, every_file
 from tests.support.agent.statedb import VERSIONS
 
+pytestmark = pytest.mark.slow
+
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 
 

@@ -17,6 +17,8 @@ from hermes_store.agent import AgentBridge, order
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import Shape, create, insert
 
+pytestmark = pytest.mark.slow
+
 #: So many sessions, with this many messages each.
 SESSIONS, MESSAGES = 400, 30
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")

@@ -339,6 +339,7 @@ def test_helpers_end_with_the_query_and_leave_nothing(state_db: StateDb, slow_di
 # Both, beside a writer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [True, False], ids=["helped", "shared"])
 def test_reads_of_several_connections_are_right_beside_a_writer(
     state_db: StateDb, slow_disk: None, index: bool

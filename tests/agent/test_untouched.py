@@ -13,6 +13,8 @@ from hermes_store.errors import AgentError, HermesStoreError
 from tests.support.agent.matrix import AgentFile, every_file
 from tests.support.agent.statedb import Shape
 
+pytestmark = pytest.mark.slow
+
 StateDb = Callable[..., Path]
 SIDECARS = {"state.db-wal", "state.db-shm"}
 

@@ -101,6 +101,7 @@ def test_a_conversation_is_shown_with_its_facts_and_its_whole_chain(run: Any, ho
     assert len(re.findall(r"^(?:user|assistant|tool)  2026", only, re.MULTILINE)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--rewound"], ["--no-lineage"]])
 @pytest.mark.parametrize("session_id", LISTED)
 def test_the_json_has_the_conversation_and_the_very_messages(
@@ -251,6 +252,7 @@ def test_conflicts_and_failures_are_named_and_a_failure_is_exit_code_1(run: Any,
     assert "--prefer" not in said
 
 
+@pytest.mark.slow
 def test_an_import_draws_its_progress_on_a_terminal(program_line: Any, home: Path, tmp_path: Path) -> None:
     said, code = run_in_terminal(program_line("agent", "import", "--home", home, "--db", tmp_path / "a.db"), {})
     assert code == 0
@@ -303,6 +305,7 @@ def test_without_a_terminal_a_delete_needs_a_yes(program_line: Any, home: Path) 
     assert FISH in sessions_of(home)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "gone"), [("y", True), ("n", False)])
 def test_on_a_terminal_a_delete_asks(program_line: Any, home: Path, answer: str, gone: bool) -> None:
     said, code = run_in_terminal(program_line("agent", "delete", FISH, "--home", home), {}, typed=f"{answer}\n")

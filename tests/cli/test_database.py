@@ -112,6 +112,7 @@ def other_database(path: Path) -> None:
         connection.execute("CREATE TABLE others (id)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [no_database, newer_database, other_database])
 @pytest.mark.parametrize("command", [*READING, ["import"]], ids=lambda command: command[0])
 def test_a_database_that_is_not_ours_ends_every_command_with_one_line(

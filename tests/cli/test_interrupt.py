@@ -17,6 +17,8 @@ import pytest
 
 from hermes_store import Store
 
+pytestmark = pytest.mark.slow
+
 FILES = 450
 #: The program itself, but that it stops at one session, deep inside its second batch, until a line comes in: at the
 #: first statement on it that begins with the words of the first argument.

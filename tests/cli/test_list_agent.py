@@ -57,6 +57,7 @@ def test_the_json_has_the_source_and_the_rows_as_their_keepers_have_them(
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_json", [True, False])
 @pytest.mark.parametrize("limit", [1, 2, 5, 18, 19])
 def test_the_last_line_leads_through_all_pages(
@@ -137,6 +138,7 @@ def test_filters_narrow_both(
     assert (set(ids(page, "store")), set(ids(page, "agent"))) == (store, agent)
 
 
+@pytest.mark.slow
 def test_without_the_agents_file_the_list_is_the_stores_and_says_so(
     program_line: Any, home: Path, database: Path
 ) -> None:
@@ -177,6 +179,7 @@ STORES = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=8)
 AGENTS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(stores=STORES, agents=AGENTS, limit=st.integers(1, 6))
 def test_pages_of_any_size_have_every_row_once_and_in_order(

@@ -60,6 +60,7 @@ def test_json_commands_no_terminal_and_is_still_the_same_value(text: str) -> Non
 COMMANDS = [["list"], ["list", "--deleted"], ["projects"], ["info"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [30, 80, 400])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_nothing_that_is_listed_commands_the_terminal(

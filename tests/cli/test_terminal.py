@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.pseudo_terminal import run_in_terminal
 
+pytestmark = pytest.mark.slow
+
 ESC = "\x1b"
 
 

@@ -33,6 +33,7 @@ def program_of(*words: str) -> Any:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"agent {command}" for command in AGENT_COMMANDS)])
 def test_every_option_and_argument_has_a_help_text(run: Any, command: str) -> None:
     words = command.split()
@@ -71,6 +72,7 @@ sys.meta_path.insert(0, Blocker())
 STARTS = ["runpy.run_module('hermes_store', run_name='__main__')", "from hermes_store.__main__ import main; main()"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("missing", "start"), [("typer", STARTS[0]), ("typer", STARTS[1]), ("rich", STARTS[1])])
 def test_without_the_extra_one_line_says_what_to_install(missing: str, start: str) -> None:
     script = BLOCKER.format(missing=missing, start=start)

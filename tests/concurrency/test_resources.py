@@ -7,9 +7,13 @@ import os
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from hermes_store import DatabaseCorruptError, Store
 from tests.support.appending import append_rounds
 from tests.support.threads import all_well, together
+
+pytestmark = pytest.mark.slow
 
 
 def _descriptors() -> int:

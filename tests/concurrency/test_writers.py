@@ -37,6 +37,7 @@ def test_sixteen_threads_append_to_sessions_of_their_own(store: Store) -> None:
     require_all_there(store, itertools.chain.from_iterable(all_well(outcomes)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_four_processes_append_to_the_same_and_to_their_own_sessions(
     target: str, store: Store, session_ids: list[str], method: str

@@ -313,6 +313,7 @@ def shows(session: SessionRecord, filters: dict[str, Any], now: float) -> bool:
     return optional and all(filters.get(n, ANY) in (ANY, getattr(session, n)) for n in ("project_id", "source"))
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(specs=session_specs, filter_sets=filter_sets, limit=st.integers(1, 6))
 def test_every_list_is_what_a_plain_loop_over_all_sessions_gives(

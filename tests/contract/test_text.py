@@ -112,6 +112,7 @@ def test_one_session_per_awkward_text_and_the_list_shows_them_all(store: Store) 
         assert store.sessions.count(profile=profile) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", LIMITS)
 def test_the_longest_text_is_kept_whatever_its_characters(store: Store, column: str) -> None:
     chance = random.Random(column)

@@ -29,6 +29,7 @@ def _write_until_killed(path: Path, number: int, session_ids: list[str], to_pare
             to_parent.send((session_id, first, number, count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_killed_writer_leaves_every_acknowledged_append_and_whole_sessions(
     sqlite_path: Path, require_sound: Callable[[Path], None], seed: int

@@ -54,6 +54,7 @@ ODD_NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_a_path_of_any_characters_is_that_very_file(

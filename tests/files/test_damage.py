@@ -48,6 +48,7 @@ TORN: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", TORN)
 def test_wherever_a_file_is_torn_the_messages_before_it_are_recovered(
     sqlite_store: Store, state: StateDir, shape: str
@@ -92,7 +93,7 @@ def test_the_report_says_how_many_messages_are_left_and_how_many_there_were(
     item = by_name(import_directory(sqlite_store, state.root))["a.json"]
     assert item.outcome == "recovered"
     assert item.reason.startswith(f"it is torn or damaged at byte {text.index(b'hree') - 2} of {text.index(b'hree')} (")
-    assert "2 whole messages were read, and what follows them is missing" in item.reason
+    assert "2 whole messages were read, and what comes after them is missing" in item.reason
     assert "(the index counts 3 messages)" in item.reason
 
 
@@ -177,6 +178,7 @@ def _originals() -> Iterator[bytes]:
     yield json.dumps(SPEC).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_no_damage_of_a_real_session_stops_the_import(sqlite_store: Store, state: StateDir, damage: str) -> None:
     chance = random.Random(damage)
@@ -194,7 +196,7 @@ def test_no_damage_of_a_real_session_stops_the_import(sqlite_store: Store, state
         for number in range(60):
             messages = sqlite_store.messages.read(f"copy{number}")
             assert messages == json.loads(originals[number % len(originals)])["messages"]
-            assert any("behind the end" in note for note in items[f"copy{number}"].notes)
+            assert any("after the end" in note for note in items[f"copy{number}"].notes)
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +245,7 @@ def test_a_byte_order_mark_is_no_damage(sqlite_store: Store, state: StateDir) ->
     assert sqlite_store.messages.read("a") == ["one", "zwei 😀"]
 
 
-@pytest.mark.parametrize("mark", [b"", BOM], ids=["plain", "behind a byte order mark"])
+@pytest.mark.parametrize("mark", [b"", BOM], ids=["plain", "after a byte order mark"])
 def test_the_byte_that_is_named_is_the_one_in_the_file(sqlite_store: Store, state: StateDir, mark: bytes) -> None:
     head = mark + '{"title": "日本 😀", '.encode()
     item = _import(sqlite_store, state, {"a": head + b"oops}"})["a"]

@@ -77,6 +77,7 @@ def _compare(store: Store, state: StateDir, **options: Any) -> ImportReport:
     return real
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[1:])
 def test_a_dry_run_reports_what_the_real_run_then_does(
     store: Store, state: StateDir, scene: Callable[[StateDir], None]

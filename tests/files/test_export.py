@@ -134,6 +134,7 @@ _sessions = st.tuples(
 ).map(lambda parts: {"title": "t", **parts[0], "messages": parts[1]})
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(objects=st.lists(_sessions, min_size=1, max_size=6))
 def test_any_json_in_any_key_goes_there_and_back(
@@ -230,6 +231,7 @@ def test_what_is_renamed_or_changed_here_is_exported_as_it_is_now(
 # ── While others work ─────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_session_that_is_written_to_during_an_export_is_in_it(sqlite_store: Store, tmp_path: Path) -> None:
     with sqlite_store.transaction() as tx:
         ids = [tx.sessions.create(workspace="/", title="t", updated_at=1e9 + n).session_id for n in range(503)]

@@ -18,10 +18,9 @@ from tests.support.state_dir import MESSAGES, NEW, OLD, SPEC, StateDir, by_name,
 COLUMNS = {key for key in SPEC if key not in {"messages", "tool_calls", "pending_user_message", "pending_attachments"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [OLD, SPEC, NEW], ids=["v0.1.0", "specification", "newest"])
-def test_every_format_is_taken_in_whole_and_without_remarks(
-    store: Store, state: StateDir, data: dict[str, Any]
-) -> None:
+def test_every_format_is_imported_without_notes(store: Store, state: StateDir, data: dict[str, Any]) -> None:
     profile = data.get("profile", "default")
     state.projects([{"project_id": "9a9a9a9a9a9a", "name": "P", "profile": profile, "created_at": 1.0}])
     state.write(f"{data['session_id']}.json", data)
@@ -312,6 +311,8 @@ def test_each_file_ends_in_exactly_one_way_and_the_directory_is_as_it_was(store:
     before = fingerprint(state.root)
     report = import_directory(store, state.root)
     assert outcomes(report) == EXPECTED_OF_MIXTURE
+    assert {item.kind.value for item in report.items if item.path.startswith("sessions/")} == {"session"}
+    assert {item.kind.value for item in report.items if item.path.startswith("projects.json")} == {"project"}
     assert sum(report.counts.values()) == len(report.items)
     assert {item.path for item in report.failed} == {i.path for i in report.items if i.outcome == "failed"}
     for item in report.items:

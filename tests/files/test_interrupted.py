@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hermes_store import DatabaseFullError, Store
 from hermes_store.files import import_directory
 from tests.support.import_programs import import_folder_and_be_killed
@@ -21,6 +22,8 @@ from tests.support.internals import configure_connections
 from tests.support.processes import output, run_function
 from tests.support.state_dir import StateDir, outcomes
 from tests.support.tables import contents
+
+pytestmark = pytest.mark.slow
 
 FILES = 220  # more than one transaction takes in
 
@@ -120,7 +123,7 @@ def test_the_projects_of_an_interrupted_import_end_in_their_order(sqlite_store: 
     assert [project.project_id for project in sqlite_store.projects.list().items] == ["first", "second"]
 
 
-def test_a_disk_that_becomes_full_is_told_and_what_was_taken_in_is_whole(
+def test_a_full_disk_leaves_whole_sessions(
     sqlite_path: Path, source: StateDir, uninterrupted: dict[str, Any], cost: Cost
 ) -> None:
     def limit(pages: int) -> Callable[[sqlite3.Connection], object]:

@@ -33,7 +33,7 @@ def test_a_parent_that_comes_later_gets_its_child(store: Store, state: StateDir)
     assert store.sessions.get("child").parent_id == "parent"
 
 
-def test_a_parent_or_project_that_the_file_names_no_more_is_let_go(store: Store, state: StateDir) -> None:
+def test_a_link_that_the_file_dropped_is_removed(store: Store, state: StateDir) -> None:
     state.projects([{"project_id": "p", "name": "P", "profile": "default"}])
     state.session("parent", "hi")
     state.session("child", "hi", parent_session_id="parent", project_id="p")

@@ -11,6 +11,8 @@ from tests.support.import_programs import memory
 from tests.support.processes import output, run_function
 from tests.support.state_dir import StateDir
 
+pytestmark = pytest.mark.slow
+
 LARGE = 25_000_000
 BOUND = 200_000_000
 

@@ -123,7 +123,7 @@ def test_a_change_while_the_import_goes_on_is_noticed_by_the_next(sqlite_store: 
 # ── One side changed, or both ─────────────────────────────────────────────────────────────────────
 
 
-def test_a_changed_file_of_an_unchanged_session_is_taken_in(store: Store, state: StateDir) -> None:
+def test_a_changed_file_updates_an_unchanged_session(store: Store, state: StateDir) -> None:
     state.projects([{"project_id": "9a9a9a9a9a9a", "name": "P", "profile": "work"}])
     state.write("a.json", {**SPEC, **NEW, "profile": "work", "session_id": "a"})
     _run(store, state)
@@ -272,7 +272,7 @@ def test_a_moved_or_copied_directory_is_unchanged(sqlite_store: Store, state: St
     assert contents(sqlite_store) == before
 
 
-def test_a_directory_behind_a_link_is_the_same_directory(sqlite_store: Store, state: StateDir) -> None:
+def test_a_link_to_a_directory_is_that_directory(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
     _run(sqlite_store, state)
     link = state.root.with_name("link")

@@ -48,10 +48,9 @@ def _fits(record: SessionRecord) -> bool:
     return all(hint is Any or isinstance(getattr(record, name), get_args(hint) or hint) for name, hint in hints.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in SPEC if key not in ("session_id", "messages")])
-def test_a_value_of_any_type_is_taken_in_for_every_key_and_its_original_kept(
-    sqlite_store: Store, state: StateDir, key: str
-) -> None:
+def test_a_value_of_any_type_is_kept_for_every_key(sqlite_store: Store, state: StateDir, key: str) -> None:
     for number, value in enumerate(ODD_VALUES):
         state.session(f"s{number}", "hi", **{key: value})
     items = by_name(import_directory(sqlite_store, state.root))

@@ -7,12 +7,15 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from hermes_store import Store, migrate
 from tests.support.processes import alembic, output
 from tests.support.sample_rows import fill
 from tests.support.schemas import schema_of
+
+pytestmark = pytest.mark.slow
 
 NewDatabase = Callable[[], str]
 

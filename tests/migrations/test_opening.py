@@ -25,6 +25,7 @@ def test_importing_the_library_imports_nothing_that_it_does_not_need(tmp_path: P
     assert json.loads(output(python(f"import hermes_store; {IMPORTED}", cwd=tmp_path))) == []
 
 
+@pytest.mark.slow
 def test_opening_a_current_database_does_not_import_alembic(filled: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
@@ -51,6 +52,7 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.slow
 def test_many_processes_open_one_fresh_database_at_once(new_database: NewDatabase) -> None:
     url, other = new_database(), new_database()
     racers = [

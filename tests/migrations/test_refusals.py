@@ -61,6 +61,7 @@ def test_a_foreign_file_is_refused_and_stays_as_it_is(agents_file: Path, how: di
     assert agents_file.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("sessions", "messages"), ("chats", "lines")], ids=["as ours", "other"])
 def test_the_command_line_refuses_a_foreign_file_whatever_its_tables_are_called(
     tmp_path: Path, names: tuple[str, str]

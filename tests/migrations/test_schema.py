@@ -52,6 +52,7 @@ def test_the_known_head_is_the_only_head_of_the_scripts() -> None:
     assert migrate.HEAD in migrate.known_revisions()
 
 
+@pytest.mark.slow
 def test_the_migrations_go_down_and_up_again_with_data_in_between(new_database: NewDatabase) -> None:
     url = new_database()
     with Store.open(url) as store:

@@ -154,6 +154,7 @@ except hermes_store.HermesStoreError as error:
 """
 
 
+@pytest.mark.slow
 def test_an_older_database_is_upgraded_only_where_that_is_allowed(library_of_tomorrow: Path, filled: Path) -> None:
     before = filled.read_bytes()
 

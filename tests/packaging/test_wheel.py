@@ -18,6 +18,8 @@ import pytest
 from hermes_store import migrate
 from tests.support.paths import EXAMPLE_STATE_DIR, ROOT
 
+pytestmark = pytest.mark.slow
+
 #: What a build needs. The copy has no leftovers of other builds, and the repository gets none of this one.
 SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "hermes_store", "migrations")
 NO_CACHES = shutil.ignore_patterns("__pycache__")

@@ -132,6 +132,7 @@ Edit = tuple[str, int]
 edits = st.lists(st.tuples(st.sampled_from(["insert", "remove", "replace"]), st.integers(0, LENGTH - 10)), max_size=8)
 
 
+@pytest.mark.slow
 @given(edits)
 @settings(max_examples=20)
 def test_a_save_writes_no_more_bodies_than_there_were_edits(trail: Trail, save: Save, edits: list[Edit]) -> None:
@@ -185,6 +186,7 @@ WRITES: dict[str, tuple[Callable[[Store], Any], Counter[Write]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_writes_the_rows_that_change(trail: Trail, name: str) -> None:
     write, expected = WRITES[name]

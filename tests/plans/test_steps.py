@@ -12,6 +12,8 @@ from hermes_store.paging import write_cursor
 from tests.support import list_sample as sample
 from tests.support.statements import undone, vm_steps
 
+pytestmark = pytest.mark.slow
+
 FEW, MANY = 100, 100_000
 #: Every kind of session comes five in a row, even among the few: what is read for one page.
 LIMIT = 4

@@ -22,6 +22,7 @@ from tests.support.json_values import json_values, nested, same
 KINDS = ("arrays", "objects", "both")
 
 
+@pytest.mark.slow
 @given(json_values)
 def test_any_json_value_comes_back_as_it_was(value: Any) -> None:
     assert same(payload.decode(payload.encode(value)), value)
@@ -63,6 +64,7 @@ def test_different_values_have_different_digests(one: Any, other: Any) -> None:
     assert len(digests) == (1 if same(one, other) else 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("depth", [100, 300, 1_200, 100_000])
 def test_nesting_of_any_depth_is_kept(kind: str, depth: int) -> None:
@@ -186,6 +188,7 @@ def _at(path: list[str | int], value: Any) -> Any:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", BAD_VALUES)
 @given(path=st.lists(st.sampled_from(list(STEPS)), max_size=6), slow=st.booleans())
 def test_a_value_that_is_not_json_is_refused_by_its_place(
@@ -275,6 +278,7 @@ def test_both_readers_refuse_a_malformed_text(text: str) -> None:
             parse(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opener", [b"[", b'{"a":', b'[{"":'])
 def test_a_deep_text_that_breaks_off_is_refused(opener: bytes) -> None:
     with pytest.raises(ValueError):

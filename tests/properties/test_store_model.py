@@ -19,6 +19,8 @@ from hermes_store import (
     Store,
 )
 
+pytestmark = pytest.mark.slow
+
 messages = st.lists(st.sampled_from(["a", "b", {"role": "user", "timestamp": 5.0}, None, "\ud83d"]), max_size=4)
 moments = st.sampled_from([1000.0, 2000.0, 3000.0])
 

@@ -12,6 +12,7 @@ from hermes_store import InvalidPayloadError, Store
 from tests.support.json_values import any_text, json_values, nested, same
 
 
+@pytest.mark.slow
 @given(messages=st.lists(json_values, min_size=1, max_size=5), more=json_values)
 def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, messages: list[Any], more: Any) -> None:
     session_id = store.sessions.create().session_id
@@ -22,6 +23,7 @@ def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, mess
     assert same(store.messages.tail(session_id).items, expected)
 
 
+@pytest.mark.slow
 @given(values=st.dictionaries(any_text.filter(lambda key: len(key) <= 500), json_values, max_size=4))
 def test_documents_of_any_key_and_value_are_read_as_they_were_put(store: Store, values: dict[str, Any]) -> None:
     session_id = store.sessions.create().session_id
@@ -34,6 +36,7 @@ def test_documents_of_any_key_and_value_are_read_as_they_were_put(store: Store, 
         assert same(store.documents.read(session_id, key), {key: value})
 
 
+@pytest.mark.slow
 @given(before=st.lists(json_values, max_size=5), after=st.lists(json_values, max_size=5))
 def test_a_replaced_transcript_of_any_values_is_read_as_it_was_given(
     store: Store, before: list[Any], after: list[Any]
@@ -56,6 +59,7 @@ def test_text_of_any_characters_is_kept_and_found(store: Store, title: str, prof
     assert store.projects.get(project.project_id).name == name[:128]
 
 
+@pytest.mark.slow
 def test_a_very_deep_message_and_document_are_kept_beside_ordinary_ones(store: Store) -> None:
     session_id = store.sessions.create().session_id
     deep = nested("both", 100_000)

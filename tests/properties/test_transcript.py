@@ -125,6 +125,7 @@ SAME = [b"same"] * SIZE
 COUNTED = [b"%d" % number for number in range(SIZE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,12 @@ def configure_connections(store: Store, configure: Callable[[sqlite3.Connection]
 
     dialect._configure_connection = _configure
     dialect.close()  # those that are open were not
+
+
+def units_of_this_thread(store: Store) -> int:
+    """Return how many units of work this thread has begun and not ended."""
+    inside = list(store.database._gate._inside.values())
+    return sum(thread == threading.get_ident() and unit() is not None for thread, unit in inside)
 
 
 def store_of(models: WebUIModels) -> Store:

@@ -47,6 +47,7 @@ def busy(models: WebUIModels) -> str:
     return session.session_id
 
 
+@pytest.mark.slow
 def test_threads_and_processes_append_to_one_session_and_every_message_is_there_once(
     store: Store, target: str, busy: str
 ) -> None:

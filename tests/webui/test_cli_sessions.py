@@ -78,6 +78,7 @@ def test_a_session_without_a_title_or_a_word_is_called_by_its_source(models: Web
     assert models.get_cli_sessions()[0]["title"] == "Discord Session"
 
 
+@pytest.mark.slow
 def test_no_more_than_two_hundred_are_listed(models: WebUIModels, agent: AgentDb) -> None:
     for number in range(200):
         agent.begin(f"more{number}", "hello")
@@ -216,6 +217,7 @@ def test_a_file_that_cannot_be_read_is_no_error_and_is_logged_once(
     assert fingerprint(agent.path) == before
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_be_read_is_no_error() -> None:
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders keep other users out
         home = Path(place)

@@ -107,6 +107,7 @@ def test_twenty_threads_that_each_make_a_project_make_twenty(models: WebUIModels
     assert set(ids(models)) == {f"p{number}" for number in range(20)}
 
 
+@pytest.mark.slow
 def test_processes_that_make_twenty_projects_make_twenty(models: WebUIModels, webui: WebUI, tmp_path: Path) -> None:
     processes = [OtherProcess() for _ in range(4)]
     for number, process in enumerate(processes):
@@ -332,6 +333,7 @@ lists = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(lists, max_size=4))
 def test_what_was_saved_is_what_is_loaded(sqlite_template: Path, tmp_path: Path, saved: list[Any]) -> None:
     with Store.open(shutil.copy(sqlite_template, tmp_path / "p.db"), durability="normal") as store:

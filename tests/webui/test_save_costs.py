@@ -15,6 +15,8 @@ from tests.support.internals import store_of
 from tests.support.statements import executed, rows_written, vm_steps
 from tests.support.webui.sessions import said, stored
 
+pytestmark = pytest.mark.slow
+
 FEW, MANY = 10, 2000
 Make = Callable[[int], WebUIModels]
 

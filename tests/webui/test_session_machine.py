@@ -17,6 +17,8 @@ from hermes_store import SessionDeletedError, StaleSessionError, Store
 from hermes_store.transcripts.merge import MergeConflictError, merge
 from hermes_store.webui import LiveSession, WebUIModels
 
+pytestmark = pytest.mark.slow
+
 SLOTS = ("one", "two", "three")
 ROW = {"title": "Untitled", "pinned": False, "model": "m", "estimated_cost": None, "active_stream_id": None}
 UNKNOWN = ("llm_title_generated", "last_usage", "_cli_origin")

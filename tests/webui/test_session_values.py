@@ -100,6 +100,7 @@ ODD: list[tuple[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), ODD, ids=short)
 @pytest.mark.parametrize("new", [True, False], ids=["new", "known"])
 def test_an_odd_value_is_loaded_as_it_was_assigned(models: WebUIModels, name: str, value: Any, new: bool) -> None:
@@ -123,6 +124,7 @@ def test_an_odd_value_is_loaded_as_it_was_assigned(models: WebUIModels, name: st
     assert same(getattr(models.Session.load(session.session_id), name), kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), [odd for odd in ODD if odd[0] in SESSION_KEYS], ids=short)
 def test_an_odd_value_breaks_no_list(models: WebUIModels, webui: WebUI, name: str, value: Any) -> None:
     webui.streams = {"s1"}
@@ -199,6 +201,7 @@ attributes = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(attributes, st.lists(json_values, max_size=4))
 @example({"title": [HALF], HALF: NAN}, [None, HALF])
 def test_any_values_are_loaded_as_they_were_assigned(

@@ -356,6 +356,7 @@ sessions = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(sessions, max_size=8))
 def test_the_list_is_what_the_rule_says(sqlite_template: Path, tmp_path: Path, made: list[One]) -> None:
     with contextlib.closing(Store.open(shutil.copy(sqlite_template, tmp_path / "m.db"), durability="normal")) as store:

@@ -124,6 +124,7 @@ APART: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", APART)
 def test_different_values_changed_by_both_are_both_kept(stored: Any, mine: Any, other: Any, name: str) -> None:
     theirs, ours = APART[name]
@@ -325,6 +326,7 @@ GONE: dict[str, tuple[Callable[[Any, str], Any], type[Exception]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GONE)
 def test_a_session_that_the_other_one_took_away_refuses_every_save_and_stays_away(
     models: WebUIModels, store: Store, mine: Any, other: Any, name: str
@@ -349,6 +351,7 @@ def test_a_session_that_the_other_one_took_away_refuses_every_save_and_stays_awa
     assert all_rows(store) == rows
 
 
+@pytest.mark.slow
 def test_a_deleted_session_that_was_restored_takes_saves_again(
     store: Store, stored: Any, mine: Any, other: Any
 ) -> None:

@@ -14,10 +14,10 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...errors import UnsupportedDatabaseError
-from .base import DRIVER_ERRORS, REFUSED_VALUES, Dialect, Durability, Factory, Settings, Target
+from .base import Dialect, Durability, Factory, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
 
-__all__ = ["DRIVER_ERRORS", "REFUSED_VALUES", "Dialect", "Durability", "Settings", "Target", "dialect_for", "register"]
+__all__ = ["Dialect", "Durability", "Settings", "Target", "dialect_for", "register"]
 
 _factories: Final[dict[str, Factory]] = {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from sqlalchemy import URL, Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ... import errors
 from ..unit_of_work import UnitOfWork
@@ -116,12 +113,6 @@ class Dialect(ABC):
 
 
 Factory = Callable[[URL, Settings], Dialect]
-
-#: The errors that `translate` is for. The driver's own error is `error.orig`, or the error itself.
-DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
-
-#: Those among them that say that the values of a statement are refused: the rest of the transaction is fine.
-REFUSED_VALUES: Final = (IntegrityError, DataError, sqlite3.IntegrityError, sqlite3.DataError)
 
 #: The end of many messages.
 RETRY: Final = "Nothing was written; try again."

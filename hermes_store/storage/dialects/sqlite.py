@@ -26,7 +26,8 @@ from ..write_queue import WriteQueue
 from .base import RETRY, Dialect, Settings, logger
 from .sqlite_copy import copy_database
 from .sqlite_errors import MEANINGS, OTHER
-from .sqlite_unit import ConnectionPool, SQLiteUnitOfWork
+from .sqlite_pool import ConnectionPool
+from .sqlite_unit import SQLiteUnitOfWork
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -92,16 +93,16 @@ class SQLiteDialect(Dialect):
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
-        raw = self._pool.take()
+        owner = _Owner()
         try:
-            with _engine_on(raw).connect() as connection:
+            with _engine_on(self._pool.take(owner)).connect() as connection:
                 yield connection
         finally:
-            self._pool.give(raw)
+            self._pool.give_back(owner)
 
     @contextlib.contextmanager
     def upgrade(self) -> Iterator[Connection]:
-        owner = _Upgrade()
+        owner = _Owner()
         queue = self.queue(writes=True)
         if queue is not None and not queue.acquire(owner, self.settings.busy_timeout):
             raise errors.DatabaseLockedError(f"Another thread of this process is writing to {self.display}. {RETRY}")
@@ -168,8 +169,8 @@ class SQLiteDialect(Dialect):
 _last_message_id: Final = Statement(text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"))
 
 
-class _Upgrade:
-    """Holds the write queue during an upgrade of the schema."""
+class _Owner:
+    """Holds the write queue, or a connection, where there is no unit of work."""
 
 
 def _engine_on(raw: sqlite3.Connection) -> Engine:
@@ -178,8 +179,8 @@ def _engine_on(raw: sqlite3.Connection) -> Engine:
 
 
 # The registry of queues is a global of this module, which a forked child replaces as it does locks.
-_queues: weakref.WeakValueDictionary[str, WriteQueue]
-_creation_lock: threading.Lock
+_queues: weakref.WeakValueDictionary[str, WriteQueue] = weakref.WeakValueDictionary()
+_creation_lock = threading.Lock()
 renew_after_fork(sys.modules[__name__], "_queues", weakref.WeakValueDictionary)
 renew_after_fork(sys.modules[__name__], "_creation_lock", threading.Lock)
 
@@ -229,11 +230,11 @@ class SQLiteFile(SQLiteDialect):
 
     def configure(self) -> None:
         if not self.settings.read_only:
-            raw = self._pool.take()
+            owner = _Owner()
             try:
-                _enable_wal(raw, self.display, self.settings.busy_timeout)
+                _enable_wal(self._pool.take(owner), self.display, self.settings.busy_timeout)
             finally:
-                self._pool.give(raw)
+                self._pool.give_back(owner)
 
     def _create_private(self) -> None:
         """Make the file, readable for its owner only, if there is none.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.dialects import sqlite
@@ -14,57 +13,19 @@ from sqlalchemy.ext.compiler import compiles
 from ...errors import SchemaNewerError
 from ..statement import NO_PARAMETERS, Parameters, Row, Statement, one_of
 from ..unit_of_work import UnitOfWork
+from .sqlite_pool import ConnectionPool
 
 if TYPE_CHECKING:
     from ..engine import Database
 
-COMPILER: Final = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+COMPILER: Final = sqlite.dialect(paramstyle="named")
 
 
 @compiles(one_of, "sqlite")
 def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
-    return f"{compiler.process(column, **options)} IN (SELECT value FROM json_each({compiler.process(values, **options)}))"
-
-
-class ConnectionPool:
-    """Open connections that are not in use.
-
-    SQLAlchemy's pool takes locks in Python code, where an exception from a signal handler can leave them held. Here
-    every step is one call of a deque.
-
-    Args:
-        connect: opens a connection.
-        size: how many to keep.
-    """
-
-    def __init__(self, connect: Callable[[], sqlite3.Connection], size: int = 8) -> None:
-        self._connect = connect
-        self._size = size
-        self._idle: deque[sqlite3.Connection] = deque()
-
-    def take(self) -> sqlite3.Connection:
-        """Return a connection, which is the caller's alone."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect()
-
-    def give(self, connection: sqlite3.Connection) -> None:
-        """Keep a connection for others, or close it if there are enough."""
-        if len(self._idle) < self._size:
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return
-            connection.close()
+    value, array = compiler.process(column, **options), compiler.process(values, **options)
+    return f"{value} IN (SELECT value FROM json_each({array}))"  # noqa: S608 - both are SQL that SQLAlchemy made
 
 
 class SQLiteUnitOfWork(UnitOfWork):
@@ -79,9 +40,9 @@ class SQLiteUnitOfWork(UnitOfWork):
         self.raw: Any = None
 
     def _begin(self) -> None:
-        self.raw = raw = self._pool.take()
-        # BEGIN IMMEDIATE takes the write lock before anything is read: a transaction that reads first and wants to write
-        # then is refused at once, whatever the busy timeout. https://www.sqlite.org/lang_transaction.html
+        self.raw = raw = self._pool.take(self)
+        # BEGIN IMMEDIATE takes the write lock before anything is read: a transaction that reads first and wants to
+        # write then is refused at once, whatever the busy timeout. https://www.sqlite.org/lang_transaction.html
         raw.execute("BEGIN IMMEDIATE" if self.writes else "BEGIN")
         if self.writes and self._database.schema_number is not None:
             (number,) = raw.execute("PRAGMA user_version").fetchone()
@@ -92,26 +53,22 @@ class SQLiteUnitOfWork(UnitOfWork):
         self.raw.execute("COMMIT")
 
     def _end(self) -> None:
-        raw = self.raw
+        raw = self._pool.of(self)
         if raw is None:
             return
+        keep = not self._database.is_closed
         try:
             if raw.in_transaction:
                 raw.rollback()
         except sqlite3.Error:  # the connection is broken, and of no use to others
-            self.raw = None
-            raw.close()
-            return
-        # In this order: interrupted in between, the connection is closed when it is dropped, and never given twice.
+            keep = False
+        self._pool.give_back(self, keep=keep)
         self.raw = None
-        if self._database.is_closed:
-            raw.close()
-        else:
-            self._pool.give(raw)
 
     @property
     def is_lost(self) -> bool:
-        # After SQLITE_FULL, IOERR, NOMEM and others: https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
+        # After SQLITE_FULL, IOERR, NOMEM and others:
+        # https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
         return self.raw is None or not self.raw.in_transaction
 
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
