@@ -69,8 +69,7 @@ def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Colle
     unusual: list[dict[str, Any]] = []
     for values in unit.rows(_sessions, {"since": since, "streams": sorted(streams), "ids": sorted(ids)}):
         row = dict(zip(COLUMNS, values, strict=False))
-        row["pinned"] = bool(row["pinned"])
-        row["archived"] = bool(row["archived"])
+        row["pinned"], row["archived"] = row["pinned"] == 1, row["archived"] == 1
         if row["compression_anchor_message_key"] is not None:
             row["compression_anchor_message_key"] = decode_column(row["compression_anchor_message_key"])
             unusual.append(row)

@@ -107,3 +107,7 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: o
 
     type = Boolean()
     inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        """Return itself: SQLAlchemy would append ``= 1`` on SQLite, which then uses no index for it."""
+        return self

@@ -52,7 +52,7 @@ def _stored(unit: UnitOfWork, fresh: float, streams: Collection[str], edited: Co
     """Return the rows as the store's columns have them."""
     found = sidebar_rows.read(unit, since=fresh, streams=streams, ids=edited)
     for row in found.all:
-        row["is_streaming"] = row["active_stream_id"] is not None and row["active_stream_id"] in streams
+        row["is_streaming"] = row["active_stream_id"] in streams
     for row in found.unusual:
         row |= {key: sendable(value) for key, value in row.items()}
     return found.all

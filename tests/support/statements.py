@@ -127,18 +127,19 @@ def watched(
 ) -> Iterator[None]:
     """Call a function with each connection that the block's statements take, and another when it is given back."""
     pool: Any = database_of(store).dialect._pool  # type: ignore[attr-defined]
-    take, give = pool.take, pool.give
+    take, give_back = pool.take, pool.give_back
 
-    def take_and_begin() -> sqlite3.Connection:
-        connection: sqlite3.Connection = take()
+    def take_and_begin(owner: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = take(owner)
         begin(connection)
         return connection
 
-    def end_and_give(connection: sqlite3.Connection) -> None:
-        end(connection)
-        give(connection)
+    def end_and_give_back(owner: Any, *, keep: bool) -> None:
+        if (connection := pool.of(owner)) is not None:
+            end(connection)
+        give_back(owner, keep=keep)
 
-    with mock.patch.object(pool, "take", take_and_begin), mock.patch.object(pool, "give", end_and_give):
+    with mock.patch.object(pool, "take", take_and_begin), mock.patch.object(pool, "give_back", end_and_give_back):
         yield
 
 
