@@ -19,7 +19,7 @@ from . import homes, listing, messages
 from .attach import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
 from .deleting import AgentDeletion, delete_session
-from .importing import AgentIntake, OnProgress, Progress
+from .importing import AgentImporter, OnProgress, Progress
 from .records import AgentInfo, AgentMessages, AgentSession
 from .snapshot import Snapshot
 
@@ -31,17 +31,18 @@ logger = logging.getLogger("hermes_store.agent")
 class AgentBridge:
     """The sessions that the agent's command line, gateways and schedules keep.
 
-    It holds nothing: each call finds the file, attaches it read-only, reads one state of it and lets go.
+    It keeps nothing open: each call finds the file, attaches it read-only, reads one state of it and closes it.
 
     Args:
         path: the state.db itself; or
-        home: the agent's home, else ``HERMES_HOME``, else ``~/.hermes``, asked at each call; and
+        home: the agent's home, by default ``HERMES_HOME`` or ``~/.hermes``, looked up at each call; and
         profile: a profile of that home ("default" is its root).
-        busy_timeout: seconds to wait where the agent locks the file.
-        deadline: seconds that one call may take.
-        foreign_owner: read another user's file even if that leaves sidecar files of ours beside it, which lock
-            its owner out.
-        database: where imports go; `Store.agent` sets it, and the profile there.
+        busy_timeout: seconds to wait while the agent locks the file.
+        deadline: seconds that one read may take.
+        foreign_owner: read another user's file even if SQLite then leaves sidecar files that belong to this user
+            and lock the file's owner out.
+        database: where imports go; `Store.agent` sets it.
+        store_profile: the profile of imported sessions; `Store.agent` sets it.
 
     Raises:
         InvalidIdError: `store_profile` cannot be the name of a profile.
@@ -70,7 +71,7 @@ class AgentBridge:
 
     @property
     def path(self) -> Path:
-        """Where the file is now."""
+        """The path of the file, as of now."""
         return homes.state_db(self._path, self._home, self._profile)
 
     @property
@@ -90,20 +91,19 @@ class AgentBridge:
         """Return a page of conversations, the last active first: one row for each chain of sessions.
 
         Args:
-            limit: at most so many, 1 to 1000.
-            after: `Page.next` of the page before.
-            source: only those from there ("cli", "telegram", …), whatever `include` says.
-            include: what is left out otherwise: "webui" (the WebUI's own), "cron", "tool", "subagent",
+            limit: the greatest number of conversations, 1 to 1000.
+            after: `Page.next` of the previous page.
+            source: only conversations of this source ("cli", "telegram", …), whatever `include` says.
+            include: what is otherwise left out: "webui" (the WebUI's own), "cron", "tool", "subagent",
                 "archived", "hidden", "empty".
 
         Raises:
             AgentError: the file cannot be read; the subclass says why.
-            InvalidInputError: an argument does not fit.
+            InvalidInputError: an argument is not valid.
         """
         groups = listing.check_groups(include)
         return self.file.read(
             lambda snapshot: listing.list_page(snapshot, limit=limit, after=after, source=source, include=groups),
-            scans=True,
         )
 
     def session(self, session_id: str) -> AgentSession:
@@ -114,13 +114,13 @@ class AgentBridge:
             AgentError: as `sessions`.
         """
 
-        def work(snapshot: Snapshot) -> AgentSession:
+        def read(snapshot: Snapshot) -> AgentSession:
             found = listing.find(snapshot, session_id)
             if found is None:
                 raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
             return found
 
-        return self.file.read(work, scans=True)
+        return self.file.read(read)
 
     def messages(
         self,
@@ -133,14 +133,14 @@ class AgentBridge:
     ) -> AgentMessages:
         """Return a conversation's messages as the WebUI's message objects, in the agent's order.
 
-        Messages that compaction summarised away are there, marked ``_compacted``; the first one of a session that
+        Messages that compaction summarised away are included, marked ``_compacted``; the first one of a session that
         goes on where another was full is marked ``_continues``.
 
         Args:
-            after: `AgentMessages.next` of the page before.
-            limit: at most so many, 1 to 1000; all when None.
-            include_rewound: also messages that the user took back, marked ``_rewound``.
-            lineage: the whole chain's; only this very session's when false.
+            after: `AgentMessages.next` of the previous page.
+            limit: the greatest number of messages, 1 to 1000; None for all.
+            include_rewound: include messages that the user took back, marked ``_rewound``.
+            lineage: read the whole chain; if false, only this one session.
 
         Raises:
             SessionNotFoundError: the agent has no such session.
@@ -158,10 +158,10 @@ class AgentBridge:
         )
 
     def import_session(self, session_id: str) -> ImportItem:
-        """Take a conversation into the store, or bring its copy there up to date; nothing is written to the agent's.
+        """Import a conversation into the store, or update its copy there. Nothing is written to the agent's file.
 
-        A copy that the user deleted stays deleted, and messages that he changed stay as he left them: when the agent
-        changed them, too, that is a conflict, and the store's are kept.
+        A copy that the user deleted stays deleted, and messages that the user changed stay as they are: if the agent
+        changed them too, that is a conflict, and the store's are kept.
 
         Args:
             session_id: any session of the conversation's chain.
@@ -171,45 +171,47 @@ class AgentBridge:
             AgentError: as `sessions`.
             TransactionError: this bridge has no store; get one from `store.agent`.
         """
-        intake = self._intake()
+        importer = self._importer()
 
-        def work(snapshot: Snapshot) -> Conversation:
+        def read(snapshot: Snapshot) -> Conversation:
             found = listing.find(snapshot, session_id)
             if found is None:
                 raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
             return read_conversation(snapshot, found)
 
-        return intake.take_in(self.file.read(work, scans=True))
+        return importer.import_conversation(self.file.read(read))
 
     def import_sessions(
         self, *, source: str | None = None, include: Iterable[str] = (), on_progress: OnProgress | None = None
     ) -> ImportReport:
-        """Take in every conversation that `sessions` lists with the same arguments, as `import_session` does.
+        """Import every conversation that `sessions` lists with the same arguments, as `import_session` does.
 
-        Some conversations at a time are read, in one short look at the file, and then written; so an import that was
-        interrupted is finished by running it again.
+        The conversations are read and written in batches, so an import that was interrupted is finished by running it
+        again.
 
         Args:
             on_progress: called after each conversation.
 
         Raises:
-            AgentError, TransactionError: as `import_session`. What was taken in before is there.
+            AgentError, TransactionError: as `import_session`. What was imported before stays imported.
         """
-        intake = self._intake()
+        importer = self._importer()
         started = time.monotonic()
         path = self.path
-        # The order changes while the agent works; taken once, none is missed or met twice.
-        tips = self.file.read(lambda snapshot: listing.all_tips(snapshot, source=source, include=frozenset(include)))
-        progress = Progress(len(tips), on_progress)
-        while tips:
-            del tips[: self._import_some(intake, tips, progress)]
+        # Read once: the order changes while the agent works, and paging would miss some or see them twice.
+        heads = self.file.read(
+            lambda snapshot: listing.head_sessions(snapshot, source=source, include=frozenset(include))
+        )
+        progress = Progress(len(heads), on_progress)
+        while heads:
+            del heads[: self._import_some(importer, heads, progress)]
         return ImportReport(source=str(path), dry_run=False, items=progress.items, seconds=time.monotonic() - started)
 
-    def _import_some(self, intake: AgentIntake, session_ids: list[str], progress: Progress) -> int:
-        """Take in the conversations of the first of some sessions; return of how many. None is held afterwards."""
-        conversations, looked_at = self.file.read(functools.partial(read_batch, session_ids=session_ids), scans=True)
+    def _import_some(self, importer: AgentImporter, session_ids: list[str], progress: Progress) -> int:
+        """Import the conversations of the first sessions, and return of how many. None is kept in memory afterwards."""
+        conversations, looked_at = self.file.read(functools.partial(read_batch, session_ids=session_ids))
         for conversation in conversations:
-            progress.add(intake.take_in(conversation))
+            progress.add(importer.import_conversation(conversation))
         return looked_at
 
     def delete_session(self, session_id: str, *, dry_run: bool = False, force: bool = False) -> AgentDeletion:
@@ -219,32 +221,32 @@ class AgentBridge:
         The store's copy, if there is one, is not touched.
 
         Args:
-            dry_run: say what would be deleted, and delete nothing.
-            force: also a session that has not ended, or that the agent is at work on.
+            dry_run: report what would be deleted, and delete nothing.
+            force: delete also a session that has not ended, or that the agent has locked.
 
         Raises:
             SessionNotFoundError: the agent has no such session.
-            AgentSessionInUseError: it is live.
+            AgentSessionInUseError: it has not ended, or the agent has locked it.
             AgentSchemaError: the file has triggers or indexes that this library cannot keep right.
             AgentError: as `sessions`. Whatever is raised, nothing was deleted.
         """
         return delete_session(self.file, session_id, dry_run=dry_run, force=force)
 
-    def _intake(self) -> AgentIntake:
+    def _importer(self) -> AgentImporter:
         if self._database is None:
             raise TransactionError("This bridge has no store to import into; use the one that store.agent() gives.")
         origin = os.path.realpath(self.path)
-        return AgentIntake(self._database, origin=origin, profile=self._store_profile)
+        return AgentImporter(self._database, origin=origin, profile=self._store_profile)
 
     def info(self) -> AgentInfo:
-        """Return what the file is.
+        """Return facts about the file.
 
         Raises:
             AgentError: as `sessions`.
         """
         path = self.path
 
-        def work(snapshot: Snapshot) -> AgentInfo:
+        def read(snapshot: Snapshot) -> AgentInfo:
             versions = (
                 snapshot.rows("SELECT max(version) FROM agent.schema_version")
                 if "schema_version" in snapshot.schema.tables
@@ -259,16 +261,20 @@ class AgentBridge:
                 size_bytes=path.stat().st_size,
             )
 
-        return self.file.read(work)
+        return self.file.read(read)
 
 
-def degrade(work: Callable[[], T], otherwise: T) -> T:
-    """Return what `work` returns; when the agent's file cannot be read, log why and return `otherwise`.
+def degrade(callback: Callable[[], T], otherwise: T) -> T:
+    """Return what `callback` returns; when the agent's file cannot be read, log why and return `otherwise`.
 
-    For a user interface that shows the agent's sessions beside its own, and must go on without them.
+    For a user interface that shows the agent's sessions along with its own, and must go on without them.
+
+    Args:
+        callback: reads from a bridge.
+        otherwise: what to return instead.
     """
     try:
-        return work()
+        return callback()
     except AgentError as error:
         logger.warning("The agent's sessions are left out: %s", error)
         return otherwise

@@ -1,7 +1,7 @@
-"""The agent's conversations as they are now, read to be taken into the store.
+"""Read the agent's conversations, as they are now, for an import.
 
-Messages are turned into what the store will hold as they come, some hundred at a time, so the memory that reading
-takes is that of the result. How many conversations are read at once is bounded by what they hold.
+Messages are converted to the store's form some hundred at a time, so reading needs little more memory than the result.
+The number of conversations that are read at once is limited by their size.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .listing import describe
 from .records import AgentSession
 from .snapshot import Snapshot
 
-#: What is read in one look at the file, and held until it is written: at most so many conversations, with together
-#: so many messages and bytes, unless the first has more.
+#: The limits of what is read at once, and held until it is written: conversations, and their messages and bytes
+#: together. A conversation that is larger is read alone.
 _SESSIONS: Final = 50
 _MESSAGES: Final = 5_000
 _BYTES: Final = 8 * 2**20
-#: Rows in one query, which a parameter each must fit.
+#: Rows in one query, which has a parameter for each.
 _ROWS: Final = 500
 
-#: What the agent never changes of a message: its role and its time.
+#: What the agent never changes in a message: its role and its time.
 Mark = tuple[str | None, float | None]
 
 
@@ -40,7 +40,7 @@ class Conversation:
     messages: list[Encoded] = field(default_factory=list)
     #: The agent's ids of these.
     message_ids: list[int] = field(default_factory=list)
-    #: Those that the user took back, by id.
+    #: Messages that the user took back, by id.
     taken_back: dict[int, Mark] = field(default_factory=dict)
 
     @property
@@ -49,11 +49,11 @@ class Conversation:
 
     @cached_property
     def digest(self) -> bytes:
-        """Of all messages together."""
+        """The digest of all messages together."""
         return digest_of([message.digest for message in self.messages])
 
     def marks(self) -> dict[int, Mark]:
-        """Return the marks of every message that is in the agent's file, by id."""
+        """Return the marks of all messages in the agent's file, by id."""
         live = {
             message_id: (message.role, message.timestamp)
             for message_id, message in zip(self.message_ids, self.messages, strict=True)
@@ -62,12 +62,12 @@ class Conversation:
 
     @property
     def size(self) -> int:
-        """How many bytes it holds, about."""
+        """About how many bytes it holds."""
         return sum(len(message.payload) for message in self.messages)
 
 
 def digest_of(digests: list[bytes]) -> bytes:
-    """Return the digest of a transcript, from those of its messages."""
+    """Return the digest of a transcript, from the digests of its messages."""
     return payload.digest(b"".join(digests))
 
 
@@ -77,9 +77,9 @@ def read_conversation(snapshot: Snapshot, session: AgentSession) -> Conversation
 
 
 def read_batch(snapshot: Snapshot, session_ids: Sequence[str]) -> tuple[list[Conversation], int]:
-    """Read the conversations of the first of some sessions, and return them with how many of the sessions that were.
+    """Read the conversations of the first sessions, and return them with the number of sessions that were looked at.
 
-    Those that are gone by now are counted, and left out.
+    Sessions that no longer exist are counted, and left out.
     """
     candidates = list(session_ids[:_SESSIONS])
     found = {member: session for session in describe(snapshot, candidates) for member in session.chain}
@@ -97,7 +97,7 @@ def read_batch(snapshot: Snapshot, session_ids: Sequence[str]) -> tuple[list[Con
 
 
 def _first(sessions: list[AgentSession | None]) -> list[AgentSession | None]:
-    """Return as many of them as have not too many messages together, at least one."""
+    """Return the first of them that together have few enough messages, at least one."""
     messages = 0
     for index, session in enumerate(sessions):
         messages += session.message_count if session else 0
@@ -109,7 +109,7 @@ def _first(sessions: list[AgentSession | None]) -> list[AgentSession | None]:
 def _message_ids(snapshot: Snapshot, sessions: Sequence[str]) -> dict[str, list[int]]:
     """Return the ids of the messages of each session, in the order of `messages.read_messages`.
 
-    All at once: without an index on messages it is a scan of them.
+    They are read at once, because without an index on messages each query scans all of them.
     """
     order = f"coalesce({snapshot.schema.message('display_order')}, m.id)"
     rows = snapshot.in_chunks(

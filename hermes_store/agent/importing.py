@@ -87,7 +87,7 @@ class _Copy:
     written: dict[str, Any]
 
 
-class AgentIntake:
+class AgentImporter:
     """Brings the store up to the agent's conversations, one by one."""
 
     def __init__(self, database: Database, *, origin: str, profile: str | None) -> None:
@@ -95,18 +95,18 @@ class AgentIntake:
         self._origin = origin
         self._profile = profile or DEFAULT_PROFILE
 
-    def take_in(self, conversation: Conversation) -> ImportItem:
+    def import_conversation(self, conversation: Conversation) -> ImportItem:
         """Bring the store up to a conversation, as far as that is right, and say how it ended."""
         with self._database.write() as connection:
             try:
                 with self._database.savepoint(connection):
-                    return self._take_in(connection, conversation)
+                    return self._import(connection, conversation)
             except IntegrityError:  # another process took it in, or took its id, since it was found to be new
-                return self._take_in(connection, conversation)
+                return self._import(connection, conversation)
             except DataError as error:
                 return _item(conversation, Outcome.FAILED, f"the database refused it: {error.orig}")
 
-    def _take_in(self, connection: Connection, conversation: Conversation) -> ImportItem:
+    def _import(self, connection: Connection, conversation: Conversation) -> ImportItem:
         known = self._known(connection, conversation.session.chain)
         if not known:
             return self._create(connection, conversation)
@@ -142,7 +142,7 @@ class AgentIntake:
                 require_free(connection, member)
         except SessionExistsError:
             if self._known(connection, session.chain):  # another process took it in just now
-                return self._take_in(connection, conversation)
+                return self._import(connection, conversation)
             return _item(
                 conversation, Outcome.CONFLICT, "the store's session of this id is from elsewhere, and was kept"
             )

@@ -1,7 +1,7 @@
-"""How the agent's sessions hang together: chains that compression made, branches, subagents.
+"""How the agent's sessions are related: chains that compression made, branches, subagents.
 
-The agent closes a full session with ``end_reason = 'compression'`` and goes on in a child. Other children are
-branches (the user's) and subagents (the agent's own helpers); markers in ``model_config`` tell them apart.
+The agent closes a full session with ``end_reason = 'compression'`` and continues in a child. Other children are
+branches, which the user made, and subagents, which work for a session; markers in ``model_config`` tell them apart.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MARKERS: Final = ("_delegate_from", "_branched_from", "_reset_from")
 
 @dataclass(frozen=True)
 class Link:
-    """What a session's row says of its place among the others, and of what a list may leave out."""
+    """What a session's row says about its relations, and whether a list leaves it out."""
 
     id: str
     parent: str | None
@@ -33,11 +33,11 @@ class Link:
 
 
 class Lineage:
-    """The links of a file's sessions, read where they are asked for: the rows are wide, so none is read in vain."""
+    """The links of a file's sessions. The rows are wide, so each is read only when it is needed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        #: Of each session that was looked for, its link, or None where it is not there.
+        #: The link of each session that was looked up, None where the session does not exist.
         self._links: dict[str, Link | None] = {}
         self._by_parent: defaultdict[str, dict[str, Link]] = defaultdict(dict)
         self._successors: dict[str, str | None] = {}
@@ -45,7 +45,7 @@ class Lineage:
         self._child_rows = _child_rows(snapshot)
 
     def load(self, session_ids: Iterable[str]) -> None:
-        """Read sessions together with what decides their places: ancestors, and all who may go on for one of them."""
+        """Read sessions, their ancestors, and all children that may continue one of them."""
         ids, rowids = {one for one in session_ids if usable(one)} - self._links.keys(), list[int]()
         full: list[str] = []
         while ids or rowids:
@@ -64,18 +64,18 @@ class Lineage:
         self._choose(full)
 
     def link(self, session_id: str) -> Link | None:
-        """Return a session's link, or None where there is no such session."""
+        """Return a session's link, or None if the session does not exist."""
         if session_id not in self._links:
             self.load([session_id])
         return self._links.get(session_id)
 
     def successor(self, session_id: str) -> str | None:
-        """Return the session that goes on where compression ended this one."""
+        """Return the session that continues this one after compression ended it, or None."""
         self.link(session_id)
         return self._successors.get(session_id)
 
     def _choose(self, parents: list[str]) -> None:
-        """Choose who goes on for each: one that itself ended so, else one still open, else the last active."""
+        """Choose the child that continues each: one that compression ended too, an open one, or the last active."""
         able = {
             parent: [
                 child
@@ -93,12 +93,12 @@ class Lineage:
         self._successors.update((parent, max(found, key=preference).id) for parent, found in able.items() if found)
 
     def is_continuation(self, session_id: str) -> bool:
-        """Whether the session goes on where compression ended another."""
+        """Whether the session continues another one that compression ended."""
         link = self.link(session_id)
         return link is not None and link.parent is not None and self.successor(link.parent) == session_id
 
     def is_subagent(self, session_id: str) -> bool:
-        """Whether the session is a helper's of another: no branch, no continuation, and not on its own."""
+        """Whether the session works for another: it is no branch, no continuation, and not a root."""
         link = self.link(session_id)
         if link is None or link.parent is None or self.is_continuation(session_id):
             return False
@@ -108,7 +108,7 @@ class Lineage:
         return "_delegate_from" in link.markers or not _stands_alone(link, parent.end_reason)
 
     def chain(self, session_id: str) -> tuple[str, ...]:
-        """Return the chain that a session is part of, oldest first; a ring begins at its least id."""
+        """Return the chain that a session is part of, oldest first. A cycle begins at its least id."""
         if session_id not in self._chains:
             chain = self._find_chain(session_id)
             self._chains.update(dict.fromkeys(chain, chain))
@@ -120,7 +120,7 @@ class Lineage:
         while (link := self.link(first)) is not None and link.parent is not None and self.is_continuation(first):
             first = link.parent
             if first in seen:
-                first = self._least_of_ring(first)
+                first = self._least_of_cycle(first)
                 break
             seen.add(first)
         chain = {first: None}
@@ -128,11 +128,11 @@ class Lineage:
             chain[following] = None
         return tuple(chain)
 
-    def _least_of_ring(self, session_id: str) -> str:
-        ring = [session_id]
-        while (following := self.successor(ring[-1])) is not None and following != session_id:
-            ring.append(following)
-        return min(ring)
+    def _least_of_cycle(self, session_id: str) -> str:
+        cycle = [session_id]
+        while (following := self.successor(cycle[-1])) is not None and following != session_id:
+            cycle.append(following)
+        return min(cycle)
 
     def _query(self, key: str) -> str:
         schema = self._snapshot.schema
@@ -145,7 +145,7 @@ class Lineage:
             schema.session("hidden"),
         ]
         columns = ", ".join(["s.id", *named, *flags, f"CASE WHEN {marked} THEN {config} END"])
-        return f"SELECT {columns} FROM agent.sessions s WHERE s.{key} IN ({{}})"
+        return f"SELECT {columns} FROM agent.sessions s WHERE s.{key} IN ({{}}) ORDER BY +s.rowid"
 
 
 def _link(row: Sequence[Any]) -> Link:
@@ -161,7 +161,7 @@ def _stands_alone(child: Link, parent_end: str | None) -> bool:
 
 
 def _child_rows(snapshot: Snapshot) -> dict[str, list[int]]:
-    """Return the row numbers of each session's children. Both are in an index, where their ids are not."""
+    """Return the row numbers of each session's children: an index has these, but not the children's ids."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     if "parent_session_id" in snapshot.schema.sessions:
         for parent, rowid in snapshot.rows(
@@ -177,6 +177,6 @@ def markers(config: Any) -> frozenset[str]:
         return frozenset()
     try:
         data = json.loads(config)
-    except ValueError:  # the words are there, in text that is no JSON: take them as said
+    except ValueError:  # damaged JSON: a marker's name in it counts as the marker
         return frozenset(marker for marker in _MARKERS if marker in config)
     return frozenset(marker for marker in _MARKERS if isinstance(data, dict) and data.get(marker))

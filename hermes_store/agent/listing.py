@@ -1,7 +1,7 @@
-"""The agent's conversations, newest first: exact, and without reading what is not shown.
+"""The agent's conversations, the last active first: in exact order, and without reading what is not shown.
 
-The rows of sessions are wide (a system prompt of kilobytes is in each, in most files), so the order is
-found from indexes alone, and only the rows of the page are read.
+The rows of sessions are wide (in most files each holds a system prompt of kilobytes), so the order is found from
+indexes alone, and only the rows of the page are read.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..paging import check_limit, read_cursor, write_cursor
 from ..records import Page
 from .decode import storable
 from .lineage import Lineage
-from .order import Activity, Recent, activities_of, everything, last_of, sane, started_of
+from .order import Activity, Recent, Sources, activities_of, everything, last_of, sane, started_of
 from .order import recent as recently_active
 from .records import AgentSession
 from .snapshot import Snapshot
 from .summaries import summaries
 
-#: What is left out unless it is asked for, with the sources that belong to it.
+#: What a list leaves out unless it is included, with the sources that belong to it.
 GROUPS: Final[dict[str, frozenset[str]]] = {
     "webui": frozenset({"webui"}),
     "cron": frozenset({"cron"}),
@@ -33,28 +33,28 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
     "empty": frozenset(),
 }
 
-#: Some sessions more than would do if none were left out, or part of a chain.
+#: How many more sessions are read than a page needs, as some are left out or part of a chain.
 _SPARE: Final = 50
-#: The messages of so many sessions are counted in the scan that finds the order, if there must be one.
+#: Where all messages are scanned to find the order, at most this many sessions have theirs counted in the same scan.
 _COUNTED: Final = 500
 
 
 @dataclass(frozen=True)
 class _Conversation:
-    tip: str
+    head: str
     chain: tuple[str, ...]
     last_active: float
 
     @property
     def key(self) -> tuple[float, str]:
-        return self.last_active, self.tip
+        return self.last_active, self.head
 
 
 def check_groups(include: Iterable[str]) -> frozenset[str]:
-    """Return what to include besides the ordinary conversations.
+    """Return the groups to include, as a set.
 
     Raises:
-        InvalidInputError: there is no such group.
+        InvalidInputError: one of them is not a group.
     """
     wanted = frozenset(include)
     if wanted - GROUPS.keys():
@@ -72,7 +72,7 @@ def list_page(
     source: str | None,
     include: frozenset[str],
 ) -> Page[AgentSession]:
-    """Return the page of at most `limit` conversations that begins behind the cursor `after`."""
+    """Return the page of at most `limit` conversations after the cursor `after`."""
     check_limit(limit)
     last = None if after is None else read_cursor("agent", after, float, str)
     before = math.inf if last is None else last[0]
@@ -82,7 +82,7 @@ def list_page(
         page = wanted.newest(guess, limit + 1, last)
         if len(page) <= limit:
             return None
-        # All of the page was active after the moment before its last conversation, for which there may be others.
+        # The moment just before the page's last conversation, as others may have been active at the same time.
         members = [member for one in page for member in one.chain]
         return math.nextafter(page[-1].last_active, -math.inf), members[:_COUNTED]
 
@@ -95,32 +95,32 @@ def list_page(
         if len(page) > limit or recent.floor == -math.inf:
             break
     items = _describe(snapshot, page[:limit], counted)
-    more = cursor_behind(items[-1]) if len(page) > limit else None
+    more = cursor_after(items[-1]) if len(page) > limit else None
     return Page[AgentSession].model_construct(items=items, next=more, total=None)
 
 
-def cursor_behind(session: AgentSession) -> str:
-    """Return the cursor of a page that begins behind a conversation."""
+def cursor_after(session: AgentSession) -> str:
+    """Return the cursor of the page after a conversation."""
     return write_cursor("agent", session.last_active, session.session_id)
 
 
-def all_tips(snapshot: Snapshot, *, source: str | None, include: frozenset[str]) -> list[str]:
-    """Return the newest session of every conversation that the list would show.
+def head_sessions(snapshot: Snapshot, *, source: str | None, include: frozenset[str]) -> list[str]:
+    """Return the head session of every conversation that the list would show.
 
-    They are in its order, but none is before the one that it comes from, if that is among them.
+    They are in the list's order, except that each comes after the conversation that it was branched from.
     """
     include = check_groups(include)
     lineage = Lineage(snapshot)
     recent = everything(snapshot, sources=_sources(source, include))
     found = _Wanted(snapshot, lineage, source, include).newest(recent, 2**40, None)
-    return _parents_first([one.tip for one in found], lineage)
+    return _parents_first([one.head for one in found], lineage)
 
 
-def _parents_first(tips: list[str], lineage: Lineage) -> list[str]:
-    there = set(tips)
+def _parents_first(heads: list[str], lineage: Lineage) -> list[str]:
+    there = set(heads)
     ordered: dict[str, None] = {}
-    for tip in tips:
-        line = [tip]
+    for head in heads:
+        line = [head]
         while (link := lineage.link(lineage.chain(line[-1])[0])) is not None and link.parent is not None:
             parent = lineage.chain(link.parent)[-1]
             if parent not in there or parent in ordered or parent in line:
@@ -130,10 +130,11 @@ def _parents_first(tips: list[str], lineage: Lineage) -> list[str]:
     return list(ordered)
 
 
-def _sources(source: str | None, include: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+def _sources(source: str | None, include: frozenset[str]) -> Sources:
     if source is not None:
-        return "IN", (source,)
-    return "NOT IN", tuple(sorted(frozenset().union(*(GROUPS[group] for group in GROUPS.keys() - include))))
+        return Sources((source,), excluded=False)
+    left_out = frozenset[str]().union(*(GROUPS[group] for group in GROUPS.keys() - include))
+    return Sources(tuple(sorted(left_out)), excluded=True)
 
 
 def find(snapshot: Snapshot, session_id: str) -> AgentSession | None:
@@ -142,7 +143,7 @@ def find(snapshot: Snapshot, session_id: str) -> AgentSession | None:
 
 
 def describe(snapshot: Snapshot, session_ids: list[str]) -> list[AgentSession]:
-    """Return the conversations that some sessions are part of; sessions that are not there are left out."""
+    """Return the conversations that sessions are part of. Sessions that do not exist are left out."""
     lineage = Lineage(snapshot)
     lineage.load(session_ids)
     chains = [lineage.chain(session_id) for session_id in session_ids if lineage.link(session_id) is not None]
@@ -154,29 +155,29 @@ def describe(snapshot: Snapshot, session_ids: list[str]) -> list[AgentSession]:
         counted = activities_of(snapshot, members)
         last = {one: activity.last for one, activity in counted.items()}
     found = _timed(snapshot, {chain[-1]: chain for chain in chains}, last, empty=True)
-    by_tip = {one.tip: one for one in found}
-    return _describe(snapshot, [by_tip[chain[-1]] for chain in chains], counted)
+    by_head = {one.head: one for one in found}
+    return _describe(snapshot, [by_head[chain[-1]] for chain in chains], counted)
 
 
 def _timed(
     snapshot: Snapshot, chains: dict[str, tuple[str, ...]], last: Mapping[str, float | None], *, empty: bool
 ) -> Iterator[_Conversation]:
-    """Give the conversations with their times; those without a message only if `empty`."""
+    """Yield the conversations with their times; those without a message only if `empty`."""
     silent: list[str] = []
-    for tip, chain in chains.items():
+    for head, chain in chains.items():
         times = [time for one in chain if (time := last.get(one)) is not None]
         if times:
-            yield _Conversation(tip, chain, max(times))
+            yield _Conversation(head, chain, max(times))
         elif empty or any(one in last for one in chain):
-            silent.append(tip)
+            silent.append(head)
     started = started_of(snapshot, silent)
-    for tip in silent:
-        yield _Conversation(tip, chains[tip], started[tip])
+    for head in silent:
+        yield _Conversation(head, chains[head], started[head])
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The conversations that a list is to show."""
+    """The conversations that a list shows."""
 
     snapshot: Snapshot
     lineage: Lineage
@@ -184,20 +185,20 @@ class _Wanted:
     include: frozenset[str]
 
     def newest(self, recent: Recent, room: int, last: tuple[float, str] | None) -> list[_Conversation]:
-        """Return up to `room` conversations behind the key `last`, as far as `recent` can tell."""
+        """Return up to `room` conversations after the key `last`, as far as `recent` can tell."""
         found: dict[str, _Conversation] = {}
         seen: set[str] = set()
         order = list(recent.order)
-        stride = room + room // 2  # some are left out, so that one step is enough most times
+        stride = room + room // 2  # as some are left out; so one step is enough most times
         for start in range(0, len(order), stride):
             step = order[start : start + stride]
             self.lineage.load(step)
-            tips = {self.lineage.chain(one)[-1]: None for one in step if self.lineage.link(one) is not None}
-            fresh = [tip for tip in tips if tip not in seen and self._shown(tip)]
-            seen.update(tips)
+            heads = {self.lineage.chain(one)[-1]: None for one in step if self.lineage.link(one) is not None}
+            fresh = [head for head in heads if head not in seen and self._shown(head)]
+            seen.update(heads)
             for one in self._conversations(fresh, recent):
                 if last is None or one.key < last:
-                    found[one.tip] = one
+                    found[one.head] = one
             rest = order[start + stride : start + stride + 1]
             floor = recent.order[rest[0]] if rest else recent.floor
             settled = [one for one in found.values() if one.last_active > floor]
@@ -207,8 +208,8 @@ class _Wanted:
             settled = [one for one in found.values() if one.last_active > recent.floor]
         return sorted(settled, key=lambda one: one.key, reverse=True)[:room]
 
-    def _shown(self, tip: str) -> bool:
-        link = self.lineage.link(tip)
+    def _shown(self, head: str) -> bool:
+        link = self.lineage.link(head)
         if link is None:
             return False
         if self.source is not None:
@@ -217,11 +218,11 @@ class _Wanted:
             shown = not any(link.source in GROUPS[group] for group in GROUPS.keys() - self.include)
         if (link.archived and "archived" not in self.include) or (link.hidden and "hidden" not in self.include):
             return False
-        helper = "subagent" not in self.include and self.source != "subagent"
-        return shown and not (helper and self.lineage.is_subagent(self.lineage.chain(tip)[0]))
+        no_subagents = "subagent" not in self.include and self.source != "subagent"
+        return shown and not (no_subagents and self.lineage.is_subagent(self.lineage.chain(head)[0]))
 
-    def _conversations(self, tips: list[str], recent: Recent) -> Iterator[_Conversation]:
-        chains = {tip: self.lineage.chain(tip) for tip in tips}
+    def _conversations(self, heads: list[str], recent: Recent) -> Iterator[_Conversation]:
+        chains = {head: self.lineage.chain(head) for head in heads}
         members = [one for chain in chains.values() for one in chain]
         last = {one: recent.last[one] for one in members if one in recent.last}
         if not recent.whole:
@@ -229,7 +230,7 @@ class _Wanted:
         return _timed(self.snapshot, chains, last, empty="empty" in self.include)
 
 
-#: Columns that have a place of their own in `AgentSession`, and one that is wide and of no use here.
+#: Columns that have a field in `AgentSession`, and one that is wide and not shown.
 _NAMED: Final = (
     "id",
     "source",
@@ -250,55 +251,56 @@ _WIDE: Final = ("system_prompt",)
 
 
 def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[str, Activity]) -> list[AgentSession]:
-    """Return the conversations with all that is known of them, reading their rows alone."""
+    """Return the conversations with all that is known about them. Only their rows are read."""
     schema = snapshot.schema
     columns = [
         *_NAMED,
         *(name for name in schema.sessions if name not in (*_NAMED, *_WIDE)),
     ]
-    wanted = sorted({one.tip for one in page} | {one.chain[0] for one in page})
+    wanted = sorted({one.head for one in page} | {one.chain[0] for one in page})
     rows = {
         row[0]: dict(zip(columns, row, strict=True))
         for row in snapshot.in_chunks(
-            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}})",
+            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}}) "
+            "ORDER BY s.rowid",
             wanted,
         )
     }
-    untitled = [one.chain[0] for one in page if not (rows[one.tip]["title"] or rows[one.chain[0]]["title"])]
+    untitled = [one.chain[0] for one in page if not (rows[one.head]["title"] or rows[one.chain[0]]["title"])]
     counts, texts = summaries(snapshot, [session for one in page for session in one.chain], untitled, counted)
-    return [_session(one, rows[one.tip], rows[one.chain[0]], counts, texts.get(one.chain[0])) for one in page]
+    return [_session(one, rows[one.head], rows[one.chain[0]], counts, texts.get(one.chain[0])) for one in page]
 
 
 def _session(
-    one: _Conversation, tip: dict[str, Any], root: dict[str, Any], counts: dict[str, int], first_text: str | None
+    one: _Conversation, head: dict[str, Any], root: dict[str, Any], counts: dict[str, int], first_text: str | None
 ) -> AgentSession:
-    source = _text(tip["source"])
-    title = _text(tip["title"] or root["title"])
+    source = _text(head["source"])
+    title = _text(head["title"] or root["title"])
     return AgentSession.model_construct(
-        session_id=one.tip,
+        session_id=one.head,
         source=source,
         title=title or first_text or f"{(source or 'cli').title()} session",
         titled=bool(title),
-        model=_text(tip["model"]),
-        cwd=_text(tip["cwd"]),
+        model=_text(head["model"]),
+        cwd=_text(head["cwd"]),
         started_at=sane(root["started_at"]),
-        ended_at=sane(tip["ended_at"]),
-        end_reason=_text(tip["end_reason"]),
+        ended_at=sane(head["ended_at"]),
+        end_reason=_text(head["end_reason"]),
         last_active=one.last_active,
         message_count=sum(counts.get(session, 0) for session in one.chain),
-        stored_message_count=_whole(tip["message_count"]),
-        input_tokens=_whole(tip["input_tokens"]),
-        output_tokens=_whole(tip["output_tokens"]),
-        estimated_cost=cost if isinstance(cost := tip["estimated_cost_usd"], int | float) else None,
-        archived=bool(tip["archived"]),
+        stored_message_count=_whole(head["message_count"]),
+        input_tokens=_whole(head["input_tokens"]),
+        output_tokens=_whole(head["output_tokens"]),
+        estimated_cost=cost if isinstance(cost := head["estimated_cost_usd"], int | float) else None,
+        archived=bool(head["archived"]),
         parent_id=_text(root["parent_session_id"]),
         chain=one.chain,
-        extra={name: storable(value) for name, value in tip.items() if name not in _NAMED and value is not None},
+        extra={name: storable(value) for name, value in head.items() if name not in _NAMED and value is not None},
     )
 
 
 def _text(value: Any) -> str | None:
-    """Return a column that is text, in a file that may be damaged."""
+    """Return a column's value as text, whatever type it has in a damaged file."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     return None if value is None else str(value)

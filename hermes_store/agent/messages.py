@@ -29,15 +29,15 @@ def read_messages(
     if links.link(session_id) is None:
         raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
     chain = links.chain(session_id) if lineage else (session_id,)
-    first, place = _begin(after, chain)
+    first, place = _start(after, chain)
     found: list[tuple[str, _Place, dict[str, Any]]] = []
     for index, session in enumerate(chain[first:], first):
         room = None if wanted is None else wanted - len(found)
-        behind = place if index == first else None
-        fresh = index > 0 and not (behind and _has_shown(snapshot, session, behind))
-        for order, row in _rows(snapshot, session, behind, room, include_rewound):
+        begin = place if index == first else None
+        fresh = index > 0 and not (begin and _has_shown(snapshot, session, begin))
+        for order, row in _rows(snapshot, session, begin, room, include_rewound):
             made = decode.message(row)
-            if fresh and not made.get("_rewound"):  # it begins with a summary, or a repetition, of what was before
+            if fresh and not made.get("_rewound"):  # it begins with a summary or a repetition of the session before
                 made["_continues"] = chain[index - 1]
                 fresh = False
             found.append((session, (order, row["id"]), made))
@@ -53,12 +53,12 @@ def read_messages(
 
 
 def _has_shown(snapshot: Snapshot, session: str, until: _Place) -> bool:
-    """Whether the session has a message up to a place that was not taken back."""
+    """Whether the session has a message up to a place that the user did not take back."""
     first = _places(snapshot, session, None, 1, include_rewound=False)
     return bool(first) and first[0] <= until
 
 
-def _begin(after: str | None, chain: tuple[str, ...]) -> tuple[int, _Place | None]:
+def _start(after: str | None, chain: tuple[str, ...]) -> tuple[int, _Place | None]:
     if after is None:
         return 0, None
     session, order, row_id = read_cursor("agent-messages", after, str, int, int)
@@ -68,11 +68,11 @@ def _begin(after: str | None, chain: tuple[str, ...]) -> tuple[int, _Place | Non
 
 
 def _rows(
-    snapshot: Snapshot, session: str, behind: _Place | None, limit: int | None, include_rewound: bool
+    snapshot: Snapshot, session: str, begin: _Place | None, limit: int | None, include_rewound: bool
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Return rows with their places: the page is found from ids, so only its rows are read."""
+    """Return rows with their places. The page is found from ids, so only its rows are read."""
     schema = snapshot.schema
-    places = _places(snapshot, session, behind, limit, include_rewound)
+    places = _places(snapshot, session, begin, limit, include_rewound)
     columns = ", ".join(schema.message(name) for name in schema.messages)
     at = schema.messages.index("id")
     rows = snapshot.in_chunks(
@@ -83,14 +83,14 @@ def _rows(
 
 
 def _places(
-    snapshot: Snapshot, session: str, behind: _Place | None, limit: int | None, include_rewound: bool
+    snapshot: Snapshot, session: str, begin: _Place | None, limit: int | None, include_rewound: bool
 ) -> list[_Place]:
     schema = snapshot.schema
-    # The order of ids is the order of writing; timestamps are neither unique nor always growing. Newer files have
-    # an order for display besides, in which compaction moved messages.
+    # The order of ids is the order of writing; timestamps are neither unique nor always increasing. Newer
+    # files also have an order for display, in which compaction moved messages.
     displayed = "display_order" in schema.messages
     order = 'coalesce(m."display_order", m.id)' if displayed else "m.id"
-    after = "1" if behind is None else f"({order}, m.id) > (?, ?)" if displayed else "m.id > ?"
+    after = "1" if begin is None else f"({order}, m.id) > (?, ?)" if displayed else "m.id > ?"
     parts: tuple[str, ...] = schema.shown_parts if schema.finds_messages else (f"({schema.shown})",)
     if include_rewound:
         parts = ("1",)
@@ -98,7 +98,7 @@ def _places(
         f"SELECT {order} AS place, m.id AS id FROM agent.messages m WHERE m.session_id = ? AND {part} AND {after}"
         for part in parts
     )
-    parameters = [session, *(behind or ())[0 if displayed else 1 :]]
+    parameters = [session, *(begin or ())[0 if displayed else 1 :]]
     rows = snapshot.rows(
         f"SELECT f.place, f.id FROM ({selects}) f ORDER BY f.place, f.id LIMIT ?",
         *parameters * len(parts),

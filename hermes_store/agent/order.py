@@ -1,8 +1,8 @@
-"""Which sessions were active last, found without reading the others' rows.
+"""Which sessions were active last, found without reading the rows of the others.
 
-A session's own time is that of its last message, else that of its beginning. With the agent's index on messages
-each session costs one look into it. Without, every look is a scan of all messages, so there is only one: it finds
-the sessions that are later than a moment, and counts the messages of those that will be shown.
+A session was last active at its last message or, if it has none, when it began. With the agent's index on messages,
+each session costs one look into it. Without that index every look would scan all messages, so there is one scan: it
+finds the sessions that were active after some moment, and counts the messages of those that will be shown.
 """
 
 from __future__ import annotations
@@ -16,44 +16,61 @@ from .snapshot import Snapshot
 
 #: Timestamps outside are garbage of salvaged files: before 1990, after 2200.
 SANE: Final = (631_152_000.0, 7_258_118_400.0)
-#: So many of the newest rows tell, without an index, which sessions are likely to be the latest: as many as it takes.
+#: Without an index, this many of the newest rows are read to guess which sessions were active last: the first number
+#: that is enough.
 _SAMPLES: Final = (10_000, 40_000, 160_000)
+#: The messages of this many sessions are counted in one scan.
+_COUNTED: Final = 500
+
+#: SQL: no condition.
+_ALL: Final = "1"
+#: SQL: the sessions that are the parent of another one, and the row numbers of those that have a parent.
+_PARENTS: Final = "SELECT x.parent_session_id FROM agent.sessions x WHERE x.parent_session_id IS NOT NULL"
+_CHILDREN: Final = "SELECT x.rowid FROM agent.sessions x WHERE x.parent_session_id IS NOT NULL"
+#: SQL: the session ``c`` has a message.
+_HAS_MESSAGES: Final = "EXISTS (SELECT 1 FROM agent.messages m WHERE m.session_id = c.id)"
 
 
 @dataclass(frozen=True)
 class Activity:
-    """What the messages of a session say of it, in one scan."""
+    """What the messages of a session say about it."""
 
-    #: When the last one was, if one of them has a time.
+    #: When the last one was written, if one of them has a time.
     last: float | None
-    #: How many there are that were not taken back, and the first one of the user's.
+    #: How many are part of the conversation, and the id of the user's first one.
     count: int
     first: int | None
 
-    def joined(self, other: Activity) -> Activity:
-        """Return what this and other messages of the session say."""
-        return Activity(
-            max((time for time in (self.last, other.last) if time is not None), default=None),
-            self.count + other.count,
-            min((first for first in (self.first, other.first) if first is not None), default=None),
-        )
 
-
-#: The messages of so many sessions are counted in one scan.
-_COUNTED: Final = 500
 #: Of a session without messages.
 _NOTHING: Final = Activity(None, 0, None)
 
 
 @dataclass(frozen=True)
-class Recent:
-    """The sessions active last, up to some moment."""
+class Sources:
+    """The sources of the sessions that a list shows: these, or all but these."""
 
-    #: Their own times, the latest first.
+    names: tuple[str, ...]
+    excluded: bool
+
+    @property
+    def condition(self) -> str:
+        """SQL for: the session ``s`` has such a source. Its parameters are `names`."""
+        marks = ",".join("?" * len(self.names))
+        if self.excluded:
+            return f"(s.source IS NULL OR s.source NOT IN ({marks}))"
+        return f"s.source IN ({marks})"
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The sessions that were active last, up to some moment."""
+
+    #: When each was last active, the latest first.
     order: dict[str, float]
     #: Of each session that is known to have messages, when the last one was; None where none has a time.
     last: Mapping[str, float | None]
-    #: No other session up to that moment is later than this.
+    #: No other session up to that moment was active after this one.
     floor: float
     #: Whether those that are not in `last` have no message, or none that is later than the floor.
     whole: bool
@@ -65,22 +82,16 @@ _Likely = Callable[[Recent], tuple[float, list[str]] | None]
 
 
 def recent(
-    snapshot: Snapshot,
-    before: float,
-    need: int,
-    *,
-    empty: bool,
-    sources: tuple[str, tuple[str, ...]],
-    likely: _Likely,
+    snapshot: Snapshot, before: float, need: int, *, empty: bool, sources: Sources, likely: _Likely
 ) -> Iterator[Recent]:
-    """Yield the sessions whose own time is not after `before`: first about as many as needed, then, if taken, all.
+    """Yield the sessions last active at `before` or earlier: first about as many as needed, then, if asked for, all.
 
     Args:
         snapshot: the file.
-        before: a moment.
-        need: how many sessions the caller hopes will do.
+        before: a moment, epoch seconds.
+        need: how many sessions will probably be enough for the caller.
         empty: whether sessions without messages matter.
-        sources: the ones that matter, as ("IN", names) or ("NOT IN", names); sessions of others may be there as well.
+        sources: those of the sessions that matter; sessions of others may be there as well.
         likely: takes a guess, and returns the moment after which everything that will be shown was active if the
             guess is right, with the sessions whose messages are to be counted; None where the guess is too short.
     """
@@ -97,48 +108,37 @@ def recent(
     yield _scanned(snapshot, before)
 
 
-def everything(snapshot: Snapshot, *, sources: tuple[str, tuple[str, ...]]) -> Recent:
+def everything(snapshot: Snapshot, *, sources: Sources) -> Recent:
     """Return all sessions."""
     *_, found = recent(snapshot, math.inf, 1, empty=True, sources=sources, likely=lambda _: None)
     return found
 
 
-def _indexed(
-    snapshot: Snapshot, before: float, limit: int | None, *, empty: bool, sources: tuple[str, tuple[str, ...]]
-) -> Recent:
+def _indexed(snapshot: Snapshot, before: float, limit: int | None, *, empty: bool, sources: Sources) -> Recent:
+    """Return sessions in order, looking up each one's last message in an index: up to `limit`, or all."""
     schema = snapshot.schema
-    how, names = sources
-    by_source, talks = "1", "1"
-    if schema.session_index("parent_session_id"):
-        linked = "SELECT {} FROM agent.sessions x WHERE x.parent_session_id IS NOT NULL"
-        parents = f"IN ({linked.format('x.parent_session_id')})"
-        if schema.session_index("source", "id"):
-            # Of other sources, those with a child: one may be part of a chain that ends in a session that matters.
-            null = "" if how == "IN" else "s.source IS NULL OR "
-            by_source = f"{null}s.source {how} ({','.join('?' * len(names))}) OR s.id {parents}"
-        if not empty:
-            # Without a message, only those with a parent: one may be the end of a chain in which there is a message.
-            talks = (
-                "c.last IS NOT NULL OR EXISTS (SELECT 1 FROM agent.messages m WHERE m.session_id = c.id) "
-                f"OR c.place IN ({linked.format('x.rowid')})"
-            )
-    # LIMIT -1 keeps SQLite from working the inner query into the outer one, which would look three times.
-    sql = (
-        f"SELECT c.id, c.last, coalesce(c.last, ({_began('c.id', schema.session('started_at'))}), 0.0) AS own "
-        f"FROM (SELECT s.id, s.rowid AS place, ({_last_of('s.id', schema.message('timestamp'))}) AS last "
-        f"FROM agent.sessions s WHERE ({by_source}) AND {{which}} LIMIT -1) c "
-        f"WHERE own <= ? AND ({talks}) ORDER BY own DESC LIMIT ?"
+    of_sources, parameters = _of_sources(snapshot, sources)
+    last_message = (
+        f"SELECT {schema.message('timestamp')} FROM agent.messages m "
+        f"WHERE m.session_id = s.id AND {_is_sane(schema.message('timestamp'))} "
+        f"ORDER BY {schema.message('timestamp')} DESC LIMIT 1"
     )
-    parameters = (
-        *(names if by_source != "1" else ()),
+    began = (
+        f"SELECT {schema.session('started_at')} FROM agent.sessions s "
+        f"WHERE s.id = c.id AND {_is_sane(schema.session('started_at'))}"
+    )
+    # With LIMIT -1 SQLite runs the inner query as it is, and looks up each last message once instead of three times.
+    candidates = (
+        f"SELECT s.id, s.rowid AS place, ({last_message}) AS last FROM agent.sessions s WHERE {of_sources} LIMIT -1"
+    )
+    conditions = ["last_active <= ?", _ALL if empty else _may_have_messages(snapshot)]
+    rows = snapshot.rows(
+        f"SELECT c.id, c.last, coalesce(c.last, ({began}), 0.0) AS last_active FROM ({candidates}) c "
+        f"WHERE {' AND '.join(conditions)} ORDER BY last_active DESC LIMIT ?",
+        *parameters,
         min(before, SANE[1]),
         -1 if limit is None else limit,
     )
-    # From a cold disk each look waits for a page. The helpers go the same way and look for every third session only,
-    # so they get ahead, and the pages that they read are there when this one comes to them.
-    ahead = [sql.format(which=f"s.rowid % 3 = {share}") for share in (1, 2)]
-    with snapshot.helped(ahead, *parameters):
-        rows = snapshot.rows(sql.format(which="1"), *parameters)
     full = limit is not None and len(rows) == limit
     return Recent(
         order={row[0]: float(row[2]) for row in rows if usable(row[0])},
@@ -148,27 +148,30 @@ def _indexed(
     )
 
 
-def _last_of(session_id: str, timestamp: str) -> str:
-    return (
-        f"SELECT {timestamp} FROM agent.messages m WHERE m.session_id = {session_id} "
-        f"AND {timestamp} BETWEEN {SANE[0]} AND {SANE[1]} ORDER BY {timestamp} DESC LIMIT 1"
-    )
+def _of_sources(snapshot: Snapshot, sources: Sources) -> tuple[str, tuple[str, ...]]:
+    """Return SQL for: the session ``s`` matters. It is true of all where no index would answer it."""
+    schema = snapshot.schema
+    if not (schema.session_index("parent_session_id") and schema.session_index("source", "id")):
+        return _ALL, ()
+    # A session of another source that has a child may be part of a chain whose head session has one of these.
+    return f"({sources.condition} OR s.id IN ({_PARENTS}))", sources.names
 
 
-def _began(session_id: str, started_at: str) -> str:
-    return (
-        f"SELECT {started_at} FROM agent.sessions s WHERE s.id = {session_id} "
-        f"AND {started_at} BETWEEN {SANE[0]} AND {SANE[1]}"
-    )
+def _may_have_messages(snapshot: Snapshot) -> str:
+    """Return SQL for: the candidate ``c`` may be part of a conversation with messages; true of all without an index."""
+    if not snapshot.schema.session_index("parent_session_id"):
+        return _ALL
+    # A session without messages that has a parent may be the head session of a chain that has some.
+    return f"(c.last IS NOT NULL OR {_HAS_MESSAGES} OR c.place IN ({_CHILDREN}))"
 
 
 def _guess(snapshot: Snapshot, before: float, likely: _Likely) -> tuple[float, list[str]] | None:
     """Guess from the newest rows: nearly always they are the latest messages."""
     for size in _SAMPLES:
-        rows = snapshot.rows(  # forwards, as a disk reads ahead of who goes forwards
-            f"SELECT m.session_id, max({_sane(snapshot)}) AS time FROM agent.messages m "
-            f"WHERE m.id > (SELECT max(m.id) FROM agent.messages m) - {size} "
-            "GROUP BY m.session_id HAVING time <= ?",
+        newest = f"m.id > (SELECT max(m.id) FROM agent.messages m) - {size}"
+        rows = snapshot.rows(
+            f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time FROM agent.messages m WHERE {newest} "
+            "GROUP BY m.session_id HAVING time <= ? ORDER BY time",
             min(before, SANE[1]),
         )
         last = {row[0]: float(row[1]) for row in rows if usable(row[0])}
@@ -179,11 +182,12 @@ def _guess(snapshot: Snapshot, before: float, likely: _Likely) -> tuple[float, l
 
 
 def _later_than(snapshot: Snapshot, moment: float, before: float, counted: list[str]) -> Recent | None:
+    """Scan for the sessions active after a moment, and count the messages of some; None where a time is garbage."""
     time = snapshot.schema.message("timestamp")
     marks = ",".join("?" * len(counted))
-    where = f"{time} NOT BETWEEN {SANE[0]} AND ? OR {time} IS NULL OR m.session_id IN ({marks})"
-    found = _activities(_scan(snapshot, where, moment, *counted))
-    if any(one.last is None for one in found.values()):  # garbage: when it was active is elsewhere
+    conditions = (f"{time} NOT BETWEEN {SANE[0]} AND ?", f"{time} IS NULL", f"m.session_id IN ({marks})")
+    found = _scan(snapshot, " OR ".join(conditions), moment, *counted)
+    if any(activity.last is None for activity in found.values()):  # when it was active, other rows may tell
         return None
     later = {one: activity.last for one, activity in found.items() if (activity.last or 0.0) > moment}
     order = _latest_first({one: last for one, last in later.items() if last is not None}, before)
@@ -191,7 +195,8 @@ def _later_than(snapshot: Snapshot, moment: float, before: float, counted: list[
 
 
 def _scanned(snapshot: Snapshot, before: float) -> Recent:
-    found = _activities(_scan(snapshot, "1"))
+    """Scan all messages."""
+    found = _scan(snapshot, _ALL)
     last = {one: activity.last for one, activity in found.items()}
     own = {one: time for one, time in last.items() if time is not None}
     rows = snapshot.rows("SELECT s.id FROM agent.sessions s")
@@ -201,54 +206,38 @@ def _scanned(snapshot: Snapshot, before: float) -> Recent:
 
 
 def activities_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, Activity]:
-    """Return what the messages of sessions say of them, of those that have messages, in one scan."""
-    ids, rows = list(session_ids), list[Any]()
+    """Return what the messages of sessions say about them, without those that have none, in one scan."""
+    ids, found = list(session_ids), dict[str, Activity]()
     for start in range(0, len(ids), _COUNTED):
-        some = ids[start : start + _COUNTED]
-        rows += _scan(snapshot, f"m.session_id IN ({','.join('?' * len(some))})", *some)
-    return _activities(rows)
-
-
-def _scan(snapshot: Snapshot, where: str, *parameters: Any) -> list[Any]:
-    """Return what the messages say of their sessions; where several connections share the scan, a session may recur."""
-    parts = _parts(snapshot)
-    return snapshot.together([_activity_sql(snapshot, f"{part} AND ({where})") for part in parts], *parameters)
-
-
-def _parts(snapshot: Snapshot) -> list[str]:
-    """Return conditions of which each message meets one, for every connection one."""
-    if not snapshot.twins:
-        return ["1"]
-    ends = (f"(SELECT {end}(m.id) FROM agent.messages m)" for end in ("min", "max"))
-    low, high = (end or 0 for end in snapshot.rows(f"SELECT {', '.join(ends)}")[0])
-    number = 1 + len(snapshot.twins)
-    edges = [low + (high - low) * part // number for part in range(1, number)]
-    above = ["1", *(f"m.id > {edge}" for edge in edges)]
-    below = [*(f"m.id <= {edge}" for edge in edges), "1"]
-    return [f"{left} AND {right}" for left, right in zip(above, below, strict=True)]
-
-
-def _activity_sql(snapshot: Snapshot, where: str) -> str:
-    schema = snapshot.schema
-    return (
-        f"SELECT m.session_id, max({_sane(snapshot)}), sum({schema.shown}), "
-        f"min(CASE WHEN {schema.message('role')} = 'user' AND {schema.live} THEN m.id END) "
-        f"FROM agent.messages m WHERE {where} GROUP BY m.session_id"
-    )
-
-
-def _activities(rows: list[Any]) -> dict[str, Activity]:
-    found: dict[str, Activity] = {}
-    for session_id, last, count, first in rows:
-        if usable(session_id):
-            one = Activity(None if last is None else float(last), count, first)
-            found[session_id] = found[session_id].joined(one) if session_id in found else one
+        chunk = ids[start : start + _COUNTED]
+        found |= _scan(snapshot, f"m.session_id IN ({','.join('?' * len(chunk))})", *chunk)
     return found
 
 
-def _sane(snapshot: Snapshot) -> str:
+def _scan(snapshot: Snapshot, where: str, *parameters: Any) -> dict[str, Activity]:
+    """Return what the messages that meet a condition say about their sessions."""
+    schema = snapshot.schema
+    users = f"{schema.message('role')} = 'user' AND {schema.live}"
+    rows = snapshot.rows(
+        f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time, sum({schema.shown}), "
+        f"min(CASE WHEN {users} THEN m.id END) FROM agent.messages m WHERE {where} GROUP BY m.session_id ORDER BY time",
+        *parameters,
+    )
+    return {
+        session_id: Activity(None if last is None else float(last), count, first)
+        for session_id, last, count, first in rows
+        if usable(session_id)
+    }
+
+
+def _is_sane(time: str) -> str:
+    return f"{time} BETWEEN {SANE[0]} AND {SANE[1]}"
+
+
+def _sane_time(snapshot: Snapshot) -> str:
+    """Return SQL for the time of the message ``m``, null where that is garbage."""
     time = snapshot.schema.message("timestamp")
-    return f"CASE WHEN {time} BETWEEN {SANE[0]} AND {SANE[1]} THEN {time} END"
+    return f"CASE WHEN {_is_sane(time)} THEN {time} END"
 
 
 def _latest_first(own: dict[str, float], before: float) -> dict[str, float]:
@@ -257,9 +246,9 @@ def _latest_first(own: dict[str, float], before: float) -> dict[str, float]:
 
 
 def last_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, float | None]:
-    """Return when sessions had their last message, of those that have messages; None where none has a time."""
+    """Return when sessions had their last message, without those that have none; None where none has a time."""
     rows = snapshot.in_chunks(
-        f"SELECT m.session_id, max({_sane(snapshot)}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
+        f"SELECT m.session_id, max({_sane_time(snapshot)}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
         "GROUP BY m.session_id",
         list(session_ids),
     )
@@ -267,7 +256,7 @@ def last_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, float |
 
 
 def started_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
-    """Return when sessions began; 0.0 where that is no time that can be."""
+    """Return when sessions began; 0.0 where that is garbage."""
     rows = snapshot.in_chunks(
         f"SELECT s.id, {snapshot.schema.session('started_at')} FROM agent.sessions s WHERE s.id IN ({{}})", session_ids
     )
@@ -275,12 +264,12 @@ def started_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
 
 
 def sane(value: Any) -> float | None:
-    """Return a time that can be one, else None."""
+    """Return a time if it is a number within `SANE`, else None."""
     return float(value) if isinstance(value, int | float) and SANE[0] <= value <= SANE[1] else None
 
 
 def usable(session_id: Any) -> bool:
-    """Whether it is an id that can be asked for; a salvaged file may have others, which nothing can refer to."""
+    """Whether an id can be a parameter of a query. A salvaged file may have others, which nothing can refer to."""
     if not isinstance(session_id, str):
         return False
     try:

@@ -10,15 +10,15 @@ from ..records import Record
 class AgentSession(Record):
     """A conversation of the agent's: one session, or a chain of sessions that compression made of one.
 
-    The facts are the newest session's (the tip's), but where said otherwise.
+    The fields are the head session's (the newest one's) unless they say otherwise.
     """
 
     session_id: str
     #: "cli", "telegram", "cron", …; None where the file does not say.
     source: str | None
-    #: The tip's title, else the chain's first one, else the first user text, else "<Source> session".
+    #: The head session's title, else the chain's first one, else the first user text, else "<Source> session".
     title: str
-    #: Whether `title` is one that somebody or the agent gave.
+    #: Whether `title` is stored in the file.
     titled: bool
     model: str | None
     cwd: str | None
@@ -30,13 +30,13 @@ class AgentSession(Record):
     last_active: float
     #: How many messages `AgentBridge.messages` gives, counted, over the whole chain.
     message_count: int
-    #: What the agent's own counter says of the tip; it is wrong after a rewind.
+    #: The agent's own counter of the head session; it is wrong after a rewind.
     stored_message_count: int
     input_tokens: int
     output_tokens: int
     estimated_cost: float | None
     archived: bool
-    #: The session this one was branched from, or a subagent works for.
+    #: The session that this one was branched from, or that this subagent works for.
     parent_id: str | None
     #: All of the chain, oldest first; the last is `session_id`.
     chain: tuple[str, ...]
@@ -55,22 +55,22 @@ class AgentSession(Record):
 
 
 class AgentMessages(Record):
-    """Some messages of an agent's session, in the agent's order."""
+    """A page of messages of an agent's session, in the agent's order."""
 
     session_id: str
     #: As the WebUI's message objects.
     items: list[dict[str, Any]]
-    #: Give it as ``after`` for the messages after these; None at the end.
+    #: The ``after`` of the next page; None on the last one.
     next: str | None
-    #: The sessions whose messages these are part of, oldest first.
+    #: The sessions whose messages are read, oldest first.
     chain: tuple[str, ...]
 
 
 class AgentInfo(Record):
-    """What the agent's file is."""
+    """Facts about the agent's file."""
 
     path: str
-    #: What the file says; forks reuse numbers, so nothing is decided by it.
+    #: As stored in the file. Forks reuse numbers, so nothing depends on it.
     schema_version: int | None
     sessions: int
     messages: int

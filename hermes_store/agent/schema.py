@@ -26,8 +26,6 @@ class AgentSchema:
     #: The columns of each index on sessions, and on messages.
     session_indexes: tuple[tuple[str, ...], ...]
     message_indexes: tuple[tuple[str, ...], ...]
-    #: Whether messages lie in the order of their ids, which are whole numbers.
-    numbers_messages: bool
 
     @classmethod
     def read(cls, connection: Connection, path: Path) -> AgentSchema:
@@ -43,13 +41,11 @@ class AgentSchema:
         if "message_blobs" in kinds:
             raise AgentSchemaError(f"{path} is a store of this library, not an agent's database.")
         columns: dict[str, tuple[str, ...]] = {}
-        keys: dict[str, list[tuple[str, str]]] = {}
         for table, needed in _NEEDED.items():
             if kinds.get(table) != "table":  # a view could compute anything
                 raise AgentSchemaError(f"{path} has no table {table!r}, so it is no agent's database.")
             info = connection.exec_driver_sql(f"PRAGMA agent.table_info({table})").fetchall()
             columns[table] = tuple(row[1] for row in info)
-            keys[table] = [(row[1], row[2].upper()) for row in info if row[5]]
             missing = needed - set(columns[table])
             if missing:
                 raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
@@ -59,7 +55,6 @@ class AgentSchema:
             tables=frozenset(name for name, kind in kinds.items() if kind == "table"),
             session_indexes=tuple(_indexes(connection, "sessions")),
             message_indexes=tuple(_indexes(connection, "messages")),
-            numbers_messages=keys["messages"] == [("id", "INTEGER")],
         )
 
     def session(self, column: str, otherwise: str = "NULL") -> str:

@@ -1,109 +1,74 @@
-"""One state of the agent's data, and the queries on it: one at a time, or several where one is slow.
-
-The agent keeps no index on the time of its messages, so a list looks at nearly all that there is. In a large file that
-is slow for two reasons: without any index on messages one processor reads every row, and from a cold disk one reader
-waits for page after page. Other connections, in threads of their own, help with both.
-"""
+"""One state of the agent's data, and the queries on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
-from .other_query import OtherQuery, stop
+from .reader_thread import Deadline
 from .schema import AgentSchema
-from .watch import Watch, fetch
-
-try:
-    import resource
-except ImportError:  # not on Windows
-    resource = None  # type: ignore[assignment]
-
-#: A query that read so many blocks from the disk (of 512 bytes: it is 64 pages of 4 KiB) is helped.
-_ENOUGH: Final = 512
-
-
-def _blocks_read() -> int:
-    """Return how many blocks this thread waited for, where the system tells; elsewhere no query is helped."""
-    if resource is None:
-        return 0
-    return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_inblock
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of the agent's data, while a read lasts."""
+    """One state of the agent's data, valid inside the read that it is made for.
+
+    Args:
+        connection: a connection inside a transaction, with the file attached as ``agent``.
+        schema: what the file has.
+        deadline: when the read has to end.
+    """
 
     connection: Connection
     schema: AgentSchema
-    watch: Watch
-    #: Opens another connection, which may see a later state, and waits for nobody.
-    open_another: Callable[[], Connection]
-    #: Other connections that see this very state, where there are any.
-    twins: tuple[Connection, ...] = ()
+    deadline: Deadline
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
-        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
-        return fetch(self.connection, sql, parameters)
+        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates.
+
+        A query that works for each row should have an ``ORDER BY`` that makes SQLite find all rows before it returns
+        the first. Between two rows Python's global lock is released and taken again, and other threads that are busy
+        take it in between, for milliseconds, the more often the longer SQLite works for a row.
+        """
+        try:
+            return self._fetch(sql, parameters)
+        except OperationalError as error:
+            if not str(error.orig).startswith("Could not decode to UTF-8"):
+                raise
+        driver = driver_connection(self.connection)
+        # A text factory in Python is slower than the default one, so it is used only where that failed.
+        driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
+        try:
+            return self._fetch(sql, parameters)
+        finally:
+            driver.text_factory = str
 
     def in_chunks(self, sql: str, values: list[Any], *parameters: Any) -> list[Any]:
-        """Run a query whose ``{}`` is a list of `values`, as often as their number needs."""
+        """Run a query for a list of any length, in as many statements as SQLite's limit on parameters needs.
+
+        Args:
+            sql: the query, in which each ``{}`` stands for the list.
+            values: the list.
+            parameters: those of the query that come before the list.
+        """
         rows: list[Any] = []
         for start in range(0, len(values), 500):
             chunk = values[start : start + 500]
-            rows += self.rows(sql.replace("{}", ",".join("?" * len(chunk))), *parameters, *chunk)
+            rows += self.rows(sql.replace("{}", ",".join("?" * len(chunk))), *parameters, *chunk * sql.count("{}"))
         return rows
 
-    def together(self, queries: Sequence[str], *parameters: Any) -> list[Any]:
-        """Run queries at the same time, one on each connection, and return the rows of all."""
-        others = self._others(map(nullcontext, self.twins), queries[1:], parameters)
-        try:
-            for other in others:
-                other.start()
-            rows = self.rows(queries[0], *parameters)
-            for other, sql in zip(others, queries[1:], strict=True):
-                found = other.wait()
-                rows += self.rows(sql, *parameters) if found is None else found
-        finally:
-            stop(others)
-        return rows
-
-    @contextmanager
-    def helped(self, queries: Sequence[str], *parameters: Any) -> Iterator[None]:
-        """Let other connections run queries, for nothing but the pages that they read, if the block's has to wait."""
-        helpers: list[OtherQuery] = []
-        before = _blocks_read()
-
-        def look() -> None:
-            if not helpers and _blocks_read() - before >= _ENOUGH:
-                helpers.extend(self._others([_opened(self.open_another) for _ in queries], queries, parameters))
-                for helper in helpers:
-                    helper.start()
-
-        try:
-            with self.watch.looking(look):
-                yield
-        finally:
-            stop(helpers)
-
-    def _others(
-        self,
-        connections: Iterable[AbstractContextManager[Connection]],
-        queries: Sequence[str],
-        parameters: Sequence[Any],
-    ) -> list[OtherQuery]:
-        return [
-            OtherQuery(connection, sql, parameters, self.watch.until)
-            for connection, sql in zip(connections, queries, strict=True)
-        ]
+    def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        self.deadline.check()
+        return list(self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
 
 
-@contextmanager
-def _opened(connect: Callable[[], Connection]) -> Iterator[Connection]:
-    """Open a connection when the block begins, which is in another thread than this call."""
-    with connect() as connection:
-        yield connection
+def driver_connection(connection: Connection) -> sqlite3.Connection:
+    """Return the connection of Python's `sqlite3` module that a connection of SQLAlchemy's uses."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+    return driver

@@ -1,4 +1,4 @@
-"""What a list tells of a session's messages: how many there are, and the words it began with."""
+"""What a list shows of a session's messages: how many there are, and the beginning of the first text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .order import Activity, activities_of
 from .snapshot import Snapshot
 
 _TITLE_LENGTH: Final = 64
-#: Where among a session's messages the first one of the user's is looked for, if it is not the very first.
+#: Where the user's first message is looked for among those of a session, if it is not the first of all.
 _ROUNDS: Final = ((1, 20), (21, 2**40))
 
 
@@ -21,9 +21,9 @@ def summaries(
 
     Args:
         snapshot: the file.
-        sessions: those to count the messages of.
-        untitled: some of them.
-        counted: what is known of some, from a scan of the messages.
+        sessions: the sessions whose messages are counted.
+        untitled: those of them that have no title.
+        counted: what a scan of the messages has counted already.
     """
     if not {"role", "content"} <= set(snapshot.schema.messages):
         untitled = []
@@ -39,17 +39,18 @@ def summaries(
 
 def _counts(snapshot: Snapshot, sessions: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     """Return how many messages the sessions have, and the first live one of each that has one."""
-    schema = snapshot.schema
+    parts = snapshot.schema.shown_parts
+    # A group for each part of the condition, as the agent's index serves each part alone.
+    selects = (
+        f"SELECT {number} AS part, m.session_id, count(*), min(m.id) AS first FROM agent.messages m "
+        f"WHERE {part} AND m.session_id IN ({{}}) GROUP BY m.session_id"
+        for number, part in enumerate(parts)
+    )
     counts, begun = dict.fromkeys(sessions, 0), dict[str, int]()
-    for part in schema.shown_parts:
-        for session, count, first in snapshot.in_chunks(
-            f"SELECT m.session_id, count(*), min(m.id) FROM agent.messages m WHERE {part} AND m.session_id IN ({{}}) "
-            "GROUP BY m.session_id",
-            sessions,
-        ):
-            counts[session] += count
-            if part == schema.live:
-                begun[session] = first
+    for number, session, count, first in snapshot.in_chunks(f"{' UNION ALL '.join(selects)} ORDER BY first", sessions):
+        counts[session] += count
+        if parts[number] == snapshot.schema.live:
+            begun[session] = first
     return counts, begun
 
 

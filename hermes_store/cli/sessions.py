@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..agent import AgentBridge, AgentSession
-from ..agent.beside import list_beside
+from ..agent.combined_listing import list_combined
 from ..records import WITHOUT, Missing, SessionRecord
 from ..store import Store, View
 from .agent_file import AgentProfile, Home, StatePath, make_bridge
@@ -119,7 +119,7 @@ def _project_id(
 
 def _list_with_agent(db: str, as_json: bool, *, bridge: Callable[[Store], AgentBridge], **filters: Any) -> None:
     with open_existing(db) as store:
-        page = list_beside(store, bridge(store), **filters)
+        page = list_combined(store, bridge(store), **filters)
         names = project_names(store)
     if page.agent_error is not None:
         sys.stderr.write(f"The agent's sessions are left out: {printable(str(page.agent_error))}\n")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hermes_store.tables import Base
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import InvalidIdError, SessionDeletedError, SessionNotFoundError, Store, TransactionError
 from hermes_store.agent import AgentBridge
 from hermes_store.reports import ImportItem, Outcome
-from hermes_store.tables import Base
 from tests.support.agent.agentdb import AgentDb, require_equal
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")

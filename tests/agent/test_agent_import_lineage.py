@@ -9,7 +9,7 @@ import pytest
 
 from hermes_store import SessionNotFoundError, Store
 from hermes_store.agent import AgentBridge
-from hermes_store.agent.beside import list_beside
+from hermes_store.agent.combined_listing import list_combined
 from hermes_store.reports import ImportItem, Outcome
 from tests.support.agent.agentdb import AgentDb, require_equal
 
@@ -145,7 +145,7 @@ def test_a_list_of_both_sides_has_a_conversation_once_whichever_session_it_begin
     agent.sql("UPDATE sessions SET end_reason = 'compression', ended_at = 1 WHERE id = 'first'")
 
     def listed() -> list[str]:
-        page = list_beside(sqlite_store, AgentBridge(agent.path), limit=1000)
+        page = list_combined(sqlite_store, AgentBridge(agent.path), limit=1000)
         return [row.session_id for row in page.items if row.session_id in ("first", "second", "second-2", "renamed")]
 
     assert listed() == ["renamed"]

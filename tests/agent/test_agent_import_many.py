@@ -56,10 +56,10 @@ def test_many_sessions_are_read_in_a_few_looks_with_progress(
     looks = 0
     read = AgentFile.read
 
-    def counted(self: AgentFile, work: Any, **how: Any) -> Any:
+    def counted(self: AgentFile, callback: Any) -> Any:
         nonlocal looks
         looks += 1
-        return read(self, work, **how)
+        return read(self, callback)
 
     monkeypatch.setattr(AgentFile, "read", counted)
     told: list[ImportProgress] = []

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.agent import AgentBridge, attach, degrade
+from hermes_store.agent import AgentBridge, attach, degrade, reader_thread
 from hermes_store.errors import (
     AgentCorruptError,
     AgentEmptyError,
@@ -207,9 +207,10 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
     path = state_db()
     clock = _Clock()
     monkeypatch.setattr(attach, "time", clock)
+    monkeypatch.setattr(reader_thread, "time", clock)
     met = 0
 
-    def work(snapshot: Any) -> None:
+    def fail(snapshot: attach.Snapshot) -> None:
         nonlocal met
         met += 1
         clock.now += duration
@@ -218,7 +219,7 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
         raise fault
 
     with pytest.raises(AgentError, match="SQLITE_IOERR_READ"):
-        attach.AgentFile(path=path, deadline=30).read(work)
+        attach.AgentFile(path=path, deadline=30).read(fail)
     assert met == attempts
 
 

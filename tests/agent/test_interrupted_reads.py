@@ -1,11 +1,15 @@
-"""An exception that comes from outside while the agent's file is read (Ctrl-C, a timer) is raised as what it is."""
+"""A read ends at its deadline, and when an exception comes from outside (Ctrl-C), which is raised as it is."""
 
 from __future__ import annotations
 
+import _thread
 import gc
+import random
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -16,15 +20,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from hermes_store.agent import attach, degrade
+from hermes_store.agent import degrade, reader_thread
 from hermes_store.agent.attach import AgentFile
-from hermes_store.agent.other_query import stop
+from hermes_store.agent.reader_thread import Deadline, run_in_thread
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
-from tests.support.agent.statedb import Shape
+from tests.support.agent import writers
 from tests.support.threads import readers_end, threads
 
 StateDb = Callable[..., Path]
+COUNT = "SELECT count(*) FROM agent.messages m"
 ENDLESS = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
 
 
@@ -33,14 +38,17 @@ class Alarm(BaseException):
 
 
 @contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Let an alarm be raised in the block."""
+def alarm(seconds: float, interval: float = 0.0) -> Iterator[None]:
+    """Raise an alarm in a read of the block, once or again and again; the block itself is not interrupted."""
 
-    def ring(_number: int, _frame: Any) -> None:
-        raise Alarm
+    def ring(_number: int, frame: Any) -> None:
+        while frame is not None:
+            if frame.f_code is AgentFile.read.__code__:
+                raise Alarm
+            frame = frame.f_back
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, interval)
     try:
         yield
     finally:
@@ -48,52 +56,206 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def one(found: Snapshot) -> list[Any]:
-    return found.rows(ENDLESS)
+@contextmanager
+def open_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Collect the connections to the agent's file, which note whether they were interrupted after they were closed."""
+    found: list[Any] = []
+
+    class Noting(sqlite3.Connection):
+        is_closed = interrupted_late = False
+
+        def close(self) -> None:
+            self.is_closed = True
+            super().close()
+
+        def interrupt(self) -> None:
+            self.interrupted_late |= self.is_closed
+            super().interrupt()
+
+    connect = sqlite3.connect
+
+    def noted(*arguments: Any, **how: Any) -> sqlite3.Connection:
+        found.append(connect(*arguments, factory=Noting, **how))
+        return found[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", noted)
+        yield found
 
 
-def helped(found: Snapshot) -> list[Any]:
-    with found.helped([ENDLESS]):
-        return found.rows(ENDLESS)
+def query(sql: str) -> Callable[[Snapshot], list[Any]]:
+    return lambda snapshot: snapshot.rows(sql)
 
 
-def shared(found: Snapshot) -> list[Any]:
-    return found.together([ENDLESS] * 3)
+# The deadline
 
 
-def others(found: Snapshot) -> list[Any]:
-    return found.together(["SELECT 1", ENDLESS, ENDLESS])
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.2])
+def test_the_deadline_ends_a_running_query(state_db: StateDb, seconds: float) -> None:
+    path, before = state_db(), threads()
+    started = time.monotonic()
+    with pytest.raises(AgentTimeoutError, match="longer than the deadline") as caught:
+        AgentFile(path=path, deadline=seconds).read(query(ENDLESS))
+    assert time.monotonic() - started < seconds + 1
+    assert str(path) in str(caught.value)
+    assert readers_end(before)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("work", [one, helped, shared, others])
-def test_a_signal_s_exception_ends_a_query_and_is_raised(
-    state_db: StateDb, monkeypatch: pytest.MonkeyPatch, work: Callable[[Snapshot], Any]
+def test_the_deadline_ends_many_short_queries(state_db: StateDb) -> None:
+    """An interrupt between two of them has no effect on the next."""
+
+    def read(snapshot: Snapshot) -> None:
+        while True:
+            snapshot.rows("SELECT 1")
+
+    started = time.monotonic()
+    with pytest.raises(AgentTimeoutError):
+        AgentFile(path=state_db(), deadline=0.1).read(read)
+    assert time.monotonic() - started < 1.1
+
+
+def test_no_query_begins_after_the_deadline(state_db: StateDb) -> None:
+    begun: list[str] = []
+
+    def read(snapshot: Snapshot) -> None:
+        snapshot.rows("SELECT 1")
+        time.sleep(0.15)
+        begun.append("second")
+        snapshot.rows("SELECT 2")
+        begun.append("third")
+
+    with pytest.raises(AgentTimeoutError):
+        AgentFile(path=state_db(), deadline=0.1).read(read)
+    assert begun == ["second"]
+
+
+def test_an_interrupt_that_meets_no_query_is_repeated() -> None:
+    """The deadline may pass after it was checked, and before SQLite begins."""
+    with sqlite3.connect(":memory:", check_same_thread=False) as connection:
+        deadline = Deadline(0.05)
+
+        def read() -> None:
+            with deadline.applies_to(connection):
+                time.sleep(0.1)
+                connection.execute(ENDLESS)
+
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            run_in_thread(read, deadline)
+    connection.close()
+
+
+def test_the_deadline_holds_in_every_thread(state_db: StateDb) -> None:
+    file, ended = AgentFile(path=state_db(), deadline=0.1), list[str]()
+
+    def read() -> None:
+        try:
+            file.read(query(ENDLESS))
+        except AgentTimeoutError:
+            ended.append("ended")
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(10)
+    assert ended == ["ended"] * 4
+
+
+def test_nothing_is_interrupted_after_its_read_ended(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, chance = state_db(), random.Random(1)
+    wanted = AgentFile(path=path).read(query(COUNT))
+    monkeypatch.setattr(reader_thread, "_RETRY", 0.0001)
+    before, outcomes = threads(), set[str]()
+    with open_connections(monkeypatch) as connections:
+        for _ in range(300):
+            try:
+                assert AgentFile(path=path, deadline=0.004 * chance.random()).read(query(COUNT)) == wanted
+                outcomes.add("read")
+            except AgentTimeoutError:
+                outcomes.add("ended")
+    assert outcomes == {"read", "ended"}
+    assert all(one.is_closed for one in connections)
+    assert not any(one.interrupted_late for one in connections)
+    assert readers_end(before)
+
+
+def test_without_a_thread_to_spare_a_read_is_done_in_its_caller_s(
+    state_db: StateDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attach, "_LARGE", 0)
-    monkeypatch.setattr(attach, "_TWINS", 2)
-    file = AgentFile(path=state_db(Shape(index=work in (one, helped))))
-    assert file.read(lambda found: found.rows("SELECT 1")) == [(1,)]  # so that nothing more is to be imported
-    before = threads()
-    for number in range(15):
-        with alarm(0.02 + 0.001 * number), pytest.raises(Alarm):
-            degrade(lambda: file.read(work, scans=True), "left out")
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    path, here = state_db(), threading.get_ident()
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    assert AgentFile(path=path).read(lambda _: threading.get_ident()) == here
+    with pytest.raises(AgentTimeoutError):
+        AgentFile(path=path, deadline=0.0).read(query("SELECT 1"))
+
+
+# Exceptions from outside
+
+
+def test_a_signal_s_exception_ends_a_query_and_is_raised(state_db: StateDb) -> None:
+    file, before = AgentFile(path=state_db()), threads()
+    for number in range(5):
+        started = time.monotonic()
+        with alarm(0.02 + 0.001 * number), pytest.raises(Alarm) as caught:
+            degrade(lambda: file.read(query(ENDLESS)), [])
+        assert time.monotonic() - started < 1
+        assert caught.value.__context__ is None
         assert readers_end(before)
-    assert file.read(lambda found: found.rows("SELECT 1")) == [(1,)]
+    assert file.read(query("SELECT 1")) == [(1,)]
 
 
-def test_a_signal_that_comes_before_sqlite_asks_for_the_first_time_is_not_lost(state_db: StateDb) -> None:
+def test_a_signal_s_exception_ends_a_query_that_never_looks_up(state_db: StateDb) -> None:
+    """One step of SQLite's may take long; a handler that waited for its end would be late."""
     long_step = "SELECT length(hex(hex(zeroblob(20000000))))"
-    query = f"WITH RECURSIVE t(x) AS ({long_step} UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
-    file = AgentFile(path=state_db())
-    for _ in range(3):
-        with alarm(0.02), pytest.raises(Alarm):
-            file.read(lambda found: found.rows(query))
+    sql = f"WITH RECURSIVE t(x) AS ({long_step} UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
+    with alarm(0.02), pytest.raises(Alarm):
+        AgentFile(path=state_db()).read(query(sql))
+
+
+def test_a_signal_whose_handler_returns_ends_nothing(state_db: StateDb) -> None:
+    rung: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        with pytest.raises(AgentTimeoutError):
+            AgentFile(path=state_db(), deadline=0.2).read(query(ENDLESS))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(rung) > 2
+
+
+def test_a_signal_s_exception_does_not_wait_for_the_agent(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite looks at no interrupt while it waits for a lock, so such a read is left to end by itself."""
+    monkeypatch.setattr(reader_thread, "_PATIENCE", 0.1)
+    path, before = state_db(), threads()
+    with writers.running("lock", path):
+        started = time.monotonic()
+        with alarm(0.05), pytest.raises(Alarm):
+            AgentFile(path=path, busy_timeout=2).read(query(COUNT))
+        assert time.monotonic() - started < 1.5
+        assert readers_end(before)
+
+
+@pytest.mark.parametrize("interval", [0.0003, 0.002])
+def test_exceptions_at_any_moment_stop_no_later_read(
+    state_db: StateDb, monkeypatch: pytest.MonkeyPatch, interval: float
+) -> None:
+    file, before, chance = AgentFile(path=state_db(), deadline=2), threads(), random.Random(1)
+    wanted = file.read(query(COUNT))
+    with open_connections(monkeypatch) as connections:
+        for _ in range(40):
+            with pytest.raises(Alarm), alarm(0.001 + 0.003 * chance.random(), interval):
+                file.read(query(ENDLESS))
+        assert readers_end(before)
+    assert all(one.is_closed for one in connections)
+    assert file.read(query(COUNT)) == wanted
 
 
 def test_an_exception_between_the_queries_is_raised(state_db: StateDb) -> None:
-    """SQLAlchemy closes a connection at once when one comes while it executes."""
-
     def raise_it(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
         if text == "SELECT 1":
             raise KeyboardInterrupt
@@ -101,91 +263,19 @@ def test_an_exception_between_the_queries_is_raised(state_db: StateDb) -> None:
     event.listen(Engine, "after_cursor_execute", raise_it)
     try:
         with pytest.raises(KeyboardInterrupt):
-            AgentFile(path=state_db()).read(lambda found: found.rows("SELECT 1"))
+            AgentFile(path=state_db()).read(query("SELECT 1"))
     finally:
         event.remove(Engine, "after_cursor_execute", raise_it)
-
-
-@pytest.mark.parametrize("work", [one, shared, others])
-def test_the_deadline_is_still_the_deadline(
-    state_db: StateDb, monkeypatch: pytest.MonkeyPatch, work: Callable[[Snapshot], Any]
-) -> None:
-    monkeypatch.setattr(attach, "_LARGE", 0)
-    monkeypatch.setattr(attach, "_TWINS", 2)
-    with pytest.raises(AgentTimeoutError, match="longer than the deadline"):
-        AgentFile(path=state_db(Shape(index=False)), deadline=0.1).read(work, scans=True)
-
-
-STORM = """
-import random, signal, sys, time
-from pathlib import Path
-from hermes_store.agent import attach, snapshot, watch
-from hermes_store.agent.attach import AgentFile
-from hermes_store.agent.other_query import stop
-
-attach._LARGE, attach._TWINS, watch.STEPS, snapshot._ENOUGH = 0, 2, 1, 0
-COUNT = "SELECT count(*) FROM agent.messages m"
-
-
-class Alarm(BaseException):
-    pass
-
-
-def ring(number, frame):
-    while frame is not None:  # only while it reads: what this program does with an alarm is not to be interrupted
-        if frame.f_code is AgentFile.read.__code__:
-            raise Alarm
-        frame = frame.f_back
-
-
-def work(found):
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        if found.twins:
-            found.together([COUNT] * 3)
-        else:
-            with found.helped([COUNT, COUNT]):
-                found.rows(COUNT)
-
-
-sys.unraisablehook = lambda _: None  # Python drops what is raised in a weak reference's callback, as always
-signal.signal(signal.SIGALRM, ring)
-file, chance = AgentFile(path=Path(sys.argv[1]), deadline=10), random.Random(1)
-count = file.read(lambda found: found.rows(COUNT), scans=True)
-for number in range(120):
-    signal.setitimer(signal.ITIMER_REAL, 0.005 + 0.003 * chance.random(), 0.0005)
-    try:
-        file.read(work, scans=True)
-    except BaseException as error:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        while error is not None and not isinstance(error, Alarm):
-            error = error.__context__  # a second alarm, amid SQLAlchemy's rollback, makes that fail on the way
-        if error is None:
-            raise
-    else:
-        raise SystemExit("not interrupted")
-assert file.read(lambda found: found.rows(COUNT), scans=True) == count
-print("done")
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("index", [True, False], ids=["helped", "shared"])
-def test_exceptions_at_any_moment_and_again_while_things_end_stop_nothing(state_db: StateDb, index: bool) -> None:
-    arguments = [sys.executable, "-c", STORM, str(state_db(Shape(index=index)))]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=100, check=False)
-    assert done.stdout == "done\n", done.stderr[-1000:]
 
 
 PROGRAM = f"""
 import sys
 from hermes_store.agent.attach import AgentFile
-from hermes_store.agent.other_query import stop
 from pathlib import Path
-def work(found):
+def read(found):
     print("reading", flush=True)
     return found.rows({ENDLESS!r})
-AgentFile(path=Path(sys.argv[1])).read(work)
+AgentFile(path=Path(sys.argv[1])).read(read)
 """
 
 
@@ -204,34 +294,16 @@ def test_ctrl_c_ends_a_program_that_reads(state_db: StateDb) -> None:
 
 
 def test_nothing_of_a_read_waits_for_the_garbage_collector(state_db: StateDb) -> None:
-    """SQLite's connection holds what it asks, and that must not hold the connection for ever."""
     gc.disable()
     try:
-        watch = AgentFile(path=state_db()).read(lambda found: weakref.ref(found.watch))
-        assert watch() is None
+        path = state_db()
+        snapshot = AgentFile(path=path).read(weakref.ref)
+        assert snapshot() is None
+        deadline = Deadline(0.05)
+        with pytest.raises(ZeroDivisionError):
+            run_in_thread(lambda: 1 // 0, deadline)
+        reference = weakref.ref(deadline)
+        del deadline
+        assert reference() is None
     finally:
         gc.enable()
-
-
-class Stubborn:
-    """A query that an exception comes for, twice, when its end is waited for."""
-
-    def __init__(self) -> None:
-        self.told = 0
-        self.waited = 0
-
-    def tell(self) -> None:
-        self.told += 1
-
-    def end(self) -> None:
-        self.waited += 1
-        if self.waited <= 2:
-            raise Alarm
-
-
-def test_an_exception_while_queries_are_ended_is_raised_when_all_have_ended() -> None:
-    queries = [Stubborn(), Stubborn()]
-    with pytest.raises(Alarm):
-        stop(queries)  # type: ignore[arg-type]
-    assert [query.told for query in queries] == [5, 5]
-    assert queries[1].waited == 3

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hermes_store.agent import AgentBridge, attach, listing, order, snapshot, watch
+from hermes_store.agent import AgentBridge, listing, order
 from tests.support.agent.statedb import RawText, insert
 
 pytestmark = pytest.mark.slow
@@ -83,9 +83,6 @@ class Ask:
     spare: int = 0
     samples: tuple[int, ...] = (1,)
     counted: int = 1
-    #: How many other connections share a scan; and whether they help from the first moment where there is none.
-    twins: int = 0
-    helped: bool = False
 
 
 def tangle(seed: int, sessions: int, messages: int, garbage: float, strange: bool, **how: Any) -> File:
@@ -148,8 +145,6 @@ asks = st.builds(
     spare=st.sampled_from([-2, 0, 50]),
     samples=st.sampled_from([(1,), (3,), (1, 4), (10,), (3, 10, 5000)]),
     counted=st.sampled_from([1, 500]),
-    twins=st.sampled_from([0, 1, 2]),
-    helped=st.booleans(),
 )
 
 COLUMNS = {
@@ -354,8 +349,6 @@ def untimed(time: Any) -> File:
 @example(file=replace(TIED, indexes="none"), ask=Ask(limit=2))
 @example(file=replace(TIED, times="INTEGER"), ask=Ask(limit=2))
 @example(file=replace(TIED, indexes="none", times="INTEGER"), ask=Ask(limit=2))
-@example(file=replace(TIED, indexes="none"), ask=Ask(limit=2, twins=2))
-@example(file=TIED, ask=Ask(limit=2, helped=True))
 @example(file=MUTE_TIP, ask=Ask())
 @example(file=ELSEWHERE, ask=Ask())
 @example(file=untimed("yesterday"), ask=Ask(samples=(5000,)))
@@ -367,11 +360,6 @@ def test_the_pages_of_the_list_are_what_the_rules_say(file: File, ask: Ask) -> N
         patch.setattr(listing, "_SPARE", ask.spare)
         patch.setattr(listing, "_COUNTED", ask.counted)
         patch.setattr(order, "_SAMPLES", ask.samples)
-        patch.setattr(attach, "_LARGE", 0)
-        patch.setattr(attach, "_TWINS", ask.twins)
-        if ask.helped:
-            patch.setattr(watch, "STEPS", 1)
-            patch.setattr(snapshot, "_ENOUGH", 0)
         bridge, rules = AgentBridge(path), Rules(file)
         wanted = rules.list(ask)
         assert pages(bridge, ask) == wanted

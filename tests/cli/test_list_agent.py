@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import Store
-from hermes_store.agent.beside import list_beside
+from hermes_store.agent.combined_listing import list_combined
 from hermes_store.records import SessionRecord
 
 Json = Callable[..., Any]
@@ -91,7 +91,8 @@ def test_an_imported_session_shows_once_from_the_store_whatever_happened_to_it(
         store.sessions.delete(FISH)
         store.sessions.delete(RATATOUILLE)
         store.sessions.purge(RATATOUILLE)
-    with closing(sqlite3.connect(home / "state.db")) as connection, connection:  # it has another tip from now on
+    # It has another head session from now on.
+    with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         connection.execute(f"UPDATE sessions SET end_reason = 'compression', ended_at = 1 WHERE id = '{SENSORS}'")
         connection.execute(
             "INSERT INTO sessions (id, source, started_at, parent_session_id) "
@@ -215,11 +216,11 @@ def test_pages_of_any_size_have_every_row_once_and_in_order(
 
         found = []
         with Store.open(database, read_only=True) as store:
-            page = list_beside(store, store.agent(state), limit=limit)
+            page = list_combined(store, store.agent(state), limit=limit)
             sizes = [len(page.items)]
             found += page.items
             while page.next is not None:
-                page = list_beside(store, store.agent(state), limit=limit, after=page.next)
+                page = list_combined(store, store.agent(state), limit=limit, after=page.next)
                 sizes.append(len(page.items))
                 found += page.items
         assert page.agent_error is None

@@ -11,16 +11,19 @@ from unittest import mock
 from sqlalchemy import event
 
 from hermes_store import Store
-from hermes_store.storage.dialects.postgresql import PostgreSQL
 from hermes_store.storage.dialects.sqlite_unit import COMPILER, SQLiteUnitOfWork
+from hermes_store.storage.migrations import VERSION_TABLE
 from hermes_store.storage.statement import NO_PARAMETERS
-from tests.support.internals import database_of, reading
+from tests.support.internals import database_of, engine_of, pool_of, reading
 
 Statement = tuple[str, Any]
 
 
 def executed(store: Store, verb: Callable[[], object]) -> list[Statement]:
-    """Return the statements that `verb` executes, each with the (first) parameters it is given."""
+    """Return the statements that `verb` executes, each with the (first) parameters it is given.
+
+    What begins and ends transactions, and the check of the schema's revision in each that writes, is left out.
+    """
     statements: list[Statement] = []
     with _recorded_by_driver(store, statements), _recorded_by_unit(store, statements):
         verb()
@@ -53,20 +56,21 @@ def _recorded_by_unit(store: Store, statements: list[Statement]) -> Iterator[Non
 @contextlib.contextmanager
 def _recorded_by_driver(store: Store, statements: list[Statement]) -> Iterator[None]:
     """Add the statements that the driver of PostgreSQL is given."""
-    dialect = database_of(store).dialect
-    if not isinstance(dialect, PostgreSQL):
+    if database_of(store).dialect.name != "postgresql":
         yield
         return
 
     def note(_connection: Any, _cursor: Any, text: str, parameters: Any, _context: Any, many: bool) -> None:
-        if text.split(maxsplit=1)[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}:
+        is_verb = text.split(maxsplit=1)[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}
+        if is_verb and VERSION_TABLE not in text:
             statements.append((text, parameters[0] if many else parameters))
 
-    event.listen(dialect._engine, "before_cursor_execute", note)
+    engine = engine_of(store)
+    event.listen(engine, "before_cursor_execute", note)
     try:
         yield
     finally:
-        event.remove(dialect._engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextlib.contextmanager
@@ -126,18 +130,19 @@ def watched(
     store: Store, begin: Callable[[sqlite3.Connection], object], end: Callable[[sqlite3.Connection], object]
 ) -> Iterator[None]:
     """Call a function with each connection that the block's statements take, and another when it is given back."""
-    pool: Any = database_of(store).dialect._pool  # type: ignore[attr-defined]
+    pool = pool_of(store)
     take, give_back = pool.take, pool.give_back
 
     def take_and_begin(owner: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = take(owner)
+        connection = take(owner)
         begin(connection)
         return connection
 
-    def end_and_give_back(owner: Any, *, keep: bool) -> None:
-        if (connection := pool.of(owner)) is not None:
+    def end_and_give_back(owner: Any, **how: Any) -> None:
+        connection = pool.of(owner)
+        if connection is not None:
             end(connection)
-        give_back(owner, keep=keep)
+        give_back(owner, **how)
 
     with mock.patch.object(pool, "take", take_and_begin), mock.patch.object(pool, "give_back", end_and_give_back):
         yield

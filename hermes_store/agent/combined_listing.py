@@ -18,7 +18,7 @@ from ..sessions import Sessions
 from ..tables import ImportItem, RetiredId, Session
 from .bridge import AgentBridge
 from .importing import KIND
-from .listing import cursor_behind
+from .listing import cursor_after
 from .records import AgentSession
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _BEGIN: Final = ""
 _END: Final = "."
 
 
-class BesidePage(Record):
+class CombinedPage(Record):
     """Some rows of both lists."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -41,7 +41,7 @@ class BesidePage(Record):
     agent_error: AgentError | None
 
 
-def list_beside(
+def list_combined(
     store: Store,
     bridge: AgentBridge,
     *,
@@ -50,7 +50,7 @@ def list_beside(
     profile: str | None = None,
     source: str | None = None,
     include_empty: bool = False,
-) -> BesidePage:
+) -> CombinedPage:
     """Return a page of the store's sessions and of those of the agent's that the store never had.
 
     A conversation that was imported, or one of whose ids is a session's here, is the store's: it is shown as it is
@@ -58,13 +58,13 @@ def list_beside(
 
     Args:
         limit: at most so many rows, 1 to 1000.
-        after: `BesidePage.next` of the page before.
+        after: `CombinedPage.next` of the page before.
         profile: only this profile's of the store's; the bridge has a profile of its own.
         source: only those from there.
         include_empty: also sessions without messages, and untitled ones, that both lists hide.
     """
     check_limit(limit)
-    begin, agent_begin = (_BEGIN, _BEGIN) if after is None else read_cursor("beside", after, str, str)
+    begin, agent_begin = (_BEGIN, _BEGIN) if after is None else read_cursor("combined", after, str, str)
     agent = _AgentRows(bridge, agent_begin, source=source, include_empty=include_empty)
     origin = os.path.realpath(bridge.path)
     while True:
@@ -82,9 +82,9 @@ def list_beside(
                 continue  # what was not read yet may belong above what was
             page = merged[:limit]
             place = own.behind(sum(isinstance(row, SessionRecord) for row in page)) if more else _END
-        return BesidePage.model_construct(
+        return CombinedPage.model_construct(
             items=page,
-            next=write_cursor("beside", place, agent.behind(page, known)) if more else None,
+            next=write_cursor("combined", place, agent.behind(page, known)) if more else None,
             agent_error=agent.error,
         )
 
@@ -170,7 +170,7 @@ class _AgentRows:
             passed = session.session_id in known and _key(session) >= _key(page[-1])
             if session.session_id not in taken and not passed:
                 return place
-            place = cursor_behind(session)
+            place = cursor_after(session)
         if self.error is not None:
             return place  # it may be back on the next page
         return self._next or _END
