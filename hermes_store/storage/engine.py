@@ -20,7 +20,7 @@ from ..errors import (
     TransactionError,
 )
 from .dialects import Dialect, Settings, Target, dialect_for
-from .fork_gate import ForkGate
+from .fork_gate import ForkGate, admit_delays, delay_forks, hold_back_delays
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork, inherited
 
 
@@ -66,7 +66,8 @@ class Database:
         """Close every connection. Calling it again does nothing."""
         if not self.is_closed:
             self.closed_reason = "The store is closed; open it again to use it."
-            self.dialect.close()
+            with delay_forks():
+                self.dialect.close()
         _open_databases.discard(self)
 
     def read(self) -> UnitOfWork:
@@ -314,6 +315,7 @@ _open_databases: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
 
 
 def _before_fork() -> None:
+    hold_back_delays()  # first: what is being opened may wait for a transaction of a database
     for database in list(_open_databases):
         database.before_fork()
 
@@ -321,6 +323,7 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     for database in list(_open_databases):
         database.after_fork_in_parent()
+    admit_delays()
 
 
 def _after_fork_in_child() -> None:
