@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from hermes_store import Store
+from hermes_store import Store, View
+from hermes_store.storage.dialects.postgresql import PostgreSQL
+from hermes_store.storage.dialects.sqlite import SQLiteDialect
+from hermes_store.storage.dialects.sqlite_pool import ConnectionPool
+from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
 from hermes_store.storage.engine import Database
 
 if TYPE_CHECKING:
@@ -29,16 +33,52 @@ def path_of(store: Store) -> Path:
     return path
 
 
-def reading(store: Store) -> contextlib.AbstractContextManager[sa.Connection]:
-    return store.database.dialect.connect()
+@contextlib.contextmanager
+def reading(store: Store) -> Iterator[sa.Connection]:
+    """Give a connection in a transaction that reads."""
+    with store.database.read() as unit, _connection_of(unit) as connection:
+        yield connection
 
 
 @contextlib.contextmanager
 def writing(store: Store) -> Iterator[sa.Connection]:
-    """Give a connection, and commit what was done on it."""
-    with store.database.dialect.connect() as connection:
+    """Give a connection in a transaction that writes, and commit what was done on it."""
+    with store.database.write() as unit, _connection_of(unit) as connection:
         yield connection
-        connection.commit()
+
+
+@contextlib.contextmanager
+def reading_in(view: View) -> Iterator[sa.Connection]:
+    """Give the connection that a view reads by: inside a transaction, that of the transaction."""
+    with view._transactions.read() as unit, _connection_of(unit) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _connection_of(unit: Any) -> Iterator[sa.Connection]:
+    """Give SQLAlchemy's connection of a unit of work, which itself begins and ends the transaction."""
+    if not isinstance(unit, SQLiteUnitOfWork):
+        yield unit._connection
+        return
+    engine = sa.create_engine("sqlite+pysqlite://", creator=lambda: unit.raw, poolclass=sa.StaticPool)
+    dialect: Any = engine.dialect
+    dialect.do_begin = dialect.do_commit = dialect.do_rollback = lambda _: None
+    with engine.connect() as connection:
+        yield connection
+
+
+def engine_of(store: Store) -> sa.Engine:
+    """Return the engine of a store on PostgreSQL, whose events are those of reads and writes."""
+    dialect = store.database.dialect
+    assert isinstance(dialect, PostgreSQL)
+    return dialect._engine
+
+
+def pool_of(store: Store) -> ConnectionPool:
+    """Return the connections of a store on SQLite."""
+    dialect = store.database.dialect
+    assert isinstance(dialect, SQLiteDialect)
+    return dialect._pool
 
 
 def configure_connections(store: Store, configure: Callable[[sqlite3.Connection], object]) -> None:

@@ -5,32 +5,100 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
+from unittest import mock
 
 from sqlalchemy import event
 
 from hermes_store import Store
-from tests.support.internals import engine_of, reading
+from hermes_store.storage.dialects.sqlite_unit import COMPILER, SQLiteUnitOfWork
+from hermes_store.storage.migrations import VERSION_TABLE
+from hermes_store.storage.statement import NO_PARAMETERS
+from tests.support.internals import database_of, engine_of, pool_of, reading
 
 Statement = tuple[str, Any]
 
 
 def executed(store: Store, verb: Callable[[], object]) -> list[Statement]:
-    """Return the statements that `verb` executes, each with the (first) parameters it is given."""
+    """Return the statements that `verb` executes, each with the (first) parameters it is given.
+
+    What begins and ends transactions, and the check of the schema's revision in each that writes, is left out.
+    """
     statements: list[Statement] = []
+    with _recorded_by_driver(store, statements), _recorded_by_unit(store, statements):
+        verb()
+    assert statements, "nothing was executed, so nothing was measured"
+    return statements
+
+
+@contextlib.contextmanager
+def _recorded_by_unit(store: Store, statements: list[Statement]) -> Iterator[None]:
+    """Add the statements that the units of work of SQLite run."""
+
+    def recording(name: str) -> Callable[..., Any]:
+        original = getattr(SQLiteUnitOfWork, name)
+
+        def run(unit: Any, statement: Any, parameters: Any = NO_PARAMETERS) -> Any:
+            if unit._database is database_of(store) and (parameters or name != "execute_many"):
+                compiled = statement.compiled(COMPILER)
+                first = parameters[0] if name == "execute_many" else parameters
+                statements.append((compiled.sql, compiled.bind(first)))
+            return original(unit, statement, parameters)
+
+        return run
+
+    with contextlib.ExitStack() as stack:
+        for name in ("rows", "execute", "execute_many"):
+            stack.enter_context(mock.patch.object(SQLiteUnitOfWork, name, recording(name)))
+        yield
+
+
+@contextlib.contextmanager
+def _recorded_by_driver(store: Store, statements: list[Statement]) -> Iterator[None]:
+    """Add the statements that the driver of PostgreSQL is given."""
+    if database_of(store).dialect.name != "postgresql":
+        yield
+        return
 
     def note(_connection: Any, _cursor: Any, text: str, parameters: Any, _context: Any, many: bool) -> None:
-        if text.split(maxsplit=1)[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}:
+        is_verb = text.split(maxsplit=1)[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}
+        if is_verb and VERSION_TABLE not in text:
             statements.append((text, parameters[0] if many else parameters))
 
     engine = engine_of(store)
     event.listen(engine, "before_cursor_execute", note)
     try:
-        verb()
+        yield
     finally:
         event.remove(engine, "before_cursor_execute", note)
-    assert statements, "nothing was executed, so nothing was measured"
-    return statements
+
+
+@contextlib.contextmanager
+def before_each(store: Store, moment: Literal["begin", "commit"], callback: Callable[[], object]) -> Iterator[None]:
+    """Call a function before each write transaction of a store begins, or before it is committed."""
+    kind = type(database_of(store).write())
+    original = getattr(kind, f"_{moment}")
+
+    def run(unit: Any) -> None:
+        if unit.writes and unit._database is database_of(store):
+            callback()
+        original(unit)
+
+    with mock.patch.object(kind, f"_{moment}", run):
+        yield
+
+
+def commits(store: Store, verb: Callable[[], object]) -> int:
+    """Return how many write transactions `verb` commits."""
+    count = 0
+
+    def add() -> None:
+        nonlocal count
+        count += 1
+
+    with before_each(store, "commit", add):
+        verb()
+    return count
 
 
 def sqlite_plan(store: Store, statement: Statement) -> list[str]:
@@ -62,21 +130,22 @@ def watched(
     store: Store, begin: Callable[[sqlite3.Connection], object], end: Callable[[sqlite3.Connection], object]
 ) -> Iterator[None]:
     """Call a function with each connection that the block's statements take, and another when it is given back."""
+    pool = pool_of(store)
+    take, give_back = pool.take, pool.give_back
 
-    def checkout(connection: sqlite3.Connection, *_: object) -> None:
+    def take_and_begin(owner: Any) -> sqlite3.Connection:
+        connection = take(owner)
         begin(connection)
+        return connection
 
-    def checkin(connection: sqlite3.Connection, *_: object) -> None:
-        end(connection)
+    def end_and_give_back(owner: Any, **how: Any) -> None:
+        connection = pool.of(owner)
+        if connection is not None:
+            end(connection)
+        give_back(owner, **how)
 
-    engine = engine_of(store)
-    event.listen(engine, "checkout", checkout)
-    event.listen(engine, "checkin", checkin)
-    try:
+    with mock.patch.object(pool, "take", take_and_begin), mock.patch.object(pool, "give_back", end_and_give_back):
         yield
-    finally:
-        event.remove(engine, "checkout", checkout)
-        event.remove(engine, "checkin", checkin)
 
 
 def vm_steps(store: Store, verb: Callable[[], object]) -> int:
