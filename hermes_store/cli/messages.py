@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ..transcripts import json_codec
-from ..transcript import parse_time
+from ..transcripts.encoding import parse_time
 from .table import cut
 from .text import json_line, moment, printable, shortened, size
 
@@ -122,7 +122,7 @@ def _source(part: Mapping[str, Any]) -> str:
 def _calls(calls: Any) -> Iterator[RenderableType]:
     if isinstance(calls, str):  # the agent's own database has them as JSON text
         try:
-            calls = payload.decode(calls.encode("utf-8", "surrogatepass"))
+            calls = json_codec.decode(calls.encode("utf-8", "surrogatepass"))
         except ValueError:
             calls = [calls]
     for call in _items(calls):
