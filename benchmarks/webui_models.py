@@ -21,8 +21,8 @@ from typing import Any
 
 from hermes_store import Store
 from hermes_store.files import import_directory
-from hermes_store.webui_format.session_json import INDEX_KEYS, SESSION_KEYS
 from hermes_store.webui import WebUIModels
+from hermes_store.webui_format.session_json import INDEX_KEYS, SESSION_KEYS
 
 
 def message(number: int) -> dict[str, Any]:
