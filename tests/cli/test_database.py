@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
+from hermes_store.storage.migrations import HEAD, VERSION_TABLE
 
 READING = [["list"], ["show", "abc"], ["projects"], ["info"], ["upgrade"], ["export", "out"]]
 
@@ -24,7 +25,7 @@ def test_info_says_what_is_open_and_counts_what_is_in_it(
     messages = sum(session.message_count for session in example_store.sessions.iterate())
     assert counts == {"sessions": 15, "deleted": 1, "projects": 2, "messages": messages}
     assert facts["path"] == str(database)
-    assert facts["schema_revision"] == "0001"
+    assert facts["schema_revision"] == HEAD
     lines = dict(line.split(maxsplit=1) for line in run("info", "--db", database).stdout.splitlines())
     assert lines["database"] == str(database)
     assert lines["sessions"] == "15, and 1 deleted"
@@ -58,14 +59,14 @@ def test_an_export_reports_in_json_and_does_not_write_over_sessions(
 
 
 def test_upgrade_says_that_a_database_is_current(run: Any, run_json: Callable[..., Any], database: Path) -> None:
-    assert run("upgrade", "--db", database).stdout == f"{database} is at revision 0001, which is the newest.\n"
-    assert run_json("upgrade", "--db", database) == {"target": str(database), "from": "0001", "to": "0001"}
+    assert run("upgrade", "--db", database).stdout == f"{database} is at revision {HEAD}, which is the newest.\n"
+    assert run_json("upgrade", "--db", database) == {"target": str(database), "from": HEAD, "to": HEAD}
 
 
 def test_upgrade_says_from_where_to_where(run: Any, run_json: Callable[..., Any], tmp_path: Path) -> None:
     empty = tmp_path / "empty.db"
     empty.touch()
-    assert run("upgrade", "--db", empty).stdout == f"{empty} had no tables; it is at revision 0001 now.\n"
+    assert run("upgrade", "--db", empty).stdout == f"{empty} had no tables; it is at revision {HEAD} now.\n"
     (tmp_path / "other.db").touch()
     assert run_json("upgrade", "--db", tmp_path / "other.db")["from"] is None
     assert run("list", "--db", empty).stdout.startswith("No sessions yet")
@@ -104,7 +105,7 @@ def no_database(path: Path) -> None:
 def newer_database(path: Path) -> None:
     Store.open(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
 
 
 def other_database(path: Path) -> None:

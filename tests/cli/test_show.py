@@ -96,7 +96,7 @@ def test_an_id_wins_over_longer_ones_that_begin_with_it(run: Any, example_store:
 def test_an_ambiguous_beginning_names_the_ids_that_fit(run: Any, database: Path) -> None:
     done = run("show", "2", "--db", database, code=3)
     assert done.stdout == ""
-    assert "20c8f5e17b94, 20260512_091500_a1b2c3" in done.stderr
+    assert "20260512_091500_a1b2c3, 20c8f5e17b94" in done.stderr
 
 
 def test_a_renamed_session_is_not_found_under_its_former_id_but_the_new_one_is_told(
