@@ -6,6 +6,7 @@ because lists and links look for it by its key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -25,13 +26,15 @@ SMALL: Final = 2048
 
 #: The keys whose values always have rows of their own.
 _ROWS: Final = COLUMN_KEYS - LINK_KEYS
+#: In a key, two halves of a character side by side: as a key of a JSON object, they would be read as that character.
+_JOINED: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def is_small(key: str, payload: bytes) -> bool:
     """Whether a value is kept in `session_extras`."""
     if key in COLUMN_KEYS:
         return key in LINK_KEYS and payload == b"null"  # a link to nothing is not looked for
-    return len(payload) <= SMALL
+    return len(payload) <= SMALL and _JOINED.search(key) is None
 
 
 _of_session: Final = SessionDocument.session_id == bindparam("session")

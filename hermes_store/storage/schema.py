@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from ..records import DEFAULT_PROFILE, UNTITLED
-from .types import Epoch, JsonBytes, LosslessText, RowId
+from .types import Epoch, JsonBytes, LosslessText, PublicId, RowId
 
 
 class Base(DeclarativeBase):
@@ -79,7 +79,7 @@ class Session(Base):
 
     #: Internal, and what children refer to, so that changing the public id is one row.
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    session_id: Mapped[str] = mapped_column(Text, unique=True)
+    session_id: Mapped[str] = mapped_column(PublicId, unique=True)
     profile: Mapped[str] = mapped_column(server_default=DEFAULT_PROFILE)
     project_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("projects.id", ondelete="SET NULL"))
     title: Mapped[str] = mapped_column(server_default=UNTITLED)
@@ -165,8 +165,8 @@ _partial("ix_sessions_empty", Session.profile, Session.updated_at, where=EMPTY)
 _partial("ix_sessions_deleted", Session.deleted_at, Session.id, where=DELETED)
 # sessions.list_deleted(profile=…)
 _partial("ix_sessions_deleted_profile", Session.profile, Session.deleted_at, Session.id, where=DELETED)
-# Deleting a project, or purging a parent: the rows whose foreign key is set to null.
-_partial("ix_sessions_project_id", Session.project_id, where=Session.project_id.is_not(None))
+# How many sessions a project has; deleting a project, or purging a parent: the rows whose foreign key is set to null.
+_partial("ix_sessions_project_id", Session.project_id, Session.deleted_at, where=Session.project_id.is_not(None))
 _partial("ix_sessions_parent_id", Session.parent_id, where=Session.parent_id.is_not(None))
 
 

@@ -21,7 +21,7 @@ from ..errors import InvalidInputError
 from ..pagination import check_limit, read_cursor, write_cursor
 from ..records import WITHOUT, Missing, Page, SessionRecord, StoreStats
 from . import project_rows
-from .schema import BLANK, DELETED, LIST_ORDER, VISIBLE, Project, Session
+from .schema import BLANK, DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, Session
 from .statement import Row, Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
@@ -241,12 +241,12 @@ def _loose_scan(where: Any) -> Statement:
 
 
 _profiles_of_visible: Final = _loose_scan(VISIBLE)
-_profiles_of_blank: Final = _loose_scan(BLANK)
+_profiles_of_empty: Final = _loose_scan(EMPTY)  # the others, and some of those that are visible
 
 
 def profiles(unit: UnitOfWork) -> list[str | None]:
     """Return the profiles that have sessions which are not deleted, in order."""
-    return sorted({*unit.values(_profiles_of_visible), *unit.values(_profiles_of_blank)})
+    return sorted({*unit.values(_profiles_of_visible), *unit.values(_profiles_of_empty)})
 
 
 @functools.cache

@@ -9,7 +9,7 @@ PostgreSQL's passes the statement to SQLAlchemy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlalchemy import BindParameter, Boolean, ColumnElement, Dialect, Executable
 from sqlalchemy.sql.functions import FunctionElement
@@ -107,3 +107,7 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: o
 
     type = Boolean()
     inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Self:
+        """Stand in WHERE as it is: the ``= 1`` that SQLAlchemy adds on SQLite would keep it from using an index."""
+        return self

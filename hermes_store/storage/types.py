@@ -17,6 +17,8 @@ logger = logging.getLogger("hermes_store")
 
 # Integer keys: SQLite gives AUTOINCREMENT to INTEGER columns only.
 RowId: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
+# In the order of its characters' codes on every database, so that the ids with a prefix are a range of the index.
+PublicId: Final[TypeEngine[str]] = Text().with_variant(Text(collation="C"), "postgresql")
 # Times are epoch seconds; a plain FLOAT would be enough everywhere, but PostgreSQL's is said in full.
 Epoch: Final[TypeEngine[float]] = Double()
 

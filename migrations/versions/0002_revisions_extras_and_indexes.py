@@ -18,6 +18,7 @@ VISIBLE = "deleted_at IS NULL AND (message_count > 0 OR title != 'Untitled' OR a
 BLANK = "deleted_at IS NULL AND message_count = 0 AND title = 'Untitled' AND active_stream_id IS NULL"
 EMPTY = "deleted_at IS NULL AND message_count = 0"
 DELETED = "deleted_at IS NOT NULL"
+IN_PROJECT = "project_id IS NOT NULL"
 ORDER = ["archived", "pinned", "updated_at", "id"]
 NEW_INDEXES = {
     "ix_sessions_list_source": (["profile", "source", *ORDER], VISIBLE),
@@ -26,6 +27,7 @@ NEW_INDEXES = {
     "ix_sessions_blank_source": (["profile", "source", *ORDER], BLANK),
     "ix_sessions_empty": (["profile", "updated_at"], EMPTY),
     "ix_sessions_deleted_profile": (["profile", "deleted_at", "id"], DELETED),
+    "ix_sessions_project_id": (["project_id", "deleted_at"], IN_PROJECT),
 }
 
 
@@ -48,7 +50,10 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("session_id", name="pk_session_extras"),
     )
+    if op.get_context().dialect.name == "postgresql":
+        op.execute('ALTER TABLE sessions ALTER session_id TYPE text COLLATE "C"')
     op.drop_index("ix_sessions_list_source", "sessions")
+    op.drop_index("ix_sessions_project_id", "sessions")
     for name, (columns, where) in NEW_INDEXES.items():
         partial_index(name, columns, where)
 
@@ -57,6 +62,9 @@ def downgrade() -> None:
     for name in NEW_INDEXES:
         op.drop_index(name, "sessions")
     partial_index("ix_sessions_list_source", ["source", *ORDER], f"{VISIBLE} AND source IS NOT NULL")
+    partial_index("ix_sessions_project_id", ["project_id"], IN_PROJECT)
+    if op.get_context().dialect.name == "postgresql":
+        op.execute('ALTER TABLE sessions ALTER session_id TYPE text COLLATE "default"')
     op.drop_table("session_extras")
     op.drop_column("messages", "revision")
     op.drop_column("sessions", "fields_revision")

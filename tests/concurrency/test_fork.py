@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hermes_store import Store, migrate
+from hermes_store import Store
+from hermes_store.storage import migrations
 from tests.support.other_process import forked
 
 
@@ -114,7 +115,7 @@ def test_a_fork_beside_reading_and_writing_threads_loses_nothing(sqlite_path: Pa
             thread.start()
         try:
             for number in range(6):
-                with forked(lambda connection, n=number: store.messages.append(session_id, n).count) as child:
+                with forked(lambda connection, n=number: store.messages.append(session_id, n).message_count) as child:
                     assert child.said() == 1
         finally:
             stop.set()
@@ -180,7 +181,7 @@ def test_a_child_can_open_a_new_store_though_the_parent_was_upgrading_one(tmp_pa
     inside, done = threading.Event(), threading.Event()
 
     def upgrade() -> None:
-        with migrate._alembic_lock:
+        with migrations._alembic_lock:
             inside.set()
             done.wait(60)
 
@@ -194,7 +195,7 @@ def test_a_child_can_open_a_new_store_though_the_parent_was_upgrading_one(tmp_pa
 
     try:
         with forked(work) as child:
-            assert child.said(10) == migrate.HEAD
+            assert child.said(10) == migrations.HEAD
     finally:
         done.set()
         thread.join()

@@ -71,7 +71,7 @@ def test_a_transaction_of_sqlite_writes_what_follows_from_what_it_read(sqlite_st
 def test_readers_see_whole_appends_and_whole_replacements_only(store: Store) -> None:
     appended, replaced = (store.sessions.create().session_id for _ in range(2))
     versions = {letter: [{letter: number} for number in range(size)] for letter, size in (("a", 3), ("b", 12))}
-    revision = store.messages.append(replaced, versions["a"]).revision
+    revision = store.messages.extend(replaced, versions["a"]).revision
     writing = threading.Event()
     writing.set()
 
@@ -79,7 +79,7 @@ def test_readers_see_whole_appends_and_whole_replacements_only(store: Store) -> 
         nonlocal revision
         try:
             for batch in range(30):
-                store.messages.append(appended, [{"batch": batch, "part": part} for part in range(4)])
+                store.messages.extend(appended, [{"batch": batch, "part": part} for part in range(4)])
                 version = versions["ab"[(batch + 1) % 2]]
                 revision = store.messages.replace(replaced, version, expected_revision=revision).revision
         finally:
@@ -132,7 +132,7 @@ def test_a_snapshot_sees_one_state_while_others_write(store: Store, session_ids:
 
 def test_twenty_threads_that_create_projects_keep_twenty(store: Store) -> None:
     all_well(together(*(partial(store.projects.create, name=f"Project {number}") for number in range(20))))
-    projects = store.projects.list()
+    projects = store.projects.list().items
     assert {project.name for project in projects} == {f"Project {number}" for number in range(20)}
     assert len({project.project_id for project in projects}) == 20
 

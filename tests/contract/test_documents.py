@@ -15,6 +15,7 @@ from hermes_store import (
     SessionRecord,
     StaleSessionError,
     Store,
+    WriteResult,
 )
 from tests.support.json_values import AWKWARD_TEXTS, NOT_JSON, small_json_values, text_of, texts
 
@@ -36,17 +37,20 @@ def test_documents_are_read_by_key_or_all(store: Store, session: SessionRecord) 
 
 
 def test_a_put_sets_the_named_keys_and_no_other(store: Store, session: SessionRecord) -> None:
-    revision = store.documents.put(session.session_id, {"draft": None, "new": 1})
+    result = store.documents.put(session.session_id, {"draft": None, "new": 1})
     assert store.documents.read(session.session_id) == {"tool_calls": [{"name": "ls"}], "draft": None, "new": 1}
     after = store.sessions.get(session.session_id)
-    assert revision == after.revision == session.revision + 1
-    assert after == session.model_copy(update={"revision": revision, "updated_at": after.updated_at})
+    revision = session.revision + 1
+    assert result == WriteResult(changed=True, revision=revision)
+    new = {"revision": revision, "fields_revision": revision, "updated_at": after.updated_at}
+    assert after == session.model_copy(update=new)
     assert after.updated_at > session.updated_at
 
 
 @pytest.mark.parametrize("values", [{}, {"draft": "hi"}, {"draft": "hi", "tool_calls": [{"name": "ls"}]}], ids=str)
 def test_a_put_of_what_is_there_writes_nothing(store: Store, session: SessionRecord, values: dict[str, Any]) -> None:
-    assert store.documents.put(session.session_id, values) == session.revision
+    result = store.documents.put(session.session_id, values)
+    assert result == WriteResult(changed=False, revision=session.revision)
     assert store.sessions.get(session.session_id) == session
 
 
@@ -57,11 +61,14 @@ def test_values_that_python_calls_equal_are_told_apart(store: Store, session: Se
 
 
 def test_removed_keys_are_gone_and_absent_ones_do_not_matter(store: Store, session: SessionRecord) -> None:
-    revision = store.documents.remove(session.session_id, "draft", "nothing")
-    assert revision == session.revision + 1 == store.sessions.get(session.session_id).revision
+    result = store.documents.remove(session.session_id, "draft", "nothing")
+    revision = store.sessions.get(session.session_id).revision
+    assert result == WriteResult(changed=True, revision=revision)
+    assert revision == session.revision + 1
     assert store.documents.read(session.session_id) == {"tool_calls": [{"name": "ls"}]}
-    assert store.documents.remove(session.session_id, "draft") == revision
-    assert store.documents.remove(session.session_id) == revision
+    unchanged = WriteResult(changed=False, revision=revision)
+    assert store.documents.remove(session.session_id, "draft") == unchanged
+    assert store.documents.remove(session.session_id) == unchanged
     assert store.sessions.get(session.session_id).revision == revision
 
 
@@ -72,7 +79,7 @@ def test_a_stale_write_of_documents_changes_nothing(store: Store, session: Sessi
     with pytest.raises(StaleSessionError):
         store.documents.remove(session.session_id, "draft", expected_revision=stale)
     assert store.documents.read(session.session_id, "draft") == {"draft": "hi"}
-    revision = store.documents.put(session.session_id, {"draft": "mine"}, expected_revision=session.revision)
+    revision = store.documents.put(session.session_id, {"draft": "mine"}, expected_revision=session.revision).revision
     store.documents.remove(session.session_id, "tool_calls", expected_revision=revision)
     assert store.documents.read(session.session_id) == {"draft": "mine"}
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import (
-    ANY,
+    WITHOUT,
     InvalidCursorError,
     InvalidInputError,
     NotFoundError,
@@ -20,7 +20,7 @@ from hermes_store import (
     SessionRecord,
     Store,
 )
-from hermes_store.paging import write_cursor
+from hermes_store.pagination import write_cursor
 
 LONG_AGO = 1000.0
 
@@ -152,7 +152,7 @@ def test_what_is_no_cursor_of_this_list_is_refused(store: Store) -> None:
     for number in range(3):
         session_id = store.sessions.create(title=str(number)).session_id
         store.sessions.delete(store.sessions.create().session_id)
-        store.messages.append(session_id, [1, 2])
+        store.messages.extend(session_id, [1, 2])
     of_list, of_deleted = store.sessions.list(limit=1).next, store.sessions.list_deleted(limit=1).next
     of_messages = store.messages.tail(session_id, limit=1).previous
     for cursor in [*NO_CURSORS, of_deleted, of_messages]:
@@ -238,8 +238,8 @@ def test_an_empty_untitled_session_without_a_stream_is_shown_for_a_minute(
     made = sessions.create(**{**fields, "updated_at": moment})
     assert (sessions.list().items == [made]) is shown
     assert sessions.count() == shown
-    assert list(sessions.iterate(include_empty=False)) == [made] * shown
-    assert sessions.list(include_empty=True).items == list(sessions.iterate()) == [made]
+    assert list(sessions.iterate()) == [made] * shown
+    assert sessions.list(include_empty=True).items == list(sessions.iterate(include_empty=True)) == [made]
     sqlite_store.messages.append(made.session_id, None)
     sessions.update(made.session_id, updated_at=moment)
     assert sessions.count() == 1
@@ -248,7 +248,7 @@ def test_an_empty_untitled_session_without_a_stream_is_shown_for_a_minute(
 # ── against a model ───────────────────────────────────────────────────────────────────────────────
 
 PROFILES = ("default", "work")
-SOURCES = (None, "cli", "half \ud83d")
+SOURCES = ("cli", "half \ud83d")
 PROJECTS = ("of-default", "of-work")
 
 session_specs = st.lists(
@@ -258,7 +258,7 @@ session_specs = st.lists(
             "project": st.booleans(),
             "archived": st.booleans(),
             "pinned": st.booleans(),
-            "source": st.sampled_from(SOURCES),
+            "source": st.sampled_from((None, *SOURCES)),
             "title": st.sampled_from(("Untitled", "Trip")),
             "active_stream_id": st.sampled_from((None, None, "s")),
             "age": st.sampled_from((30.0, 1000.0, 1000.0, 2000.0)),
@@ -273,10 +273,10 @@ filter_sets = st.lists(
         {},
         optional={
             "profile": st.sampled_from((None, *PROFILES)),
-            "project_id": st.sampled_from((ANY, None, *PROJECTS)),
+            "project_id": st.sampled_from((None, WITHOUT, *PROJECTS)),
             "archived": st.sampled_from((None, False, True)),
             "pinned": st.sampled_from((None, False, True)),
-            "source": st.sampled_from((ANY, *SOURCES)),
+            "source": st.sampled_from((None, WITHOUT, *SOURCES)),
             "include_empty": st.booleans(),
         },
     ),
@@ -289,13 +289,13 @@ def fill(store: Store, specs: list[dict[str, Any]], now: float) -> list[SessionR
     """Make the sessions and nothing else; return the live ones, the last made first."""
     live = []
     with store.transaction() as tx:
-        for session in [*tx.sessions.iterate(), *tx.sessions.list_deleted(limit=1000).items]:
+        for session in [*tx.sessions.iterate(include_empty=True), *tx.sessions.list_deleted(limit=1000).items]:
             tx.sessions.purge(session.session_id)
         for spec in specs:
             fields = {name: spec[name] for name in ("profile", "archived", "pinned", "source", "title")}
             project = f"of-{spec['profile']}" if spec["project"] else None
             made = tx.sessions.create(active_stream_id=spec["active_stream_id"], project_id=project, **fields)
-            tx.messages.append(made.session_id, ["hi"] * spec["messages"])
+            tx.messages.extend(made.session_id, ["hi"] * spec["messages"])
             made = tx.sessions.update(made.session_id, updated_at=now - spec["age"])
             if spec["deleted"]:
                 tx.sessions.delete(made.session_id)
@@ -310,7 +310,11 @@ def shows(session: SessionRecord, filters: dict[str, Any], now: float) -> bool:
     if blank and session.updated_at <= now - 60 and not filters.get("include_empty"):
         return False
     optional = all(filters.get(name) in (None, getattr(session, name)) for name in ("profile", "archived", "pinned"))
-    return optional and all(filters.get(n, ANY) in (ANY, getattr(session, n)) for n in ("project_id", "source"))
+    for name in ("project_id", "source"):
+        wanted, found = filters.get(name), getattr(session, name)
+        if wanted is not None and found != (None if wanted is WITHOUT else wanted):
+            return False
+    return optional
 
 
 @pytest.mark.slow
@@ -320,12 +324,17 @@ def test_every_list_is_what_a_plain_loop_over_all_sessions_gives(
     store: Store, specs: list[dict[str, Any]], filter_sets: list[dict[str, Any]], limit: int
 ) -> None:
     now = time.time()
-    if not store.projects.list():
+    if not store.projects.list().items:
         for profile in PROFILES:
             store.projects.create(name=profile, project_id=f"of-{profile}", profile=profile)
     live = fill(store, specs, now)
     for filters in filter_sets:
-        project, owner = filters.get("project_id", ANY), filters.get("profile")
+        project, owner = filters.get("project_id"), filters.get("profile")
+        if project is not None and filters.get("source") is not None:
+            for verb in (store.sessions.list, store.sessions.count, lambda **how: list(store.sessions.iterate(**how))):
+                with pytest.raises((InvalidInputError, ProjectNotFoundError)):
+                    verb(**filters)
+            continue
         if project in PROJECTS and owner not in (None, project.removeprefix("of-")):
             with pytest.raises(ProjectNotFoundError):
                 store.sessions.list(**filters)
@@ -333,6 +342,6 @@ def test_every_list_is_what_a_plain_loop_over_all_sessions_gives(
         expected = [session for session in live if shows(session, filters, now)]
         expected.sort(key=lambda session: (session.pinned, session.updated_at), reverse=True)  # stable: newest first
         assert [item for page in pages(store.sessions.list, limit, **filters) for item in page] == expected
-        assert list(store.sessions.iterate(**{"include_empty": False, **filters})) == expected
+        assert list(store.sessions.iterate(**filters)) == expected
         assert store.sessions.count(**filters) == len(expected)
         assert store.sessions.list(total=True, limit=1, **filters).total == len(expected)

@@ -20,8 +20,10 @@ from hermes_store import (
     SessionRecord,
     StaleSessionError,
     Store,
+    TruncateResult,
+    WriteResult,
 )
-from hermes_store.paging import write_cursor
+from hermes_store.pagination import write_cursor
 from tests.support.json_values import NOT_JSON, small_json_values, text_of
 from tests.support.tables import message_rows
 
@@ -29,43 +31,68 @@ from tests.support.tables import message_rows
 
 
 @pytest.mark.parametrize(
-    ("kind", "messages", "stored"),
-    [
-        (None, {"role": "user"}, [{"role": "user"}]),
-        (None, [{"a": 1}, {"b": 2}], [{"a": 1}, {"b": 2}]),
-        (tuple, ["a", "b"], ["a", "b"]),
-        (iter, ["a", "b"], ["a", "b"]),
-        (None, [["a", "list"]], [["a", "list"]]),
-        (None, "text", ["text"]),
-        (None, None, [None]),
-        (None, [], []),
-        (iter, [], []),
-    ],
-    ids=str,
+    "message", [{"role": "user"}, ["a", "list"], [], {}, "text", None, 0, False, ("a", "tuple")], ids=str
 )
-def test_one_message_or_many_or_none_are_appended(
-    sqlite_store: Store, kind: Callable[[Any], Any] | None, messages: Any, stored: list[Any]
+def test_an_append_adds_one_message_whatever_its_type(store: Store, session_id: str, message: Any) -> None:
+    store.messages.append(session_id, "first")
+    before = store.sessions.get(session_id)
+    result = store.messages.append(session_id, message)
+    after = store.sessions.get(session_id)
+    assert (result.first_position, result.last_position, result.message_count) == (1, 1, 2)
+    assert result.revision == after.revision == after.transcript_revision == before.revision + 1
+    assert after.fields_revision == before.fields_revision
+    stored = list(message) if isinstance(message, tuple) else message
+    assert store.messages.read(session_id) == ["first", stored]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter, lambda messages: (one for one in messages)])
+@pytest.mark.parametrize("messages", [[], ["a"], ["a", "b", "c"], [["a", "list"]], [None]], ids=str)
+def test_an_extend_adds_what_an_iterable_yields(
+    sqlite_store: Store, kind: Callable[[Any], Any], messages: list[Any]
 ) -> None:
     before = sqlite_store.sessions.create(title="Trip")
-    result = sqlite_store.messages.append(before.session_id, kind(messages) if kind else messages)
+    result = sqlite_store.messages.extend(before.session_id, kind(messages))
     after = sqlite_store.sessions.get(before.session_id)
-    assert (result.first_position, result.count, result.message_count) == (0, len(stored), len(stored))
-    assert result.revision == after.revision == before.revision + bool(stored)
-    assert after.message_count == sqlite_store.messages.count(before.session_id) == len(stored)
+    positions = (0, len(messages) - 1) if messages else (None, None)
+    assert (result.first_position, result.last_position) == positions
+    assert (
+        result.message_count == after.message_count == sqlite_store.messages.count(before.session_id) == len(messages)
+    )
+    assert result.revision == after.revision == before.revision + bool(messages)
     transcript = sqlite_store.messages.read(before.session_id)
-    assert (list(transcript), transcript.revision) == (stored, after.revision)
-    if not stored:
+    assert (list(transcript), transcript.revision) == (messages, after.revision)
+    if not messages:
         assert after == before
-    again = sqlite_store.messages.append(before.session_id, ["more"])
-    assert (again.first_position, again.message_count) == (len(stored), len(stored) + 1)
+    again = sqlite_store.messages.extend(before.session_id, ["more", "still more"])
+    assert (again.first_position, again.last_position) == (len(messages), len(messages) + 1)
+
+
+@pytest.mark.parametrize("single", [{"role": "user"}, {}, "hi", "", b"hi", None, 5], ids=repr)
+def test_an_extend_refuses_a_single_message(sqlite_store: Store, single: Any) -> None:
+    """An object or a text can be iterated, and its keys or letters would be appended."""
+    session_id = sqlite_store.sessions.create().session_id
+    with pytest.raises(InvalidInputError, match="list of messages"):
+        sqlite_store.messages.extend(session_id, single)
+    assert sqlite_store.messages.read(session_id) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [999, 1000, 1001, 2500])
+def test_an_extend_of_any_length_keeps_the_order(store: Store, session_id: str, count: int) -> None:
+    store.messages.append(session_id, "first")
+    result = store.messages.extend(session_id, range(count))
+    assert (result.first_position, result.last_position) == (1, count)
+    assert store.messages.read(session_id) == ["first", *range(count)]
+    rows = message_rows(store)
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
 
 
 @settings(max_examples=15)
 @given(first=st.lists(small_json_values, max_size=4), second=st.lists(small_json_values, max_size=4))
 def test_any_json_values_come_back_as_they_went_in(store: Store, first: list[Any], second: list[Any]) -> None:
     session_id = store.sessions.create().session_id
-    store.messages.append(session_id, first)
-    store.messages.append(session_id, second)
+    store.messages.extend(session_id, first)
+    store.messages.extend(session_id, second)
     transcript = store.messages.read(session_id)
     assert text_of(transcript) == text_of(first + second)
     assert text_of(store.messages.tail(session_id).items) == text_of(first + second)
@@ -80,7 +107,7 @@ def test_a_message_may_be_nested_deeper_than_any_recursion(store: Store, session
     deep = json.loads("[" * 900 + "]" * 900)
     for _ in range(100):
         deep = {"in": [deep]}
-    store.messages.append(session_id, [deep, {"role": "user"}])
+    store.messages.extend(session_id, [deep, {"role": "user"}])
     (found, other) = store.messages.read(session_id)
     assert other == {"role": "user"}
     while deep:
@@ -90,19 +117,22 @@ def test_a_message_may_be_nested_deeper_than_any_recursion(store: Store, session
 
 
 def test_what_is_not_json_is_refused_with_its_place_and_nothing_is_written(store: Store, session_id: str) -> None:
-    store.messages.append(session_id, ["kept"])
+    store.messages.extend(session_id, ["kept"])
     before = store.sessions.get(session_id)
     circle: list[Any] = []
     circle.append(circle)
     for bad, place in [*NOT_JSON, (circle, "[0]")]:
         for write in (
-            lambda: store.messages.append(session_id, ["fine", bad, "fine"]),  # noqa: B023 - called at once
+            lambda: store.messages.extend(session_id, ["fine", bad, "fine"]),  # noqa: B023 - called at once
             lambda: store.messages.replace(session_id, ["fine", bad], expected_revision=before.revision),  # noqa: B023
         ):
             with pytest.raises(InvalidPayloadError) as refused:
                 write()
             assert refused.value.place == f"message 1{place}"
             assert f"message 1{place} " in str(refused.value)
+        with pytest.raises(InvalidPayloadError) as refused:
+            store.messages.append(session_id, bad)
+        assert refused.value.place == f"message{place}"
         with pytest.raises(InvalidPayloadError):
             store.messages.update(session_id, 0, bad, expected_revision=before.revision)
     assert store.sessions.get(session_id) == before
@@ -117,18 +147,19 @@ def test_an_iterator_that_breaks_appends_nothing(store: Store, session_id: str) 
 
     before = store.sessions.get(session_id)
     with pytest.raises(OSError, match="went dead"):
-        store.messages.append(session_id, stream())
+        store.messages.extend(session_id, stream())
     assert store.sessions.get(session_id) == before
     assert message_rows(store) == []
 
 
-@pytest.mark.parametrize("verb", ["append", "read", "count", "tail", "page", "replace", "update", "truncate"])
+@pytest.mark.parametrize("verb", ["append", "extend", "read", "count", "tail", "page", "replace", "update", "truncate"])
 def test_messages_of_nobody_are_not_found(store: Store, verb: str) -> None:
     arguments: dict[str, dict[str, Any]] = {
-        "append": {"messages": []},
+        "append": {"message": None},
+        "extend": {"messages": []},
         "replace": {"messages": [], "expected_revision": 1},
         "update": {"position": 0, "message": 1, "expected_revision": 1},
-        "truncate": {"keep": 0},
+        "truncate": {"keep": 0, "expected_revision": 1},
     }
     with pytest.raises(SessionNotFoundError):
         getattr(store.messages, verb)("nobody", **arguments.get(verb, {}))
@@ -163,7 +194,7 @@ def test_pages_lead_through_all_messages_in_both_directions(store: Store, sessio
 
 
 def test_a_page_and_its_neighbours_fit_together(store: Store, session_id: str) -> None:
-    store.messages.append(session_id, list(range(10)))
+    store.messages.extend(session_id, list(range(10)))
     middle = store.messages.page(session_id, before=store.messages.tail(session_id, limit=3).previous, limit=3)
     assert (middle.items, middle.first_position) == ([4, 5, 6], 4)
     assert store.messages.page(session_id, after=middle.next, limit=3).items == [7, 8, 9]
@@ -171,20 +202,20 @@ def test_a_page_and_its_neighbours_fit_together(store: Store, session_id: str) -
 
 
 def test_a_cursor_holds_while_messages_come_and_go(store: Store, session_id: str) -> None:
-    store.messages.append(session_id, list(range(6)))
+    store.messages.extend(session_id, list(range(6)))
     last = store.messages.tail(session_id, limit=2)
     first = store.messages.page(session_id, limit=4)
-    store.messages.append(session_id, ["new"])
+    store.messages.extend(session_id, ["new"])
     assert store.messages.page(session_id, before=last.previous, limit=2).items == [2, 3]
     assert store.messages.page(session_id, after=first.next).items == [4, 5, "new"]
-    store.messages.truncate(session_id, keep=1)
+    store.messages.truncate(session_id, keep=1, expected_revision=last.revision + 1)
     empty = store.messages.page(session_id, after=first.next)
     assert (empty.items, empty.first_position, empty.next) == ([], 1, None)
     assert store.messages.page(session_id, before=last.previous).items == [0]
 
 
 def test_one_direction_at_a_time(store: Store, session_id: str) -> None:
-    store.messages.append(session_id, [1, 2, 3])
+    store.messages.extend(session_id, [1, 2, 3])
     page = store.messages.page(session_id, after=store.messages.page(session_id, limit=1).next, limit=1)
     with pytest.raises(InvalidInputError, match="not both"):
         store.messages.page(session_id, before=page.previous, after=page.next)
@@ -194,7 +225,7 @@ def test_one_direction_at_a_time(store: Store, session_id: str) -> None:
 @pytest.mark.parametrize("direction", ["before", "after"])
 def test_a_cursor_at_a_position_that_cannot_be_is_refused(sqlite_store: Store, direction: str, position: int) -> None:
     session_id = sqlite_store.sessions.create().session_id
-    sqlite_store.messages.append(session_id, [1, 2, 3])
+    sqlite_store.messages.extend(session_id, [1, 2, 3])
     arguments: dict[str, Any] = {direction: write_cursor("messages", position)}
     with pytest.raises(InvalidCursorError):
         sqlite_store.messages.page(session_id, **arguments)
@@ -235,7 +266,7 @@ NOON = 1_700_000_000.0
 )
 def test_a_sane_time_is_found_and_no_other(sqlite_store: Store, message: Any, timestamp: float | None) -> None:
     made = sqlite_store.sessions.create(title="Trip")
-    sqlite_store.messages.append(made.session_id, [message])
+    sqlite_store.messages.extend(made.session_id, [message])
     assert sqlite_store.sessions.get(made.session_id).last_message_at == timestamp
     assert message_rows(sqlite_store)[0][3] == timestamp
 
@@ -251,7 +282,7 @@ def test_a_role_is_found_where_it_is_one(store: Store, session_id: str) -> None:
     }
     others = [None, 5, ["user"], {"name": "user"}, True]
     messages = [*({"role": role} for role in (*expected, *others)), "user", ["role"]]
-    store.messages.append(session_id, messages)
+    store.messages.extend(session_id, messages)
     assert [row[2] for row in message_rows(store)] == [*expected.values(), *[None] * (len(others) + 2)]
     assert store.messages.read(session_id) == messages
 
@@ -273,13 +304,13 @@ def test_the_last_time_that_a_message_says_is_the_sessions(store: Store, session
     def last() -> float | None:
         return store.sessions.get(session_id).last_message_at
 
-    revision = store.messages.append(session_id, [{"timestamp": 9.0}, {"timestamp": 5.0}, "no time"]).revision
+    revision = store.messages.extend(session_id, [{"timestamp": 9.0}, {"timestamp": 5.0}, "no time"]).revision
     assert last() == 5.0  # the order is the transcript's, not the clock's
-    store.messages.append(session_id, ["no time"])
+    revision = store.messages.append(session_id, "no time").revision
     assert last() == 5.0
-    revision = store.messages.truncate(session_id, keep=1)
+    revision = store.messages.truncate(session_id, keep=1, expected_revision=revision).revision
     assert last() == 9.0
-    revision = store.messages.update(session_id, 0, {"timestamp": 7.0}, expected_revision=revision)
+    revision = store.messages.update(session_id, 0, {"timestamp": 7.0}, expected_revision=revision).revision
     assert last() == 7.0
     revision = store.messages.replace(session_id, [{"_ts": 8.0}], expected_revision=revision).revision
     assert last() == 8.0
@@ -293,20 +324,22 @@ def test_the_last_time_that_a_message_says_is_the_sessions(store: Store, session
 @pytest.fixture
 def abc(store: Store, session_id: str) -> SessionRecord:
     """A session with the messages a, b, c."""
-    store.messages.append(session_id, ["a", "b", "c"])
+    store.messages.extend(session_id, ["a", "b", "c"])
     return store.sessions.get(session_id)
 
 
 def test_an_update_replaces_one_message_in_its_place(store: Store, abc: SessionRecord) -> None:
     before = message_rows(store)
-    revision = store.messages.update(abc.session_id, 1, {"role": "user"}, expected_revision=abc.revision)
-    assert revision == abc.revision + 1 == store.sessions.get(abc.session_id).revision
+    result = store.messages.update(abc.session_id, 1, {"role": "user"}, expected_revision=abc.revision)
+    assert result == WriteResult(changed=True, revision=abc.revision + 1)
+    assert store.sessions.get(abc.session_id).revision == result.revision
     assert store.messages.read(abc.session_id) == ["a", {"role": "user"}, "c"]
     assert message_rows(store) == [before[0], (*before[1][:2], "user", None), before[2]]
-    assert store.messages.update(abc.session_id, 0, "a", expected_revision=revision) == revision  # nothing to do
+    unchanged = store.messages.update(abc.session_id, 0, "a", expected_revision=result.revision)
+    assert unchanged == WriteResult(changed=False, revision=result.revision)
     with pytest.raises(StaleSessionError):
-        store.messages.update(abc.session_id, 0, "x", expected_revision=abc.revision)
-    assert store.messages.read(abc.session_id)[0] == "a"
+        store.messages.update(abc.session_id, 1, "x", expected_revision=abc.revision)
+    assert store.messages.read(abc.session_id)[1] == {"role": "user"}
 
 
 @pytest.mark.parametrize("position", [3, -1, 2**70, -(2**70)])
@@ -326,15 +359,17 @@ def test_a_position_is_a_whole_number(store: Store, abc: SessionRecord, position
 
 def test_a_truncated_transcript_keeps_its_beginning(store: Store, abc: SessionRecord) -> None:
     before = message_rows(store)
-    assert store.messages.truncate(abc.session_id, keep=3) == abc.revision  # nothing to do
-    revision = store.messages.truncate(abc.session_id, keep=2, expected_revision=abc.revision)
+    nothing = store.messages.truncate(abc.session_id, keep=3, expected_revision=abc.revision)
+    assert nothing == TruncateResult(removed=0, message_count=3, revision=abc.revision)
+    result = store.messages.truncate(abc.session_id, keep=2, expected_revision=abc.revision)
+    assert result == TruncateResult(removed=1, message_count=2, revision=abc.revision + 1)
     assert store.messages.read(abc.session_id) == ["a", "b"]
     assert message_rows(store) == before[:2]
-    assert store.sessions.get(abc.session_id).message_count == 2
-    assert revision == abc.revision + 1
+    after = store.sessions.get(abc.session_id)
+    assert (after.message_count, after.revision) == (2, result.revision)
     with pytest.raises(StaleSessionError):
         store.messages.truncate(abc.session_id, keep=0, expected_revision=abc.revision)
-    store.messages.truncate(abc.session_id, keep=0)
+    store.messages.truncate(abc.session_id, keep=0, expected_revision=result.revision)
     assert message_rows(store) == []
     store.messages.append(abc.session_id, "new")
     assert message_rows(store)[0][0] > before[-1][0]  # ids are never used twice
@@ -343,7 +378,7 @@ def test_a_truncated_transcript_keeps_its_beginning(store: Store, abc: SessionRe
 @pytest.mark.parametrize("keep", [-1, 4, 2**70, True, 1.0, "1", None])
 def test_a_keep_that_is_no_number_of_messages_removes_none(store: Store, abc: SessionRecord, keep: Any) -> None:
     with pytest.raises(InvalidInputError, match="Nothing was removed"):
-        store.messages.truncate(abc.session_id, keep=keep)
+        store.messages.truncate(abc.session_id, keep=keep, expected_revision=abc.revision)
     assert store.messages.read(abc.session_id) == ["a", "b", "c"]
     assert store.sessions.get(abc.session_id) == abc
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy import inspect as inspect_database
 
 from hermes_store import (
+    WITHOUT,
     HermesStoreError,
     InvalidIdError,
     InvalidInputError,
@@ -29,7 +30,8 @@ from hermes_store import (
     View,
 )
 from hermes_store.collection import Collection
-from hermes_store.fields import SessionChanges
+from hermes_store.validation import SessionChanges
+from tests.support.internals import reading_in
 
 SECRET = "secret-of-default"
 LONG_AGO = 1000.0
@@ -52,14 +54,14 @@ def walled(store: Store) -> Store:
         for name in VICTIMS:
             text: dict[str, Any] = {} if name == "blank" else {"title": SECRET, "project_id": "victims"}
             tx.sessions.create(session_id=name, model=SECRET, updated_at=LONG_AGO, **text)
-        tx.messages.append("spoken", [SECRET, {"role": "user", "content": SECRET}])
+        tx.messages.extend("spoken", [SECRET, {"role": "user", "content": SECRET}])
         tx.documents.put("spoken", {"draft": SECRET})
         tx.sessions.delete("deleted")
         tx.sessions.change_id("former", f"{SECRET}-now")
         tx.projects.create(name="Mine", project_id="mine", profile="work")
         tx.sessions.create(session_id="own", profile="work", title="Own", updated_at=LONG_AGO)
         tx.sessions.create(session_id="own-blank", profile="work", updated_at=LONG_AGO)
-        tx.messages.append("own", ["one", "two"])
+        tx.messages.extend("own", ["one", "two"])
     return store
 
 
@@ -71,12 +73,16 @@ ATTACKS: dict[str, list[Attack]] = {
         lambda view: view.sessions.create(profile="default", title="intruder"),
     ],
     "sessions.get": [lambda view: view.sessions.get("spoken"), lambda view: view.sessions.get("former")],
+    "sessions.get_many": [lambda view: view.sessions.get_many(["spoken", "own", "former"])],
+    "sessions.find": [lambda view: SECRET if view.sessions.find("s") + view.sessions.find(SECRET) else None],
     "sessions.exists": [lambda view: view.sessions.exists("spoken") and SECRET],
     "sessions.list": [
         lambda view: view.sessions.list(),
         lambda view: view.sessions.list(include_empty=True, limit=1000),
         lambda view: view.sessions.list(profile="default"),
         lambda view: view.sessions.list(project_id="victims"),
+        lambda view: view.sessions.list(project_id=WITHOUT, include_empty=True),
+        lambda view: view.sessions.list(source=WITHOUT, include_empty=True),
         lambda view: SECRET if view.sessions.list(include_empty=True, total=True).total != 2 else None,
     ],
     "sessions.iterate": [
@@ -111,13 +117,14 @@ ATTACKS: dict[str, list[Attack]] = {
         lambda view: view.sessions.delete_empty(profile="default"),
     ],
     "messages.append": [lambda view: view.messages.append("spoken", "intruder")],
+    "messages.extend": [lambda view: view.messages.extend("spoken", ["intruder"])],
     "messages.read": [lambda view: view.messages.read("spoken")],
     "messages.count": [lambda view: view.messages.count("spoken") and SECRET],
     "messages.tail": [lambda view: view.messages.tail("spoken")],
     "messages.page": [lambda view: view.messages.page("spoken")],
     "messages.replace": [lambda view: view.messages.replace("spoken", [], expected_revision=SPOKEN_REVISION)],
     "messages.update": [lambda view: view.messages.update("spoken", 0, "x", expected_revision=SPOKEN_REVISION)],
-    "messages.truncate": [lambda view: view.messages.truncate("spoken", keep=0)],
+    "messages.truncate": [lambda view: view.messages.truncate("spoken", keep=0, expected_revision=SPOKEN_REVISION)],
     "documents.read": [
         lambda view: view.documents.read("spoken"),
         lambda view: view.documents.read("spoken", "draft"),
@@ -173,10 +180,11 @@ def foreign_rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
         "messages": f"session_id NOT IN ({mine})",
         "message_blobs": f"message_id NOT IN (SELECT id FROM messages WHERE session_id IN ({mine}))",
         "session_documents": f"session_id NOT IN ({mine})",
+        "session_extras": f"session_id NOT IN ({mine})",
         "retired_ids": f"successor_id NOT IN ({mine}) OR successor_id IS NULL",
         "import_items": "1 = 1",
     }
-    tables = set(inspect_database(connection).get_table_names()) - {"alembic_version"}
+    tables = set(inspect_database(connection).get_table_names()) - {"hermes_store_version"}
     assert tables == set(conditions), "a table was added: say which of its rows are behind the wall"
     return {
         table: [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {table} WHERE {where} ORDER BY 1, 2")]
@@ -198,7 +206,7 @@ def trial(owner: Store | ProfileView) -> Iterator[View]:
 
 def look(view: View) -> dict[str, list[tuple[Any, ...]]]:
     """The foreign rows as the view's own connection finds them."""
-    with view.sessions._unit.read() as connection:
+    with reading_in(view) as connection:
         return foreign_rows(connection)
 
 
@@ -231,7 +239,7 @@ def test_every_verb_of_a_view_has_its_attacks(walled: Store) -> None:
         assert all(isinstance(collection, Collection) for collection in collections_of(view).values())
         assert set(verbs_of(view)) == set(ATTACKS), "a verb without attacks (or attacks on none): add them to ATTACKS"
     own = {name for name in dir(views[0]) if not name.startswith("_")}
-    assert own == {*COLLECTIONS, "name", "transaction"}
+    assert own == {*COLLECTIONS, "name", "transaction", "stats"}
 
 
 def test_every_parameter_that_names_something_is_attacked(walled: Store) -> None:
@@ -307,7 +315,7 @@ def test_a_view_sees_and_changes_its_own_rows(walled: Store) -> None:
     assert view.messages.read("own") == ["one", "two", "three"]
     view.documents.put("own", {"draft": 1})
     assert view.documents.read("own") == {"draft": 1}
-    assert view.sessions.delete_empty() == ("own-blank",)
+    assert view.sessions.delete_empty() == ["own-blank"]
     assert [s.session_id for s in view.sessions.list_deleted().items] == ["own-blank"]
     assert view.sessions.change_id("own", "renamed").session_id == "renamed"
     with view.transaction() as tx:
@@ -347,6 +355,6 @@ def test_profiles_differ_by_case_and_by_every_character(store: Store) -> None:
         store.projects.create(name=profile, profile=profile)
     for profile in profiles:
         assert [s.title for s in store.profile(profile).sessions.list().items] == [profile]
-        assert [p.name for p in store.profile(profile).projects.list()] == [profile]
+        assert [p.name for p in store.profile(profile).projects.list().items] == [profile]
         assert store.sessions.count(profile=profile) == 1
     assert store.sessions.count() == len(profiles)

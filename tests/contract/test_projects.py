@@ -12,6 +12,7 @@ import pytest
 from hermes_store import (
     InvalidIdError,
     InvalidInputError,
+    ProjectDeletion,
     ProjectExistsError,
     ProjectNotFoundError,
     ProjectRecord,
@@ -20,7 +21,7 @@ from hermes_store import (
 
 
 def names(store: Store, profile: str | None = None) -> list[str]:
-    return [project.name for project in store.projects.list(profile=profile)]
+    return [project.name for project in store.projects.list(profile=profile).items]
 
 
 @pytest.fixture
@@ -33,9 +34,11 @@ def test_a_created_project_is_found(store: Store) -> None:
     made = store.projects.create(name="Work", color="#7aa2f7")
     assert before <= made.created_at <= time.time()
     assert re.fullmatch("[0-9a-f]{12}", made.project_id)
-    assert (made.name, made.color, made.profile, made.position, made.extra) == ("Work", "#7aa2f7", "default", 0, {})
+    assert (made.name, made.color, made.profile, made.position, made.extra, made.session_count) == (
+        *("Work", "#7aa2f7", "default", 0, {}, 0),
+    )
     assert store.projects.get(made.project_id) == made
-    assert store.projects.list() == [made]
+    assert store.projects.list().items == [made]
 
 
 def test_projects_stand_in_the_order_of_their_making(store: Store) -> None:
@@ -46,7 +49,7 @@ def test_projects_stand_in_the_order_of_their_making(store: Store) -> None:
     assert names(store, "home") == ["c home", "a home", "b home"]
     assert names(store) == names(store, "default") + names(store, "home")
     assert names(store, "nobody's") == []
-    store.projects.delete(store.projects.list(profile="default")[1].project_id)
+    store.projects.delete(store.projects.list(profile="default").items[1].project_id)
     assert store.projects.create(name="last").position > 2
     assert names(store, "default") == ["c", "b", "last"]
 
@@ -95,11 +98,12 @@ def test_a_project_id_is_given_once(store: Store, work: ProjectRecord) -> None:
         with pytest.raises(ProjectExistsError) as refused:
             store.projects.create(name="Other", project_id="work", profile=profile)
         assert refused.value.project_id == "work"
-    assert store.projects.list() == [work]
+    assert store.projects.list().items == [work]
 
 
 def test_an_update_changes_what_is_named(store: Store, work: ProjectRecord) -> None:
     session = store.sessions.create(project_id="work")
+    work = work.model_copy(update={"session_count": 1})
     assert store.projects.rename("work", "Play") == work.model_copy(update={"name": "Play"})
     assert store.projects.update("work", color=None) == work.model_copy(update={"name": "Play", "color": None})
     both = store.projects.update("work", name="Rest", color="#fff")
@@ -124,7 +128,7 @@ def test_a_project_that_is_not_there_is_not_found(store: Store, work: ProjectRec
     for bad in ("../evil", "half \ud83d", "nul\x00", "", 5):
         with pytest.raises(InvalidIdError):
             getattr(store.projects, verb)(bad, **arguments)
-    assert store.projects.list() == [work]
+    assert store.projects.list().items == [work]
 
 
 def test_projects_are_put_in_another_order(store: Store) -> None:
@@ -132,10 +136,11 @@ def test_projects_are_put_in_another_order(store: Store) -> None:
     other = store.projects.create(name="home", profile="home").project_id
     store.projects.reorder([ids[2], ids[0], ids[1]])
     assert names(store, "default") == ["c", "a", "b"]
-    half = "half \ud83d"
-    for wrong in ([], ids[:2], [*ids, ids[0]], [ids[0]] * 3, [*ids[:2], other], [*ids, other], [*ids[:2], half]):
+    for wrong in ([], ids[:2], [*ids, ids[0]], [ids[0]] * 3, [*ids[:2], other], [*ids, other]):
         with pytest.raises(InvalidInputError, match="The order is as it was"):
             store.projects.reorder(wrong)
+    with pytest.raises(InvalidIdError):
+        store.projects.reorder([*ids[:2], "half \ud83d"])
     with pytest.raises(InvalidInputError):
         store.projects.reorder(ids, profile="home")
     assert names(store, "default") == ["c", "a", "b"]
@@ -148,15 +153,17 @@ def test_deleting_a_project_releases_its_sessions_and_nothing_else(store: Store,
     inside = [store.sessions.create(project_id="work", updated_at=5.0) for _ in range(3)]
     outside = [store.sessions.create(project_id=other.project_id), store.sessions.create()]
     store.sessions.delete(inside[2].session_id)
-    assert store.projects.delete("work") == 3
+    assert store.projects.delete("work") == ProjectDeletion(project_id="work", released=3)
     for session in inside[:2]:
-        released = session.model_copy(update={"project_id": None, "revision": session.revision + 1})
+        revision = session.revision + 1
+        new = {"project_id": None, "revision": revision, "fields_revision": revision}
+        released = session.model_copy(update=new)
         assert store.sessions.get(session.session_id) == released  # its place in the list stays
     assert store.sessions.restore(inside[2].session_id).project_id is None
     assert [store.sessions.get(session.session_id) for session in outside] == outside
-    assert store.projects.list() == [other]
-    assert store.projects.delete(other.project_id) == 1
-    assert store.projects.list() == []
+    assert store.projects.list().items == [other.model_copy(update={"session_count": 1})]
+    assert store.projects.delete(other.project_id).released == 1
+    assert store.projects.list().items == []
 
 
 def test_projects_made_at_the_same_time_are_all_kept(store: Store) -> None:

@@ -27,10 +27,10 @@ def test_a_replace_writes_the_difference_and_no_more(
     store: Store, old: list[int], new: list[int], sizes: tuple[int, int]
 ) -> None:
     old, new = old[: sizes[0]], new[: sizes[1]]
-    for other in store.sessions.iterate():
+    for other in store.sessions.iterate(include_empty=True):
         store.sessions.purge(other.session_id)
     session_id = store.sessions.create().session_id
-    appended = store.messages.append(session_id, old)
+    appended = store.messages.extend(session_id, old)
     ids = {message: row[0] for message, row in zip(old, message_rows(store), strict=True)}
     result = store.messages.replace(session_id, new, expected_revision=appended.revision)
     assert store.messages.read(session_id) == new
@@ -66,14 +66,14 @@ def test_a_replace_writes_the_difference_and_no_more(
 def test_a_replace_reports_what_it_did(sqlite_store: Store, old: str, new: str, counts: tuple[int, ...]) -> None:
     """Kept, inserted, updated and removed."""
     session_id = sqlite_store.sessions.create().session_id
-    revision = sqlite_store.messages.append(session_id, list(old)).revision
+    revision = sqlite_store.messages.extend(session_id, list(old)).revision
     result = sqlite_store.messages.replace(session_id, list(new), expected_revision=revision)
     assert (result.kept, result.inserted, result.updated, result.removed) == counts
     assert sqlite_store.messages.read(session_id) == list(new)
 
 
 def test_a_transcript_is_edited_with_its_own_revision(store: Store, session_id: str) -> None:
-    store.messages.append(session_id, [{"n": n} for n in range(3)])
+    store.messages.extend(session_id, [{"n": n} for n in range(3)])
     mine, theirs = store.messages.read(session_id), store.messages.read(session_id)
     mine[1]["n"] = "mine"
     store.messages.replace(session_id, mine, expected_revision=mine.revision)
@@ -87,7 +87,7 @@ def test_a_transcript_is_edited_with_its_own_revision(store: Store, session_id: 
 def test_a_single_message_is_no_transcript(sqlite_store: Store, single: Any) -> None:
     """A mapping or a text can be iterated, and its keys or letters would take the place of the history."""
     session_id = sqlite_store.sessions.create().session_id
-    revision = sqlite_store.messages.append(session_id, ["a", "long", "history"]).revision
+    revision = sqlite_store.messages.extend(session_id, ["a", "long", "history"]).revision
     with pytest.raises(InvalidInputError):
         sqlite_store.messages.replace(session_id, single, expected_revision=revision)
     assert sqlite_store.messages.read(session_id) == ["a", "long", "history"]

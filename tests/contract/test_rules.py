@@ -25,7 +25,7 @@ from hermes_store import (
     StaleSessionError,
     Store,
 )
-from hermes_store.fields import SessionChanges
+from hermes_store.validation import SessionChanges
 from tests.support.internals import writing
 from tests.support.tables import all_rows
 
@@ -46,9 +46,14 @@ def test_rule_1_what_one_writes_is_what_everybody_reads(store: Store, target: st
 
 def test_rule_2_a_list_counts_what_is_there(store: Store, session_id: str) -> None:
     """An index that was written apart from the messages said 0 for a session of 103, which hid it."""
+
+    def truncate(keep: int) -> None:
+        revision = store.sessions.get(session_id).revision
+        store.messages.truncate(session_id, keep=keep, expected_revision=revision)
+
     steps: list[Callable[[], Any]] = [
-        lambda: store.messages.append(session_id, [{"timestamp": 1.0}, {"timestamp": 2.0}, {"timestamp": 3.0}]),
-        lambda: store.messages.truncate(session_id, keep=2),
+        lambda: store.messages.extend(session_id, [{"timestamp": 1.0}, {"timestamp": 2.0}, {"timestamp": 3.0}]),
+        lambda: truncate(2),
         lambda: store.messages.replace(
             session_id, ["x"] * 5, expected_revision=store.sessions.get(session_id).revision
         ),
@@ -57,7 +62,7 @@ def test_rule_2_a_list_counts_what_is_there(store: Store, session_id: str) -> No
         ),
         lambda: store.sessions.delete(session_id),
         lambda: store.sessions.restore(session_id),
-        lambda: store.messages.truncate(session_id, keep=0),
+        lambda: truncate(0),
     ]
     shown = []
     for step in steps:
@@ -71,7 +76,7 @@ def test_rule_2_a_list_counts_what_is_there(store: Store, session_id: str) -> No
 
 def test_rule_3_saving_what_was_loaded_without_messages_cannot_lose_them(store: Store, session_id: str) -> None:
     """A stub with `messages=[]` was saved over histories of a thousand messages."""
-    store.messages.append(session_id, ["a", "history"])
+    store.messages.extend(session_id, ["a", "history"])
     (record,) = store.sessions.list().items
     assert not hasattr(record, "messages")
     assert "messages" not in SessionRecord.model_fields
@@ -88,7 +93,7 @@ def settable_fields() -> set[str]:
 
 def test_rule_4_a_change_touches_only_the_rows_it_is_about(store: Store, session_id: str) -> None:
     """A rename wrote 24 MB."""
-    store.messages.append(session_id, [{"n": n} for n in range(100)])
+    store.messages.extend(session_id, [{"n": n} for n in range(100)])
 
     def touched(change: Callable[[], Any]) -> dict[str, int]:
         before = {name: set(rows) for name, rows in all_rows(store).items()}
@@ -102,13 +107,17 @@ def test_rule_4_a_change_touches_only_the_rows_it_is_about(store: Store, session
         store.messages.replace(session_id, transcript, expected_revision=transcript.revision)
 
     assert touched(lambda: store.sessions.update(session_id, title="Rome")) == {"sessions": 1}
-    assert touched(lambda: store.messages.append(session_id, [1, 2])) == {
+    assert touched(lambda: store.messages.extend(session_id, [1, 2])) == {
         "sessions": 1,
         "messages": 2,
         "message_blobs": 2,
     }
     assert touched(edit) == {"sessions": 1, "messages": 1, "message_blobs": 1}
-    assert touched(lambda: store.documents.put(session_id, {"draft": 1})) == {"sessions": 1, "session_documents": 1}
+    assert touched(lambda: store.documents.put(session_id, {"draft": 1})) == {"sessions": 1, "session_extras": 1}
+    assert touched(lambda: store.documents.put(session_id, {"large": "x" * 5000})) == {
+        "sessions": 1,
+        "session_documents": 1,
+    }
     assert touched(lambda: store.sessions.delete(session_id)) == {"sessions": 1}
 
 
@@ -135,14 +144,15 @@ VERBS_ON_A_SESSION: dict[str, dict[str, Any]] = {
     "sessions.update": {"title": "back"},
     "sessions.change_id": {"new_id": "back"},
     "sessions.delete": {},
-    "messages.append": {"messages": "back"},
+    "messages.append": {"message": "back"},
+    "messages.extend": {"messages": ["back"]},
     "messages.read": {},
     "messages.count": {},
     "messages.tail": {},
     "messages.page": {},
     "messages.replace": {"messages": ["back"], "expected_revision": 3},
     "messages.update": {"position": 0, "message": "back", "expected_revision": 3},
-    "messages.truncate": {"keep": 0},
+    "messages.truncate": {"keep": 0, "expected_revision": 3},
     "documents.read": {},
     "documents.put": {"values": {"draft": "back"}},
     "documents.remove": {},
@@ -184,7 +194,7 @@ def test_rule_7_what_went_in_comes_out(store: Store) -> None:
     """A title with half a character made the list of everybody fail, and after it every save."""
     good, bad = store.sessions.create(title="good"), store.sessions.create(title="half \ud83d")
     awkward = [{"content": "\ud83d\x00", "n": [float("inf"), 2**70], "unknown": {"key": None}}, "no dict", None]
-    store.messages.append(bad.session_id, awkward)
+    store.messages.extend(bad.session_id, awkward)
     assert [s.title for s in store.sessions.list().items] == ["half \ud83d", "good"]
     assert store.sessions.get(good.session_id) == good
     assert store.messages.read(bad.session_id) == awkward

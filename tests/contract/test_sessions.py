@@ -21,6 +21,8 @@ from hermes_store import (
 )
 from tests.support.internals import reading
 
+#: Too large for the row in which a session's small values are.
+LARGE = "x" * 5000
 BAD_IDS = ["", "../evil", "a b", "a" * 129, "naïve", "half \ud83d", "nul\x00", "line\n", 5, None]
 
 EVERY_FIELD: dict[str, Any] = {
@@ -48,8 +50,8 @@ EVERY_FIELD: dict[str, Any] = {
 def session(store: Store) -> SessionRecord:
     """A session with two messages and a document, last written to long ago."""
     made = store.sessions.create(title="Trip", source="cli")
-    store.messages.append(made.session_id, ["one", "two"])
-    store.documents.put(made.session_id, {"draft": "three"})
+    store.messages.extend(made.session_id, ["one", "two"])
+    store.documents.put(made.session_id, {"draft": "three", "large": LARGE})
     return store.sessions.update(made.session_id, updated_at=1000.0)
 
 
@@ -73,10 +75,12 @@ def test_what_is_left_out_has_its_default(store: Store) -> None:
     made = store.sessions.create()
     assert before <= made.created_at == made.updated_at <= time.time()
     assert re.fullmatch("[0-9a-f]{12}", made.session_id)
-    assert (made.title, made.profile, made.revision, made.message_count) == ("Untitled", "default", 1, 0)
+    assert (made.title, made.profile, made.message_count) == ("Untitled", "default", 0)
+    assert (made.revision, made.transcript_revision, made.fields_revision) == (1, 1, 1)
     assert (made.input_tokens, made.output_tokens, made.pinned, made.archived) == (0, 0, False, False)
     empty = set(SessionRecord.model_fields) - {
-        *("session_id", "created_at", "updated_at", "title", "profile", "revision", "message_count"),
+        *("session_id", "created_at", "updated_at", "title", "profile", "message_count"),
+        *("revision", "transcript_revision", "fields_revision"),
         *("input_tokens", "output_tokens", "pinned", "archived"),
     }
     assert {name: getattr(made, name) for name in empty} == dict.fromkeys(empty)
@@ -152,10 +156,10 @@ def test_an_update_changes_the_named_fields_and_no_other(store: Store, session: 
     before = time.time()
     changed = store.sessions.update(session.session_id, title="Rome")
     assert changed.updated_at >= before
-    expected = session.model_copy(
-        update={"title": "Rome", "revision": session.revision + 1, "updated_at": changed.updated_at}
-    )
-    assert everything(store, session.session_id) == (expected, ["one", "two"], {"draft": "three"})
+    revision = session.revision + 1
+    new = {"title": "Rome", "updated_at": changed.updated_at, "revision": revision, "fields_revision": revision}
+    expected = session.model_copy(update=new)
+    assert everything(store, session.session_id) == (expected, ["one", "two"], {"draft": "three", "large": LARGE})
 
 
 BAD_FIELDS: list[dict[str, Any]] = [
@@ -196,7 +200,7 @@ def test_a_value_that_does_not_fit_its_field_is_refused_by_name(store: Store, se
         assert name in str(refused.value) or name == "profile"
         with pytest.raises(InvalidInputError, match=r"Nothing was written\."):
             store.sessions.create(session_id="fresh", **bad)
-    assert everything(store, session.session_id) == (session, ["one", "two"], {"draft": "three"})
+    assert everything(store, session.session_id) == (session, ["one", "two"], {"draft": "three", "large": LARGE})
     assert not store.sessions.exists("fresh")
 
 
@@ -262,11 +266,12 @@ def test_a_session_that_moves_to_another_profile_leaves_its_links_behind(store: 
 
 
 def test_a_deleted_session_is_nowhere_but_in_its_own_list(store: Store, session: SessionRecord) -> None:
-    store.sessions.delete(session.session_id)
+    record = store.sessions.delete(session.session_id)
     assert not store.sessions.exists(session.session_id)
     assert store.sessions.list(include_empty=True).items == []
     assert store.sessions.count(include_empty=True) == 0
     (deleted,) = store.sessions.list_deleted().items
+    assert record == deleted
     assert deleted.session_id == session.session_id
     assert deleted.updated_at == session.updated_at
 
@@ -274,9 +279,10 @@ def test_a_deleted_session_is_nowhere_but_in_its_own_list(store: Store, session:
 def test_a_restored_session_is_as_it_was(store: Store, session: SessionRecord) -> None:
     store.sessions.delete(session.session_id)
     restored = store.sessions.restore(session.session_id)
-    assert restored == session.model_copy(update={"revision": restored.revision})
+    revisions = {"revision": restored.revision, "fields_revision": restored.revision}
+    assert restored == session.model_copy(update=revisions)
     assert restored.revision > session.revision
-    assert everything(store, session.session_id) == (restored, ["one", "two"], {"draft": "three"})
+    assert everything(store, session.session_id) == (restored, ["one", "two"], {"draft": "three", "large": LARGE})
     assert store.sessions.list_deleted().items == []
     assert store.sessions.restore(session.session_id) == restored  # again: it stays as it is
 
@@ -305,7 +311,7 @@ def test_a_purged_session_is_gone_for_good(store: Store, session: SessionRecord,
 def test_purging_takes_the_messages_and_documents_along(store: Store, session: SessionRecord) -> None:
     store.sessions.purge(session.session_id)
     with reading(store) as connection:
-        for table in ("sessions", "messages", "message_blobs", "session_documents"):
+        for table in ("sessions", "messages", "message_blobs", "session_documents", "session_extras"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0, table
 
 
@@ -336,12 +342,12 @@ def test_empty_sessions_are_deleted_and_no_other(store: Store) -> None:
     spoken = store.sessions.create().session_id
     store.messages.append(spoken, "hi")
     store.sessions.update(spoken, **old)
-    assert store.sessions.delete_empty(profile="home") == (elsewhere,)
-    assert store.sessions.delete_empty() == (blank,)
-    assert store.sessions.delete_empty() == ()
-    assert store.sessions.delete_empty(untitled_only=False) == tuple(sorted([titled, streaming]))
-    assert store.sessions.delete_empty(older_than=0) == (fresh,)
-    assert [s.session_id for s in store.sessions.iterate()] == [spoken]
+    assert store.sessions.delete_empty(profile="home") == [elsewhere]
+    assert store.sessions.delete_empty() == [blank]
+    assert store.sessions.delete_empty() == []
+    assert store.sessions.delete_empty(untitled_only=False) == sorted([titled, streaming])
+    assert store.sessions.delete_empty(older_than=0) == [fresh]
+    assert [s.session_id for s in store.sessions.iterate(include_empty=True)] == [spoken]
     assert store.sessions.restore(blank).title == "Untitled"
 
 
@@ -352,7 +358,7 @@ def test_a_new_id_is_one_row_and_everything_follows(store: Store, session: Sessi
     child = store.sessions.create(parent_id=session.session_id).session_id
     renamed = store.sessions.change_id(session.session_id, "rotated")
     assert renamed.session_id == "rotated"
-    assert everything(store, "rotated") == (renamed, ["one", "two"], {"draft": "three"})
+    assert everything(store, "rotated") == (renamed, ["one", "two"], {"draft": "three", "large": LARGE})
     assert store.sessions.get(child).parent_id == "rotated"
     with pytest.raises(SessionNotFoundError, match="now called 'rotated'"):
         store.sessions.get(session.session_id)

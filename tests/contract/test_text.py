@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 
 from hermes_store import Page, ProjectRecord, SessionRecord, Store
-from hermes_store.fields import KEY_LIMIT, PROFILE_LIMIT, PROJECT_NAME_LIMIT, SOURCE_LIMIT, TEXT_LIMIT, TITLE_LIMIT
-from hermes_store.tables import Base
-from hermes_store.transcript import ROLE_LIMIT
-from hermes_store.types import LosslessText
+from hermes_store.storage.schema import Base
+from hermes_store.storage.types import LosslessText
+from hermes_store.transcripts.encoding import ROLE_LIMIT
+from hermes_store.validation import KEY_LIMIT, PROFILE_LIMIT, PROJECT_NAME_LIMIT, SOURCE_LIMIT, TEXT_LIMIT, TITLE_LIMIT
 from tests.support.json_values import AWKWARD_TEXTS, texts
 from tests.support.tables import message_rows
 
@@ -76,11 +76,12 @@ def require_kept(store: Store, text: str, *columns: str) -> None:
         found: Page[SessionRecord] = store.sessions.list(limit=1000, **filters)
         assert session in found.items
         assert {getattr(item, name) for item in found.items for name in filters} == set(filters.values())
-    assert project in store.projects.list(profile=project.profile)
+    assert project in store.projects.list(profile=project.profile).items
     assert project == store.projects.rename(project.project_id, project.name)
     changes: dict[str, Any] = {name: getattr(session, name) for name in SESSION_FIELDS}
     changed = store.sessions.update(session.session_id, **changes, updated_at=session.updated_at)
-    assert changed == session.model_copy(update={"revision": changed.revision})
+    revisions = {"revision": changed.revision, "fields_revision": changed.revision}
+    assert changed == session.model_copy(update=revisions)
 
 
 def test_every_text_column_is_tried_here() -> None:
@@ -106,9 +107,13 @@ def test_one_session_per_awkward_text_and_the_list_shows_them_all(store: Store) 
     for text in AWKWARD_TEXTS:
         require_kept(store, text, *LIMITS)
     profiles = {text for text in AWKWARD_TEXTS if text}
-    assert {session.profile for session in store.sessions.iterate()} == {*profiles, "plain", "default"}
+    assert {session.profile for session in store.sessions.iterate(include_empty=True)} == {
+        *profiles,
+        "plain",
+        "default",
+    }
     for profile in profiles:
-        assert store.sessions.delete_empty(profile=profile, untitled_only=False, older_than=0) == ()
+        assert store.sessions.delete_empty(profile=profile, untitled_only=False, older_than=0) == []
         assert store.sessions.count(profile=profile) == 1
 
 

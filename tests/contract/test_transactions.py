@@ -43,7 +43,7 @@ def test_several_verbs_are_one_commit(store: Store) -> None:
     with store.transaction() as tx:
         project = tx.projects.create(name="Work").project_id
         session_id = tx.sessions.create(project_id=project).session_id
-        tx.messages.append(session_id, ["one", "two"])
+        tx.messages.extend(session_id, ["one", "two"])
         tx.documents.put(session_id, {"draft": "three"})
         changed = tx.sessions.update(session_id, title="Rome")
         # Inside, everything is there already …
@@ -114,11 +114,11 @@ FAILING: list[tuple[type[HermesStoreError], Callable[[View], Any]]] = [
     (StaleSessionError, lambda tx: tx.messages.replace("taken", ["lost"], expected_revision=99)),
     (StaleSessionError, lambda tx: tx.documents.put("taken", {"draft": "lost"}, expected_revision=99)),
     (MessageNotFoundError, lambda tx: tx.messages.update("taken", 9, "lost", expected_revision=1)),
-    (InvalidInputError, lambda tx: tx.messages.truncate("taken", keep=9)),
+    (InvalidInputError, lambda tx: tx.messages.truncate("taken", keep=9, expected_revision=1)),
     (InvalidInputError, lambda tx: tx.projects.reorder([])),
     # Moving to another profile first cuts the links of the children; here that is taken back.
     (ProjectNotFoundError, lambda tx: tx.sessions.update("taken", profile="home", project_id="project")),
-    (InvalidPayloadError, lambda tx: tx.messages.append("taken", ["fine", b"not"])),
+    (InvalidPayloadError, lambda tx: tx.messages.extend("taken", ["fine", b"not"])),
 ]
 
 
@@ -167,7 +167,7 @@ def test_the_store_refuses_to_be_used_inside_its_own_transaction(store: Store, s
         tx.messages.append(session_id, "kept")
     assert store.messages.read(session_id) == ["kept"]  # and afterwards it serves again
     assert view.sessions.count(include_empty=True) == 0
-    assert store.projects.list() == []
+    assert store.projects.list().items == []
 
 
 def test_a_transaction_serves_no_other_thread(store: Store, session_id: str) -> None:

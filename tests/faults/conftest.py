@@ -37,7 +37,7 @@ def session_id(sqlite_path: Path) -> str:
     """A session with three messages in the database at `sqlite_path`."""
     with Store.open(sqlite_path, durability="normal") as store:
         session_id = store.sessions.create(title="Before").session_id
-        store.messages.append(session_id, ["one", "two", "three"])
+        store.messages.extend(session_id, ["one", "two", "three"])
     return session_id
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from hermes_store import DatabaseError, DatabaseFullError, DatabaseUnavailableError, HermesStoreError, Store
-from tests.support.internals import engine_of
+from tests.support.statements import watched
 
 LARGE = {"text": "x" * 2_000_000}
 
@@ -24,22 +23,19 @@ LARGE = {"text": "x" * 2_000_000}
 def _no_room(store: Store) -> Iterator[None]:
     """Allow the database not one page more than it has."""
 
-    def limit(connection: Any, record: Any, proxy: Any) -> None:
+    def limit(connection: sqlite3.Connection) -> None:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    def lift(connection: Any, record: Any, proxy: Any) -> None:
+    def lift(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA max_page_count = 1073741823")
 
-    engine = engine_of(store)
-    sa.event.listen(engine, "checkout", limit)
-    yield
-    sa.event.remove(engine, "checkout", limit)
-    sa.event.listen(engine, "checkout", lift)
+    with watched(store, limit, lift):
+        yield
 
 
 WRITES: dict[str, Callable[[Any, str], Any]] = {
-    "append": lambda verbs, sid: verbs.messages.append(sid, ["four", LARGE]),
+    "append": lambda verbs, sid: verbs.messages.extend(sid, ["four", LARGE]),
     "replace": lambda verbs, sid: verbs.messages.replace(
         sid, ["one", LARGE, "three"], expected_revision=verbs.messages.read(sid).revision
     ),

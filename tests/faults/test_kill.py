@@ -24,7 +24,7 @@ def _write_until_killed(path: Path, number: int, session_ids: list[str], to_pare
             session_id = session_ids[count % len(session_ids)]
             with store.transaction() as tx:
                 batch = [{"life": number, "count": count, "part": part, "text": "x" * 3000} for part in range(BATCH)]
-                first = tx.messages.append(session_id, batch).first_position
+                first = tx.messages.extend(session_id, batch).first_position
                 tx.documents.put(session_id, {"last": [number, count], "length": first + BATCH})
             to_parent.send((session_id, first, number, count))
 
@@ -65,7 +65,7 @@ def test_a_killed_writer_leaves_every_acknowledged_append_and_whole_sessions(
                 documents = store.documents.read(session_id)
                 last = transcript[-1] if transcript else None
                 assert documents == ({"last": [last["life"], last["count"]], "length": len(transcript)} if last else {})
-                store.messages.append(session_id, [{"life": -1, "count": -1, "part": p} for p in range(BATCH)])
+                store.messages.extend(session_id, [{"life": -1, "count": -1, "part": p} for p in range(BATCH)])
                 store.documents.put(session_id, {"last": [-1, -1], "length": len(transcript) + BATCH})
         require_sound(sqlite_path)
 
@@ -76,7 +76,7 @@ def test_a_writer_killed_inside_a_transaction_leaves_nothing_of_it(
     def write_and_wait(to_parent: Connection) -> None:
         with Store.open(sqlite_path) as store, store.transaction() as tx:
             # More than SQLite's page cache holds, so that a part of it is in the log already.
-            tx.messages.append(session_id, [{"n": n, "text": "x" * 100_000} for n in range(60)])
+            tx.messages.extend(session_id, [{"n": n, "text": "x" * 100_000} for n in range(60)])
             tx.sessions.update(session_id, title="After")
             to_parent.send("written")
             time.sleep(60)

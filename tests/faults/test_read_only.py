@@ -20,9 +20,10 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "sessions.purge": lambda verbs: verbs.sessions.purge("gone"),
     "sessions.delete_empty": lambda verbs: verbs.sessions.delete_empty(older_than=-60),
     "messages.append": lambda verbs: verbs.messages.append("there", "new"),
+    "messages.extend": lambda verbs: verbs.messages.extend("there", ["new"]),
     "messages.replace": lambda verbs: verbs.messages.replace("there", [], expected_revision=2),
     "messages.update": lambda verbs: verbs.messages.update("there", 0, "new", expected_revision=2),
-    "messages.truncate": lambda verbs: verbs.messages.truncate("there", keep=0),
+    "messages.truncate": lambda verbs: verbs.messages.truncate("there", keep=0, expected_revision=2),
     "documents.put": lambda verbs: verbs.documents.put("there", {"new": 1}),
     "documents.remove": lambda verbs: verbs.documents.remove("there", "draft"),
     "projects.create": lambda verbs: verbs.projects.create(name="New"),
@@ -34,7 +35,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 READS = {
     *("sessions.get", "sessions.exists", "sessions.list", "sessions.iterate", "sessions.list_deleted"),
     *("sessions.count", "messages.read", "messages.count", "messages.tail", "messages.page"),
-    *("documents.read", "projects.get", "projects.list"),
+    *("documents.read", "projects.get", "projects.list", "sessions.find", "sessions.get_many"),
 }
 
 
@@ -44,7 +45,7 @@ def target(request: pytest.FixtureRequest) -> str:
     with Store.open(target, durability="normal") as store:
         store.projects.create(project_id="work", name="Work")
         store.sessions.create(session_id="there", title="There")
-        store.messages.append("there", ["one", "two"])
+        store.messages.extend("there", ["one", "two"])
         store.documents.put("there", {"draft": "…"})
         store.sessions.create(session_id="gone")
         store.sessions.delete("gone")

@@ -9,21 +9,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError, migrate
+from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError
+from hermes_store.storage import migrations
+from tests.support.internals import reading, writing
 
 
 def _ask(store: Store, question: str) -> set[Any]:
     """Ask two connections that read at once, and then one that writes."""
-    database = store._database
-    with database.read() as one, database.read() as two:
+    with reading(store) as one, reading(store) as two:
         answers = {connection.exec_driver_sql(question).scalar() for connection in (one, two)}
-    with database.write() as connection:
+    with writing(store) as connection:
         return answers | {connection.exec_driver_sql(question).scalar()}
 
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("foreign_keys", 1), ("trusted_schema", 0), ("busy_timeout", 7_500)],
+    [("journal_mode", "wal"), ("foreign_keys", 1), ("trusted_schema", 0), ("temp_store", 2), ("busy_timeout", 7_500)],
 )
 def test_a_pragma_is_on_in_every_connection(sqlite_path: Path, pragma: str, value: Any) -> None:
     with Store.open(sqlite_path, busy_timeout=7.5) as store:
@@ -50,10 +51,10 @@ def test_full_durability_is_the_default(sqlite_path: Path) -> None:
 def test_foreign_keys_take_the_children_with_them(sqlite_path: Path) -> None:
     with Store.open(sqlite_path) as store:
         session_id = store.sessions.create().session_id
-        store.messages.append(session_id, ["one", "two"])
+        store.messages.extend(session_id, ["one", "two"])
         store.documents.put(session_id, {"draft": 1})
         store.sessions.purge(session_id)
-        for table in ("messages", "message_blobs", "session_documents"):
+        for table in ("messages", "message_blobs", "session_documents", "session_extras"):
             assert _ask(store, f"SELECT count(*) FROM {table}") == {0}
 
 
@@ -64,7 +65,7 @@ def test_without_shared_memory_the_journal_falls_back_and_the_log_says_why(
     new = sqlite_path.with_name("new.db")
     with caplog.at_level(logging.WARNING, "hermes_store"), Store.open(f"sqlite:///{new}?vfs=unix-dotfile") as store:
         session_id = store.sessions.create().session_id
-        store.messages.append(session_id, ["one", "two"])
+        store.messages.extend(session_id, ["one", "two"])
         assert store.messages.read(session_id) == ["one", "two"]
         assert store.info().journal_mode == "delete"
         assert _ask(store, "PRAGMA synchronous") == {2}
@@ -84,7 +85,7 @@ def test_info_tells_what_is_open(sqlite_path: Path, postgres_url: str) -> None:
     with Store.open(sqlite_path) as store:
         info = store.info()
         assert (info.target, info.path, info.dialect) == (str(sqlite_path), str(sqlite_path), "sqlite")
-        assert (info.journal_mode, info.schema_revision) == ("wal", migrate.HEAD)
+        assert (info.journal_mode, info.schema_revision) == ("wal", migrations.HEAD)
         assert {info.server_version} == _ask(store, "SELECT sqlite_version()")
         assert info.size_bytes == sqlite_path.stat().st_size
     with Store.open(postgres_url) as store:

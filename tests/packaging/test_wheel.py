@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import migrate
+from hermes_store.storage import migrations
 from tests.support.paths import EXAMPLE_STATE_DIR, ROOT
 
 pytestmark = pytest.mark.slow
@@ -103,13 +103,13 @@ from hermes_store import Store
 with Store.open("folder/hermes.db") as store:
     project = store.projects.create(name="Work", color="#7aa2f7")
     session = store.sessions.create(title="Trip", project_id=project.project_id)
-    store.messages.append(session.session_id, [{"role": "user", "content": "hi"}])
+    store.messages.extend(session.session_id, [{"role": "user", "content": "hi"}])
 with Store.open("folder/hermes.db", migrate=False) as store:
     [listed] = store.sessions.list(project_id=project.project_id).items
     print(json.dumps([store.info().schema_revision, listed.title, store.messages.read(listed.session_id)]))
 """
     )
-    assert found == [migrate.HEAD, "Trip", [{"role": "user", "content": "hi"}]]
+    assert found == [migrations.HEAD, "Trip", [{"role": "user", "content": "hi"}]]
 
 
 def test_postgresql_without_its_extra_says_what_to_install(installed: Callable[[str], Any]) -> None:

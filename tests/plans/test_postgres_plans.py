@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.paging import write_cursor
+from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
 from tests.support.statements import executed, postgres_plan
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.paging import write_cursor
+from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
 from tests.support.statements import executed, sqlite_plan
 
@@ -26,7 +26,7 @@ def store(databases: sample.Databases, analyzed: bool) -> Store:
     store = databases(SESSIONS, analyzed)
     if not store.messages.count(SESSION):
         for session_id in (SESSION, "s100", "s300"):
-            store.messages.append(
+            store.messages.extend(
                 session_id, [{"role": "user", "content": str(number), "timestamp": 1e9} for number in range(MESSAGES)]
             )
         if analyzed:
@@ -86,7 +86,7 @@ VERBS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "messages.read": (lambda store: store.messages.read(SESSION), [BY_ID, BY_POSITION, BODY]),
     "messages.tail": (lambda store: store.messages.tail(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),
     "messages.page": (lambda store: store.messages.page(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),
-    "messages.append": (lambda store: store.messages.append(SESSION, [{}, {}]), [BY_ID, BY_ROW]),
+    "messages.append": (lambda store: store.messages.extend(SESSION, [{}, {}]), [BY_ID, BY_ROW]),
     "messages.update": (
         lambda store: store.messages.update(
             SESSION, 5, {"other": store.messages.count(SESSION)}, expected_revision=store.sessions.get(SESSION).revision

@@ -61,7 +61,7 @@ class Trail:
 def trail(sqlite_path: Path, sqlite_store: Store) -> Trail:
     for session_id in ("edited", "other"):
         sqlite_store.sessions.create(session_id=session_id)
-        sqlite_store.messages.append(
+        sqlite_store.messages.extend(
             session_id, [{"role": "user", "content": f"message {number}"} for number in range(LENGTH)]
         )
         sqlite_store.documents.put(session_id, {"tool_calls": [1, 2, 3]})
@@ -156,7 +156,7 @@ WRITES: dict[str, tuple[Callable[[Store], Any], Counter[Write]]] = {
     "a pin": (lambda store: store.sessions.update("edited", pinned=True), ONE_SESSION),
     "a delete": (lambda store: store.sessions.delete("edited"), ONE_SESSION),
     "an append of three": (
-        lambda store: store.messages.append("edited", [{}, {}, {}]),
+        lambda store: store.messages.extend("edited", [{}, {}, {}]),
         ONE_SESSION + Counter({("messages", "INSERT"): 3, ("message_blobs", "INSERT"): 3}),
     ),
     "an update of a message": (
@@ -176,7 +176,7 @@ WRITES: dict[str, tuple[Callable[[Store], Any], Counter[Write]]] = {
         Counter(),
     ),
     "a truncation of nothing": (lambda store: store.messages.truncate("edited", keep=LENGTH), Counter()),
-    "an append of nothing": (lambda store: store.messages.append("edited", []), Counter()),
+    "an append of nothing": (lambda store: store.messages.extend("edited", []), Counter()),
     "a document as it is": (lambda store: store.documents.put("edited", {"tool_calls": [1, 2, 3]}), Counter()),
     "a restore of what is not deleted": (lambda store: store.sessions.restore("edited"), Counter()),
     "a change of id": (

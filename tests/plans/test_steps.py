@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.paging import write_cursor
+from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
 from tests.support.statements import undone, vm_steps
 
@@ -89,7 +89,7 @@ def replaced(tx: Any) -> None:
 
 
 MESSAGE_VERBS: dict[str, Verb] = {
-    "append": lambda store: undone(store, lambda tx: tx.messages.append("long", [{"role": "user"}] * 3)),
+    "append": lambda store: undone(store, lambda tx: tx.messages.extend("long", [{"role": "user"}] * 3)),
     "tail": lambda store: lambda: store.messages.tail("long", limit=5),
     "page": lambda store: lambda: store.messages.page("long", limit=5),
     "update": lambda store: undone(store, replaced),
@@ -105,7 +105,7 @@ MESSAGE_VERBS: dict[str, Verb] = {
 def test_a_verb_costs_the_same_in_a_short_session_and_a_long_one(sqlite_store: Store, name: str, timed: bool) -> None:
     def steps(count: int) -> int:
         message = {"role": "user", "content": "…", **({"timestamp": 1.7e9} if timed else {})}
-        sqlite_store.messages.append("long", [message] * (count - sqlite_store.messages.count("long")))
+        sqlite_store.messages.extend("long", [message] * (count - sqlite_store.messages.count("long")))
         return vm_steps(sqlite_store, MESSAGE_VERBS[name](sqlite_store))
 
     sqlite_store.sessions.create(session_id="long", title="Long")

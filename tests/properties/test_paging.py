@@ -9,8 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hermes_store import InvalidCursorError, InvalidInputError, MessagePage, Page, Store, payload
-from hermes_store.paging import MAX_KEY, MAX_LIMIT, check_limit, read_cursor, write_cursor
+from hermes_store import InvalidCursorError, InvalidInputError, MessagePage, Page, Store
+from hermes_store.pagination import MAX_KEY, MAX_LIMIT, check_limit, read_cursor, write_cursor
+from hermes_store.transcripts import json_codec
 from tests.support.json_values import any_text, json_text, json_values, same
 
 integers = st.integers(min_value=1 - MAX_KEY, max_value=MAX_KEY - 1)
@@ -49,7 +50,7 @@ def test_a_cursor_with_more_or_fewer_or_other_parts_is_refused(key: list[int]) -
 
 
 def _forged(value: Any) -> str:
-    return base64.urlsafe_b64encode(payload.encode(value)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json_codec.encode(value)).decode().rstrip("=")
 
 
 not_cursors = st.one_of(
@@ -79,7 +80,7 @@ def test_a_very_deep_forgery_is_refused_as_no_cursor() -> None:
 def test_a_tampered_message_cursor_is_refused_or_harmless(store: Store, start: int) -> None:
     """A cursor comes back from outside, so whatever is in it must not be able to break the call."""
     session_id = store.sessions.create().session_id
-    store.messages.append(session_id, list(range(60)))
+    store.messages.extend(session_id, range(60))
     for side in ("before", "after"):
         try:
             page = store.messages.page(session_id, **{side: write_cursor("messages", start)}, limit=50)

@@ -12,6 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from hermes_store import (
     InvalidInputError,
+    MessageNotFoundError,
     SessionDeletedError,
     SessionExistsError,
     SessionNotFoundError,
@@ -35,7 +36,22 @@ class Modelled:
     pinned: bool = False
     deleted: bool = False
     revision: int = 1
+    transcript_revision: int = 1
+    fields_revision: int = 1
     messages: list[Any] = field(default_factory=list)
+    #: By position: a revision at or after which the message was last written, or put there; and one at or before which.
+    #: They differ where a replace may have moved an equal message to the position.
+    written: list[int] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
+
+    def wrote(self, *, transcript: bool = False) -> int:
+        """Count a write, and return the revision."""
+        self.revision += 1
+        if transcript:
+            self.transcript_revision = self.revision
+        else:
+            self.fields_revision = self.revision
+        return self.revision
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -72,7 +88,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Say when the session was written to last, so that the model knows its place in the list."""
         session = self.sessions[session_id]
         session.updated_at = updated_at
-        session.revision = self.store.sessions.update(session_id, updated_at=updated_at).revision
+        assert self.store.sessions.update(session_id, updated_at=updated_at).revision == session.wrote()
 
     # ── verbs ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -92,44 +108,109 @@ class StoreMachine(RuleBasedStateMachine):
     def append(self, session_id: str, new: list[Any], moment: float) -> None:
         if error := self.refusal(session_id):
             with pytest.raises(error):
-                self.store.messages.append(session_id, new)
+                self.store.messages.extend(session_id, new)
             return
         session = self.sessions[session_id]
-        result = self.store.messages.append(session_id, new)
-        assert (result.first_position, result.count) == (len(session.messages), len(new))
-        assert result.revision == session.revision + bool(new)
+        if len(new) == 1:
+            result = self.store.messages.append(session_id, new[0])
+        else:
+            result = self.store.messages.extend(session_id, iter(new))
+        if new:
+            session.wrote(transcript=True)
+            assert (result.first_position, result.last_position) == (
+                len(session.messages),
+                len(session.messages) + len(new) - 1,
+            )
         session.messages = session.messages + new
+        session.written = session.written + [session.revision] * len(new)
+        session.settled = session.settled + [session.revision] * len(new)
+        assert (result.message_count, result.revision) == (len(session.messages), session.revision)
         self.settle(session_id, moment)
 
-    @rule(session_id=ids, new=messages, cut=st.integers(0, 6), stale=st.booleans(), moment=moments)
-    def replace(self, session_id: str, new: list[Any], cut: int, stale: bool, moment: float) -> None:
-        error = self.refusal(session_id)
-        session = self.sessions.get(session_id)
-        revision = session.revision if session else 1
-        if error or stale:
-            with pytest.raises(error or StaleSessionError):
-                self.store.messages.replace(session_id, new, expected_revision=revision - stale)
+    def checked(self, session_id: str, age: int, changed_at: str) -> tuple[int, type[Exception] | None]:
+        """Return a revision that a caller may have read, and what a write that expects it is answered.
+
+        Args:
+            age: how many revisions ago; negative for one that has not been yet.
+            changed_at: the attribute of the model that has the last change which matters.
+        """
+        if error := self.refusal(session_id):
+            return 1, error
+        session = self.sessions[session_id]
+        expected = session.revision - age
+        is_current = getattr(session, changed_at) <= expected <= session.revision
+        return expected, None if is_current else StaleSessionError
+
+    @rule(session_id=ids, new=messages, cut=st.integers(0, 6), age=st.integers(-1, 3), moment=moments)
+    def replace(self, session_id: str, new: list[Any], cut: int, age: int, moment: float) -> None:
+        expected, error = self.checked(session_id, age, "transcript_revision")
+        if error:
+            with pytest.raises(error):
+                self.store.messages.replace(session_id, new, expected_revision=expected)
             return
-        assert session is not None
+        session = self.sessions[session_id]
         new = new + session.messages[cut:]
-        result = self.store.messages.replace(session_id, new, expected_revision=revision)
+        result = self.store.messages.replace(session_id, new, expected_revision=expected)
         assert result.kept + result.updated + result.removed == len(session.messages)
         assert result.kept + result.updated + result.inserted == len(new) == result.message_count
-        assert result.revision == revision + (new != session.messages)
+        if new != session.messages:
+            session.wrote(transcript=True)
+            changed = [
+                position >= len(session.messages) or message != session.messages[position]
+                for position, message in enumerate(new)
+            ]
+            # A message that is another than before at its position was written, or put there, now.
+            session.written = [
+                session.revision if is_new else session.written[position] for position, is_new in enumerate(changed)
+            ]
+            session.settled = [session.revision] * len(new)
+        assert result.revision == session.revision
         session.messages = new
         self.settle(session_id, moment)
 
-    @rule(session_id=ids, keep=st.integers(-1, 6), moment=moments)
-    def truncate(self, session_id: str, keep: int, moment: float) -> None:
-        error = self.refusal(session_id)
-        if error is None and not 0 <= keep <= len(self.sessions[session_id].messages):
+    @rule(session_id=ids, keep=st.integers(-1, 6), age=st.integers(-1, 3), moment=moments)
+    def truncate(self, session_id: str, keep: int, age: int, moment: float) -> None:
+        expected, error = self.checked(session_id, age, "transcript_revision")
+        session = self.sessions.get(session_id)
+        if error is None and session is not None and not 0 <= keep <= len(session.messages):
             error = InvalidInputError
         if error:
             with pytest.raises(error):
-                self.store.messages.truncate(session_id, keep=keep)
+                self.store.messages.truncate(session_id, keep=keep, expected_revision=expected)
             return
-        self.store.messages.truncate(session_id, keep=keep)
-        self.sessions[session_id].messages = self.sessions[session_id].messages[:keep]
+        assert session is not None
+        result = self.store.messages.truncate(session_id, keep=keep, expected_revision=expected)
+        assert (result.removed, result.message_count) == (len(session.messages) - keep, keep)
+        if result.removed:
+            session.wrote(transcript=True)
+        assert result.revision == session.revision
+        session.messages = session.messages[:keep]
+        session.written, session.settled = session.written[:keep], session.settled[:keep]
+        self.settle(session_id, moment)
+
+    @rule(session_id=ids, position=st.integers(0, 5), message=st.integers(1, 3), age=st.integers(-1, 4), moment=moments)
+    def update_message(self, session_id: str, position: int, message: int, age: int, moment: float) -> None:
+        error = self.refusal(session_id)
+        session = self.sessions.get(session_id)
+        expected = session.revision - age if session else 1
+        if error is None and session is not None:
+            if position >= len(session.messages):
+                error = MessageNotFoundError
+            elif not session.written[position] <= expected <= session.revision:
+                error = StaleSessionError
+            elif expected < session.settled[position]:
+                return
+        if error:
+            with pytest.raises(error):
+                self.store.messages.update(session_id, position, message, expected_revision=expected)
+            return
+        assert session is not None
+        result = self.store.messages.update(session_id, position, message, expected_revision=expected)
+        assert result.changed is (session.messages[position] != message)
+        if result.changed:
+            session.written[position] = session.settled[position] = session.wrote(transcript=True)
+        assert result.revision == session.revision
+        session.messages = [*session.messages[:position], message, *session.messages[position + 1 :]]
         self.settle(session_id, moment)
 
     @rule(session_id=ids, title=st.sampled_from(["Trip", "Rome"]), pinned=st.booleans(), moment=moments)
@@ -140,11 +221,12 @@ class StoreMachine(RuleBasedStateMachine):
                 self.store.sessions.update(session_id, **changes)
             return
         session = self.sessions[session_id]
-        with pytest.raises(StaleSessionError):
-            self.store.sessions.update(session_id, expected_revision=session.revision + 1, **changes)
-        changed = self.store.sessions.update(session_id, expected_revision=session.revision, **changes)
-        assert changed.revision == session.revision + 1
-        session.title, session.pinned, session.updated_at, session.revision = title, pinned, moment, changed.revision
+        for stale in (session.revision + 1, session.fields_revision - 1):
+            with pytest.raises(StaleSessionError):
+                self.store.sessions.update(session_id, expected_revision=stale, **changes)
+        changed = self.store.sessions.update(session_id, expected_revision=session.fields_revision, **changes)
+        assert changed.revision == session.wrote()
+        session.title, session.pinned, session.updated_at = title, pinned, moment
 
     @rule(session_id=ids)
     def delete(self, session_id: str) -> None:
@@ -152,9 +234,8 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(error):
                 self.store.sessions.delete(session_id)
             return
-        self.store.sessions.delete(session_id)
+        assert self.store.sessions.delete(session_id).revision == self.sessions[session_id].wrote()
         self.sessions[session_id].deleted = True
-        self.sessions[session_id].revision += 1
 
     @rule(session_id=ids)
     def restore(self, session_id: str) -> None:
@@ -163,7 +244,8 @@ class StoreMachine(RuleBasedStateMachine):
                 self.store.sessions.restore(session_id)
             return
         session = self.sessions[session_id]
-        session.revision += session.deleted
+        if session.deleted:
+            session.wrote()
         session.deleted = False
         assert self.store.sessions.restore(session_id).revision == session.revision
 
@@ -189,6 +271,7 @@ class StoreMachine(RuleBasedStateMachine):
             return new_id
         self.store.sessions.change_id(session_id, new_id)
         session = self.sessions[new_id] = self.sessions.pop(session_id)
+        session.wrote()
         self.retired.pop(new_id, None)
         self.retired[session_id] = session
         self.settle(new_id, moment)
@@ -224,11 +307,17 @@ class StoreMachine(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         page = self.store.sessions.list(total=True)
-        shown = [(s.session_id, s.title, s.pinned, s.message_count, s.revision, s.last_message_at) for s in page.items]
+        shown = [(s.session_id, s.title, s.pinned, s.message_count, s.last_message_at) for s in page.items]
         assert shown == [
-            (name, s.title, s.pinned, len(s.messages), s.revision, 5.0 if dated(s.messages) else None)
+            (name, s.title, s.pinned, len(s.messages), 5.0 if dated(s.messages) else None)
             for name, s in ((name, self.sessions[name]) for name in self.in_order())
         ]
+        revisions = [(s.revision, s.transcript_revision, s.fields_revision) for s in page.items]
+        assert revisions == [
+            (s.revision, s.transcript_revision, s.fields_revision)
+            for s in map(self.sessions.__getitem__, self.in_order())
+        ]
+        assert self.store.sessions.get_many(self.sessions) == {item.session_id: item for item in page.items}
         assert page.total == len(shown)
         deleted = {session.session_id for session in self.store.sessions.list_deleted().items}
         assert deleted == {name for name, session in self.sessions.items() if session.deleted}

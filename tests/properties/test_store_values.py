@@ -16,8 +16,8 @@ from tests.support.json_values import any_text, json_values, nested, same
 @given(messages=st.lists(json_values, min_size=1, max_size=5), more=json_values)
 def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, messages: list[Any], more: Any) -> None:
     session_id = store.sessions.create().session_id
-    store.messages.append(session_id, messages)
-    store.messages.append(session_id, [more])
+    store.messages.extend(session_id, messages)
+    store.messages.append(session_id, more)
     expected = [*messages, more]
     assert same(list(store.messages.read(session_id)), expected)
     assert same(store.messages.tail(session_id).items, expected)
@@ -27,11 +27,11 @@ def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, mess
 @given(values=st.dictionaries(any_text.filter(lambda key: len(key) <= 500), json_values, max_size=4))
 def test_documents_of_any_key_and_value_are_read_as_they_were_put(store: Store, values: dict[str, Any]) -> None:
     session_id = store.sessions.create().session_id
-    revision = store.documents.put(session_id, values)
+    revision = store.documents.put(session_id, values).revision
     found = store.documents.read(session_id)
     assert found.keys() == values.keys()
     assert all(same(found[key], value) for key, value in values.items())
-    assert store.documents.put(session_id, values) == revision, "what is the same is not written"
+    assert store.documents.put(session_id, values).revision == revision, "what is the same is not written"
     for key, value in values.items():
         assert same(store.documents.read(session_id, key), {key: value})
 
@@ -42,7 +42,7 @@ def test_a_replaced_transcript_of_any_values_is_read_as_it_was_given(
     store: Store, before: list[Any], after: list[Any]
 ) -> None:
     session_id = store.sessions.create().session_id
-    revision = store.messages.append(session_id, before).revision
+    revision = store.messages.extend(session_id, before).revision
     store.messages.replace(session_id, after, expected_revision=revision)
     assert same(list(store.messages.read(session_id)), after)
     assert store.sessions.get(session_id).message_count == len(after)
@@ -63,7 +63,7 @@ def test_text_of_any_characters_is_kept_and_found(store: Store, title: str, prof
 def test_a_very_deep_message_and_document_are_kept_beside_ordinary_ones(store: Store) -> None:
     session_id = store.sessions.create().session_id
     deep = nested("both", 100_000)
-    store.messages.append(session_id, [{"role": "user"}, deep, {"role": "assistant"}])
+    store.messages.extend(session_id, [{"role": "user"}, deep, {"role": "assistant"}])
     store.documents.put(session_id, {"draft": deep})
     first, found, last = store.messages.read(session_id)
     are_same = same(found, deep), same(store.documents.read(session_id)["draft"], deep)
@@ -74,7 +74,7 @@ def test_a_very_deep_message_and_document_are_kept_beside_ordinary_ones(store: S
 def test_one_message_that_is_not_json_refuses_the_whole_append_by_its_place(store: Store) -> None:
     session_id = store.sessions.create().session_id
     with pytest.raises(InvalidPayloadError) as caught:
-        store.messages.append(session_id, [{"fine": 1}, {"args": [{"data": b"\x00"}]}])
+        store.messages.extend(session_id, [{"fine": 1}, {"args": [{"data": b"\x00"}]}])
     assert caught.value.place == "message 1.args[0].data"
     with pytest.raises(InvalidPayloadError) as caught:
         store.documents.put(session_id, {"fine": 1, "draft": {"when": {1, 2}}})
@@ -86,7 +86,7 @@ def test_one_message_that_is_not_json_refuses_the_whole_append_by_its_place(stor
 def test_an_appended_message_can_always_be_read_again(store: Store) -> None:
     """Python refuses to read integers of more than 4,300 digits, and writes them all the same."""
     session_id = store.sessions.create().session_id
-    store.messages.append(session_id, ["before"])
+    store.messages.extend(session_id, ["before"])
     with pytest.raises(InvalidPayloadError):
-        store.messages.append(session_id, [10**5_000])
+        store.messages.extend(session_id, [10**5_000])
     assert store.messages.read(session_id) == ["before"]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import Store
-from hermes_store.transcript import Changes, compare, parse_time
+from hermes_store.transcripts.diff import Changes, compare
+from hermes_store.transcripts.encoding import parse_time
 from tests.support.json_values import json_values
 
 #: Few different messages, so that many are equal; and many, so that few are.
@@ -190,7 +191,7 @@ def test_whatever_a_message_has_for_a_time_it_is_sane_or_none(value: Any) -> Non
 def test_a_store_writes_what_the_comparison_says(store: Store, old: list[bytes], new: list[bytes]) -> None:
     before, after = ([message.decode() for message in messages] for messages in (old, new))
     session_id = store.sessions.create().session_id
-    revision = store.messages.append(session_id, before).revision
+    revision = store.messages.extend(session_id, before).revision
     result = store.messages.replace(session_id, after, expected_revision=revision)
     changes = compare(old, new)
     assert (result.updated, result.inserted, result.removed) == tuple(

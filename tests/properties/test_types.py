@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermes_store.types import JsonBytes, LosslessText
+from hermes_store.storage.types import JsonBytes, LosslessText
 from tests.support.json_values import any_text, json_values, same
 
 DIALECT = sa.create_engine("sqlite://").dialect

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-#: Besides at the entry of a function, CPython looks for signals after these instructions. (Entering a `with` block is an
-#: instruction of its own, after which it does not look.)
+#: Besides at the entry of a function, CPython looks for signals after these instructions. (Entering a `with` block is
+#: an instruction of its own, after which it does not look.)
 _LOOKS = frozenset({"CALL", "CALL_KW", "CALL_FUNCTION_EX", "JUMP_BACKWARD"})
 
 

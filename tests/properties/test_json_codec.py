@@ -1,4 +1,4 @@
-"""What went into a payload comes out of it: any value that JSON can say, exactly."""
+"""What was encoded is decoded as it was: any JSON value, exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermes_store import InvalidPayloadError, payload
+from hermes_store import InvalidPayloadError
+from hermes_store.transcripts import json_codec
 from tests.support.json_values import json_values, nested, same
 
 KINDS = ("arrays", "objects", "both")
@@ -25,7 +26,7 @@ KINDS = ("arrays", "objects", "both")
 @pytest.mark.slow
 @given(json_values)
 def test_any_json_value_comes_back_as_it_was(value: Any) -> None:
-    assert same(payload.decode(payload.encode(value)), value)
+    assert same(json_codec.decode(json_codec.encode(value)), value)
 
 
 @pytest.mark.parametrize(
@@ -41,26 +42,26 @@ def test_any_json_value_comes_back_as_it_was(value: Any) -> None:
 )
 def test_what_the_standard_library_reads_is_kept(text: str) -> None:
     value = json.loads(text)
-    assert same(payload.decode(payload.encode(value)), value)
+    assert same(json_codec.decode(json_codec.encode(value)), value)
 
 
 @given(json_values)
 def test_the_same_value_always_gives_the_same_bytes(value: Any) -> None:
-    body = payload.encode(value)
-    again = payload.encode(payload.decode(body))
+    body = json_codec.encode(value)
+    again = json_codec.encode(json_codec.decode(body))
     assert again == body
-    assert payload.digest(again) == payload.digest(body)
+    assert json_codec.digest(again) == json_codec.digest(body)
 
 
 @pytest.mark.parametrize("text", ["\ud83d\ude00", "\ud83d\ude00 \ud83d", "x\ude00\ud83d", "\ud83d\ud83d\ude00\ude00"])
 def test_two_halves_side_by_side_are_written_as_the_character_that_they_are_read_as(text: str) -> None:
-    body = payload.encode({text: [text]})
-    assert payload.encode(payload.decode(body)) == body
+    body = json_codec.encode({text: [text]})
+    assert json_codec.encode(json_codec.decode(body)) == body
 
 
 @given(json_values, json_values)
 def test_different_values_have_different_digests(one: Any, other: Any) -> None:
-    digests = {payload.digest(payload.encode(value)) for value in (one, other)}
+    digests = {json_codec.digest(json_codec.encode(value)) for value in (one, other)}
     assert len(digests) == (1 if same(one, other) else 2)
 
 
@@ -69,7 +70,7 @@ def test_different_values_have_different_digests(one: Any, other: Any) -> None:
 @pytest.mark.parametrize("depth", [100, 300, 1_200, 100_000])
 def test_nesting_of_any_depth_is_kept(kind: str, depth: int) -> None:
     value = nested(kind, depth)
-    is_same = same(payload.decode(payload.encode(value)), value)
+    is_same = same(json_codec.decode(json_codec.encode(value)), value)
     assert is_same
 
 
@@ -80,26 +81,26 @@ def test_a_caller_deep_in_recursion_gets_the_same_bytes(depth: int) -> None:
     def below(levels: int) -> tuple[bytes, Any]:
         if levels:
             return below(levels - 1)
-        body = payload.encode(value)
-        return body, payload.decode(body)
+        body = json_codec.encode(value)
+        return body, json_codec.decode(body)
 
     body, found = below(sys.getrecursionlimit() - 350)
-    assert body == payload.encode(value)
+    assert body == json_codec.encode(value)
     is_same = same(found, value)
     assert is_same
 
 
 @given(st.lists(json_values, max_size=6))
 def test_decoding_many_is_decoding_each(values: list[Any]) -> None:
-    payloads = [payload.encode(value) for value in values]
-    assert same(payload.decode_all(payloads), values)
+    payloads = [json_codec.encode(value) for value in values]
+    assert same(json_codec.decode_all(payloads), values)
 
 
 def test_one_slow_payload_does_not_change_the_others() -> None:
     values: list[Any] = [{"n": index} for index in range(100)]
     values[50] = {"half": "\ud83d"}
     values[51] = nested("both", 2_000)
-    is_same = same(payload.decode_all([payload.encode(value) for value in values]), values)
+    is_same = same(json_codec.decode_all([json_codec.encode(value) for value in values]), values)
     assert is_same
 
 
@@ -142,8 +143,8 @@ class Odd(float):
     ],
 )
 def test_tuples_and_subclasses_are_written_as_what_they_derive_from(value: Any, plain: Any) -> None:
-    assert same(payload.decode(payload.encode(value)), plain)
-    assert payload.encode(value) == payload.encode(plain)
+    assert same(json_codec.decode(json_codec.encode(value)), plain)
+    assert json_codec.encode(value) == json_codec.encode(plain)
 
 
 BAD_VALUES: list[Callable[[], Any]] = [
@@ -198,7 +199,7 @@ def test_a_value_that_is_not_json_is_refused_by_its_place(
     if slow:
         value = {"half": "\ud83d", "in": value}
     with pytest.raises(InvalidPayloadError) as caught:
-        payload.encode(value, "message 3")
+        json_codec.encode(value, "message 3")
     assert caught.value.place == "message 3" + (".in" if slow else "") + "".join(STEPS[step] for step in path)
     assert caught.value.place in str(caught.value)
 
@@ -210,7 +211,7 @@ def test_a_value_that_contains_itself_is_refused_by_its_place(
     holder: dict[str, Any] = {}
     holder["again"] = _at(inside, holder)
     with pytest.raises(InvalidPayloadError, match="contains itself") as caught:
-        payload.encode(_at(outside, holder))
+        json_codec.encode(_at(outside, holder))
     way = [*outside, "again", *inside]
     assert caught.value.place == "value" + "".join(STEPS.get(step, f".{step}") for step in way)
 
@@ -218,7 +219,7 @@ def test_a_value_that_contains_itself_is_refused_by_its_place(
 def test_a_value_that_is_shared_is_no_cycle() -> None:
     shared = [{"x": 1}]
     value = {"a": shared, "b": [shared, shared]}
-    assert same(payload.decode(payload.encode(value)), value)
+    assert same(json_codec.decode(json_codec.encode(value)), value)
 
 
 def test_a_bad_value_very_deep_is_refused_by_its_place() -> None:
@@ -226,7 +227,7 @@ def test_a_bad_value_very_deep_is_refused_by_its_place() -> None:
     for _ in range(50_000):
         value = [value]
     with pytest.raises(InvalidPayloadError) as caught:
-        payload.encode(value, "message 0")
+        json_codec.encode(value, "message 0")
     assert caught.value.place == "message 0" + "[0]" * 50_000
 
 
@@ -235,19 +236,19 @@ def test_a_bad_value_very_deep_is_refused_by_its_place() -> None:
 def test_an_integer_that_could_not_be_read_back_is_refused(sign: int, neighbour: str) -> None:
     """Python reads at most 4,300 digits: written, it would make its whole session unreadable."""
     with pytest.raises(InvalidPayloadError) as caught:
-        payload.encode({"n": [sign * 10**5_000], "text": neighbour}, "message 0")
+        json_codec.encode({"n": [sign * 10**5_000], "text": neighbour}, "message 0")
     assert caught.value.place == "message 0.n[0]"
 
 
 @given(json_values, st.sampled_from([None, 0, 1, "\t"]))
 def test_the_deep_reader_agrees_with_the_standard_library(value: Any, indent: int | str | None) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=bool(indent))
-    assert same(payload._decode_deep(text), json.loads(text))
+    assert same(json_codec._decode_deep(text), json.loads(text))
 
 
 @given(json_values)
 def test_the_deep_writer_agrees_with_the_standard_library(value: Any) -> None:
-    assert "".join(payload._encode_deep(value)) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert "".join(json_codec._encode_deep(value)) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _outcome(parse: Callable[[str], Any], text: str) -> Any:
@@ -263,7 +264,7 @@ def test_the_deep_reader_refuses_exactly_the_malformed_texts(value: Any, rng: ra
     for _ in range(wounds):
         place = rng.randrange(len(text) + 1)
         text = text[:place] + rng.choice(["", *'[]{},:"\\ 0-.eNt\x00']) + text[place + rng.randrange(2) :]
-    assert same(_outcome(payload._decode_deep, text), _outcome(json.loads, text))
+    assert same(_outcome(json_codec._decode_deep, text), _outcome(json.loads, text))
 
 
 MALFORMED_ARRAYS = ["", " ", "[", "]", "[1,]", "[,1]", "[1 2]", "[1}", "[] []", "[1]]", "[\x0b1]"]
@@ -273,7 +274,7 @@ MALFORMED_SCALARS = ["1 2", "nul", '"a', "'a'", "01", "+1", '"\t"']
 
 @pytest.mark.parametrize("text", [*MALFORMED_ARRAYS, *MALFORMED_OBJECTS, *MALFORMED_SCALARS])
 def test_both_readers_refuse_a_malformed_text(text: str) -> None:
-    for parse in (payload._decode_deep, lambda text: payload.decode(text.encode())):
+    for parse in (json_codec._decode_deep, lambda text: json_codec.decode(text.encode())):
         with pytest.raises(ValueError):
             parse(text)
 
@@ -282,4 +283,4 @@ def test_both_readers_refuse_a_malformed_text(text: str) -> None:
 @pytest.mark.parametrize("opener", [b"[", b'{"a":', b'[{"":'])
 def test_a_deep_text_that_breaks_off_is_refused(opener: bytes) -> None:
     with pytest.raises(ValueError):
-        payload.decode(opener * 100_000)
+        json_codec.decode(opener * 100_000)
