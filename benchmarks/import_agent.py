@@ -90,7 +90,7 @@ def read(path: Path) -> float:
 
 IMPORT = """
 import os, signal, sys, time
-from hermes_store import Store
+from hermes_store import AgentBridge, Store
 
 def status(key):
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(key))
@@ -102,7 +102,7 @@ def on_progress(now):
 with Store.open(sys.argv[1]) as store:
     before = status("VmRSS")
     started = time.perf_counter()
-    report = store.agent(sys.argv[2]).import_sessions(on_progress=on_progress)
+    report = AgentBridge(sys.argv[2], store=store).import_sessions(on_progress=on_progress)
     counts = ", ".join(f"{number:,} {outcome}" for outcome, number in report.counts.items())
     print(time.perf_counter() - started, status("VmHWM") - before, counts, sep="\\t")
 """

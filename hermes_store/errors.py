@@ -216,7 +216,17 @@ class AgentTimeoutError(AgentError):
 
 
 class AgentSessionInUseError(AgentError):
-    """The agent's session is live, so it was not deleted; end it first, or force it."""
+    """The agent's session is live, so it was not deleted.
+
+    Args:
+        session_id: the session.
+        reason: why it counts as live, as a sentence; also an attribute, for messages with other advice.
+    """
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        super().__init__(f"{reason} Nothing was deleted; try again once it has ended, or delete it with force=True.")
+        self.session_id = session_id
+        self.reason = reason
 
 
 class DatabaseError(HermesStoreError):

@@ -12,6 +12,7 @@ import itertools
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from .. import errors
+from ..storage.fork_gate import renew_after_fork
 from .reader_thread import Deadline, run_in_thread
 from .schema import AgentSchema
 from .snapshot import Snapshot, driver_connection
@@ -129,8 +131,7 @@ def _same_file(status: os.stat_result, other: Path) -> bool:
     return (status.st_dev, status.st_ino) == (found.st_dev, found.st_ino)
 
 
-@functools.lru_cache(maxsize=32)
-def _engine(path: Path, busy_timeout: float) -> Engine:
+def _make_engine(path: Path, busy_timeout: float) -> Engine:
     """Return an engine that opens a connection for each use and closes it afterwards."""
 
     def connect() -> sqlite3.Connection:
@@ -148,6 +149,15 @@ def _engine(path: Path, busy_timeout: float) -> Engine:
     engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
+
+
+def _engine_cache() -> Callable[[Path, float], Engine]:
+    return functools.lru_cache(maxsize=32)(_make_engine)
+
+
+# An engine has locks of SQLAlchemy's, which another thread may hold at the moment of a fork.
+_engine = _engine_cache()
+renew_after_fork(sys.modules[__name__], "_engine", _engine_cache)
 
 
 def _set_busy_timeout(driver: sqlite3.Connection, seconds: float) -> None:

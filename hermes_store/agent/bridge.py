@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from ..database import Database
 from ..errors import AgentError, SessionNotFoundError, TransactionError
-from ..fields import check_profile
-from ..records import Page
+from ..records import DEFAULT_PROFILE, Page
 from ..reports import ImportItem, ImportReport
+from ..store import Store
+from ..validation import check_profile
 from . import homes, listing, messages
 from .attach import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
@@ -41,11 +41,11 @@ class AgentBridge:
         deadline: seconds that one read may take.
         foreign_owner: read another user's file even if SQLite then leaves sidecar files that belong to this user
             and lock the file's owner out.
-        database: where imports go; `Store.agent` sets it.
-        store_profile: the profile of imported sessions; `Store.agent` sets it.
+        store: where imports go; without one, there is nothing to import into.
+        store_profile: the profile that imported sessions get there; `profile` if that is given, else "default".
 
     Raises:
-        InvalidIdError: `store_profile` cannot be the name of a profile.
+        InvalidIdError: `store_profile`, or `profile` with a store, cannot be the name of a profile of the store.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class AgentBridge:
         busy_timeout: float = 5.0,
         deadline: float = 30.0,
         foreign_owner: bool = False,
-        database: Database | None = None,
+        store: Store | None = None,
         store_profile: str | None = None,
     ) -> None:
         self._path = path
@@ -66,8 +66,10 @@ class AgentBridge:
         self._busy_timeout = busy_timeout
         self._deadline = deadline
         self._foreign_owner = foreign_owner
-        self._database = database
-        self._store_profile = None if store_profile is None else check_profile(store_profile)
+        self._store = store
+        if store_profile is None:
+            store_profile = DEFAULT_PROFILE if profile is None or store is None else profile
+        self._store_profile = check_profile(store_profile)
 
     @property
     def path(self) -> Path:
@@ -82,7 +84,7 @@ class AgentBridge:
             busy_timeout=self._busy_timeout,
             deadline=self._deadline,
             foreign_owner=self._foreign_owner,
-            own_database=self._database.path if self._database is not None else None,
+            own_database=None if self._store is None else self._store.database.dialect.path,
         )
 
     def sessions(
@@ -169,7 +171,7 @@ class AgentBridge:
         Raises:
             SessionNotFoundError: the agent has no such session.
             AgentError: as `sessions`.
-            TransactionError: this bridge has no store; get one from `store.agent`.
+            TransactionError: this bridge has no store, or this thread is inside a transaction of it.
         """
         importer = self._importer()
 
@@ -233,10 +235,10 @@ class AgentBridge:
         return delete_session(self.file, session_id, dry_run=dry_run, force=force)
 
     def _importer(self) -> AgentImporter:
-        if self._database is None:
-            raise TransactionError("This bridge has no store to import into; use the one that store.agent() gives.")
+        if self._store is None:
+            raise TransactionError("This bridge has no store to import into; make it with AgentBridge(store=…).")
         origin = os.path.realpath(self.path)
-        return AgentImporter(self._database, origin=origin, profile=self._store_profile)
+        return AgentImporter(self._store.database, origin=origin, profile=self._store_profile)
 
     def info(self) -> AgentInfo:
         """Return facts about the file.

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from pydantic import ConfigDict
-from sqlalchemy import Connection, Select, select
 
 from ..errors import AgentError
-from ..fields import is_id
-from ..listing import ANY
-from ..paging import MAX_LIMIT, check_limit, read_cursor, write_cursor
+from ..pagination import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from ..records import Record, SessionRecord
 from ..sessions import Sessions
-from ..tables import ImportItem, RetiredId, Session
+from ..storage import import_log, session_listing, session_rows
+from ..storage.engine import Nested
+from ..storage.unit_of_work import UnitOfWork
+from ..store import Store
+from ..validation import is_id
 from .bridge import AgentBridge
 from .importing import KIND
 from .listing import cursor_after
 from .records import AgentSession
 
-if TYPE_CHECKING:
-    from ..store import Store
-
-#: In a cursor, the place of a list before its first row and behind its last one.
+#: In a cursor, the place in a list before its first row and after its last one.
 _BEGIN: Final = ""
 _END: Final = "."
 
@@ -53,14 +51,14 @@ def list_combined(
 ) -> CombinedPage:
     """Return a page of the store's sessions and of those of the agent's that the store never had.
 
-    A conversation that was imported, or one of whose ids is a session's here, is the store's: it is shown as it is
-    there, and not at all where it was deleted. When the agent's file cannot be read the list goes on without it.
+    A conversation that was imported, or one of whose ids is a session's in the store, is the store's: it is listed as
+    it is there, and not at all if it was deleted. When the agent's file cannot be read, the list is the store's alone.
 
     Args:
-        limit: at most so many rows, 1 to 1000.
-        after: `CombinedPage.next` of the page before.
+        limit: the largest number of rows to return, 1 to 1000.
+        after: `CombinedPage.next` of the previous page.
         profile: only this profile's of the store's; the bridge has a profile of its own.
-        source: only those from there.
+        source: only those from there; None does not filter.
         include_empty: also sessions without messages, and untitled ones, that both lists hide.
     """
     check_limit(limit)
@@ -69,11 +67,11 @@ def list_combined(
     origin = os.path.realpath(bridge.path)
     while True:
         agent.read_more(limit)
-        with store._database.snapshot() as unit:
-            own = _StoreRows(Sessions(unit), begin, profile=profile, source=source or ANY, include_empty=include_empty)
+        with store.database.read() as unit:
+            sessions = Sessions(Nested(unit))
+            own = _StoreRows(sessions, begin, profile=profile, source=source, include_empty=include_empty)
             rows = own.read(limit)
-            with unit.read() as connection:
-                known = _known(connection, origin, agent.items)
+            known = _known(unit, origin, agent.items)
             fresh = [session for session in agent.items if session.session_id not in known]
             both: list[SessionRecord | AgentSession] = [*rows, *fresh]
             merged = sorted(both, key=_key, reverse=True)
@@ -81,10 +79,10 @@ def list_combined(
             if not agent.ended and not (more and len(merged) >= limit and _key(merged[limit - 1]) >= agent.frontier):
                 continue  # what was not read yet may belong above what was
             page = merged[:limit]
-            place = own.behind(sum(isinstance(row, SessionRecord) for row in page)) if more else _END
+            place = own.place_after(sum(isinstance(row, SessionRecord) for row in page)) if more else _END
         return CombinedPage.model_construct(
             items=page,
-            next=write_cursor("combined", place, agent.behind(page, known)) if more else None,
+            next=write_cursor("combined", place, agent.place_after(page, known)) if more else None,
             agent_error=agent.error,
         )
 
@@ -108,7 +106,7 @@ class _StoreRows:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing behind what was read."""
+        """Whether there is nothing after what was read."""
         return self._next is None
 
     def read(self, limit: int) -> Sequence[SessionRecord]:
@@ -119,8 +117,8 @@ class _StoreRows:
         self._count, self._next = len(page.items), page.next
         return page.items
 
-    def behind(self, taken: int) -> str:
-        """Return the place behind the first so many rows."""
+    def place_after(self, taken: int) -> str:
+        """Return the place after the first `taken` rows."""
         if taken == self._count:
             return self._next or _END
         if not taken:
@@ -141,7 +139,7 @@ class _AgentRows:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing behind what was read."""
+        """Whether there is nothing after what was read."""
         return self._next is None
 
     @property
@@ -150,7 +148,7 @@ class _AgentRows:
         return _key(self.items[-1]) if self.items else (True, float("inf"), True)
 
     def read_more(self, limit: int) -> None:
-        """Read some more rows: ever more, as there is no telling how many of them the store has."""
+        """Read more rows, twice as many in all, because nobody knows how many of them the store has."""
         if self._next is None:
             return
         limit = min(MAX_LIMIT, max(limit, len(self.items)))
@@ -162,8 +160,8 @@ class _AgentRows:
             self.items += page.items
             self._next = page.next
 
-    def behind(self, page: Sequence[SessionRecord | AgentSession], known: frozenset[str]) -> str:
-        """Return the place behind the rows that are on the page, or above its last one and known to the store."""
+    def place_after(self, page: Sequence[SessionRecord | AgentSession], known: frozenset[str]) -> str:
+        """Return the place after the rows that are on the page, or above its last one and known to the store."""
         taken = {row.session_id for row in page if isinstance(row, AgentSession)}
         place = self._begin
         for session in self.items:
@@ -176,20 +174,13 @@ class _AgentRows:
         return self._next or _END
 
 
-def _known(connection: Connection, origin: str, sessions: Sequence[AgentSession]) -> frozenset[str]:
+def _known(unit: UnitOfWork, origin: str, sessions: Sequence[AgentSession]) -> frozenset[str]:
     """Return the ids of those conversations that the store has or had."""
-    members = [one for session in sessions for one in session.chain]
-    remembered = select(ImportItem.item).where(ImportItem.kind == KIND, ImportItem.origin == origin)
-    found = _found(connection, remembered, ImportItem.item, members)
-    found |= _found(connection, select(Session.session_id), Session.session_id, members)
-    found |= _found(connection, select(RetiredId.session_id), RetiredId.session_id, members)
+    members = [member for session in sessions for member in session.chain]
+    ids = [member for member in members if is_id(member)]
+    found = {
+        *import_log.sessions_of(unit, KIND, origin, members),
+        *session_listing.get_many(unit, ids, None),
+        *session_rows.gone_among(unit, ids),
+    }
     return frozenset(session.session_id for session in sessions if not found.isdisjoint(session.chain))
-
-
-def _found(connection: Connection, query: Select[Any], column: Any, values: Iterable[str]) -> set[str]:
-    """Return those of the values that are in the column; what can be no id of the store's is in none."""
-    wanted = [value for value in values if is_id(value)]
-    found: set[str] = set()
-    for start in range(0, len(wanted), 500):
-        found.update(connection.execute(query.where(column.in_(wanted[start : start + 500]))).scalars())
-    return found

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from .. import payload
-from ..transcript import Encoded, encode_one
+from ..transcripts import json_codec
+from ..transcripts.encoding import Encoded, encode_one
 from . import decode
 from .listing import describe
 from .records import AgentSession
@@ -68,7 +68,7 @@ class Conversation:
 
 def digest_of(digests: list[bytes]) -> bytes:
     """Return the digest of a transcript, from the digests of its messages."""
-    return payload.digest(b"".join(digests))
+    return json_codec.digest(b"".join(digests))
 
 
 def read_conversation(snapshot: Snapshot, session: AgentSession) -> Conversation:

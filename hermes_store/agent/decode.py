@@ -10,7 +10,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .. import payload
+from ..transcripts import json_codec
 
 _ENCODED: Final = "\x00json:"
 #: Columns of JSON text.
@@ -83,7 +83,7 @@ def decode_content(content: Any) -> Any:
     """Return a message's content: text, or the list or object that it stands for."""
     if isinstance(content, str) and content.startswith(_ENCODED):
         try:
-            return payload.decode(content[len(_ENCODED) :].encode("utf-8", "surrogatepass"))
+            return json_codec.decode(content[len(_ENCODED) :].encode("utf-8", "surrogatepass"))
         except ValueError:
             return content  # kept as it is: better odd than gone
     return storable(content)
@@ -115,9 +115,9 @@ def _json(value: Any) -> Any:
     if not isinstance(value, str):
         return storable(value)
     try:
-        decoded = payload.decode(value.encode("utf-8", "surrogatepass"))
+        decoded = json_codec.decode(value.encode("utf-8", "surrogatepass"))
         if isinstance(decoded, str):  # some versions encoded twice
-            decoded = payload.decode(decoded.encode("utf-8", "surrogatepass"))
+            decoded = json_codec.decode(decoded.encode("utf-8", "surrogatepass"))
     except ValueError:
         return value
     return decoded

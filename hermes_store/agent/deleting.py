@@ -195,8 +195,7 @@ def _refuse_live(connection: sqlite3.Connection, doomed: list[str], tables: set[
             (ended,) = connection.execute("SELECT ended_at FROM sessions WHERE id = ?", (session_id,)).fetchone()
             if ended is None:
                 raise errors.AgentSessionInUseError(
-                    f"Session {session_id!r} has not ended, so the agent may be writing to it. Nothing was "
-                    "deleted; end it, or delete it with force=True."
+                    session_id, f"Session {session_id!r} has not ended, so the agent may be writing to it."
                 )
         # A lease on a turn is held under the first session of a chain that compression made.
         names = [session_id, *_continued(connection, session_id, columns)]
@@ -206,8 +205,7 @@ def _refuse_live(connection: sqlite3.Connection, doomed: list[str], tables: set[
         ):
             if table in tables and any(_is_held(connection, table, column, holder) for holder in holders):
                 raise errors.AgentSessionInUseError(
-                    f"The agent is at work on session {session_id!r} ({table}). Nothing was deleted; try again later, "
-                    "or delete it with force=True."
+                    session_id, f"The agent is at work on session {session_id!r} ({table})."
                 )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import InvalidInputError
-from ..paging import check_limit, read_cursor, write_cursor
+from ..pagination import check_limit, read_cursor, write_cursor
 from ..records import Page
 from .decode import storable
 from .lineage import Lineage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InvalidCursorError, SessionNotFoundError
-from ..paging import check_limit, read_cursor, write_cursor
+from ..pagination import check_limit, read_cursor, write_cursor
 from . import decode
 from .lineage import Lineage
 from .records import AgentMessages

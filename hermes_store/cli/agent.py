@@ -216,7 +216,8 @@ def delete_session(
                 return
             done = bridge.delete_session(session_id, force=force)
     except AgentSessionInUseError as error:
-        raise CommandError(str(error).replace("force=True", "--force"), ExitCode.UNUSABLE) from error
+        advice = "Nothing was deleted; try again once it has ended, or delete it with --force."
+        raise CommandError(f"{error.reason} {advice}", ExitCode.UNUSABLE) from error
     if as_json:
         print_json(done.model_dump())
     else:

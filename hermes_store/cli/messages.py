@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from ..transcript import parse_time
 from ..transcripts import json_codec
+from ..transcripts.encoding import parse_time
 from .table import cut
 from .text import json_line, moment, printable, shortened, size
 

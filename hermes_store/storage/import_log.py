@@ -48,6 +48,11 @@ _entries: Final = Statement(_entry.where(*_of_origin, one_of(ImportItem.item, bi
 _noted_entry_of: Final = Statement(
     _entry.where(*_of_origin, ImportItem.session_id == bindparam("session"), ImportItem.notes.is_not(None))
 )
+_sessions: Final = Statement(
+    select(ImportItem.item, ImportItem.session_id).where(
+        *_of_origin, one_of(ImportItem.item, bindparam("items", type_=TextList))
+    )
+)
 _digests: Final = Statement(
     select(ImportItem.origin, ImportItem.digest).where(
         ImportItem.kind == bindparam("kind"), ImportItem.item == bindparam("item")
@@ -61,6 +66,11 @@ def entries(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) ->
     return {row[0]: Entry._make(row) for row in rows}
 
 
+def sessions_of(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) -> dict[str, int | None]:
+    """Return those of some items of an origin that have entries, with their sessions' row ids (None once purged)."""
+    return dict(unit.rows(_sessions, {"kind": kind, "origin": origin, "items": list(items)}))
+
+
 def noted_entry_of(unit: UnitOfWork, kind: str, origin: str, session: int) -> Entry | None:
     """Return the entry of an origin that has notes on a session, which is given by row id."""
     row = unit.row(_noted_entry_of, {"kind": kind, "origin": origin, "session": session})
@@ -70,6 +80,28 @@ def noted_entry_of(unit: UnitOfWork, kind: str, origin: str, session: int) -> En
 def digests(unit: UnitOfWork, kind: str, item: str) -> dict[str, bytes]:
     """Return the digests of an item of any origin, by origin."""
     return dict(unit.rows(_digests, {"kind": kind, "item": item}))
+
+
+class FollowedColumns(NamedTuple):
+    """The columns of a session that imports keep at the values of its source, until a user changes them."""
+
+    title: str
+    input_tokens: int
+    output_tokens: int
+    estimated_cost: float | None
+    #: The parent's row id.
+    parent_id: int | None
+
+
+_followed: Final = Statement(
+    select(*(getattr(Session, name) for name in FollowedColumns._fields)).where(Session.id == bindparam("session"))
+)
+
+
+def followed_columns(unit: UnitOfWork, session: int) -> FollowedColumns:
+    """Return the present values of these columns of a session, which is given by row id and has to exist."""
+    [row] = unit.rows(_followed, {"session": session})
+    return FollowedColumns._make(row)
 
 
 _VALUES: Final = ("session_id", "digest", "size", "mtime_ns", "revision", "imported_at", "notes")

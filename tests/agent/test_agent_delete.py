@@ -390,12 +390,12 @@ def test_a_file_that_is_no_whole_database_is_told_and_left_alone(
 def test_the_store_s_own_file_is_not_deleted_from(sqlite_store: Store, sqlite_path: Path) -> None:
     sqlite_store.sessions.create(session_id="mine")
     with pytest.raises(err.AgentNotADatabaseError, match="own"):
-        sqlite_store.agent(sqlite_path).delete_session("mine")
+        AgentBridge(sqlite_path, store=sqlite_store).delete_session("mine")
     assert sqlite_store.sessions.exists("mine")
 
 
 def test_the_store_s_copy_is_not_touched(sqlite_store: Store, agent: Agent) -> None:
-    bridge = sqlite_store.agent(agent.path)
+    bridge = AgentBridge(agent.path, store=sqlite_store)
     bridge.import_session(NAS)
     bridge.delete_session(NAS)
     assert len(sqlite_store.messages.read(NAS)) == 8
@@ -434,7 +434,7 @@ def test_an_index_with_a_tokenizer_of_the_agent_s_own_is_told(agent: Agent, dry_
 
 def test_reading_and_importing_write_nothing(sqlite_store: Store, agent: Agent) -> None:
     before = agent.bytes()
-    bridge = sqlite_store.agent(agent.path)
+    bridge = AgentBridge(agent.path, store=sqlite_store)
     for session in bridge.sessions(include=ALL).items:
         bridge.session(session.session_id)
         bridge.messages(session.session_id, include_rewound=True)

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hermes_store.tables import Base
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import InvalidIdError, SessionDeletedError, SessionNotFoundError, Store, TransactionError
 from hermes_store.agent import AgentBridge
-from hermes_store.reports import ImportItem, Outcome
+from hermes_store.reports import ImportItem, ItemKind, Outcome
+from hermes_store.storage.schema import Base
 from tests.support.agent.agentdb import AgentDb, require_equal
+from tests.support.internals import reading
 
 ALL = ("webui", "cron", "tool", "subagent", "archived", "hidden", "empty")
 
@@ -39,7 +40,7 @@ def agent(state_db: Callable[..., Path]) -> AgentDb:
 
 def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Return everything that the store holds."""
-    with store._database.engine.connect() as connection:
+    with reading(store) as connection:
         return {
             table.name: sorted((tuple(row) for row in connection.execute(table.select())), key=repr)
             for table in Base.metadata.sorted_tables
@@ -47,7 +48,7 @@ def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    """Return everything that the store holds, but for what it remembers of imports."""
+    """Return everything that the store holds except the import log."""
     return {name: found for name, found in rows(store).items() if name != "import_items"}
 
 
@@ -56,12 +57,12 @@ def row_ids(store: Store, session_id: str) -> list[int]:
     query = sa.text(
         "SELECT m.id FROM messages m JOIN sessions s ON s.id = m.session_id WHERE s.session_id = :id ORDER BY position"
     )
-    with store._database.engine.connect() as connection:
+    with reading(store) as connection:
         return list(connection.execute(query, {"id": session_id}).scalars())
 
 
 def imported(store: Store, agent: AgentDb, session_id: str = "talk") -> ImportItem:
-    return store.agent(agent.path).import_session(session_id)
+    return AgentBridge(agent.path, store=store).import_session(session_id)
 
 
 def texts(store: Store, session_id: str = "talk") -> list[Any]:
@@ -70,9 +71,10 @@ def texts(store: Store, session_id: str = "talk") -> list[Any]:
 
 @pytest.mark.slow
 def test_every_conversation_is_copied_as_the_agent_has_it(store: Store, agent: AgentDb) -> None:
-    report = store.agent(agent.path).import_sessions(include=ALL)
+    report = AgentBridge(agent.path, store=store).import_sessions(include=ALL)
     theirs = AgentBridge(agent.path).sessions(limit=1000, include=ALL).items
     assert report.counts == {Outcome.IMPORTED: len(theirs)}
+    assert {item.kind for item in report.items} == {ItemKind.AGENT_SESSION}
     assert {item.id for item in report.items} == {session.session_id for session in theirs}
     for session in theirs:
         require_equal(store, agent, session.session_id)
@@ -95,7 +97,7 @@ def test_every_conversation_is_copied_as_the_agent_has_it(store: Store, agent: A
 
 def test_branches_and_helpers_know_where_they_come_from(sqlite_store: Store, agent: AgentDb) -> None:
     agent.begin("branch-of-branch", "hello", parent_session_id="branch", model_config='{"_branched_from": "branch"}')
-    sqlite_store.agent(agent.path).import_sessions(include=ALL)
+    AgentBridge(agent.path, store=sqlite_store).import_sessions(include=ALL)
     parents = {"branch": "login", "branch-of-branch": "branch", "helper-marked": "login", "branch-of-old": "branched"}
     for session_id, parent in parents.items():
         assert sqlite_store.sessions.get(session_id).parent_id == parent
@@ -103,7 +105,7 @@ def test_branches_and_helpers_know_where_they_come_from(sqlite_store: Store, age
 
 
 def test_a_second_import_changes_nothing(store: Store, agent: AgentDb) -> None:
-    bridge = store.agent(agent.path)
+    bridge = AgentBridge(agent.path, store=store)
     bridge.import_sessions(include=ALL)
     before = rows(store)
     report = bridge.import_sessions(include=ALL)
@@ -240,7 +242,7 @@ def _edit(store: Store) -> None:
 
 
 def _truncate(store: Store) -> None:
-    store.messages.truncate("talk", keep=2)
+    store.messages.truncate("talk", keep=2, expected_revision=store.sessions.get("talk").revision)
 
 
 @pytest.mark.parametrize("change", [_append, _edit, _truncate])
@@ -262,7 +264,8 @@ def test_messages_that_both_changed_are_a_conflict_each_time_and_ours_are_kept(
 def test_messages_that_were_changed_here_and_changed_back_are_no_conflict(sqlite_store: Store, agent: AgentDb) -> None:
     imported(sqlite_store, agent)
     _append(sqlite_store)
-    sqlite_store.messages.truncate("talk", keep=4)
+    revision = sqlite_store.sessions.get("talk").revision
+    sqlite_store.messages.truncate("talk", keep=4, expected_revision=revision)
     agent.say("talk", "more")
     assert imported(sqlite_store, agent).outcome is Outcome.UPDATED
     require_equal(sqlite_store, agent)
@@ -294,7 +297,7 @@ def test_messages_that_are_gone_from_the_agent_s_file_stay_here(store: Store, ag
     agent.sql("DELETE FROM sessions WHERE id = 'talk'")
     with pytest.raises(SessionNotFoundError):
         imported(store, agent)
-    assert "talk" not in {item.path for item in store.agent(agent.path).import_sessions().items}
+    assert "talk" not in {item.path for item in AgentBridge(agent.path, store=store).import_sessions().items}
     assert store.sessions.get("talk").message_count == 4
     assert [row for row in rows(store)["messages"] if row in before["messages"]] == before["messages"]
 
@@ -344,7 +347,7 @@ def test_what_was_deleted_here_stays_deleted(store: Store, agent: AgentDb, verb:
         follow_up()
         assert imported(store, agent).outcome is Outcome.SKIPPED
         assert contents(store) == before
-    report = store.agent(agent.path).import_sessions()
+    report = AgentBridge(agent.path, store=store).import_sessions()
     assert {item.outcome for item in report.items if item.path == "talk-2"} == {Outcome.SKIPPED}
     with pytest.raises((SessionDeletedError, SessionNotFoundError)):
         store.sessions.get("talk")
@@ -393,7 +396,7 @@ def test_the_same_conversation_of_another_file_is_from_elsewhere(
 def test_an_id_that_cannot_be_ours_fails_alone(sqlite_store: Store, agent: AgentDb) -> None:
     agent.begin("../odd/id", "hello")
     agent.begin("i" * 129, "hello")
-    report = sqlite_store.agent(agent.path).import_sessions()
+    report = AgentBridge(agent.path, store=sqlite_store).import_sessions()
     assert {item.path for item in report.failed} == {"../odd/id", "i" * 129}
     assert set(report.counts) == {Outcome.IMPORTED, Outcome.FAILED}
 
@@ -407,7 +410,7 @@ def test_a_damaged_field_does_not_keep_the_others_from_being_imported(
     sqlite_store: Store, agent: AgentDb, column: str, value: Any
 ) -> None:
     agent.sql(f"UPDATE sessions SET {column} = ? WHERE id = 'talk'", value)
-    bridge = sqlite_store.agent(agent.path)
+    bridge = AgentBridge(agent.path, store=sqlite_store)
     report = bridge.import_sessions(include=ALL)
     assert len(report.items) == len(bridge.sessions(limit=1000, include=ALL).items)
     assert set(report.counts) <= {Outcome.IMPORTED, Outcome.FAILED}
@@ -418,10 +421,10 @@ def test_a_damaged_field_does_not_keep_the_others_from_being_imported(
 def test_imports_go_into_the_profile_that_is_asked_for(
     sqlite_store: Store, agent: AgentDb, state_db: Callable[..., Path]
 ) -> None:
-    sqlite_store.agent(agent.path, store_profile="private").import_session("talk")
+    AgentBridge(agent.path, store=sqlite_store, store_profile="private").import_session("talk")
     assert sqlite_store.sessions.get("talk").profile == "private"
     path = state_db(name="home/profiles/work/state.db")
-    bridge = sqlite_store.agent(home=path.parents[2], profile="work")
+    bridge = AgentBridge(home=path.parents[2], profile="work", store=sqlite_store)
     assert bridge.import_session("login").outcome is Outcome.IMPORTED
     assert [row.session_id for row in sqlite_store.profile("work").sessions.list().items] == ["login"]
 
@@ -431,14 +434,17 @@ def test_a_name_that_no_profile_of_the_store_can_have_is_refused(
     sqlite_store: Store, agent: AgentDb, name: Any
 ) -> None:
     with pytest.raises(InvalidIdError, match="cannot be a profile"):
-        sqlite_store.agent(agent.path, store_profile=name)
+        AgentBridge(agent.path, store=sqlite_store, store_profile=name)
     longest = "x" * 255
-    assert sqlite_store.agent(agent.path, store_profile=longest).import_session("talk").outcome is Outcome.IMPORTED
+    assert (
+        AgentBridge(agent.path, store=sqlite_store, store_profile=longest).import_session("talk").outcome
+        is Outcome.IMPORTED
+    )
     assert sqlite_store.sessions.get("talk").profile == longest
 
 
 def test_helpers_and_schedules_are_imported_only_when_asked_for(sqlite_store: Store, agent: AgentDb) -> None:
-    bridge = sqlite_store.agent(agent.path)
+    bridge = AgentBridge(agent.path, store=sqlite_store)
     bridge.import_sessions()
     special = {"cron": "from-cron", "subagent": "helper-source", "archived": "archived", "webui": "from-webui"}
     for session_id in special.values():
@@ -449,7 +455,7 @@ def test_helpers_and_schedules_are_imported_only_when_asked_for(sqlite_store: St
 
 
 def test_only_the_source_that_is_asked_for_is_imported(sqlite_store: Store, agent: AgentDb) -> None:
-    report = sqlite_store.agent(agent.path).import_sessions(source="telegram")
+    report = AgentBridge(agent.path, store=sqlite_store).import_sessions(source="telegram")
     assert {item.path for item in report.items} == {"picture", "from-telegram"}
     assert {row.source for row in sqlite_store.sessions.list().items} == {"telegram"}
 

@@ -27,7 +27,7 @@ def agent(state_db: Callable[..., Path]) -> AgentDb:
 
 
 def imported(store: Store, agent: AgentDb, session_id: str) -> ImportItem:
-    return store.agent(agent.path).import_session(session_id)
+    return AgentBridge(agent.path, store=store).import_session(session_id)
 
 
 def cut(agent: AgentDb, session_id: str) -> None:
@@ -40,7 +40,7 @@ def test_a_branch_of_any_session_of_a_chain_comes_from_the_conversation(
     sqlite_store: Store, agent: AgentDb, parent: str
 ) -> None:
     agent.begin("offshoot", "hello", parent_session_id=parent, model_config=BRANCHED)
-    sqlite_store.agent(agent.path).import_sessions()
+    AgentBridge(agent.path, store=sqlite_store).import_sessions()
     assert sqlite_store.sessions.get("offshoot").parent_id == "talk-3"
 
 
@@ -62,7 +62,7 @@ def test_a_parent_that_is_imported_later_or_has_another_id_is_found(
 @pytest.mark.parametrize("how", ["cut loose", "another", "purged", "deleted", "moved"])
 def test_a_link_that_the_user_changed_stays_so(sqlite_store: Store, agent: AgentDb, how: str) -> None:
     agent.begin("offshoot", "hello", parent_session_id="talk-2", model_config=BRANCHED)
-    sqlite_store.agent(agent.path).import_sessions()
+    AgentBridge(agent.path, store=sqlite_store).import_sessions()
     other = sqlite_store.sessions.create().session_id
     if how == "purged":
         sqlite_store.sessions.purge("talk-3")
@@ -79,7 +79,7 @@ def test_a_link_that_the_user_changed_stays_so(sqlite_store: Store, agent: Agent
 
 def test_a_parent_of_another_profile_is_not_linked(sqlite_store: Store, agent: AgentDb) -> None:
     agent.begin("offshoot", "hello", parent_session_id="talk", model_config=BRANCHED)
-    sqlite_store.agent(agent.path, store_profile="private").import_session("talk")
+    AgentBridge(agent.path, store=sqlite_store, store_profile="private").import_session("talk")
     imported(sqlite_store, agent, "offshoot")
     assert sqlite_store.sessions.get("offshoot").parent_id is None
 
@@ -89,7 +89,7 @@ def test_sessions_that_branch_from_each_other_are_linked_one_way(sqlite_store: S
     agent.begin("two", "hello", parent_session_id="one", model_config=BRANCHED)
     agent.sql("UPDATE sessions SET parent_session_id = 'two' WHERE id = 'one'")
     for _ in range(2):
-        sqlite_store.agent(agent.path).import_sessions()
+        AgentBridge(agent.path, store=sqlite_store).import_sessions()
         parents = [sqlite_store.sessions.get(one).parent_id for one in ("one", "two")]
         assert sorted(parents, key=str) in (["one", None], [None, "two"], ["two", None], [None, "one"])
 
@@ -104,7 +104,7 @@ def test_a_conversation_whose_beginning_was_cut_off_is_known_again(sqlite_store:
         assert (item.outcome, item.id) == (Outcome.CONFLICT, "talk-3")
         assert "gone from the agent's file" in item.reason
     assert list(sqlite_store.messages.read("talk-3")) == before
-    assert "talk-3" in {item.id for item in sqlite_store.agent(agent.path).import_sessions().items}
+    assert "talk-3" in {item.id for item in AgentBridge(agent.path, store=sqlite_store).import_sessions().items}
 
 
 @pytest.mark.parametrize("verb", ["delete", "purge"])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.agent import bridge, conversation
+from hermes_store.agent import AgentBridge, bridge, conversation
 from hermes_store.agent.attach import AgentFile
 from hermes_store.reports import ImportProgress, Outcome
 from tests.support.agent.agentdb import AgentDb, require_equal
@@ -63,7 +63,7 @@ def test_many_sessions_are_read_in_a_few_looks_with_progress(
 
     monkeypatch.setattr(AgentFile, "read", counted)
     told: list[ImportProgress] = []
-    report = sqlite_store.agent(agent.path).import_sessions(on_progress=told.append)
+    report = AgentBridge(agent.path, store=sqlite_store).import_sessions(on_progress=told.append)
     assert looks < 20
     assert [(progress.done, progress.total) for progress in told] == [(n, 300) for n in range(1, 301)]
     assert [progress.path for progress in told] == [f"g{n:04}" for n in reversed(range(300))]
@@ -87,13 +87,13 @@ def test_no_look_at_the_file_takes_in_more_than_it_may(
         return found
 
     monkeypatch.setattr(bridge, "read_batch", kept)
-    report = sqlite_store.agent(agent.path).import_sessions()
+    report = AgentBridge(agent.path, store=sqlite_store).import_sessions()
     assert report.counts == {Outcome.IMPORTED: 40}
     sizes = [[len(one.messages) for one in batch] for batch in batches]
     assert sorted(map(sum, sizes)) == [*[9] * 13, 53]
     batches.clear()
     monkeypatch.setattr(conversation, "_BYTES", 1)
-    assert sqlite_store.agent(agent.path).import_sessions().counts == {Outcome.UNCHANGED: 40}
+    assert AgentBridge(agent.path, store=sqlite_store).import_sessions().counts == {Outcome.UNCHANGED: 40}
     assert [len(batch) for batch in batches] == [1] * 40
 
 
@@ -103,7 +103,7 @@ def _peak(template: Path, agent: AgentDb) -> int:
     with Store.open(path, durability="normal") as store:
         tracemalloc.start()
         try:
-            store.agent(agent.path).import_sessions()
+            AgentBridge(agent.path, store=store).import_sessions()
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -148,7 +148,7 @@ def test_an_import_that_is_killed_is_finished_by_the_next(sqlite_path: Path, age
         there = store.sessions.list(limit=1000).items
         assert 0 < len(there) < 60
         assert {row.message_count for row in there} == {3}
-        report = store.agent(agent.path).import_sessions()
+        report = AgentBridge(agent.path, store=store).import_sessions()
         assert report.counts == {Outcome.IMPORTED: 60 - len(there), Outcome.UNCHANGED: len(there)}
         for number in range(0, 60, 7):
             require_equal(store, agent, f"g{number:04}")
@@ -163,7 +163,7 @@ def test_an_import_that_is_killed_inside_a_long_conversation_has_nothing_of_it(
     assert killed.returncode == -signal.SIGKILL
     with Store.open(sqlite_path, durability="normal") as store:
         assert store.sessions.list(include_empty=True).items == []
-        assert store.agent(agent.path).import_sessions().counts == {Outcome.IMPORTED: 1}
+        assert AgentBridge(agent.path, store=store).import_sessions().counts == {Outcome.IMPORTED: 1}
         require_equal(store, agent, "g0000")
 
 
@@ -172,7 +172,7 @@ def test_an_import_that_the_caller_stops_keeps_what_was_taken_in(sqlite_store: S
         if progress.done == 3:
             raise KeyboardInterrupt
 
-    importing = sqlite_store.agent(agent.path)
+    importing = AgentBridge(agent.path, store=sqlite_store)
     with pytest.raises(KeyboardInterrupt):
         importing.import_sessions(on_progress=stop)
     assert sqlite_store.sessions.count() == 3

@@ -140,7 +140,8 @@ class ImportMachine(RuleBasedStateMachine):
     @rule(less=st.integers(1, 3))
     def truncate(self, less: int) -> None:
         keep = max(0, len(self.ours) - less)
-        self.store.messages.truncate(self.copy, keep=keep)
+        revision = self.store.sessions.get(self.copy).revision
+        self.store.messages.truncate(self.copy, keep=keep, expected_revision=revision)
         self.ours = self.ours[:keep]
 
     @precondition(lambda self: self.state == "live")
@@ -195,7 +196,7 @@ class ImportMachine(RuleBasedStateMachine):
         theirs = self.bridge.messages(self.chain[-1]).items
         title = self.bridge.session(self.chain[-1]).title
         bytes_before = self.agent.path.read_bytes()
-        item = self.store.agent(self.agent.path).import_session(self.chain[-1])
+        item = AgentBridge(self.agent.path, store=self.store).import_session(self.chain[-1])
         assert self.agent.path.read_bytes() == bytes_before
         assert item.outcome is self.expected(theirs, title)
         self.met.update(self.chain)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from hermes_store import Store
+from hermes_store.agent import AgentBridge
 from hermes_store.reports import Outcome
 from tests.support.agent.agentdb import AgentDb
+from tests.support.statements import before_statement
 
 
 @pytest.fixture
@@ -31,23 +32,11 @@ def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
         yield one, other
 
 
-def between(store: Store, words: str, work: Callable[[], Any]) -> None:
-    """Run some work the next time that a store begins a statement with these words in it."""
-    done = threading.Event()
-
-    def intervene(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if words in statement and not done.is_set():
-            done.set()
-            work()
-
-    sa.event.listen(store._database.engine, "before_cursor_execute", intervene)
-
-
 def test_a_message_that_the_user_adds_during_an_import_is_not_taken_away(
     stores: tuple[Store, Store], agent: AgentDb
 ) -> None:
     store, user = stores
-    store.agent(agent.path).import_session("talk")
+    AgentBridge(agent.path, store=store).import_session("talk")
     agent.say("talk", "theirs")
     adding = threading.Thread(target=lambda: user.messages.append("talk", {"role": "user", "content": "mine"}))
 
@@ -55,8 +44,8 @@ def test_a_message_that_the_user_adds_during_an_import_is_not_taken_away(
         adding.start()
         adding.join(0.5)  # it is done by now, or waits for the import
 
-    between(store, "INSERT INTO messages", add)
-    assert store.agent(agent.path).import_session("talk").outcome is Outcome.UPDATED
+    with before_statement(store, "INSERT INTO messages", add):
+        assert AgentBridge(agent.path, store=store).import_session("talk").outcome is Outcome.UPDATED
     adding.join()
     found = store.messages.read("talk")
     assert [message["content"] for message in found] == ["hello", "hi", "theirs", "mine"]
@@ -67,7 +56,7 @@ def test_a_message_that_the_user_adds_just_before_the_import_writes_is_not_taken
     stores: tuple[Store, Store], agent: AgentDb
 ) -> None:
     store, user = stores
-    store.agent(agent.path).import_session("talk")
+    AgentBridge(agent.path, store=store).import_session("talk")
     agent.say("talk", "theirs")
     adding = threading.Thread(target=lambda: user.messages.append("talk", {"role": "user", "content": "mine"}))
 
@@ -75,8 +64,8 @@ def test_a_message_that_the_user_adds_just_before_the_import_writes_is_not_taken
         adding.start()
         adding.join(0.5)
 
-    between(store, "SELECT messages.id, messages.digest", add)
-    outcome = store.agent(agent.path).import_session("talk").outcome
+    with before_statement(store, "SELECT messages.id, messages.digest", add):
+        outcome = AgentBridge(agent.path, store=store).import_session("talk").outcome
     adding.join()
     theirs = ["theirs"] if outcome is Outcome.UPDATED else []
     assert [message["content"] for message in store.messages.read("talk")] == ["hello", "hi", *theirs, "mine"]
@@ -85,12 +74,12 @@ def test_a_message_that_the_user_adds_just_before_the_import_writes_is_not_taken
 def test_a_conversation_that_two_programs_import_at_once_is_there_once(postgres_url: str, agent: AgentDb) -> None:
     with Store.open(postgres_url) as one, Store.open(postgres_url) as other:
         outcomes = []
-        between(
-            one,
-            "INSERT INTO sessions",
-            lambda: outcomes.append(other.agent(agent.path).import_session("talk").outcome),
-        )
-        outcomes.append(one.agent(agent.path).import_session("talk").outcome)
+
+        def import_into(store: Store) -> None:
+            outcomes.append(AgentBridge(agent.path, store=store).import_session("talk").outcome)
+
+        with before_statement(one, "INSERT INTO sessions", lambda: import_into(other)):
+            import_into(one)
         assert outcomes == [Outcome.IMPORTED, Outcome.UNCHANGED]
         assert one.sessions.count() == 1
         assert one.sessions.get("talk").message_count == 2
@@ -100,10 +89,11 @@ def test_programs_that_import_everything_at_once_leave_each_conversation_once(
     stores: tuple[Store, Store], agent: AgentDb
 ) -> None:
     reports: list[Any] = []
-    threads = [
-        threading.Thread(target=lambda store=store: reports.append(store.agent(agent.path).import_sessions()))
-        for store in stores
-    ]
+
+    def import_into(store: Store) -> None:
+        reports.append(AgentBridge(agent.path, store=store).import_sessions())
+
+    threads = [threading.Thread(target=import_into, args=(store,)) for store in stores]
     for thread in threads:
         thread.start()
     for thread in threads:

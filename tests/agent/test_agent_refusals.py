@@ -288,7 +288,7 @@ def test_the_store_s_own_database_is_not_the_agent_s(sqlite_store: Store, sqlite
     soft.symlink_to(sqlite_path)
     for path in (sqlite_path, hard, soft):
         with pytest.raises(AgentNotADatabaseError, match="the store's own database"):
-            sqlite_store.agent(path).info()
+            AgentBridge(path, store=sqlite_store).info()
 
 
 def test_another_store_s_database_is_not_the_agent_s(sqlite_store: Store, sqlite_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from hermes_store import InvalidCursorError, SessionNotFoundError, payload
+from hermes_store import InvalidCursorError, SessionNotFoundError
 from hermes_store.agent import AgentBridge
+from hermes_store.transcripts import json_codec
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import EXTRA, MESSAGES, Shape
 from tests.support.paths import EXAMPLE_STATE_DB
@@ -148,9 +149,9 @@ def test_whatever_is_read_can_be_stored(state_db: StateDb) -> None:
     bridge = AgentBridge(path)
     sessions = bridge.sessions(limit=1000, include=["empty", "cron", "archived", "subagent", "tool", "webui"]).items
     for session in sessions:
-        assert payload.decode(payload.encode(session.extra)) == session.extra
+        assert json_codec.decode(json_codec.encode(session.extra)) == session.extra
         items = bridge.messages(session.session_id, include_rewound=True).items
-        assert payload.decode(payload.encode(items)) == items
+        assert json_codec.decode(json_codec.encode(items)) == items
 
 
 def test_values_of_the_wrong_kind_in_a_session_s_row_do_no_harm(state_db: StateDb) -> None:
@@ -168,7 +169,7 @@ def test_values_of_the_wrong_kind_in_a_session_s_row_do_no_harm(state_db: StateD
     assert session in listed
     assert (session.started_at, session.ended_at, session.stored_message_count) == (None, None, 0)
     assert type(session).model_validate(session.model_dump()) == session
-    payload.encode(session.model_dump())
+    json_codec.encode(session.model_dump())
 
 
 def test_invalid_text_in_one_session_breaks_no_list_and_no_search_for_it(state_db: StateDb) -> None:

@@ -88,7 +88,7 @@ def nasty_database(sqlite_path: Path) -> Path:
                 profile=text[:255],
                 project_id=project.project_id,
             )
-            store.messages.append(session.session_id, nasty_messages(text))
+            store.messages.extend(session.session_id, nasty_messages(text))
             store.documents.put(session.session_id, {"pending_user_message": text, text[:500]: text})
     return sqlite_path
 

@@ -25,16 +25,19 @@ FILES = 450
 PROGRAM = """
 import sys
 from pathlib import Path
-from sqlalchemy import Engine, event
+from hermes_store.storage.dialects.sqlite_unit import COMPILER, SQLiteUnitOfWork
 
 gate, words = Path("at the gate"), sys.argv.pop(1)
+run = SQLiteUnitOfWork.rows
 
-def stop_at_gate(connection, cursor, statement, parameters, context, executemany):
-    if statement.startswith(words) and not executemany and "s300" in parameters and not gate.exists():
+def stop_at_gate(unit, statement, parameters={}):
+    found = statement.compiled(COMPILER).sql.startswith(words) and "s300" in parameters.values()
+    if found and not gate.exists():
         gate.touch()
         sys.stdin.readline()
+    return run(unit, statement, parameters)
 
-event.listen(Engine, "before_cursor_execute", stop_at_gate)
+SQLiteUnitOfWork.rows = stop_at_gate
 
 from hermes_store.__main__ import main
 main()

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import Store
+from hermes_store.agent import AgentBridge
 from hermes_store.agent.combined_listing import list_combined
 from hermes_store.records import SessionRecord
 
@@ -216,11 +217,11 @@ def test_pages_of_any_size_have_every_row_once_and_in_order(
 
         found = []
         with Store.open(database, read_only=True) as store:
-            page = list_combined(store, store.agent(state), limit=limit)
+            page = list_combined(store, AgentBridge(state, store=store), limit=limit)
             sizes = [len(page.items)]
             found += page.items
             while page.next is not None:
-                page = list_combined(store, store.agent(state), limit=limit, after=page.next)
+                page = list_combined(store, AgentBridge(state, store=store), limit=limit, after=page.next)
                 sizes.append(len(page.items))
                 found += page.items
         assert page.agent_error is None

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from hermes_store import Store, payload
+from hermes_store import Store
 from hermes_store.cli.text import harmless_json, printable
+from hermes_store.transcripts import json_codec
 from tests.support.nasty_text import NASTY, nasty_messages
 
 any_text = st.text(st.characters(exclude_categories=())) | st.sampled_from(NASTY)
@@ -54,7 +55,7 @@ def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
 def test_json_commands_no_terminal_and_is_still_the_same_value(text: str) -> None:
     value = {text: [text, float("inf"), 2**70]}
     assert_harmless(harmless_json(value))
-    assert payload.encode(json.loads(harmless_json(value))) == payload.encode(value)
+    assert json_codec.encode(json.loads(harmless_json(value))) == json_codec.encode(value)
 
 
 COMMANDS = [["list"], ["list", "--deleted"], ["projects"], ["info"]]
@@ -102,7 +103,7 @@ def test_json_gives_back_the_very_text(run_json: Callable[..., Any], nasty_datab
     )
     for item in items:
         document = run_json("show", item["session_id"], "--db", nasty_database)
-        assert payload.encode(document["messages"]) == payload.encode(nasty_messages(item["title"]))
+        assert json_codec.encode(document["messages"]) == json_codec.encode(nasty_messages(item["title"]))
         assert document["documents"]["pending_user_message"] == item["title"]
 
 

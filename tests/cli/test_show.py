@@ -28,7 +28,7 @@ def test_pictures_are_named_and_not_dumped(run: Any, database: Path) -> None:
 
 def test_tool_calls_and_results_are_shortened(run: Any, example_store: Store, database: Path) -> None:
     call = {"function": {"name": "terminal", "arguments": '{"command": "' + "x" * 5000 + '"}'}}
-    example_store.messages.append(
+    example_store.messages.extend(
         "3f9c1e7a04b2",
         [
             {"role": "assistant", "content": "", "tool_calls": [call]},
@@ -43,7 +43,7 @@ def test_tool_calls_and_results_are_shortened(run: Any, example_store: Store, da
 
 
 def test_messages_that_are_no_objects_are_shown_as_json(run: Any, example_store: Store, database: Path) -> None:
-    example_store.messages.append("3f9c1e7a04b2", ["just text", ["a", 1], None, 2**70])
+    example_store.messages.extend("3f9c1e7a04b2", ["just text", ["a", 1], None, 2**70])
     lines = run("show", "3f9c1e7a04b2", "--db", database).stdout.splitlines()
     shown = {line: lines[index + 1] for index, line in enumerate(lines) if line.startswith("message ")}
     assert list(shown.values()) == ['"just text"', '["a",1]', "null", "1180591620717411303424"]
@@ -66,7 +66,7 @@ def test_a_tail_is_the_last_messages_and_says_how_many_come_before(
 def test_a_session_of_more_messages_than_a_page_has_is_shown_whole(
     run_json: Callable[..., Any], example_store: Store, database: Path
 ) -> None:
-    example_store.messages.append("e41d0b6c9a85", list(range(2500)))
+    example_store.messages.extend("e41d0b6c9a85", list(range(2500)))
     assert run_json("show", "e41d", "--db", database)["messages"] == list(range(2500))
     assert run_json("show", "e41d", "--tail", "1700", "--db", database)["messages"] == list(range(800, 2500))
     assert run_json("show", "e41d", "--tail", "1700", "--db", database)["first_position"] == 800
@@ -96,7 +96,7 @@ def test_an_id_wins_over_longer_ones_that_begin_with_it(run: Any, example_store:
 def test_an_ambiguous_beginning_names_the_ids_that_fit(run: Any, database: Path) -> None:
     done = run("show", "2", "--db", database, code=3)
     assert done.stdout == ""
-    assert "20c8f5e17b94, 20260512_091500_a1b2c3" in done.stderr
+    assert "20260512_091500_a1b2c3, 20c8f5e17b94" in done.stderr
 
 
 def test_a_renamed_session_is_not_found_under_its_former_id_but_the_new_one_is_told(

@@ -88,6 +88,32 @@ def before_each(store: Store, moment: Literal["begin", "commit"], callback: Call
         yield
 
 
+@contextlib.contextmanager
+def before_statement(store: Store, words: str, callback: Callable[[], object]) -> Iterator[None]:
+    """Call a function before the first statement of a store that has these words in its SQL; one has to."""
+    kind = type(database_of(store).write())
+    called = False
+
+    def intervening(name: str) -> Callable[..., Any]:
+        original = getattr(kind, name)
+
+        def run(unit: Any, statement: Any, parameters: Any = NO_PARAMETERS) -> Any:
+            nonlocal called
+            # SQLite's SQL is as good as any, as these words are in both.
+            if not called and unit._database is database_of(store) and words in statement.compiled(COMPILER).sql:
+                called = True
+                callback()
+            return original(unit, statement, parameters)
+
+        return run
+
+    with contextlib.ExitStack() as stack:
+        for name in ("rows", "execute", "execute_many"):
+            stack.enter_context(mock.patch.object(kind, name, intervening(name)))
+        yield
+    assert called, "no statement has these words"
+
+
 def commits(store: Store, verb: Callable[[], object]) -> int:
     """Return how many write transactions `verb` commits."""
     count = 0
