@@ -18,7 +18,7 @@ FEW, MANY = 5 * sample.BLOCKS, 2_000 * sample.BLOCKS
 #: Every kind of session comes five in a row, even among the few: what is read for one page.
 LIMIT = 4
 
-#: Where cursors are, as parts of all sessions: between two kinds of sessions, so that there are whole blocks after them.
+#: Where cursors are, as parts of all sessions: between two blocks, so that each block is as a whole before or after.
 PLACES = [place / sample.BLOCKS for place in (6, 24, 43)]
 
 Verb = Callable[[Store], Callable[[], object]]
