@@ -40,7 +40,7 @@ NEW_INDEXES = {
     "ix_sessions_blank_source": (["profile", "source", *ORDER], BLANK),
     "ix_sessions_empty": (["profile", "updated_at"], EMPTY),
     "ix_sessions_deleted_profile": (["profile", "deleted_at", "id"], DELETED),
-    "ix_sessions_project_id": (["project_id", "deleted_at"], IN_PROJECT),
+    "ix_sessions_project_id": (["project_id", "id", "deleted_at"], IN_PROJECT),
 }
 
 
