@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.storage.migrations import HEAD, VERSION_TABLE
+from hermes_store.storage.migrations import HEAD
+from hermes_store.storage.schema_version import VERSION_TABLE
 
 READING = [["list"], ["show", "abc"], ["projects"], ["info"], ["upgrade"], ["export", "out"]]
 

@@ -117,4 +117,5 @@ def test_ids_are_in_the_order_of_their_bytes_in_any_locale(store: Store) -> None
     """Else the ids with a prefix would not be a range of the index, and some would not be found."""
     with reading(store) as connection:
         [column] = [one for one in sa.inspect(connection).get_columns("sessions") if one["name"] == "session_id"]
+        assert isinstance(column["type"], sa.Text)
         assert column["type"].collation == "C"
