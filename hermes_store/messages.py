@@ -46,11 +46,10 @@ class Messages(Collection):
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             first, revision = key.message_count, key.revision
-            if not encoded:
-                return AppendResult(first_position=None, last_position=None, message_count=first, revision=revision)
-            message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)
-            values = {"message_count": first + len(encoded), **_last_message_at(encoded)}
-            revision = session_rows.change(unit, key, values, transcript=True)
+            if encoded:
+                message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)
+                values = {"message_count": first + len(encoded), **_last_message_at(encoded)}
+                revision = session_rows.change(unit, key, values, transcript=True)
         return AppendResult.from_trusted(
             {
                 "first_position": first,

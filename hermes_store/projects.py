@@ -77,7 +77,7 @@ class Projects(Collection):
         profile = self._own_profile(profile)
         key = None if after is None else read_cursor("projects", after, str, int, int)
         with self._transactions.read() as unit:
-            rows = project_rows.page(unit, profile, limit + 1, key)  # type: ignore[arg-type]
+            rows = project_rows.page(unit, profile, limit + 1, key)
         more = write_cursor("projects", *rows[limit - 1][1]) if len(rows) > limit else None
         return Page[ProjectRecord].from_trusted(
             {"items": [record for record, _ in rows[:limit]], "next": more, "total": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from .collection import UNCHECKED, Collection, Unchecked, require_current
@@ -268,7 +268,7 @@ class Sessions(Collection):
 
     def delete_empty(
         self, *, profile: str | None = None, untitled_only: bool = True, older_than: float = BLANK_SECONDS
-    ) -> list[str]:
+    ) -> Sequence[str]:
         """Delete the sessions without messages, and return their ids.
 
         Args:

@@ -16,6 +16,7 @@ from .sessions import Sessions
 from .storage import migrations, session_listing
 from .storage.dialects import Durability, Settings, Target
 from .storage.engine import Database, Transactions
+from .storage.fork_gate import delay_forks
 from .validation import check_profile
 
 
@@ -97,12 +98,14 @@ class Store(View):
             raise InvalidInputError(f"durability is 'full' or 'normal', not {durability!r}.")
         if not busy_timeout > 0:
             raise InvalidInputError(f"busy_timeout is a number of seconds above 0, not {busy_timeout!r}.")
-        database = Database(target, Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout))
-        try:
-            migrations.ensure(database, allow_upgrade=migrate and not read_only)
-        except BaseException:  # whatever it is, nobody has the store
-            database.close()
-            raise
+        settings = Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout)
+        with delay_forks():
+            database = Database(target, settings)
+            try:
+                migrations.ensure(database, allow_upgrade=migrate and not read_only)
+            except BaseException:  # whatever it is, nobody has the store
+                database.close()
+                raise
         store = cls.__new__(cls)
         View.__init__(store, database)
         store.database = database

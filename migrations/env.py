@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
 from hermes_store import paths
 from hermes_store.errors import HermesStoreError
-from hermes_store.storage import migrations
+from hermes_store.storage import migrations, schema_version
 from hermes_store.storage.dialects import Dialect
 from hermes_store.storage.schema import Base
 from hermes_store.storage.types import JsonBytes, LosslessText
@@ -29,10 +30,15 @@ def plain_type(kind: str, item: object, _context: object) -> str | Literal[False
     return False
 
 
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether a name in the database is for Alembic to compare: other programs' tables in a shared schema are not."""
+    return kind != "table" or name in Base.metadata.tables
+
+
 OPTIONS: dict[str, Any] = {
+    "include_name": is_ours,
     "render_item": plain_type,
     "target_metadata": Base.metadata,
-    "version_table": migrations.VERSION_TABLE,
     "render_as_batch": True,  # SQLite changes a table by rebuilding it
     "compare_type": True,
     "compare_server_default": True,
@@ -42,30 +48,50 @@ OPTIONS: dict[str, Any] = {
 def main() -> None:
     connection = config.attributes.get("connection")
     if connection is not None:
-        run(config.attributes["dialect"], connection=connection)
+        run(connection, config.attributes["dialect"])
         return
     if config.config_file_name is not None:
         logging.config.fileConfig(config.config_file_name, disable_existing_loggers=False)
     url = context.get_x_argument(as_dictionary=True).get("url") or paths.default_target()
     if context.is_offline_mode():
-        run(None, dialect_name=migrations.dialect_name(url), literal_binds=True, transactional_ddl=True)
+        write_sql(migrations.dialect_of(url))
         return
     try:
         with migrations.alembic_connection(url) as (connection, dialect):
-            run(dialect, connection=connection)
+            run(connection, dialect)
     except HermesStoreError as error:
         raise CommandError(str(error)) from error
 
 
-def run(dialect: Dialect | None, **how: Any) -> None:
-    connection = how.get("connection")
-    if connection is not None:
-        migrations.adopt_version_table(connection)
-    context.configure(**how, **OPTIONS)
+def run(connection: Connection, dialect: Dialect) -> None:
+    """Run a command on a database."""
+    table = schema_version.version_table(connection)
+    context.configure(connection=connection, version_table=table, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
-    if dialect is not None and connection is not None:
-        migrations.mark(connection, dialect)
+        schema_version.settle(connection, dialect, table)
+
+
+def table_of(revision: object) -> str:
+    """Return the name of the version table at a revision."""
+    is_first = revision == schema_version.FIRST_REVISION
+    return schema_version.FIRST_VERSION_TABLE if is_first else schema_version.VERSION_TABLE
+
+
+def write_sql(dialect: Dialect) -> None:
+    """Write the statements of a command (``--sql``) for a database that need not be there."""
+    start, end = context.get_starting_revision_argument(), context.get_revision_argument()
+    source, target = table_of(start or end), table_of(end)
+    context.configure(
+        dialect_name=dialect.name, literal_binds=True, transactional_ddl=True, version_table=source, **OPTIONS
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+        if end is not None and source != target:
+            for statement in schema_version.moved(source, target, str(end)):
+                context.execute(statement)
+        for statement in dialect.marks(int(str(end or 0))):
+            context.execute(statement)
 
 
 main()

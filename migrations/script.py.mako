@@ -5,16 +5,27 @@ Revises: ${down_revision | comma,n}
 Create Date: ${create_date}
 
 Rules for every migration:
-- Expand, then fill, then contract: the release before this one must go on working on the new schema.
-- SQLite changes a table by rebuilding it: use `op.batch_alter_table`, and name every constraint.
-- Fill in batches by key, with bounded memory, and so that running it twice does no harm.
-- Use plain SQLAlchemy types and literal SQL here, never `hermes_store.tables`, which moves on.
-- Partial indexes need both `sqlite_where` and `postgresql_where`.
-- Set `HEAD` in `hermes_store/migrate.py`, and say in CHANGELOG.md what it means for users.
+
+- Its id is the next number, with four digits: `alembic revision --rev-id 0003 -m "what it does"`. SQLite files keep that number
+  in `user_version`.
+- It belongs to one revision and does not change with the library. Use literal SQL and plain SQLAlchemy types, and copy the
+  rules that it needs. Of the library, import `hermes_store.storage.migration_operations` only, never `schema` or `types`.
+- Adding a column that is null or has a constant default is quick. What SQLite cannot do with ALTER TABLE needs the whole
+  table to be written again: use `rebuild_table`, never `op.batch_alter_table`, which drops AUTOINCREMENT and the largest id
+  that was used, so that ids of removed rows would be used again. Name every constraint.
+- Change rows in ranges of a key (`key_ranges`), so that memory stays bounded, and log how far it is (`Progress`).
+- Do not parse and write JSON payloads anew: their bytes may not stay the same.
+- A damaged value stays where it is, and is logged; it does not end the upgrade.
+- All migrations of an upgrade are one transaction: never commit.
+- A partial index has the same text as `sqlite_where` and as `postgresql_where`.
+- A downgrade keeps everything that the revision before can hold.
+- Set `HEAD` in `hermes_store/storage/migrations.py`, and say in CHANGELOG.md what the change means for users.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from hermes_store.storage.migration_operations import Progress, key_ranges, rebuild_table
 ${imports if imports else ""}
 
 revision = ${repr(up_revision)}

@@ -74,9 +74,11 @@ def make_postgres_database(postgres_databases: Databases) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def reused_postgres_database(postgres_databases: Databases) -> ReusedDatabase:
+def reused_postgres_database(postgres_databases: Databases) -> Iterator[ReusedDatabase]:
     """A database that each test finds empty."""
-    return ReusedDatabase(postgres_databases)
+    database = ReusedDatabase(postgres_databases)
+    yield database
+    database.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
 from .schema import Session, SessionDocument, SessionExtras
 from .statement import Statement, one_of
-from .types import TextList
+from .types import RowIdList, TextList
 from .unit_of_work import UnitOfWork
 
 #: The largest value, in bytes of its JSON, that is kept in `session_extras`.
@@ -63,21 +63,31 @@ def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] |
     if keys is None or not _ROWS.issuperset(keys):
         extras = _read_extras(unit, session, public_id)
         found = extras if keys is None else {key: extras[key] for key in keys if key in extras}
-    parameters: dict[str, Any] = {"session": session}
+    return found | read_rows(unit, session, public_id, keys)
+
+
+def read_rows(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
+    """Return those of a session's values that have rows of their own; as `read`."""
     if keys is None:
-        rows = unit.rows(_documents, parameters)
+        rows = unit.rows(_documents, {"session": session})
     else:
-        rows = unit.rows(_some_documents, {**parameters, "keys": list(keys)})
-    return found | {key: _decode(public_id, key, payload) for key, payload in rows}
+        rows = unit.rows(_some_documents, {"session": session, "keys": list(keys)})
+    return {key: decode(public_id, key, payload) for key, payload in rows}
 
 
 def _read_extras(unit: UnitOfWork, session: int, public_id: str) -> dict[str, Any]:
-    payload = unit.value(_extras, {"session": session})
-    return {} if payload is None else _decode_extras(public_id, payload)
+    return decode_extras(unit.value(_extras, {"session": session}), public_id)
 
 
-def _decode_extras(public_id: str, payload: bytes) -> dict[str, Any]:
-    values = _decode(public_id, "(the small ones)", payload)
+def decode_extras(payload: bytes | None, public_id: str) -> dict[str, Any]:
+    """Return the small values of a session; `payload` is that of its row, None when it has none.
+
+    Raises:
+        DatabaseCorruptError: it is damaged.
+    """
+    if payload is None:
+        return {}
+    values = decode(public_id, "(the small ones)", payload)
     if not isinstance(values, dict):
         raise DatabaseCorruptError(
             f"The small values of session {public_id!r} are damaged in the database: they are no JSON object. Restore "
@@ -86,7 +96,12 @@ def _decode_extras(public_id: str, payload: bytes) -> dict[str, Any]:
     return values
 
 
-def _decode(public_id: str, key: str, payload: bytes) -> Any:
+def decode(public_id: str, key: str, payload: bytes) -> Any:
+    """Return the value of a session's document.
+
+    Raises:
+        DatabaseCorruptError: it is damaged; it names the key.
+    """
     try:
         return json_codec.decode(payload)
     except ValueError as error:
@@ -169,7 +184,7 @@ def _write_extras(
     if _ROWS.issuperset((*payloads, *gone)):
         return False
     stored = unit.value(_extras, {"session": session})
-    values = {} if stored is None else _decode_extras(public_id, stored)
+    values = decode_extras(stored, public_id)
     merged: dict[str, bytes] = {}
     for key, value in values.items():
         if key in payloads:
@@ -259,3 +274,16 @@ _naming: Final = Statement(
 def sessions_with(unit: UnitOfWork, key: str) -> list[tuple[int, bytes]]:
     """Return the row ids of the sessions that have a value for a column's key, with its JSON."""
     return [(row_id, payload) for row_id, payload in unit.rows(_naming, {"name": key})]
+
+
+_delete_of_sessions: Final = Statement(
+    delete(SessionDocument).where(
+        one_of(SessionDocument.session_id, bindparam("sessions", type_=RowIdList)),
+        SessionDocument.key == bindparam("name"),
+    )
+)
+
+
+def remove_rows(unit: UnitOfWork, sessions: Collection[int], key: str) -> None:
+    """Remove the value of a column's key from sessions, which are given by row id."""
+    unit.execute(_delete_of_sessions, {"sessions": list(sessions), "name": key})

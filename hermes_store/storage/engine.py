@@ -11,10 +11,17 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final, Protocol
 
-from ..errors import DatabaseError, DatabaseLockedError, StoreClosedError, TransactionError
+from ..errors import (
+    DatabaseError,
+    DatabaseLockedError,
+    SchemaNewerError,
+    SchemaOutdatedError,
+    StoreClosedError,
+    TransactionError,
+)
 from .dialects import Dialect, Settings, Target, dialect_for
-from .fork_gate import ForkGate
-from .unit_of_work import DRIVER_ERRORS, UnitOfWork
+from .fork_gate import ForkGate, admit_delays, delay_forks, hold_back_delays
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork, inherited
 
 
 class Transactions(Protocol):
@@ -35,7 +42,7 @@ class Database:
         self.settings = settings
         #: Why it can be used no more; empty while it can.
         self.closed_reason = ""
-        #: What SQLite's ``user_version`` has to be in a write transaction; None while the schema is not known yet.
+        #: The revision that the schema has to have in a write transaction; None while that is not known yet.
         self.schema_number: int | None = None
         self._quiet = True
         self._open()
@@ -59,7 +66,8 @@ class Database:
         """Close every connection. Calling it again does nothing."""
         if not self.is_closed:
             self.closed_reason = "The store is closed; open it again to use it."
-            self.dialect.close()
+            with delay_forks():
+                self.dialect.close()
         _open_databases.discard(self)
 
     def read(self) -> UnitOfWork:
@@ -85,6 +93,20 @@ class Database:
             yield Snapshot(unit)
 
     # ── What units of work ask ──
+
+    def check_schema(self, number: int) -> None:
+        """Refuse to write when another process changed the schema since this one opened the database.
+
+        Args:
+            number: the schema's revision now.
+
+        Raises:
+            SchemaNewerError, SchemaOutdatedError: it did.
+        """
+        known = self.schema_number
+        if known is not None and number != known:
+            kind = SchemaNewerError if number > known else SchemaOutdatedError
+            raise kind(self.dialect.display, f"{number:04}", f"{known:04}")
 
     def require_open(self) -> None:
         """Refuse to work with a closed database.
@@ -130,16 +152,14 @@ class Database:
         """Refuse a second unit of work inside a transaction of this thread, and release one that was left over."""
         reference = getattr(self._current, "unit", None)
         unit = None if reference is None else reference()
-        if unit is None or not unit.frame:
+        if unit is None or not unit.is_active:
             return
         if unit.is_lent:
             raise TransactionError(
                 "This thread is inside a transaction or snapshot of this store: use what that gave (tx.sessions, "
                 "tx.messages, …). The store itself would see another state of the data, or wait for this thread itself."
             )
-        # An exception from a signal handler can end a `with` before its clean-up began. The exception's traceback then
-        # keeps the unit alive, though the function that entered it is over.
-        if not _is_running(unit):
+        if _was_abandoned(unit):
             unit._release()
 
     @contextlib.contextmanager
@@ -170,9 +190,7 @@ class Database:
 
     def after_fork_in_child(self) -> None:
         """Leave what is the parent's alone, neither used nor closed, and open connections anew."""
-        # Referred to from here, the parent's connections are not even garbage-collected: closing them would run
-        # SQLite's clean-up of a file that the parent has open, or end the parent's session with a server.
-        _inherited.append(self.dialect)
+        inherited.append(self.dialect)
         if self.is_closed:
             return
         if not self.dialect.survives_fork:
@@ -186,15 +204,39 @@ class Database:
             self._open()
 
 
-def _is_running(unit: UnitOfWork) -> bool:
-    """Whether the block that a unit of work belongs to is on this thread's stack."""
+def _was_abandoned(unit: UnitOfWork) -> bool:
+    """Whether an exception has left the block of a unit of work before its clean-up began.
+
+    An exception from a signal handler can do that. While it is being handled, its traceback keeps the unit alive: as a
+    variable of a function that is over.
+    """
+    running = _running_frames()
+    return any(
+        id(frame) not in running and any(value is unit for value in frame.f_locals.values())
+        for error in (sys.exc_info()[1], getattr(sys, "last_value", None))
+        for frame in _frames_of_traceback(error)
+    )
+
+
+def _running_frames() -> set[int]:
+    """Return what identifies the frames of this thread. (The frames themselves would refer to themselves.)"""
+    found = set()
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        # Another frame may have the address of one that is over, but not the unit among its variables.
-        if id(frame) == unit.frame and any(value is unit for value in frame.f_locals.values()):
-            return True
+        found.add(id(frame))
         frame = frame.f_back
-    return False
+    return found
+
+
+def _frames_of_traceback(error: BaseException | None) -> Iterator[FrameType]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        trace = error.__traceback__
+        while trace is not None:
+            yield trace.tb_frame
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
 
 
 @contextlib.contextmanager
@@ -270,10 +312,10 @@ class Nested:
 
 
 _open_databases: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
-_inherited: Final[list[object]] = []
 
 
 def _before_fork() -> None:
+    hold_back_delays()  # first: what is being opened may wait for a transaction of a database
     for database in list(_open_databases):
         database.before_fork()
 
@@ -281,6 +323,7 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     for database in list(_open_databases):
         database.after_fork_in_parent()
+    admit_delays()
 
 
 def _after_fork_in_child() -> None:

@@ -11,11 +11,13 @@ in every package, is registered here and replaced in the child.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 #: Seconds between two looks at something that may end without notice.
@@ -100,3 +102,38 @@ class ForkGate:
         return any(
             unit() is not None for owner, unit in list(self._inside.values()) if thread is None or owner == thread
         )
+
+
+#: The most seconds that a fork and what it has to wait for wait for each other.
+_DELAY: Final = 10.0
+_delays = ForkGate()
+renew_after_fork(sys.modules[__name__], "_delays", ForkGate)
+
+
+class _Delay:
+    """One block that forks wait for."""
+
+
+@contextlib.contextmanager
+def delay_forks() -> Iterator[None]:
+    """Let forks wait for the end of a block that opens or closes a database, or imports modules for that.
+
+    Meanwhile the thread may hold locks that nothing can renew in a child: those inside SQLite, and those that Python
+    has for the modules that are being imported.
+    """
+    delay = _Delay()
+    _delays.enter(delay, _DELAY)
+    try:
+        yield
+    finally:
+        _delays.leave(delay)
+
+
+def hold_back_delays() -> None:
+    """Wait for the blocks of `delay_forks` that are under way, and let no new one begin; before a fork."""
+    _delays.close(_DELAY)
+
+
+def admit_delays() -> None:
+    """Let blocks of `delay_forks` begin again; after a fork."""
+    _delays.open()

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
-from ..errors import SchemaNewerError, SchemaOutdatedError, SchemaVersionMissingError, UnsupportedDatabaseError
+from ..errors import SchemaNewerError, SchemaOutdatedError, SchemaVersionMissingError
 from .dialects import Dialect, Settings, Target, dialect_for
 from .engine import Database
 from .fork_gate import renew_after_fork
+from .schema_version import VERSION_TABLE, current_revision, settle
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -31,13 +32,6 @@ logger = logging.getLogger("hermes_store")
 
 #: The newest revision in `migrations/versions`, which a test compares with it.
 HEAD: Final = "0002"
-#: Alembic's table for the revision, under a name that no other program uses.
-VERSION_TABLE: Final = "hermes_store_version"
-#: The one that revision 0001 used: Alembic's default.
-_FIRST_VERSION_TABLE: Final = "alembic_version"
-#: The tables of every revision, by which a database is recognised as this library's.
-_TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
-
 _alembic_lock = threading.Lock()
 # Alembic keeps its state in module globals while a command runs.
 renew_after_fork(sys.modules[__name__], "_alembic_lock", threading.Lock)
@@ -57,8 +51,7 @@ def ensure(database: Database, *, allow_upgrade: bool) -> None:
     dialect = database.dialect
     with database.translated():
         dialect.create_if_missing(allowed=allow_upgrade)
-        with dialect.connect() as connection:
-            found = current_revision(connection, dialect)
+        found, is_marked = dialect.look(lambda connection: _state(connection, dialect))
         if found not in (None, HEAD) and found not in known_revisions():
             raise SchemaNewerError(dialect.display, str(found), HEAD)
         if found != HEAD and not allow_upgrade:
@@ -66,33 +59,15 @@ def ensure(database: Database, *, allow_upgrade: bool) -> None:
         dialect.configure()
         if found != HEAD:
             upgrade(dialect)
+        elif not is_marked and not database.settings.read_only:  # it was restored from a dump, which keeps no marks
+            with dialect.upgrade() as connection:
+                settle(connection, dialect, VERSION_TABLE)
     database.schema_number = int(HEAD)
 
 
-def current_revision(connection: Connection, dialect: Dialect) -> str | None:
-    """Return the revision of the tables, or None where there are none yet.
-
-    Raises:
-        SchemaVersionMissingError: the tables are this library's, without a revision.
-        UnsupportedDatabaseError: there are tables, but not of this library.
-    """
-    inspector = inspect(connection)
-    tables = set(inspector.get_table_names())
-    if not tables:
-        return None
-    ours = tables >= _TABLES
-    for version_table in (VERSION_TABLE, _FIRST_VERSION_TABLE):
-        if version_table in tables and (ours or version_table == VERSION_TABLE):
-            found: str | None = connection.execute(text(f"SELECT version_num FROM {version_table}")).scalar()  # noqa: S608
-            if found is not None:
-                return found
-    if ours:
-        columns = {column["name"] for column in inspector.get_columns("sessions")}
-        raise SchemaVersionMissingError(dialect.display, "0002" if "transcript_revision" in columns else "0001")
-    raise UnsupportedDatabaseError(
-        f"{dialect.display} already holds tables of something else ({', '.join(sorted(tables)[:5])}, …), and is left as "
-        "it is. Give the store a database of its own."
-    )
+def _state(connection: Connection, dialect: Dialect) -> tuple[str | None, bool]:
+    """Return a database's revision, and whether it is marked as having this code's."""
+    return current_revision(connection, dialect), dialect.is_marked(connection, int(HEAD))
 
 
 _stored: Final = Statement(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
@@ -105,7 +80,7 @@ def stored_revision(unit: UnitOfWork) -> str | None:
 
 
 def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
-    """Run the missing migrations, all in one transaction; other processes that want to wait, then find it done.
+    """Run the missing migrations, all in one transaction. Others that want to do that wait, and then find it done.
 
     A database file that already holds data is copied next to itself first.
 
@@ -118,33 +93,25 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
 
     config = alembic_config(migrations)
     head = ScriptDirectory.from_config(config).get_current_head()
-    with _alembic_lock, dialect.upgrade() as connection:
-        found = current_revision(connection, dialect)
-        if found == head:
-            return
-        if found is not None:
-            stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
-            copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
-            logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
-        config.attributes["connection"] = connection
-        config.attributes["dialect"] = dialect
-        command.upgrade(config, "head")
+    found = copy = None
+    try:
+        with _alembic_lock, dialect.upgrade() as connection:
+            found = current_revision(connection, dialect)
+            if found == head:
+                return
+            if found is not None:
+                stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+                copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
+                if copy is not None:
+                    logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
+            config.attributes["connection"] = connection
+            config.attributes["dialect"] = dialect
+            command.upgrade(config, "head")
+    except BaseException:  # whatever it is: each try would leave one more copy of what did not change
+        if copy is not None and dialect.look(lambda connection: current_revision(connection, dialect)) == found:
+            copy.unlink(missing_ok=True)
+        raise
     logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
-
-
-def adopt_version_table(connection: Connection) -> None:
-    """Give a database of revision 0001 the version table of its own."""
-    tables = inspect(connection).get_table_names()
-    if VERSION_TABLE in tables or _FIRST_VERSION_TABLE not in tables:
-        return
-    connection.execute(text(f"ALTER TABLE {_FIRST_VERSION_TABLE} RENAME TO {VERSION_TABLE}"))
-
-
-def mark(connection: Connection, dialect: Dialect) -> None:
-    """Note in the database itself whose it is and its schema's revision, after Alembic changed it."""
-    if VERSION_TABLE in inspect(connection).get_table_names():
-        revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
-        dialect.mark_schema(connection, int(revision or 0))
 
 
 @contextlib.contextmanager
@@ -155,8 +122,8 @@ def alembic_connection(url: Target) -> Iterator[tuple[Connection, Dialect]]:
     try:
         with database.translated():
             dialect.create_if_missing(allowed=True)
-            with dialect.connect() as connection, contextlib.suppress(SchemaVersionMissingError):
-                current_revision(connection, dialect)
+            with contextlib.suppress(SchemaVersionMissingError):  # `alembic stamp` is the way out of that
+                dialect.look(lambda connection: current_revision(connection, dialect))
             dialect.configure()
             with dialect.upgrade() as connection:
                 yield connection, dialect
@@ -164,9 +131,9 @@ def alembic_connection(url: Target) -> Iterator[tuple[Connection, Dialect]]:
         database.close()
 
 
-def dialect_name(target: Target) -> str:
-    """Return SQLAlchemy's name for the kind of database that `target` is."""
-    return dialect_for(target, Settings()).name
+def dialect_of(target: Target) -> Dialect:
+    """For `migrations/env.py`: return the dialect of a database that is not opened."""
+    return dialect_for(target, Settings())
 
 
 def known_revisions() -> set[str]:

@@ -63,6 +63,12 @@ def find(unit: UnitOfWork, project_id: str, profile: str | None, *, lock: bool =
     return row[0], row[1], row[2]
 
 
+def row_id_of(unit: UnitOfWork, project_id: str) -> int | None:
+    """Return the row id of a project; None when there is none."""
+    row_id: int | None = unit.value(_find, {"project_id": project_id})
+    return row_id
+
+
 def find_link_target(unit: UnitOfWork, project_id: str, profile: str) -> int | None:
     """Return the row id of a profile's project; None when there is none."""
     row = unit.row(_find, {"project_id": project_id})
@@ -98,6 +104,14 @@ def page(
         parameters |= zip(("last_profile", "last_position", "last_id"), after, strict=True)
     rows = unit.rows(_pages[profile is not None, after is not None], parameters)
     return [(record := to_record(row), (record.profile, record.position, row[-1])) for row in rows]
+
+
+_in_order: Final = Statement(select(*_COLUMNS).order_by(Project.position, Project.profile, Project.id))
+
+
+def all_in_order(unit: UnitOfWork) -> list[dict[str, Any]]:
+    """Return the columns of all projects by name, in the order of their positions."""
+    return [dict(zip(_NAMES, row, strict=True)) for row in unit.rows(_in_order)]
 
 
 _ordered: Final = select(Project.project_id, Project.position).order_by(Project.position, Project.id)

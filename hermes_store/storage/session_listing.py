@@ -42,7 +42,8 @@ def _record_column(name: str) -> ColumnElement[Any]:
     return column
 
 
-def _records(source: Any) -> Select[Any]:
+def records(source: Any) -> Select[Any]:
+    """Return the query for the records of sessions, with their row ids last; see `to_record`."""
     return (
         select(*map(_record_column, _NAMES), Session.id.label("internal_id"))
         .select_from(source)
@@ -51,9 +52,9 @@ def _records(source: Any) -> Select[Any]:
     )
 
 
-_get: Final = Statement(_records(Session).where(Session.session_id == bindparam("session_id")))
+_get: Final = Statement(records(Session).where(Session.session_id == bindparam("session_id")))
 _get_many: Final = Statement(
-    _records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None))
+    records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None))
 )
 _PINNED, _UPDATED, _DELETED = (_NAMES.index(name) for name in ("pinned", "updated_at", "deleted_at"))
 
@@ -173,8 +174,8 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
         .limit(bindparam("page_limit"))
         .subquery("page")
     )
-    records = _records(page.join(Session.__table__, Session.id == page.c.id))
-    return Statement(records.order_by(*(column.desc() for column in LIST_ORDER)))
+    query = records(page.join(Session.__table__, Session.id == page.c.id))
+    return Statement(query.order_by(*(column.desc() for column in LIST_ORDER)))
 
 
 def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool) -> Select[Any]:
@@ -265,7 +266,7 @@ def count(unit: UnitOfWork, wanted: ListFilter) -> int:
 
 @functools.cache
 def _deleted_statement(of_profile: bool, after: bool) -> Statement:
-    query = _records(Session).where(DELETED).order_by(Session.deleted_at.desc(), Session.id.desc())
+    query = records(Session).where(DELETED).order_by(Session.deleted_at.desc(), Session.id.desc())
     if of_profile:
         query = query.where(Session.profile == bindparam("of_profile"))
     if after:

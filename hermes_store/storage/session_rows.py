@@ -19,7 +19,7 @@ from ..validation import check_id
 from . import import_log
 from .schema import BLANK, EMPTY, RetiredId, Session
 from .statement import Statement, one_of
-from .types import IdList, RowIdList
+from .types import IdList, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 
@@ -88,6 +88,17 @@ def exists(unit: UnitOfWork, session_id: str, profile: str | None) -> bool:
     """Whether there is a session that is not deleted, of a profile (any when None)."""
     row = unit.row(_is_live, {"session_id": session_id})
     return row is not None and profile in (None, row[0])
+
+
+_revision: Final = Statement(
+    select(Session.revision).where(Session.session_id == bindparam("session_id"), Session.deleted_at.is_(None))
+)
+
+
+def current_revision(unit: UnitOfWork, session_id: str) -> int | None:
+    """Return the revision of a session; None when there is none, or it is deleted."""
+    found: int | None = unit.value(_revision, {"session_id": session_id})
+    return found
 
 
 def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey | None:
@@ -353,7 +364,7 @@ def _delete_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> 
     if of_profile:
         conditions.append(Session.profile == bindparam("of_profile"))
     if with_streams:
-        stale = ~one_of(Session.active_stream_id, bindparam("streams", type_=IdList))
+        stale = ~one_of(Session.active_stream_id, bindparam("streams", type_=TextList))
         conditions.append(or_(Session.active_stream_id.is_(None), stale))
     conditions.append(Session.updated_at <= bindparam("until"))
     conditions.append(~one_of(Session.session_id, bindparam("keep", type_=IdList)))

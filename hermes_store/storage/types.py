@@ -50,11 +50,16 @@ class JsonBytes(TypeDecorator[Any]):
         return None if value is None else json_codec.encode(value)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
-        try:
-            return None if value is None else json_codec.decode(value)
-        except ValueError:  # one damaged row must not keep a list from being read
-            logger.warning("A value that is no JSON was found in a column, and taken as null: %.80r", value)
-            return None
+        return decode_column(value)
+
+
+def decode_column(stored: bytes | None) -> Any:
+    """Return the JSON value of a `JsonBytes` column."""
+    try:
+        return None if stored is None else json_codec.decode(stored)
+    except ValueError:  # one damaged row must not keep a list from being read
+        logger.warning("A value that is no JSON was found in a column, and taken as null: %.80r", stored)
+        return None
 
 
 class JsonList(TypeDecorator[Sequence[Any]]):

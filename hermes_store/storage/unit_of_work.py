@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
@@ -27,6 +27,11 @@ INTEGRITY_ERRORS: Final = (IntegrityError, sqlite3.IntegrityError)
 REFUSED_VALUES: Final = (*INTEGRITY_ERRORS, DataError, sqlite3.DataError)
 
 
+#: What a forked child has of its parent's. Dropped, a connection would be closed: SQLite would clean up a file that the
+#: parent has open, and a server would end the parent's session.
+inherited: Final[list[object]] = []
+
+
 class UnitOfWork(ABC):
     """One transaction: committed when its `with` block ends, rolled back when an exception leaves it.
 
@@ -38,15 +43,16 @@ class UnitOfWork(ABC):
     traceback refers to the function's variables.
     """
 
-    __slots__ = ("__weakref__", "_database", "frame", "is_lent", "writes")
+    __slots__ = ("__weakref__", "_database", "_process", "is_active", "is_lent", "writes")
 
     def __init__(self, database: Database, *, writes: bool) -> None:
         self._database = database
+        self._process = os.getpid()
         self.writes = writes
         #: Whether it is a transaction or snapshot that the caller holds; the store itself is not to be used meanwhile.
         self.is_lent = False
-        #: Identifies the frame that entered it (see `Database.admit`).
-        self.frame = 0
+        #: Whether it was begun, and what it holds was not released yet.
+        self.is_active = False
 
     @property
     def dialect(self) -> Dialect:
@@ -54,7 +60,7 @@ class UnitOfWork(ABC):
         return self._database.dialect
 
     def __enter__(self) -> Self:
-        self.frame = id(sys._getframe(1))
+        self.is_active = True
         try:
             self._database.admit(self)
             self._begin()
@@ -71,7 +77,7 @@ class UnitOfWork(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and self._process == os.getpid():
                 self._commit()
             self._release()
         except DRIVER_ERRORS as failure:  # the commit failed
@@ -85,11 +91,15 @@ class UnitOfWork(ABC):
 
     def _release(self) -> None:
         """Roll back what was not committed, and give everything back; doing it again does nothing."""
+        if self._process != os.getpid():
+            # A forked child leaves its parent's transaction and connection alone, and does not even drop them.
+            inherited.append(self)
+            return
         try:
             self._end()
         finally:
             self._database.dismiss(self)
-            self.frame = 0
+            self.is_active = False
 
     @abstractmethod
     def _begin(self) -> None:

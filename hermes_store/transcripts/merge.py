@@ -1,7 +1,7 @@
-"""Three versions of a transcript made one: what two writers made of the same beginning.
+"""The three-way merge of transcripts: what two writers, local and remote, made of the same base.
 
-A message is known by its digest. What one of them left alone is taken as the other has it, and what both appended
-stands one after the other, the stored first. Where both changed the same part there is no answer that loses nothing.
+A message is known by its digest. What one of them did not change is taken from the other, and what both appended
+follows one after the other, the remote messages first. Where both changed the same part, no result would keep both.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ REMOVED: Final = -1
 class Source(NamedTuple):
     """Where a message of the merged transcript comes from: whose it is, and its position there."""
 
-    side: Literal["mine", "theirs"]
+    side: Literal["local", "remote"]
     position: int
 
 
 class MergeConflictError(Exception):
-    """Both changed the same part; for `saving` alone, which says it in the words of the library."""
+    """Both changed the same part. It never leaves this library, which raises `StaleSessionError` instead."""
 
 
 @dataclass(frozen=True)
 class _Edits:
-    """What became of the base in one version."""
+    """What one version changed in the base."""
 
     #: Of each message of the base, its position in the version, or REMOVED.
     fate: list[int]
-    #: The positions of new messages, by the message of the base that they stand before.
+    #: The positions of new messages, by the message of the base that they are before.
     inserted: dict[int, list[int]]
 
     @classmethod
@@ -52,54 +52,62 @@ class _Edits:
                 inserted[before].insert(0, position)
         return cls(fate, dict(inserted))
 
+    def fate_before(self, index: int) -> int | None:
+        """Return the fate of the message of the base that is before an index; None at the beginning."""
+        return self.fate[index - 1] if index else None
 
-def merge(base: Sequence[bytes], mine: Sequence[bytes], theirs: Sequence[bytes]) -> list[Source]:
-    """Return the transcript that holds what both made of `base`, by the messages' digests.
+
+def merge(base: Sequence[bytes], local: Sequence[bytes], remote: Sequence[bytes]) -> list[Source]:
+    """Return the transcript with the changes of both to `base`; all are given by the messages' digests.
 
     Raises:
         MergeConflictError: both changed the same part, differently.
     """
-    if mine in (theirs, base):
-        return [Source("theirs", position) for position in range(len(theirs))]
-    if theirs == base:
-        return [Source("mine", position) for position in range(len(mine))]
-    ours, other = _Edits.of(base, mine), _Edits.of(base, theirs)
+    if local in (remote, base):
+        return [Source("remote", position) for position in range(len(remote))]
+    if remote == base:
+        return [Source("local", position) for position in range(len(local))]
+    local_edits, remote_edits = _Edits.of(base, local), _Edits.of(base, remote)
     merged: list[Source] = []
     for index in range(len(base) + 1):
-        merged += _insertions(index, len(base), ours, other, mine, theirs)
+        merged += _insertions(index, len(base), local_edits, remote_edits, local, remote)
         if index < len(base):
-            merged += _one(base[index], ours.fate[index], other.fate[index], mine, theirs)
+            merged += _one(base[index], local_edits.fate[index], remote_edits.fate[index], local, remote)
     return merged
 
 
-def _one(base: bytes, my_place: int, their_place: int, mine: Sequence[bytes], theirs: Sequence[bytes]) -> list[Source]:
+def _one(
+    base: bytes, local_position: int, remote_position: int, local: Sequence[bytes], remote: Sequence[bytes]
+) -> list[Source]:
     """Return what became of one message of the base: nothing, or one message."""
-    my_message = None if my_place == REMOVED else mine[my_place]
-    their_message = None if their_place == REMOVED else theirs[their_place]
-    if my_message in (base, their_message):
-        return [] if their_message is None else [Source("theirs", their_place)]
-    if their_message == base:
-        return [] if my_message is None else [Source("mine", my_place)]
+    local_message = None if local_position == REMOVED else local[local_position]
+    remote_message = None if remote_position == REMOVED else remote[remote_position]
+    if local_message in (base, remote_message):
+        return [] if remote_message is None else [Source("remote", remote_position)]
+    if remote_message == base:
+        return [] if local_message is None else [Source("local", local_position)]
     raise MergeConflictError
 
 
 def _insertions(  # noqa: PLR0917 - the place, and both versions of it
-    index: int, end: int, ours: _Edits, other: _Edits, mine: Sequence[bytes], theirs: Sequence[bytes]
+    index: int,
+    end: int,
+    local_edits: _Edits,
+    remote_edits: _Edits,
+    local: Sequence[bytes],
+    remote: Sequence[bytes],
 ) -> list[Source]:
-    """Return the new messages that stand before a message of the base, or at its end."""
-    my_places, their_places = ours.inserted.get(index, []), other.inserted.get(index, [])
-    for places, opposite in ((my_places, _before(other, index)), (their_places, _before(ours, index))):
-        if places and opposite == REMOVED:
-            raise MergeConflictError  # the one went on from what the other took away
-    from_theirs = [Source("theirs", position) for position in their_places]
-    from_mine = [Source("mine", position) for position in my_places]
-    if not from_mine or [mine[position] for position in my_places] == [theirs[position] for position in their_places]:
-        return from_theirs
-    if from_theirs and index < end:
+    """Return the new messages that are before a message of the base, or at its end."""
+    local_positions = local_edits.inserted.get(index, [])
+    remote_positions = remote_edits.inserted.get(index, [])
+    for positions, opposite in ((local_positions, remote_edits), (remote_positions, local_edits)):
+        if positions and opposite.fate_before(index) == REMOVED:
+            raise MergeConflictError  # one continued what the other removed
+    from_remote = [Source("remote", position) for position in remote_positions]
+    from_local = [Source("local", position) for position in local_positions]
+    same = [local[position] for position in local_positions] == [remote[position] for position in remote_positions]
+    if not from_local or same:
+        return from_remote
+    if from_remote and index < end:
         raise MergeConflictError
-    return from_theirs + from_mine
-
-
-def _before(edits: _Edits, index: int) -> int | None:
-    """Return the fate of the message before a place; None at the beginning."""
-    return edits.fate[index - 1] if index else None
+    return from_remote + from_local

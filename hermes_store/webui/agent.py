@@ -1,4 +1,4 @@
-"""The WebUI's view of the agent's sessions: never an error, and in the log, once for each cause, why not."""
+"""The WebUI's view of the agent's sessions. It raises no errors; the log has each cause of one once."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import select
-
 from ..agent.bridge import AgentBridge
 from ..agent.records import AgentSession
 from ..errors import AgentMissingError, HermesStoreError
-from ..fields import is_id
+from ..storage import session_rows
+from ..storage.fork_gate import renew_after_fork
 from ..store import Store
-from ..tables import RetiredId, Session
+from ..validation import is_id
 from .sidebar import sendable
 
 T = TypeVar("T")
 
 logger = logging.getLogger("hermes_store.webui")
 
-#: The sidebar's share of the agent's sessions.
+#: How many of the agent's sessions the sidebar shows.
 _LIMIT: Final = 200
 
 
@@ -36,6 +35,8 @@ class AgentSessions:
         workspace: the folder that the WebUI works in.
     """
 
+    _lock: threading.Lock
+
     def __init__(
         self,
         store: Callable[[], Store],
@@ -47,39 +48,39 @@ class AgentSessions:
         self._home = home
         self._profile = profile
         self._workspace = workspace
-        self._said: set[tuple[str, str]] = set()
-        self._lock = threading.Lock()
+        self._logged: set[tuple[str, str]] = set()
+        renew_after_fork(self, "_lock", threading.Lock)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the conversations that were active last, at most 200; none when they cannot be read."""
-        return self._or(list, "listed", self._rows)
+        return self._unless_failed(list, "listed", self._rows)
 
     def messages(self, session_id: str) -> list[dict[str, Any]]:
         """Return a conversation's messages; none when it is not there, or cannot be read."""
-        return self._or(list, "read", lambda bridge: bridge.messages(session_id).items)
+        return self._unless_failed(list, "read", lambda bridge: bridge.messages(session_id).items)
 
     def delete(self, session_id: str) -> bool:
         """Delete a session from the agent's file, and return whether that was done."""
 
-        def work(bridge: AgentBridge) -> bool:
+        def callback(bridge: AgentBridge) -> bool:
             return session_id in bridge.delete_session(session_id).sessions
 
-        return self._or(bool, "deleted", work)
+        return self._unless_failed(bool, "deleted", callback)
 
-    def _or(self, otherwise: Callable[[], T], verb: str, work: Callable[[AgentBridge], T]) -> T:
+    def _unless_failed(self, otherwise: Callable[[], T], verb: str, callback: Callable[[AgentBridge], T]) -> T:
         try:
-            return work(self._store().agent(home=self._home()))
+            return callback(AgentBridge(home=self._home(), store=self._store()))
         except (AgentMissingError, LookupError):
             return otherwise()  # no agent, or no such session: nothing is wrong
-        except Exception as error:  # the WebUI goes on without the agent's sessions, whatever it is that went wrong
+        except Exception as error:  # whatever it is, the WebUI works without the agent's sessions
             self._log(verb, error)
             return otherwise()
 
     def _log(self, verb: str, error: Exception) -> None:
         cause = (verb, f"{type(error).__name__}: {error}")
         with self._lock:
-            new = cause not in self._said
-            self._said.add(cause)
+            new = cause not in self._logged
+            self._logged.add(cause)
         unexpected = not isinstance(error, HermesStoreError)
         level = logging.WARNING if new else logging.DEBUG
         logger.log(level, "The agent's sessions are not %s: %s", verb, error, exc_info=unexpected)
@@ -95,12 +96,9 @@ class AgentSessions:
         ]
 
     def _deleted(self, session_ids: list[str]) -> set[str]:
-        """Return those sessions that were imported once, and deleted here: deleted they stay."""
-        wanted = [session_id for session_id in session_ids if is_id(session_id)]
-        with self._store()._database.read() as connection:
-            gone = select(Session.session_id).where(Session.session_id.in_(wanted), Session.deleted_at.is_not(None))
-            purged = select(RetiredId.session_id).where(RetiredId.session_id.in_(wanted))
-            return {*connection.execute(gone).scalars(), *connection.execute(purged).scalars()}
+        """Return those sessions that were imported once and are deleted here: they are not shown again."""
+        with self._store().database.read() as unit:
+            return session_rows.gone_among(unit, [session_id for session_id in session_ids if is_id(session_id)])
 
 
 def _row(session: AgentSession, profile: str | None, workspace: str | None) -> dict[str, Any]:

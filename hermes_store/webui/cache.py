@@ -1,12 +1,14 @@
-"""The live sessions that are at hand: one object for each id, the least used ones let go."""
+"""The live sessions that are in memory: one object for each id, of which the least recently used are dropped."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..storage.fork_gate import renew_after_fork
 from .session import LiveSession
 
 
@@ -15,22 +17,27 @@ class LiveSessions:
 
     Args:
         entries: the table; others read and change it, too.
-        lock: a lock that may be none that its holder can take again: nothing here calls out while holding it.
-        size: how many to keep.
+        lock: its lock, which need not be reentrant: nothing here calls out while holding it. One of its own when None.
+        size: returns how many to keep.
     """
+
+    _lock: contextlib.AbstractContextManager[Any]
 
     def __init__(
         self,
         entries: OrderedDict[str, Any],
-        lock: contextlib.AbstractContextManager[Any],
+        lock: contextlib.AbstractContextManager[Any] | None,
         size: Callable[[], int],
     ) -> None:
         self._entries = entries
-        self._lock = lock
         self._size = size
+        if lock is None:
+            renew_after_fork(self, "_lock", threading.Lock)
+        else:
+            self._lock = lock
 
     def get(self, session_id: str) -> Any | None:
-        """Return a live session, as the one used last."""
+        """Return a live session, which is the most recently used one then."""
         with self._lock:
             found = self._entries.get(session_id)
             if found is not None:
@@ -38,11 +45,11 @@ class LiveSessions:
             return found
 
     def put(self, session: LiveSession, instead_of: Any = None) -> Any:
-        """Add a session, and return the one that is there: another, where somebody was faster.
+        """Add a session, and return the one that is there: another, if one was added meanwhile.
 
         Args:
             session: the new one.
-            instead_of: the one that it is to replace.
+            instead_of: the one that it replaces.
         """
         with self._lock:
             there = self._entries.get(session.session_id)
@@ -61,7 +68,7 @@ class LiveSessions:
                 del self._entries[key]
 
     def drop(self, session_id: str, session: Any = None) -> None:
-        """Let a session go; only if it is this very object, where one is given."""
+        """Remove a session; if `session` is given, only if it is this very object."""
         with self._lock:
             if session is None or self._entries.get(session_id) is session:
                 self._entries.pop(session_id, None)

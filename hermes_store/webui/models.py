@@ -1,27 +1,25 @@
 """What hermes-webui's ``api/models.py`` gives the rest of it, over a store.
 
-The promises are those of the version of 2026-04-24 (7e17ec497).
+It does what the version of 2026-04-24 (7e17ec497) does.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
+import sys
 import threading
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import bindparam, or_, select, update
-
-from ..collection import require_free
-from ..database import Database
 from ..errors import (
     ConflictError,
+    DatabaseLockedError,
     HermesStoreError,
     InvalidIdError,
     NotFoundError,
@@ -30,14 +28,15 @@ from ..errors import (
     SessionNotFoundError,
     StaleSessionError,
 )
-from ..fields import check_id, is_id
+from ..storage import session_rows
+from ..storage.engine import Database
+from ..storage.fork_gate import renew_after_fork
 from ..store import Store
-from ..tables import UNTITLED
-from ..tables import Session as SessionRow
+from ..validation import check_id, is_id
 from . import projects, sidebar
 from .agent import AgentSessions
 from .cache import LiveSessions
-from .intake import Intake
+from .folder_import import FolderImport
 from .session import LiveSession
 from .titles import title_from
 
@@ -49,20 +48,20 @@ _CACHE_SIZE: Final = 100
 class WebUIModels:
     """The functions of ``api/models.py``, and those for what the WebUI does with its files elsewhere.
 
-    Whatever is given as a callable is asked at each call, so that it may change after this object was made.
+    What is given as a callable is called each time it is needed, so that it may change after this object was made.
 
     Args:
         store: a store, or a callable that returns one (see `shared_store`).
         cache: the WebUI's table of live sessions by id, which others may read and change under `lock`.
-        lock: its lock.
+        lock: its lock; one of its own when left out.
         cache_size: how many live sessions to keep.
-        active_streams: returns the ids of the streams at work.
+        active_streams: returns the ids of the running streams.
         default_model: returns the model of a session that names none.
         default_workspace: returns the folder of a `Session` that names none; `last_workspace` when left out.
         last_workspace: returns the folder of a new session that names none.
         active_profile: returns the name of the profile that is chosen in the user interface, or None.
         hermes_home: returns the agent's home; that of the environment when left out, or None.
-        session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are taken in.
+        session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are imported.
     """
 
     def __init__(
@@ -89,12 +88,12 @@ class WebUIModels:
         self.default_workspace = default_workspace or last_workspace
         self._cache = LiveSessions(
             OrderedDict() if cache is None else cache,
-            threading.Lock() if lock is None else lock,
+            lock,
             cache_size if callable(cache_size) else lambda: cache_size,
         )
-        #: Live sessions whose saves were refused for good: what they hold is not kept for others.
+        #: Live sessions whose saves can never succeed: `get_session` does not return them again.
         self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
-        self._intake = Intake()
+        self._folder_import = FolderImport()
         self._agent = AgentSessions(self._store, hermes_home, active_profile, last_workspace)
         #: The class of this store's live sessions.
         self.Session: type[LiveSession] = type("Session", (LiveSession,), {"_models": self, "__slots__": ()})
@@ -102,32 +101,31 @@ class WebUIModels:
     # ── What the live sessions ask ──
 
     def database(self) -> Database:
-        """Return the database of the store that is the one now."""
-        return self._store()._database
+        """Return the database of the present store."""
+        return self._store().database
 
     def session_dir(self) -> Path | None:
         """Return the folder of JSON files, if there is one now."""
         folder = self._session_dir()
         return None if folder is None else Path(folder)
 
-    def take_in(self) -> None:
-        """Take in the JSON files that appeared, where there is a folder of them."""
+    def import_new_files(self) -> None:
+        """Import the JSON files that appeared, where there is a folder of them."""
         folder = self.session_dir()
-        if folder is None:
-            return
-        self._intake.take_in(self._store(), folder)
+        if folder is not None:
+            self._folder_import.run(self._store(), folder)
 
-    def gave_up(self, session: LiveSession, error: HermesStoreError) -> None:
-        """Let go of a live session whose save was refused for good, so that the next one to ask gets it anew."""
+    def save_failed(self, session: LiveSession, error: HermesStoreError) -> None:
+        """Note a live session whose save can never succeed, so that `get_session` reads it anew."""
         if isinstance(error, StaleSessionError | SessionDeletedError | SessionNotFoundError):
-            self._refused.add(session)  # not dropped here: whoever saves may hold the cache's lock
+            self._refused.add(session)  # not dropped here: the caller of `save` may hold the cache's lock
 
     # ── api/models.py ──
 
     def get_session(self, sid: Any, metadata_only: bool = False) -> Any:
-        """Return the live session of an id: the same object to everybody, as long as the store has nothing newer.
+        """Return the live session of an id: the same object to all callers, as long as the store has nothing newer.
 
-        One with changes that were not saved yet stays as it is; its save brings both together.
+        One with unsaved changes stays as it is; its save merges both.
 
         Args:
             sid: the id.
@@ -147,7 +145,8 @@ class WebUIModels:
             self._cache.drop(sid, cached)  # it was saved under another id since, or is another store's
             cached = None
         if cached is not None:
-            revision = _revision(database, sid)
+            with database.read() as unit:
+                revision = session_rows.current_revision(unit, sid)
             if revision is None:
                 self._cache.drop(sid, cached)
                 raise KeyError(sid)
@@ -178,19 +177,19 @@ class WebUIModels:
     def all_sessions(self) -> list[dict[str, Any]]:
         """Return the sidebar's rows: pinned sessions first, then those that changed last.
 
-        Left out are untitled sessions without messages that are older than a minute and have no stream at work.
+        Left out are untitled sessions without messages that are older than a minute and have no running stream.
         """
-        self.take_in()
+        self.import_new_files()
         streams = self._active_stream_ids()
         live = self._cache.all()
-        with self.database().read() as connection:
-            return sidebar.rows(connection, live, streams)
+        with self.database().read() as unit:
+            return sidebar.rows(unit, live, streams)
 
     title_from = staticmethod(title_from)
 
     def load_projects(self) -> list[dict[str, Any]]:
         """Return all projects, in their order."""
-        self.take_in()
+        self.import_new_files()
         return projects.load(self.database())
 
     def save_projects(self, projects_: Sequence[dict[str, Any]]) -> None:
@@ -234,25 +233,25 @@ class WebUIModels:
         return session
 
     def get_cli_sessions(self) -> list[dict[str, Any]]:
-        """Return the rows of the agent's conversations, the 200 that were active last; none when there is any trouble.
+        """Return the rows of the agent's conversations, the 200 that were active last; none when that fails.
 
-        Why they are missing is in the log, once for each cause. A session that was deleted here is not among them.
+        The log has each cause of a failure once. A session that was deleted here is not among them.
         """
         return self._agent.rows()
 
     def get_cli_session_messages(self, sid: str) -> list[dict[str, Any]]:
-        """Return the messages of an agent's conversation; none when there is any trouble."""
+        """Return the messages of an agent's conversation; none when that fails."""
         return self._agent.messages(sid)
 
     def delete_cli_session(self, sid: str) -> bool:
-        """Delete a session from the agent's own file; False when it is not there, is live, or there is any trouble."""
+        """Delete a session from the agent's own file; False when it is not there, is live, or that fails."""
         return self._agent.delete(sid)
 
     def _write_session_index(self, updates: Any = None) -> None:
-        """Do nothing: there is no index, and so none that could be wrong."""
+        """Do nothing: there is no index."""
 
     def _active_stream_ids(self) -> set[str]:
-        """Return the ids of the streams at work."""
+        """Return the ids of the running streams."""
         return set(self._active_streams())
 
     # ── What the WebUI does with its files elsewhere ──
@@ -275,61 +274,51 @@ class WebUIModels:
         self._cache.drop(sid)
         return self._unless_missing(sid, lambda store: store.sessions.purge(sid))
 
-    def _unless_missing(self, sid: str, work: Callable[[Store], object]) -> bool:
+    def _unless_missing(self, sid: str, callback: Callable[[Store], object]) -> bool:
         if not is_id(sid):
             return False
-        self.take_in()
+        self.import_new_files()
         try:
-            work(self._store())
+            callback(self._store())
         except (SessionNotFoundError, SessionDeletedError):
             return False
         return True
 
     def cleanup_sessions(self, zero_only: bool = False) -> int:
-        """Delete the sessions without messages, but for those with a stream at work; return how many.
+        """Delete the sessions without messages, but for those with a running stream; return how many.
 
         Args:
             zero_only: also those that have a title.
         """
-        self.take_in()
-        wanted = [SessionRow.deleted_at.is_(None), SessionRow.message_count == 0]
-        if not zero_only:
-            wanted.append(SessionRow.title == UNTITLED)
-        streams = sorted(self._active_stream_ids())
-        wanted.append(or_(SessionRow.active_stream_id.is_(None), SessionRow.active_stream_id.not_in(streams)))
+        self.import_new_files()
         unsaved = [session.session_id for session in self._cache.all() if session.message_total]
-        wanted.append(SessionRow.session_id.not_in(unsaved))
-        with self.database().write() as connection:
-            deleted = connection.execute(
-                update(SessionRow)
-                .where(*wanted)
-                .values(deleted_at=time.time(), revision=SessionRow.revision + 1)
-                .returning(SessionRow.session_id)
+        with self.database().write() as unit:
+            deleted = session_rows.delete_empty(
+                unit, until=math.inf, untitled_only=not zero_only, streams=self._active_stream_ids(), keep=unsaved
             )
-            gone = deleted.scalars().all()
-        for session_id in gone:
+        for session_id in deleted:
             self._cache.drop(session_id)
-        return len(gone)
+        return len(deleted)
 
     def unassign_project(self, project_id: str) -> int:
         """Take all sessions out of a project, and return how many there were."""
-        with self.database().write() as connection:
-            return projects.release(connection, project_id)
+        with self.database().write() as unit:
+            return projects.release(unit, project_id)
 
     def rotate_session_id(self, old: str, new: str) -> bool:
         """Give a session another id, as the agent does when it compresses; return whether it has it now.
 
-        The live session has it, too. When the new id is another session's, all stays as it is, under the old one.
+        The live session has it, too. When the new id is another session's, nothing changes.
 
         Raises:
             InvalidIdError: the new id cannot be one.
         """
         check_id(new, "session id")
-        self.take_in()
+        self.import_new_files()
         live = self._cache.get(old)
         if not isinstance(live, LiveSession):
             return self._rotate(old, new, None)
-        with live._guard:  # no save of it comes in between, under the id that is no more
+        with live._guard:  # else a save in between would write under the old id
             return self._rotate(old, new, live)
 
     def _rotate(self, old: str, new: str, live: LiveSession | None) -> bool:
@@ -339,8 +328,8 @@ class WebUIModels:
             if isinstance(rival, LiveSession) and rival is not live and rival.is_new:
                 raise SessionExistsError(new)
             if live is not None and live.is_new:
-                with self.database().read() as connection:
-                    require_free(connection, new)
+                with self.database().read() as unit:
+                    session_rows.require_free(unit, new)
             else:
                 revision = self._store().sessions.change_id(old, new).revision
         except (NotFoundError, InvalidIdError):
@@ -354,38 +343,42 @@ class WebUIModels:
         return True
 
 
-_revision_of: Final = select(SessionRow.revision).where(
-    SessionRow.session_id == bindparam("session_id"), SessionRow.deleted_at.is_(None)
-)
-
-
-def _revision(database: Database, session_id: str) -> int | None:
-    """Return the revision of a session; None when there is none, or it is deleted."""
-    with database.read() as connection:
-        revision: int | None = connection.execute(_revision_of, {"session_id": session_id}).scalar()
-        return revision
-
-
+#: The open stores by place.
 _stores: Final[dict[str, Store]] = {}
-_opening: Final = threading.Lock()
+_opening = threading.Lock()
+renew_after_fork(sys.modules[__name__], "_opening", threading.Lock)
+#: The most seconds to wait while another thread opens a store, which may upgrade a large database.
+_PATIENCE: Final = 60.0
 
 
 def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
-    """Return the one open store of this process for a database, opening it when it is asked for first.
+    """Return the one open store of this process for a database, opening it on the first call.
 
-    For callers that name their database anew at each call, and may be loaded twice (`importlib.reload`).
+    For callers that name their database at each call, and may be loaded twice (`importlib.reload`).
 
     Args:
         target, **options: as `Store.open` takes them.
 
     Raises:
+        DatabaseLockedError: another thread has been opening a store for more than a minute.
         HermesStoreError: as `Store.open`.
     """
     place = os.fspath(target)
     if "://" not in place:
         place = str(Path(place).expanduser().absolute())
-    with _opening:
+    store = _stores.get(place)
+    if store is not None and not store.closed:
+        return store
+    lock = _opening
+    if not lock.acquire(timeout=_PATIENCE):
+        raise DatabaseLockedError(
+            f"Another thread of this process has been opening a store for more than {_PATIENCE:g} s. "
+            "Nothing was opened; try again."
+        )
+    try:
         store = _stores.get(place)
         if store is None or store.closed:
             _stores[place] = store = Store.open(place, **options)
         return store
+    finally:
+        lock.release()

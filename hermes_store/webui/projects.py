@@ -1,4 +1,4 @@
-"""The WebUI's list of projects: loaded, changed and saved as a whole, and written as what was changed of it."""
+"""The WebUI's list of projects: loaded, changed and saved as a whole, of which only the changes are written."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
-
-from .. import payload, rows
-from ..database import Database, SharedConnection
 from ..errors import InvalidInputError
-from ..fields import is_id
-from ..files import projects as files
 from ..projects import Projects
-from ..records import ProjectRecord
-from ..tables import DEFAULT_PROFILE, Project, Session, SessionDocument
+from ..records import DEFAULT_PROFILE
+from ..storage import document_rows, project_rows, session_rows
+from ..storage.engine import Database, Nested
+from ..storage.unit_of_work import UnitOfWork
+from ..transcripts import json_codec
+from ..validation import is_id
+from ..webui_format import project_json
+from ..webui_format.field_mapping import PROJECT as _KEY
 
-_KEY: Final = "project_id"
+#: More sessions than there are.
+_ALL: Final = 2**62
+
 Base = dict[str, dict[str, Any]]
 
 
@@ -35,17 +37,16 @@ _loaded: Final = _Loaded()
 
 def load(database: Database) -> list[dict[str, Any]]:
     """Return all projects in their order."""
-    with database.read() as connection:
-        found = _stored(connection)
+    with database.read() as unit:
+        found = _stored(unit)
     _loaded.of[database] = _by_id(copy.deepcopy(found))
     return found
 
 
 def save(database: Database, projects: Sequence[Any], profile: str | None) -> None:
-    """Make the projects be those, in that order, but for what others did since this thread loaded them.
+    """Make the projects be these, in this order; what others changed since this thread loaded them stays.
 
     Args:
-        database: where they are.
         projects: all of them.
         profile: that of a new project which names none.
     """
@@ -53,47 +54,36 @@ def save(database: Database, projects: Sequence[Any], profile: str | None) -> No
     ids = [project[_KEY] for project in wanted]
     if len(set(ids)) < len(ids):
         raise InvalidInputError("The list names a project twice. Nothing was written.")
-    with database.write() as connection:
-        stored = _by_id(_stored(connection))
+    with database.write() as unit:
+        stored = _by_id(_stored(unit))
         base = _loaded.of.get(database, stored)
         for key in sorted(base.keys() & stored.keys() - set(ids)):
-            delete(connection, key)
+            release(unit, key)
+            Projects(Nested(unit)).delete(key)
         for project in wanted:
             key = project[_KEY]
             if key in stored:
-                _change(connection, base.get(key, stored[key]), project, stored[key])
-            elif key not in base:  # else somebody deleted it, and deleted it stays
-                _create(connection, project, profile)
-        _reorder(connection, _order(ids, base, stored))
-        after = _stored(connection)
+                _change(unit, base.get(key, stored[key]), project, stored[key])
+            elif key not in base:  # else it was deleted meanwhile, and stays deleted
+                _create(unit, project, profile)
+        _reorder(unit, _order(ids, base, stored))
+        after = _stored(unit)
     _loaded.of[database] = _by_id(after)
 
 
-def delete(connection: Connection, project_id: str) -> int:
-    """Delete a project, and return how many sessions are in none now."""
-    return Projects(SharedConnection(connection)).delete(project_id) + release(connection, project_id)
-
-
-def release(connection: Connection, project_id: str) -> int:
-    """Take the sessions out of a project, also those that only name it, and return how many."""
-    named = select(SessionDocument.session_id).where(
-        SessionDocument.key == _KEY, SessionDocument.payload == payload.encode(project_id)
-    )
-    members: ColumnElement[bool] = Session.id.in_(named)
-    if is_id(project_id):  # else a session can name it at most
-        inside = select(Project.id).where(Project.project_id == project_id).scalar_subquery()
-        members |= Session.project_id == inside
-    released = connection.execute(
-        update(Session).where(members).values(project_id=None, revision=Session.revision + 1).returning(Session.id)
-    )
-    ids = released.scalars().all()
-    for row_id in ids:
-        rows.remove_documents(connection, row_id, [_KEY])
-    return len(ids)
+def release(unit: UnitOfWork, project_id: str) -> int:
+    """Take the sessions out of a project, also those that have its id as a value only, and return how many."""
+    wanted = json_codec.encode(project_id)
+    naming = [row_id for row_id, payload in document_rows.sessions_with(unit, _KEY) if payload == wanted]
+    if naming:
+        document_rows.remove_rows(unit, naming, _KEY)
+    released = session_rows.release_rows(unit, naming)
+    row_id = project_rows.row_id_of(unit, project_id) if is_id(project_id) else None
+    return released if row_id is None else released + session_rows.release_members(unit, row_id, _ALL)
 
 
 def _order(ids: list[str], base: Base, stored: Base) -> list[str]:
-    """Return an order to put projects in: the list's own, but what others made of it where the list moved nothing."""
+    """Return the order to put projects in: that of the list, or the stored one where the list moved nothing."""
     named = set(ids)
     unmoved = [key for key in base if key in named]
     return [*stored, *(key for key in ids if key not in stored)] if ids[: len(unmoved)] == unmoved else ids
@@ -104,55 +94,51 @@ def _by_id(projects: Sequence[dict[str, Any]]) -> Base:
 
 
 def _identified(project: Any, index: int) -> dict[str, Any]:
-    """Return a project with an id: its own, or one that is made of what it says."""
-    row = files.read_row(project, index)
-    if row is None:
+    """Return a project with an id: its own, or one that is made of its content."""
+    content = project_json.from_json(project, index)
+    if content is None:
         raise InvalidInputError(f"A project is a JSON object, not {project!r:.80}. Nothing was written.")
-    return {**project, _KEY: row.project_id}
+    return {**project, _KEY: content.project_id}
 
 
-def _stored(connection: Connection) -> list[dict[str, Any]]:
-    found = Projects(SharedConnection(connection)).list()
-    return [_shown(project) for project in sorted(found, key=lambda one: one.position)]
+def _stored(unit: UnitOfWork) -> list[dict[str, Any]]:
+    return [_shown(columns) for columns in project_rows.all_in_order(unit)]
 
 
-def _shown(project: ProjectRecord) -> dict[str, Any]:
+def _shown(columns: dict[str, Any]) -> dict[str, Any]:
     """Return a project's object. One of the default profile names none, as in the WebUI before projects had any."""
-    shown = files.to_json(project)
+    shown = project_json.columns_to_json(columns)
     if shown["profile"] == DEFAULT_PROFILE:
         del shown["profile"]
     return shown
 
 
-def _change(connection: Connection, base: dict[str, Any], mine: dict[str, Any], stored: dict[str, Any]) -> None:
+def _change(unit: UnitOfWork, base: dict[str, Any], local: dict[str, Any], stored: dict[str, Any]) -> None:
     """Write those values of a project that differ from what was loaded."""
-    keys = base.keys() | mine.keys()
-    changed = {key for key in keys if payload.encode(base.get(key)) != payload.encode(mine.get(key))}
+    keys = base.keys() | local.keys()
+    changed = {key for key in keys if json_codec.encode(base.get(key)) != json_codec.encode(local.get(key))}
     if not changed:
         return
-    if (mine.get("profile") or DEFAULT_PROFILE) != (stored.get("profile") or DEFAULT_PROFILE):
-        raise InvalidInputError(f"Project {mine[_KEY]!r} cannot move to another profile. Nothing was written.")
+    if (local.get("profile") or DEFAULT_PROFILE) != (stored.get("profile") or DEFAULT_PROFILE):
+        raise InvalidInputError(f"Project {local[_KEY]!r} cannot move to another profile. Nothing was written.")
     merged = {key: value for key, value in stored.items() if key not in changed}
-    row = files.read_row(merged | {key: mine[key] for key in changed if key in mine}, 0)
-    assert row is not None  # noqa: S101 - it is an object
-    values = {key: row.columns[key] for key in ("name", "color", "created_at", "extra")}
-    connection.execute(update(Project).where(Project.project_id == mine[_KEY]).values(values))
+    content = project_json.from_json(merged | {key: local[key] for key in changed if key in local}, 0)
+    assert content is not None, "it is an object"  # noqa: S101
+    values = {key: content.columns[key] for key in ("name", "color", "created_at", "extra")}
+    project_rows.change(unit, local[_KEY], values)
 
 
-def _create(connection: Connection, project: dict[str, Any], profile: str | None) -> None:
-    row = files.read_row(project, 0)
-    assert row is not None  # noqa: S101 - it is an object
-    values = {**row.columns, "position": 0, "profile": row.profile or profile or DEFAULT_PROFILE}
-    connection.execute(insert(Project).values(values))
+def _create(unit: UnitOfWork, project: dict[str, Any], profile: str | None) -> None:
+    content = project_json.from_json(project, 0)
+    assert content is not None, "it is an object"  # noqa: S101
+    profile = content.profile or profile or DEFAULT_PROFILE
+    project_rows.add(unit, {**content.columns, "position": 0, "profile": profile})
 
 
-def _reorder(connection: Connection, ids: Sequence[str]) -> None:
-    """Put projects in this order, and those that are not named behind them, in the order that they have."""
+def _reorder(unit: UnitOfWork, ids: Sequence[str]) -> None:
+    """Put projects in this order, and those that are not named after them, in the order that they have."""
     places = {project_id: place for place, project_id in enumerate(ids)}
-    found = connection.execute(
-        select(Project.project_id, Project.position).order_by(Project.position, Project.id)
-    ).all()
-    ordered = sorted(found, key=lambda row: places.get(row.project_id, len(places)))
-    for place, row in enumerate(ordered):
-        if row.position != place:
-            connection.execute(update(Project).where(Project.project_id == row.project_id).values(position=place))
+    found = sorted(project_rows.positions(unit), key=lambda one: places.get(one[0], len(places)))
+    moved = {project_id: place for place, (project_id, position) in enumerate(found) if position != place}
+    if moved:
+        project_rows.set_positions(unit, moved)

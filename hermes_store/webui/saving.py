@@ -1,38 +1,37 @@
-"""Saving a live session: what differs from the state it was read at, over what others wrote since.
+"""Saving a live session: its differences from the state that it was read at, over what others wrote since.
 
-Each value and each message is compared three ways: as it was read, as it is here, as the store has it now. What
-only one side changed is taken from that side; what both changed differently is refused, and nothing is written.
+Each value and each message is compared three ways: as it was read (base), as it is here (local), and as the store has
+it now (remote). What only one side changed is taken from that side. What both changed differently is refused, and
+nothing is written.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, update
-from sqlalchemy.exc import IntegrityError
-
-from .. import collection, rows, transcript
-from ..collection import SessionKey
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
-from ..files import image
-from ..tables import Session
-from . import placing
-from .merge import MergeConflictError, merge
+from ..storage import document_rows, message_rows, project_rows, session_rows
+from ..storage.session_rows import SessionKey
+from ..storage.session_writer import add_whole
+from ..storage.unit_of_work import UnitOfWork
+from ..transcripts import encoding
+from ..transcripts.merge import MergeConflictError, merge
+from ..validation import is_id
+from ..webui_format import session_json
+from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
 from .state import (
     ROW_KEYS,
     State,
-    current_id,
     digests_of,
+    find_current,
     message_digests,
-    read_digests,
-    read_document,
+    read,
+    read_again,
+    read_documents,
     read_messages,
-    read_row,
-    read_values,
-    read_whole,
 )
 
 _UPDATED: Final = "updated_at"
@@ -40,7 +39,7 @@ _UPDATED: Final = "updated_at"
 
 @dataclass
 class Base:
-    """What a live session was when it was read or saved: digests, to tell what changed since."""
+    """What a live session was when it was read or saved: digests, to find what changed since."""
 
     row_id: int
     session_id: str
@@ -71,7 +70,7 @@ class Base:
 
 
 @dataclass
-class Mine:
+class Local:
     """A live session at the moment of saving."""
 
     session_id: str
@@ -88,10 +87,10 @@ class Mine:
 
 @dataclass
 class Saved:
-    """What a save made."""
+    """The result of a save."""
 
     base: Base
-    #: What others wrote meanwhile, where this session had nothing of its own.
+    #: What others wrote meanwhile, where this session had no change of its own.
     adopted: dict[str, Any] = field(default_factory=dict)
     #: The values that others removed.
     gone: set[str] = field(default_factory=set)
@@ -99,7 +98,7 @@ class Saved:
     messages: list[Any] | None = None
 
 
-def create(connection: Connection, mine: Mine) -> Saved:
+def create(unit: UnitOfWork, local: Local) -> Saved:
     """Write a session that is new.
 
     Raises:
@@ -107,160 +106,192 @@ def create(connection: Connection, mine: Mine) -> Saved:
         SessionDeletedError: a deleted one had it.
     """
     try:
-        collection.require_free(connection, mine.session_id)
+        session_rows.require_free(unit, local.session_id)
     except SessionExistsError:
-        base = _same(connection, mine)
+        base = _base_if_same(unit, local)
         if base is None:
             raise
-        return change(connection, base, mine)
-    messages = transcript.encode(mine.messages or [])
-    made = image.from_json(dict(mine.values), messages, written_at=time.time())
-    links = placing.links(connection, made.columns["profile"], mine.values)
-    columns = {**made.columns, **links.columns, "session_id": mine.session_id}
-    try:
-        row_id = connection.execute(_insert, columns).scalar_one()
-    except IntegrityError as error:  # another process took the id since it was found free
-        raise SessionExistsError(mine.session_id) from error
-    rows.insert_messages(connection, row_id, dict(enumerate(messages)))
-    kept = {key: body for key, body in made.documents.items() if key not in links.gone}
-    rows.insert_documents(connection, row_id, {**kept, **links.documents})
-    base = Base(row_id, mine.session_id, 1, len(messages), mine.digests, complete=True)
+        return change(unit, base, local)
+    messages = encoding.encode(local.messages or [])
+    content = session_json.from_json(dict(local.values), messages, written_at=time.time())
+    links = _links(unit, local.values, content.columns["profile"], (PROJECT, PARENT), None)
+    linked = map_links(local.values, links)
+    documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
+    columns = {**content.columns, **linked.columns}
+    row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
+    base = Base(row_id, local.session_id, 1, len(messages), local.digests, complete=True)
     base.messages = [message.digest for message in messages]
     return Saved(base)
 
 
-_insert: Final = insert(Session).returning(Session.id)
-
-
-def _same(connection: Connection, mine: Mine) -> Base | None:
-    """Return the base of the stored session if it says the same: then it was saved already, by whomever."""
+def _base_if_same(unit: UnitOfWork, local: Local) -> Base | None:
+    """Return the base of the stored session if it has the same content: then it was saved already."""
     try:
-        base = Base.of(read_whole(connection, mine.session_id))
+        base = Base.of(read(unit, local.session_id, whole=True))
     except SessionNotFoundError:
         return None  # it is the former id of another session
-    same = base.changed(mine.digests) <= {_UPDATED} and base.messages == (mine.message_digests or [])
+    same = base.changed(local.digests) <= {_UPDATED} and base.messages == (local.message_digests or [])
     return base if same else None
 
 
-def change(connection: Connection, base: Base, mine: Mine) -> Saved:
+def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
     """Write what differs from a session's base.
 
     Raises:
         SessionNotFoundError, SessionDeletedError: it is no longer there.
         StaleSessionError: others changed the same part since.
     """
-    name = current_id(connection, base.row_id, base.session_id)
-    key = collection.live(collection.find(connection, name, None, lock=True))
+    key = find_current(unit, base.row_id, base.session_id, lock=True)
     saved = Saved(
         Base(
             row_id=key.id,
             session_id=key.session_id,
             revision=key.revision,
             message_count=key.message_count,
-            values=dict(mine.digests),
+            values=dict(local.digests),
             complete=base.complete,
-            absent=base.absent - mine.values.keys(),
-            messages=mine.message_digests,
+            absent=base.absent - local.values.keys(),
+            messages=local.message_digests,
         )
     )
-    written = base.changed(mine.digests)
+    changed = base.changed(local.digests)
     if key.revision != base.revision:
-        written = _reconcile(connection, base, mine, key, saved, written)
-    now = {name: value for name, value in {**mine.values, **saved.adopted}.items() if name not in saved.gone}
-    placed = placing.values(connection, key, now, written)
-    placed.columns |= _write_messages(connection, base, mine, key, saved)
-    if placed.documents:
-        rows.write_documents(connection, key.id, placed.documents)
-    if placed.gone:
-        rows.remove_documents(connection, key.id, placed.gone)
-    if written or placed.columns:
-        if "profile" in placed.columns and placed.columns["profile"] != key.profile:
-            connection.execute(update(Session).where(Session.parent_id == key.id).values(parent_id=None))
-        columns = {_UPDATED: key.updated_at, **placed.columns}
-        saved.base.revision = collection.touch(connection, key, **columns)
+        changed = _reconcile(unit, base, local, key, saved, changed)
+    values = {name: value for name, value in {**local.values, **saved.adopted}.items() if name not in saved.gone}
+    columns = _write_fields(unit, key, values, changed)
+    message_columns = _write_messages(unit, base, local, key, saved)
+    if changed or columns or message_columns:
+        saved.base.revision = session_rows.change(
+            unit,
+            key,
+            {**columns, **message_columns},
+            transcript=bool(message_columns),
+            fields=bool(changed - {_UPDATED}),
+            touch=False,
+        )
     return saved
 
 
 def _reconcile(  # noqa: PLR0917 - three versions, and what becomes of them
-    connection: Connection, base: Base, mine: Mine, key: SessionKey, saved: Saved, written: set[str]
+    unit: UnitOfWork, base: Base, local: Local, key: SessionKey, saved: Saved, changed: set[str]
 ) -> set[str]:
-    """Take what others changed into `saved`, and return which of the changes here are still to be written.
+    """Put what others changed into `saved`, and return which of the changes here are still to be written.
 
     Raises:
         StaleSessionError: the same values were changed to others.
     """
-    theirs = _theirs(connection, base, key.session_id)
-    digests = digests_of(theirs.values)
-    others = base.changed(digests)
-    both = (written & others) - {_UPDATED}
-    if conflicts := sorted(name for name in both if mine.digests.get(name) != digests.get(name)):
+    remote = _read_remote(unit, base)
+    digests = digests_of(remote.values)
+    changed_remotely = base.changed(digests)
+    both = (changed & changed_remotely) - {_UPDATED}
+    if conflicts := sorted(name for name in both if local.digests.get(name) != digests.get(name)):
         raise StaleSessionError(key.session_id, base.revision, key.revision, f"both changed {', '.join(conflicts)}")
-    for name in others - written:
+    for name in changed_remotely - changed:
         if name in digests:
-            saved.adopted[name] = theirs.values[name]
+            saved.adopted[name] = remote.values[name]
             saved.base.values[name] = digests[name]
         else:
             saved.gone.add(name)
             saved.base.values.pop(name, None)
-    return written - both
+    return changed - both
 
 
-def _theirs(connection: Connection, base: Base, session_id: str) -> State:
-    """Read what the store has of those values that the base knows."""
-    if base.complete:
-        return read_values(connection, session_id)
-    theirs = read_row(connection, session_id)
-    for name in sorted((base.values.keys() | base.absent) - ROW_KEYS):
-        read_document(connection, theirs, name)
-    return theirs
+def _read_remote(unit: UnitOfWork, base: Base) -> State:
+    """Read what the store has of those values that the base has."""
+    remote = read_again(unit, base.row_id, base.session_id, complete=base.complete)
+    if not base.complete:
+        read_documents(unit, remote, sorted((base.values.keys() | base.absent) - ROW_KEYS))
+    return remote
 
 
-def _write_messages(connection: Connection, base: Base, mine: Mine, key: SessionKey, saved: Saved) -> dict[str, Any]:
-    """Write the transcript as far as it differs, and return what that makes of the session's row.
+# ── Values ──
+
+
+def _write_fields(unit: UnitOfWork, key: SessionKey, values: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
+    """Write the values of some keys as far as they are documents, and return the session's columns for them."""
+    profile = profile_of(values) if "profile" in names else key.profile
+    links = (link for link in (PROJECT, PARENT) if link in names or "profile" in names)
+    writes = map_fields(values, names, _links(unit, values, profile, links, key))
+    if writes.documents or writes.removed:
+        document_rows.write(unit, key.id, key.session_id, writes.documents, writes.removed)
+    if profile != key.profile:
+        session_rows.release_children(unit, key)
+    return writes.columns
+
+
+def _links(
+    unit: UnitOfWork, values: Mapping[str, Any], profile: str, names: Iterable[str], key: SessionKey | None
+) -> dict[str, int | None]:
+    """Return the row ids that links stand for, None where there is no such row in the profile.
+
+    Args:
+        names: which, of `PROJECT` and `PARENT`.
+        key: the session that is linked; None when it is new.
+    """
+    links: dict[str, int | None] = {}
+    for name in names:
+        links[name] = _find_target(unit, name, values.get(name), profile)
+    parent = links.get(PARENT)
+    if parent is not None and key is not None and session_rows.descends(unit, parent, key.id):
+        links[PARENT] = None
+    return links
+
+
+def _find_target(unit: UnitOfWork, name: str, public_id: Any, profile: str) -> int | None:
+    if not is_id(public_id):
+        return None
+    find = project_rows.find_link_target if name == PROJECT else session_rows.find_link_target
+    return find(unit, public_id, profile)
+
+
+# ── Messages ──
+
+
+def _write_messages(unit: UnitOfWork, base: Base, local: Local, key: SessionKey, saved: Saved) -> dict[str, Any]:
+    """Write the transcript as far as it differs, and return the session's columns for it; none if it does not.
 
     Raises:
         StaleSessionError: others changed the same messages.
     """
-    if mine.messages is None or mine.message_digests is None or base.messages is None:
+    if local.messages is None or local.message_digests is None or base.messages is None:
         return {}
-    stored = base.messages if key.revision == base.revision else read_digests(connection, key.id)
-    if mine.message_digests == stored:
+    stored = base.messages if key.revision == base.revision else message_rows.digests(unit, key.id)
+    if local.message_digests == stored:
         return {}
     if stored == base.messages:
-        return _write(connection, key, stored, mine.messages, mine.message_digests, saved)
+        return _write_transcript(unit, key, stored, local.messages, local.message_digests, saved)
     try:
-        sources = merge(base.messages, mine.message_digests, stored)
+        sources = merge(base.messages, local.message_digests, stored)
     except MergeConflictError:
         raise StaleSessionError(key.session_id, base.revision, key.revision, "both changed the same messages") from None
-    theirs = read_row(connection, key.session_id)
-    read_messages(connection, theirs)
-    bodies = {"mine": mine.messages, "theirs": theirs.messages or []}
-    digests = {"mine": mine.message_digests, "theirs": stored}
+    remote = read_messages(unit, key.id, key.session_id)
+    bodies = {"local": local.messages, "remote": remote.messages}
+    digests = {"local": local.message_digests, "remote": stored}
     saved.messages = [bodies[source.side][source.position] for source in sources]
     merged = [digests[source.side][source.position] for source in sources]
     if merged == stored:
         saved.base.messages, saved.base.message_count = merged, len(merged)
         return {}
-    return _write(connection, key, stored, saved.messages, merged, saved)
+    return _write_transcript(unit, key, stored, saved.messages, merged, saved)
 
 
-def _write(  # noqa: PLR0917 - a session, its transcript before and after
-    connection: Connection,
+def _write_transcript(  # noqa: PLR0917 - a session, its transcript before and after
+    unit: UnitOfWork,
     key: SessionKey,
     stored: list[bytes],
     messages: list[Any],
     digests: list[bytes],
     saved: Saved,
 ) -> dict[str, Any]:
-    """Make the stored transcript be `messages`; of one that only grew, no more than its end is encoded."""
+    """Make the stored transcript be `messages`. Where it only grew, no more than its end is encoded."""
     saved.base.messages, saved.base.message_count = digests, len(digests)
+    revision = key.revision + 1
     columns: dict[str, Any] = {"message_count": len(messages)}
     if digests[: len(stored)] == stored:
-        added = transcript.encode(messages[len(stored) :])
-        rows.insert_messages(connection, key.id, dict(enumerate(added, len(stored))))
-        times = [message.timestamp for message in added if message.timestamp is not None]
-        return columns | ({"last_message_at": times[-1]} if times else {})
-    encoded = transcript.encode(messages)
-    rows.write_transcript(connection, key.id, encoded)
-    times = [message.timestamp for message in encoded if message.timestamp is not None]
-    return columns | {"last_message_at": times[-1] if times else None}
+        added = encoding.encode(messages[len(stored) :])
+        message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
+        last = encoding.last_timestamp(added)
+        return columns if last is None else {**columns, "last_message_at": last}
+    encoded = encoding.encode(messages)
+    message_rows.replace(unit, key.id, encoded, revision)
+    return {**columns, "last_message_at": encoding.last_timestamp(encoded)}

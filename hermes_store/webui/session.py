@@ -1,7 +1,8 @@
-"""The WebUI's live session: an object that everybody shares, assigns to freely, and saves.
+"""The WebUI's live session: an object that all of its code shares, assigns to freely, and saves.
 
-Its attributes are the session's values, in its ``__dict__`` by the WebUI's keys. What a row does not hold is read
-on first use. Beside them stands the base: what the store had when it was read, so that a save writes the difference.
+Its attributes are the session's values, in its ``__dict__`` by the WebUI's keys. What is not in the session's row is
+read on first use. The object also keeps its base, what the store had when it was read, so that a save writes the
+difference.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from ..database import Database
 from ..errors import HermesStoreError, InvalidPayloadError, SessionDeletedError, SessionNotFoundError
-from ..fields import check_id, is_id
-from ..tables import UNTITLED
-from .saving import Base, Mine, Saved, change, create
+from ..records import UNTITLED
+from ..storage import message_rows
+from ..storage.engine import Database
+from ..storage.fork_gate import renew_after_fork
+from ..validation import check_id, is_id
+from .saving import Base, Local, Saved, change, create
 from .state import (
     COMPACT_KEYS,
     MESSAGES,
@@ -26,14 +29,14 @@ from .state import (
     ROW_KEYS,
     SESSION_ID,
     State,
-    current_id,
     digest_of,
     digests_of,
-    read_digests,
-    read_document,
+    find_current,
+    read,
+    read_again,
+    read_documents,
     read_messages,
-    read_row,
-    read_whole,
+    reserves_its_names,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 _LEFT_OUT: Final[Any] = object()
 
 
+@reserves_its_names
 class LiveSession:
     """A session as hermes-webui's code uses it; `WebUIModels.Session` is the class of this for one store.
 
@@ -57,6 +61,8 @@ class LiveSession:
 
     __slots__ = ("__dict__", "__weakref__", "_base", "_database", "_guard")
 
+    #: Held while it is read or saved, which waits for the database as long as the store's busy timeout at most.
+    _guard: threading.RLock
     _models: ClassVar[WebUIModels]
 
     # The WebUI's own signature, in its order: its callers name some arguments and leave the others out.
@@ -88,7 +94,7 @@ class LiveSession:
     ) -> None:
         self._base: Base | None = None
         self._database: Database | None = None
-        self._guard = threading.RLock()
+        renew_after_fork(self, "_guard", threading.RLock)
         now = time.time()
         workspace = self._models.default_workspace() if workspace is _LEFT_OUT else workspace
         self.session_id: str = session_id or uuid.uuid4().hex[:12]
@@ -136,11 +142,11 @@ class LiveSession:
     def _read(cls, sid: Any, *, whole: bool) -> Self | None:
         if not is_id(sid):
             return None
-        cls._models.take_in()
+        cls._models.import_new_files()
         database = cls._models.database()
         try:
-            with database.read() as connection:
-                state = (read_whole if whole else read_row)(connection, sid)
+            with database.read() as unit:
+                state = read(unit, sid, whole=whole)
         except (SessionNotFoundError, SessionDeletedError):
             return None
         return cls._of(state, database)
@@ -149,7 +155,7 @@ class LiveSession:
     def _of(cls, state: State, database: Database) -> Self:
         session = cls.__new__(cls)
         session._database = database
-        session._guard = threading.RLock()
+        renew_after_fork(session, "_guard", threading.RLock)
         session._base = Base.of(state)
         session.__dict__[SESSION_ID] = state.session_id
         session._set(state.values)
@@ -158,12 +164,12 @@ class LiveSession:
         return session
 
     def _set(self, values: dict[str, Any]) -> None:
-        """Make values attributes, but for those whose names have a meaning here: these stay in the store alone."""
+        """Make values attributes, except those whose names this class uses: these stay in the store alone."""
         self.__dict__.update({key: value for key, value in values.items() if key not in RESERVED})
 
     @property
     def path(self) -> Path:
-        """Where the WebUI of the JSON files had this session; a file that is put there is taken in.
+        """Where the WebUI of the JSON files had this session; a file that is put there is imported.
 
         Raises:
             AttributeError: there is no such folder.
@@ -185,15 +191,15 @@ class LiveSession:
         raise AttributeError(f"session {self.session_id!r} has no {name!r}", name=name, obj=self)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Whoever replaces what was not read replaces what is there now, and nothing later.
+        # What was not read yet is read first: the new value replaces what is there now, and nothing later.
         if name not in LiveSession.__slots__ and name not in self.__dict__ and self._base is not None:
             # (Of one that is gone, it is the save that is refused.)
             with self._guard, contextlib.suppress(SessionNotFoundError, SessionDeletedError):
                 if name != MESSAGES:
                     self._read_more(name)
                 elif self._base.messages is None:
-                    with self._source().read() as connection:
-                        self._base.messages = read_digests(connection, self._base.row_id)
+                    with self._source().read() as unit:
+                        self._base.messages = message_rows.digests(unit, self._base.row_id)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -209,14 +215,13 @@ class LiveSession:
         base = self._base
         if base is None or name in base.absent or (base.complete and name != MESSAGES) or name in RESERVED:
             return
-        with self._source().read() as connection:
-            state = read_row(connection, current_id(connection, base.row_id, base.session_id))
+        with self._source().read() as unit:
             if name == MESSAGES:
-                read_messages(connection, state)
-                base.messages = state.message_digests
-                self.__dict__[MESSAGES] = state.messages
+                key = find_current(unit, base.row_id, base.session_id)
+                self.__dict__[MESSAGES], base.messages = read_messages(unit, key.id, key.session_id)
                 return
-            read_document(connection, state, name)
+            state = read_again(unit, base.row_id, base.session_id, complete=False)
+            read_documents(unit, state, [name])
         if name in state.values:
             base.values[name] = digest_of(name, state.values[name])
             self.__dict__[name] = state.values[name]
@@ -227,8 +232,8 @@ class LiveSession:
         """Write what differs from what was read, all or nothing; what others wrote meanwhile is kept, and shown here.
 
         Args:
-            touch_updated_at: let this be the session's last change, so that it moves to the front of lists.
-            skip_index: without a meaning here, as there is no index to write.
+            touch_updated_at: make this the session's last change, so that it moves to the front of lists.
+            skip_index: ignored, as there is no index to write.
 
         Raises:
             StaleSessionError: others changed the same part. This object is as it was; get the session anew.
@@ -243,60 +248,61 @@ class LiveSession:
             if base is not None and (base.session_id != self.session_id or not self.is_of(database)):
                 self._read_rest(base)
                 base = None
-            mine = self._mine(touch_updated_at)
+            local = self._local(touch_updated_at)
             try:
-                with database.write() as connection:
-                    saved = create(connection, mine) if base is None else change(connection, base, mine)
+                with database.write() as unit:
+                    saved = create(unit, local) if base is None else change(unit, base, local)
             except HermesStoreError as error:
-                self._models.gave_up(self, error)
+                self._models.save_failed(self, error)
                 raise
             self._database = database
-            self._accept(mine, saved)
+            self._accept(local, saved)
 
     def _read_rest(self, base: Base) -> None:
         """Read what was not read yet: under another id, or in another store, it is to be a copy of all of it."""
-        with self._source().read() as connection:
-            whole = read_whole(connection, current_id(connection, base.row_id, base.session_id))
-        if MESSAGES not in self.__dict__:
-            base.messages = whole.message_digests
-            self.__dict__[MESSAGES] = whole.messages
+        with self._source().read() as unit:
+            whole = read_again(unit, base.row_id, base.session_id, complete=True)
+            if MESSAGES not in self.__dict__:
+                self.__dict__[MESSAGES], base.messages = read_messages(unit, whole.row_id, whole.session_id)
         if not base.complete:
             unread = {key: value for key, value in whole.values.items() if key not in base.values}
             base.values |= digests_of(unread)
             base.complete = True
             self._set({key: value for key, value in unread.items() if key not in self.__dict__})
 
-    def _mine(self, touch: bool) -> Mine:
+    def _local(self, touch: bool) -> Local:
         values = dict(self.__dict__)
         messages = values.pop(MESSAGES, None)
         if not isinstance(messages, list | tuple) and MESSAGES in self.__dict__:
             raise InvalidPayloadError(f"are a {type(messages).__name__}, not a list", MESSAGES)
         if touch:
             values["updated_at"] = time.time()
-        return Mine(values.pop(SESSION_ID), values, None if messages is None else list(messages))
+        return Local(values.pop(SESSION_ID), values, None if messages is None else list(messages))
 
-    def _accept(self, mine: Mine, saved: Saved) -> None:
-        """Take over what a save made of this session, but where it was assigned to since."""
-        self._base = saved.base
-        if self.session_id == mine.session_id:
+    def _accept(self, local: Local, saved: Saved) -> None:
+        """Make the result of a save this session's state, except what was assigned to since."""
+        if self.session_id == local.session_id:
             self.__dict__[SESSION_ID] = saved.base.session_id  # others may have given it another
-        if "updated_at" in mine.values:
-            self.__dict__["updated_at"] = mine.values["updated_at"]
+        if "updated_at" in local.values:
+            self.__dict__["updated_at"] = local.values["updated_at"]
         for name, value in saved.adopted.items():
-            if self.__dict__.get(name) is mine.values.get(name):
+            if self.__dict__.get(name) is local.values.get(name):
                 self._set({name: value})
         for name in saved.gone:
-            if self.__dict__.get(name) is mine.values.get(name):
+            if self.__dict__.get(name) is local.values.get(name):
                 self.__dict__.pop(name, None)
-        if saved.messages is not None and mine.messages is not None:
-            self.messages[: len(mine.messages)] = saved.messages  # what was appended since stands behind them
+        if saved.messages is not None and local.messages is not None:
+            self.messages[: len(local.messages)] = saved.messages  # what was appended since stays after them
+        # Last: a child that is forked before this has the old base, with which the next save finds what was written.
+        # With the new base alone, the messages of others would look as if they had been removed here.
+        self._base = saved.base
 
     def renamed(self, session_id: str, revision: int | None) -> None:
-        """Take over another id, which the store gave the session as its revision `revision`; None for a new one."""
+        """Have another id, which the store gave the session as its revision `revision`; None for a new one."""
         with self._guard:
             if self._base is not None and revision is not None:
                 self._base.session_id = session_id
-                if self._base.revision == revision - 1:  # else others wrote before, and a save has to look
+                if self._base.revision == revision - 1:  # else others wrote before, and a save has to compare
                     self._base.revision = revision
             self.session_id = session_id
 
@@ -313,10 +319,12 @@ class LiveSession:
         with self._guard:
             base = self._base
             try:
-                mine = self._mine(touch=False)
+                local = self._local(touch=False)
             except InvalidPayloadError:  # which the store never had
                 return True
-            return base is None or bool(base.changed(mine.digests)) or mine.message_digests not in (None, base.messages)
+            return (
+                base is None or bool(base.changed(local.digests)) or local.message_digests not in (None, base.messages)
+            )
 
     def changed_values(self) -> dict[str, Any]:
         """Return the values that differ from what was read or saved, without looking at messages and documents."""
@@ -355,7 +363,7 @@ class LiveSession:
 
         Args:
             include_runtime: let ``is_streaming`` say whether its stream is among the active ones; else it is False.
-            active_stream_ids: the streams at work.
+            active_stream_ids: the ids of the running streams.
         """
         streams = active_stream_ids if include_runtime and active_stream_ids is not None else ()
         runtime = {
@@ -370,7 +378,7 @@ class LiveSession:
 
     def __setstate__(self, state: tuple[dict[str, Any], Base | None]) -> None:
         values, base = state
-        self._guard = threading.RLock()
+        renew_after_fork(self, "_guard", threading.RLock)
         # Its own base: what one of them reads later is not thereby in the other.
         self._base = copy.deepcopy(base)
         self._database = None if base is None else self._models.database()

@@ -1,42 +1,45 @@
-"""What the store has of a session, in the WebUI's keys and values, read whole or row by row.
+"""A session as the store has it, by the WebUI's keys: read whole, or its row alone.
 
-Values are compared by digests that say what the store would give back: of a cost of 1 that is 1.0.
+Values are compared by digests of what the store would give back: of 1.0 for a cost of 1.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, bindparam, func, select
-
-from .. import documents as document_rows
-from .. import listing, payload
-from ..collection import find, live
-from ..errors import SessionNotFoundError
-from ..files import image
-from ..messages import decoded
+from ..errors import SessionDeletedError, SessionNotFoundError
+from ..messages import decode as decode_messages
 from ..records import SessionRecord
-from ..tables import Message, MessageBlob, Session, SessionDocument
+from ..storage import document_rows, message_rows, session_contents, session_rows
+from ..storage.session_contents import SessionContents
+from ..storage.session_rows import SessionKey
+from ..storage.unit_of_work import UnitOfWork
+from ..transcripts import json_codec
+from ..webui_format import session_json
+from ..webui_format.field_mapping import PARENT, PROJECT
+
+Class = TypeVar("Class", bound=type)
 
 MESSAGES: Final = "messages"
 SESSION_ID: Final = "session_id"
-#: Where the WebUI keeps the id of the session that another was forked from.
-PARENT: Final = "parent_session_id"
-#: What is in columns, or in a document where the column cannot hold it.
-ROW_KEYS: Final = frozenset({*image.COLUMNS, *image.SOURCE_KEYS, "project_id", PARENT})
-#: The names that mean something else on a live session. Values under such keys stay in the store, and are not shown.
-RESERVED: Final = frozenset(
-    {"_base", "_database", "_guard", "_models", "changed_values", "compact", "is_at", "is_dirty", "is_new", "is_of"}
-    | {"load", "load_metadata_only", "message_total", "path", "renamed", "save", "stored_id", "unsaved_messages"}
-    | {"_accept", "_mine", "_of", "_read", "_read_more", "_read_rest", "_set", "_source"}
-)
+#: What is read with a session's row: what lists show, and where the session comes from.
+ROW_KEYS: Final = frozenset({*session_json.COLUMNS, *session_json.SOURCE_KEYS, PROJECT, PARENT})
 #: The sidebar's row, in the WebUI's order.
-COMPACT_KEYS: Final = (*image.INDEX_KEYS, "is_streaming")
+COMPACT_KEYS: Final = (*session_json.INDEX_KEYS, "is_streaming")
 #: The other keys that every session of the WebUI has.
-_DOCUMENT_KEYS: Final = frozenset(image.SESSION_KEYS) - ROW_KEYS - {MESSAGES, SESSION_ID}
+_DOCUMENT_KEYS: Final = frozenset(session_json.SESSION_KEYS) - ROW_KEYS - {MESSAGES, SESSION_ID}
+_MESSAGE_COUNT: Final = "message_count"
+#: The names of a live session's own attributes. Values with such keys stay in the store, and are not shown.
+RESERVED: Final[set[str]] = set()
+
+
+def reserves_its_names(cls: Class) -> Class:
+    """Reserve the names of a class's own attributes, whose other attributes are a session's values."""
+    RESERVED.update(name for name in (*vars(cls), *cls.__annotations__) if not name.startswith("__"))
+    return cls
 
 
 @dataclass
@@ -49,8 +52,10 @@ class State:
     message_count: int
     #: By the WebUI's keys, without the messages and the id.
     values: dict[str, Any]
-    #: Whether that is all.
+    #: Whether those are all.
     complete: bool = False
+    #: Small values that were read, too, but are not among the values.
+    small: Mapping[str, Any] = field(default_factory=dict)
     messages: list[Any] | None = None
     message_digests: list[bytes] | None = None
 
@@ -61,13 +66,13 @@ def digest_of(key: str, value: Any) -> bytes:
     Raises:
         InvalidPayloadError: it is not a JSON value.
     """
-    if key in image.COLUMNS:
-        held, exact = image.COLUMNS[key](value)
+    if key in session_json.COLUMNS:
+        stored, exact = session_json.COLUMNS[key](value)
         if exact or key == "updated_at":
-            value = held
-    elif key == "project_id":
+            value = stored
+    elif key == PROJECT:
         value = value or None
-    return payload.digest(payload.encode(value, key))
+    return json_codec.digest(json_codec.encode(value, key))
 
 
 def digests_of(values: Mapping[str, Any]) -> dict[str, bytes]:
@@ -76,124 +81,118 @@ def digests_of(values: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def message_digests(messages: Collection[Any]) -> list[bytes]:
-    """Return the digests of messages, holding none of their bodies.
+    """Return the digests of messages, without keeping their JSON.
 
     Raises:
         InvalidPayloadError: one is not a JSON value; it names the place.
     """
-    return [payload.digest(payload.encode(message, f"message {index}")) for index, message in enumerate(messages)]
+    return [json_codec.digest(json_codec.encode(message, f"message {index}")) for index, message in enumerate(messages)]
 
 
-_of_session: Final = SessionDocument.session_id == bindparam("session")
-_documents: Final = select(SessionDocument.key, SessionDocument.payload).where(_of_session)
-_some_documents: Final = _documents.where(SessionDocument.key.in_(bindparam("keys", expanding=True)))
-#: Most sessions have no document in the place of a column, and then one row is all there is to read.
-_row: Final = listing.record_query.add_columns(
-    select(func.count())
-    .select_from(SessionDocument)
-    .where(SessionDocument.session_id == Session.id, SessionDocument.key.in_(sorted(ROW_KEYS)))
-    .correlate(Session)
-    .scalar_subquery()
-    .label("originals")
-).where(Session.session_id == bindparam("session_id"))
-_transcript: Final = (
-    select(Message.digest, MessageBlob.payload)
-    .join(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(Message.session_id == bindparam("session"))
-    .order_by(Message.position)
-)
-_digests: Final = select(Message.digest).where(Message.session_id == bindparam("session")).order_by(Message.position)
+def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: bool = False) -> SessionKey:
+    """Return the session of a row id, whatever its public id is now.
 
-
-def current_id(connection: Connection, row_id: int, session_id: str) -> str:
-    """Return what a session is called now, which may be called otherwise since it was read.
+    Args:
+        session_id: the public id that it had, for messages.
+        lock: keep others from changing its row until the transaction ends.
 
     Raises:
         SessionNotFoundError: it was purged.
+        SessionDeletedError: it is deleted.
     """
-    found: str | None = connection.execute(_id_of, {"row": row_id}).scalar()
-    if found is None:
+    key = session_rows.find_row(unit, row_id, lock=lock)
+    if key is None:
         raise SessionNotFoundError(session_id)
-    return found
+    if key.deleted_at is not None:
+        raise SessionDeletedError(key.session_id)
+    return key
 
 
-_id_of: Final = select(Session.session_id).where(Session.id == bindparam("row"))
-
-
-def read_row(connection: Connection, session_id: str) -> State:
-    """Read a session's row: all that a list shows of it.
+def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> State:
+    """Read a session: its row alone, which is all that a list shows of it, or everything.
 
     Raises:
         SessionNotFoundError, SessionDeletedError: there is none, or it is deleted.
     """
-    return _read(connection, session_id, complete=False)
-
-
-def read_values(connection: Connection, session_id: str) -> State:
-    """Read a session but for its messages; as `read_row`."""
-    return _read(connection, session_id, complete=True)
-
-
-def read_whole(connection: Connection, session_id: str) -> State:
-    """Read a session with its documents and messages; as `read_row`."""
-    state = read_values(connection, session_id)
-    read_messages(connection, state)
+    contents = session_contents.read(unit, session_id, whole=whole)
+    if contents is None:
+        session_rows.find_live(unit, session_id, None)  # raises the error that says why
+        raise SessionNotFoundError(session_id)
+    state = _state(contents, complete=whole)
+    if whole:
+        state.messages, state.message_digests = read_messages(unit, state.row_id, state.session_id)
     return state
 
 
-def _read(connection: Connection, session_id: str, *, complete: bool) -> State:
-    row = connection.execute(_row, {"session_id": session_id}).one_or_none()
-    if row is None or row.deleted_at is not None:
-        key = live(find(connection, session_id, None))
-        raise AssertionError(f"{key} was found a moment ago to be missing or deleted")
-    documents: dict[str, Any] = {}
-    if complete:
-        documents = _found(connection, session_id, _documents, session=row.internal_id)
-    elif row.originals:
-        documents = _found(connection, session_id, _some_documents, session=row.internal_id, keys=sorted(ROW_KEYS))
+def read_again(unit: UnitOfWork, row_id: int, session_id: str, *, complete: bool) -> State:
+    """Read a session but for its messages, whatever its public id is now.
+
+    Args:
+        session_id: the public id that it had, for messages.
+        complete: all of its values, not only those of its row.
+
+    Raises:
+        SessionNotFoundError, SessionDeletedError: as `find_current`.
+    """
+    contents = session_contents.read_row(unit, row_id, whole=complete)
+    if contents is None:
+        raise SessionNotFoundError(session_id)
+    return _state(contents, complete=complete)
+
+
+def _state(contents: SessionContents, *, complete: bool) -> State:
+    row_id, record, values = contents
+    if record.deleted_at is not None:
+        raise SessionDeletedError(record.session_id)
+    shown = values if complete else {key: value for key, value in values.items() if key in ROW_KEYS}
     return State(
-        row_id=row.internal_id,
-        session_id=row.session_id,
-        revision=row.revision,
-        message_count=row.message_count,
-        values=_values(listing.to_record(row), documents, complete=complete),
+        row_id=row_id,
+        session_id=record.session_id,
+        revision=record.revision,
+        message_count=record.message_count,
+        values=_values(record, shown, complete=complete),
         complete=complete,
+        small={key: value for key, value in values.items() if key not in shown},
     )
 
 
 def _values(record: SessionRecord, documents: Mapping[str, Any], *, complete: bool) -> dict[str, Any]:
-    values = {"workspace": record.workspace, **image.to_json(record, {**_defaults(_DOCUMENT_KEYS), **documents}, [])}
-    if "message_count" in values:  # a newer WebUI's; it is counted, not believed
-        values["message_count"] = record.message_count
+    values = session_json.to_json(record, {**_defaults(_DOCUMENT_KEYS), **documents}, [])
+    values = {"workspace": record.workspace, **values}
+    if _MESSAGE_COUNT in values:  # a newer WebUI's, which may be wrong
+        values[_MESSAGE_COUNT] = record.message_count
     hidden = {MESSAGES, SESSION_ID, *RESERVED, *(() if complete else _DOCUMENT_KEYS)}
     return {key: value for key, value in values.items() if key not in hidden}
 
 
 def _defaults(keys: Collection[str]) -> dict[str, Any]:
-    """Return what a new session has under keys; its own lists, as whoever gets them may change them."""
-    return {key: copy.copy(image.SESSION_KEYS[key]) for key in keys}
+    """Return what a new session has under keys; copies of lists, as the caller may change them."""
+    return {key: copy.copy(session_json.SESSION_KEYS[key]) for key in keys}
 
 
-def read_messages(connection: Connection, state: State) -> None:
-    """Read the messages of a session, of which the rest was read in the same transaction."""
-    rows = connection.execute(_transcript, {"session": state.row_id}).all()
-    state.messages = decoded(state.session_id, [row.payload for row in rows], 0)
-    state.message_digests = [row.digest for row in rows]
+class Messages(NamedTuple):
+    """A session's messages and their digests."""
+
+    messages: list[Any]
+    digests: list[bytes]
 
 
-def read_digests(connection: Connection, session: int) -> list[bytes]:
-    """Return the digests of a session's messages."""
-    return list(connection.execute(_digests, {"session": session}).scalars())
+def read_messages(unit: UnitOfWork, row_id: int, session_id: str) -> Messages:
+    """Read the messages of a session.
+
+    Raises:
+        DatabaseCorruptError: one is damaged; it names the position.
+    """
+    payloads, digests = message_rows.payloads_and_digests(unit, row_id)
+    return Messages(decode_messages(session_id, payloads, 0), digests)
 
 
-def read_document(connection: Connection, state: State, key: str) -> None:
-    """Read one more value of a session, if there is such a one, into the rest."""
-    found = _found(connection, state.session_id, _some_documents, session=state.row_id, keys=[key])
-    if "message_count" in found:  # a newer WebUI's; it is counted, not believed
-        found["message_count"] = state.message_count
-    state.values |= _defaults(_DOCUMENT_KEYS & {key}) | found
-
-
-def _found(connection: Connection, session_id: str, query: Any, **parameters: Any) -> dict[str, Any]:
-    rows = connection.execute(query, parameters)
-    return {row.key: document_rows.decoded(session_id, row.key, row.payload) for row in rows}
+def read_documents(unit: UnitOfWork, state: State, keys: Collection[str]) -> None:
+    """Read more values of a session, where there are such, into the rest."""
+    found = {key: state.small[key] for key in keys if key in state.small}
+    large = [key for key in keys if key not in found]
+    if large:
+        found |= document_rows.read_rows(unit, state.row_id, state.session_id, large)
+    if _MESSAGE_COUNT in found:  # a newer WebUI's, which may be wrong
+        found[_MESSAGE_COUNT] = state.message_count
+    state.values |= _defaults(_DOCUMENT_KEYS.intersection(keys)) | found

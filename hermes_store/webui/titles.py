@@ -1,11 +1,11 @@
-"""A title out of what the user said first."""
+"""A title made of the first message of the user."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ..tables import UNTITLED
+from ..records import UNTITLED
 
 _LENGTH: Final = 64
 
@@ -14,7 +14,7 @@ def title_from(messages: Iterable[Any], fallback: str = UNTITLED) -> str:
     """Return the first 64 characters of the first user message that has a text, else `fallback`.
 
     Args:
-        messages: a transcript; what is no message object is passed over.
+        messages: a transcript; what is not a message object is skipped.
         fallback: what to return when no user message has a text.
     """
     for message in messages:

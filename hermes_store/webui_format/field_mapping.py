@@ -1,4 +1,4 @@
-"""Where a session's values go: columns, other rows' ids, documents."""
+"""Which columns and documents the values of a session become when some of them are written."""
 
 from __future__ import annotations
 
@@ -6,109 +6,97 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
-
-from .. import payload
-from ..collection import SessionKey, descends
 from ..errors import InvalidInputError
-from ..fields import KEY_LIMIT, is_id
-from ..files import image
-from ..tables import Project, Session
-from .state import PARENT
+from ..transcripts import json_codec
+from ..validation import FILE_KEYS, KEY_LIMIT
+from .session_json import COLUMNS, SESSION_KEYS, SOURCE_KEYS, source_of
 
-_NOT_NULL: Final = frozenset({"created_at", "updated_at"})
+#: The key of the project that a session is in.
+PROJECT: Final = "project_id"
+#: The key of the session that another one was forked from.
+PARENT: Final = FILE_KEYS["parent_id"]
+
+_UPDATED: Final = "updated_at"
+_NOT_NULL: Final = frozenset({"created_at", _UPDATED})
+#: The columns of the keys whose values are ids of other rows.
+_LINK_COLUMNS: Final = {PROJECT: "project_id", PARENT: "parent_id"}
 
 
 @dataclass
-class Placed:
-    """What is to be written of some values."""
+class FieldWrites:
+    """What is to be written for some values of a session."""
 
+    #: By the names of the table's columns.
     columns: dict[str, Any] = field(default_factory=dict)
+    #: The JSON of values by key.
     documents: dict[str, bytes] = field(default_factory=dict)
-    #: Keys that no document is to have.
-    gone: set[str] = field(default_factory=set)
+    #: Keys that are to have no document.
+    removed: set[str] = field(default_factory=set)
 
-    def keep(self, key: str, value: Any) -> None:
-        """Let a document say it."""
+    def _add_document(self, key: str, value: Any) -> None:
         if len(key) > KEY_LIMIT:
             raise InvalidInputError(f"A session's key has at most {KEY_LIMIT} characters. Nothing was written.")
-        self.documents[key] = payload.encode(value, key)
-        self.gone.discard(key)
+        self.documents[key] = json_codec.encode(value, key)
+        self.removed.discard(key)
+
+    def _add_link(self, key: str, public_id: Any, row_id: int | None) -> None:
+        """Write an id of another row: in the column where there is such a row, else as a document."""
+        self.columns[_LINK_COLUMNS[key]] = row_id
+        if row_id is None and public_id not in (None, ""):
+            self._add_document(key, public_id)
+        else:
+            self.documents.pop(key, None)
+            self.removed.add(key)
 
 
-def values(connection: Connection, key: SessionKey, values: Mapping[str, Any], names: Collection[str]) -> Placed:
-    """Place those values of a session that are named; one that is not there is what a new session has."""
-    placed = Placed(gone=set(names) - {"updated_at"})  # which no document ever has, and every save changes
+def map_fields(values: Mapping[str, Any], names: Collection[str], links: Mapping[str, int | None]) -> FieldWrites:
+    """Return what is to be written for the values of some keys.
+
+    Args:
+        values: all values of the session, by key.
+        names: the keys to write. One that is not among the values gets what a new session has.
+        links: the row ids that the values of `PROJECT` and `PARENT` stand for, None where there is no such row; a key
+            that is not in it is not written.
+
+    Raises:
+        InvalidInputError: a key is too long.
+        InvalidPayloadError: a value is not a JSON value.
+    """
+    writes = FieldWrites(removed=set(names) - {_UPDATED})  # every save changes it, and no document ever has it
     for name in names:
-        value = values.get(name, image.SESSION_KEYS.get(name))
-        if name in image.COLUMNS:
-            _column(placed, name, value)
-        elif name in values and not (name in image.SESSION_KEYS and value == image.SESSION_KEYS[name]):
-            placed.keep(name, value)
-    if not set(names).isdisjoint(image.SOURCE_KEYS):
-        placed.columns["source"] = image.source_of(values)
-        for name in values.keys() & set(image.SOURCE_KEYS):  # one that only the column said, too
-            placed.keep(name, values[name])
-    profile = placed.columns.get("profile", key.profile)
-    if not set(names).isdisjoint(("project_id", "profile")):
-        _link_project(connection, placed, profile, values.get("project_id"))
-    if not set(names).isdisjoint((PARENT, "profile")):
-        _link_parent(connection, placed, profile, values.get(PARENT), key)
-    return placed
+        value = values.get(name, SESSION_KEYS.get(name))
+        if name in COLUMNS:
+            _add_column(writes, name, value)
+        elif name in values and not (name in SESSION_KEYS and value == SESSION_KEYS[name]):
+            writes._add_document(name, value)
+    if not set(names).isdisjoint(SOURCE_KEYS):
+        writes.columns["source"] = source_of(values)
+        for name in values.keys() & set(SOURCE_KEYS):  # also one that was in the column alone
+            writes._add_document(name, values[name])
+    return _add_links(writes, values, links)
 
 
-def _column(placed: Placed, name: str, value: Any) -> None:
-    held, exact = image.COLUMNS[name](value)
-    if not (held is None and name in _NOT_NULL):
-        placed.columns[name] = held
-    if not exact and name != "updated_at":
-        placed.keep(name, value)
+def map_links(values: Mapping[str, Any], links: Mapping[str, int | None]) -> FieldWrites:
+    """Return what is to be written for the project and the parent of a session; as `map_fields`."""
+    return _add_links(FieldWrites(), values, links)
 
 
-def links(connection: Connection, profile: str, values: Mapping[str, Any]) -> Placed:
-    """Place the project and the parent of a session that is new."""
-    placed = Placed()
-    _link_project(connection, placed, profile, values.get("project_id"))
-    _link_parent(connection, placed, profile, values.get(PARENT), None)
-    return placed
+def profile_of(values: Mapping[str, Any]) -> str:
+    """Return the profile that the column stores for a session with these values."""
+    profile: str
+    profile, _ = COLUMNS["profile"](values.get("profile"))
+    return profile
 
 
-def _link_project(connection: Connection, placed: Placed, profile: str, public: Any) -> None:
-    """Place a project's id: its row's where the profile has such a project, else a document's."""
-    row_id = _found(connection, _project, profile, public)
-    placed.columns["project_id"] = row_id
-    _keep_unless(placed, "project_id", public, row_id)
+def _add_column(writes: FieldWrites, name: str, value: Any) -> None:
+    stored, exact = COLUMNS[name](value)
+    if not (stored is None and name in _NOT_NULL):
+        writes.columns[name] = stored
+    if not exact and name != _UPDATED:
+        writes._add_document(name, value)
 
 
-def _link_parent(connection: Connection, placed: Placed, profile: str, public: Any, key: SessionKey | None) -> None:
-    """Place a parent's id; as a project's."""
-    row_id = _found(connection, _session, profile, public)
-    if row_id is not None and key is not None and descends(connection, row_id, key.id):
-        row_id = None
-    placed.columns["parent_id"] = row_id
-    _keep_unless(placed, PARENT, public, row_id)
-
-
-def _found(connection: Connection, query: Any, profile: str, public: Any) -> int | None:
-    if not is_id(public):
-        return None
-    row_id: int | None = connection.execute(query, {"public": public, "of_profile": profile}).scalar()
-    return row_id
-
-
-def _keep_unless(placed: Placed, name: str, public: Any, row_id: int | None) -> None:
-    if row_id is None and public not in (None, ""):
-        placed.keep(name, public)
-    else:
-        placed.documents.pop(name, None)
-        placed.gone.add(name)
-
-
-_project: Final = select(Project.id).where(
-    Project.project_id == bindparam("public"), Project.profile == bindparam("of_profile")
-)
-_session: Final = select(Session.id).where(
-    Session.session_id == bindparam("public"),
-    Session.profile == bindparam("of_profile"),
-    Session.deleted_at.is_(None),
-)
+def _add_links(writes: FieldWrites, values: Mapping[str, Any], links: Mapping[str, int | None]) -> FieldWrites:
+    for key, row_id in links.items():
+        writes._add_link(key, values.get(key), row_id)
+    return writes

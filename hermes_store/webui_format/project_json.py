@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from .. import validation
 from ..records import ProjectRecord
@@ -70,16 +70,17 @@ def _similar_name(name: Any) -> str:
     return (name if isinstance(name, str) else shown(name))[: validation.PROJECT_NAME_LIMIT]
 
 
+_KEYS: Final = ("project_id", "name", "color", "profile", "created_at")
+
+
 def to_json(project: ProjectRecord) -> dict[str, Any]:
     """Return a project's JSON object, as hermes-webui writes it."""
-    return {
-        "project_id": project.project_id,
-        "name": project.name,
-        "color": project.color,
-        "profile": project.profile,
-        "created_at": project.created_at,
-        **project.extra,
-    }
+    return columns_to_json(vars(project))
+
+
+def columns_to_json(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON object of a project with these columns; as `to_json`."""
+    return {**{key: columns[key] for key in _KEYS}, **(columns["extra"] or {})}
 
 
 def digest(columns: Mapping[str, Any]) -> bytes:

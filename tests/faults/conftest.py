@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,8 +16,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from hermes_store import DatabaseError, Store
-
-NOBODY = 65534
+from tests.support.processes import become_nobody
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,17 +71,10 @@ def require_cause() -> Callable[[DatabaseError], None]:
     return check
 
 
-def _become_nobody() -> None:
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-
-
 @pytest.fixture
 def as_ordinary_user() -> Iterator[Callable[..., Any]]:
     """Call a function in a process that has no special rights, and return its result."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), _become_nobody) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), become_nobody) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result(timeout=60)
 
 

@@ -102,13 +102,16 @@ def _in(folder: Path, *, journal_mode: str = "DELETE", script: str) -> Path:
     return path
 
 
-NEWER = "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('9999');"
+NEWER = "CREATE TABLE hermes_store_version (version_num TEXT); INSERT INTO hermes_store_version VALUES ('9999');"
+ALEMBIC = "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('0001');"
 AGENT = "CREATE TABLE schema_version (version INTEGER); CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT);"
 
 
 @pytest.mark.parametrize("journal_mode", ["DELETE", "WAL"])
 @pytest.mark.parametrize(
-    ("script", "error"), [(AGENT, UnsupportedDatabaseError), (NEWER, SchemaNewerError)], ids=["agent", "newer"]
+    ("script", "error"),
+    [(AGENT, UnsupportedDatabaseError), (ALEMBIC, UnsupportedDatabaseError), (NEWER, SchemaNewerError)],
+    ids=["agent", "alembic", "newer"],
 )
 def test_a_database_that_is_not_ours_is_refused_and_not_one_byte_of_it_changes(
     tmp_path: Path, journal_mode: str, script: str, error: type[Exception], digest_of: Callable[[Path], str]

@@ -17,11 +17,11 @@ import pytest
 
 from hermes_store import DatabaseFullError, Store
 from hermes_store.files import import_directory
+from tests.support.contents import contents
 from tests.support.import_programs import import_folder_and_be_killed
 from tests.support.internals import configure_connections
 from tests.support.processes import output, run_function
 from tests.support.state_dir import StateDir, outcomes
-from tests.support.tables import contents
 
 pytestmark = pytest.mark.slow
 

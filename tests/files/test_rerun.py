@@ -16,10 +16,10 @@ import pytest
 
 from hermes_store import SessionDeletedError, Store
 from hermes_store.files import import_directory
+from tests.support.contents import contents
 from tests.support.import_programs import opened_files
 from tests.support.processes import output, run_function
 from tests.support.state_dir import MESSAGES, NEW, OLD, SPEC, StateDir, by_name, outcomes
-from tests.support.tables import contents
 
 
 def _run(store: Store, state: StateDir, **options: Any) -> dict[str, str]:

@@ -10,31 +10,33 @@ from pathlib import Path
 import pytest
 
 from hermes_store import Store
+from hermes_store.storage import migrations
 from tests.support.paths import ROOT
 from tests.support.sample_rows import fill
+from tests.support.upgrading import NEXT
 
-NEXT = '''
+MIGRATION = f'''
 """A migration of a version to come, for the tests."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+from hermes_store.storage.migration_operations import rebuild_table
+
+revision = "{NEXT}"
+down_revision = "{migrations.HEAD}"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("sessions") as batch:
-        batch.add_column(sa.Column("nickname", sa.Text()))
+    op.add_column("sessions", sa.Column("nickname", sa.Text()))
     op.execute("UPDATE sessions SET nickname = 'of ' || title")
     # more
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("sessions") as batch:
-        batch.drop_column("nickname")
+    op.drop_column("sessions", "nickname")
 '''
 
 
@@ -53,13 +55,13 @@ def next_migrations(tmp_path: Path) -> Callable[..., Path]:
     """Give a copy of the migrations with one more, in which texts can be replaced."""
 
     def make(replace: dict[str, str] | None = None) -> Path:
-        text = NEXT
+        text = MIGRATION
         for old, new in (replace or {}).items():
             assert old in text
             text = text.replace(old, new)
         folder = tmp_path / "next" / "migrations"
         shutil.copytree(ROOT / "migrations", folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0002_nickname.py").write_text(text, encoding="utf-8")
+        (folder / "versions" / f"{NEXT}_nickname.py").write_text(text, encoding="utf-8")
         return folder
 
     return make
@@ -71,3 +73,18 @@ def filled(sqlite_path: Path) -> Path:
     with Store.open(sqlite_path) as store:
         fill(store)
     return sqlite_path
+
+
+@pytest.fixture
+def library_of_tomorrow(tmp_path: Path, next_migrations: Callable[..., Path]) -> Path:
+    """A folder with this library as it will be one migration later."""
+    folder = tmp_path / "tomorrow"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "hermes_store", folder / "hermes_store", ignore=ignored)
+    shutil.copytree(next_migrations(), folder / "hermes_store" / "migrations")
+    module = folder / "hermes_store" / "storage" / "migrations.py"
+    text = module.read_text(encoding="utf-8")
+    head = f'HEAD: Final = "{migrations.HEAD}"'
+    assert head in text
+    module.write_text(text.replace(head, f'HEAD: Final = "{NEXT}"'), encoding="utf-8")
+    return folder

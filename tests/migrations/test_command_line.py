@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hermes_store import Store, migrate
+from hermes_store import Store
+from hermes_store.storage import migrations
 from tests.support.processes import alembic, output
 from tests.support.sample_rows import fill
 from tests.support.schemas import schema_of
@@ -32,7 +33,7 @@ def test_upgrade_makes_a_database_that_a_store_opens(new_database: NewDatabase) 
 def test_current_and_check_tell_the_state_of_a_database(new_database: NewDatabase) -> None:
     url = new_database()
     Store.open(url).close()
-    assert f"{migrate.HEAD} (head)" in output(alembic("-x", f"url={url}", "current"))
+    assert f"{migrations.HEAD} (head)" in output(alembic("-x", f"url={url}", "current"))
     assert "No new upgrade operations detected" in output(alembic("-x", f"url={url}", "check"))
     engine = sa.create_engine(url if "://" in url else f"sqlite:///{url}", poolclass=sa.NullPool)
     with engine.begin() as connection:
@@ -43,7 +44,7 @@ def test_current_and_check_tell_the_state_of_a_database(new_database: NewDatabas
 
 
 def test_history_ends_with_the_head() -> None:
-    assert f"{migrate.HEAD} (head)" in output(alembic("history"))
+    assert f"{migrations.HEAD} (head)" in output(alembic("history"))
 
 
 def test_the_sql_of_an_offline_upgrade_makes_the_same_schema(new_database: NewDatabase) -> None:

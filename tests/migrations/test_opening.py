@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
+from tests.support.contents import contents
 from tests.support.processes import output, python
 from tests.support.schemas import schema_of
-from tests.support.tables import contents
 
 NewDatabase = Callable[[], str]
 HEAVY = ("alembic", "typer", "rich", "psycopg", "sqlalchemy.ext.asyncio", "hermes_store.cli")

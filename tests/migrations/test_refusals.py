@@ -18,11 +18,11 @@ from hermes_store import (
     SchemaOutdatedError,
     Store,
     UnsupportedDatabaseError,
-    migrate,
 )
+from hermes_store.storage import migrations
 from tests.support.processes import alembic
 from tests.support.schemas import schema_of
-from tests.support.upgrading import upgrade
+from tests.support.upgrading import NEXT, upgrade
 
 WAYS: list[dict[str, Any]] = [{}, {"migrate": False}, {"read_only": True}]
 way = pytest.mark.parametrize("how", WAYS, ids=["to write", "not to migrate", "to read"])
@@ -91,16 +91,16 @@ def test_a_newer_database_is_refused_and_stays_as_it_is(
 ) -> None:
     upgrade(filled, next_migrations())
     before = filled.read_bytes()
-    with pytest.raises(SchemaNewerError, match=f"'0002'.*'{migrate.HEAD}'") as refused:
+    with pytest.raises(SchemaNewerError, match=f"'{NEXT}'.*'{migrations.HEAD}'") as refused:
         Store.open(filled, **how)
-    assert (refused.value.found, refused.value.known) == ("0002", migrate.HEAD)
+    assert (refused.value.found, refused.value.known) == (NEXT, migrations.HEAD)
     assert filled.read_bytes() == before
 
 
 def test_a_newer_postgresql_database_is_refused(postgres_url: str, next_migrations: NextMigrations) -> None:
     upgrade(postgres_url, next_migrations())
     before = schema_of(postgres_url)
-    with pytest.raises(SchemaNewerError, match=f"'0002'.*'{migrate.HEAD}'"):
+    with pytest.raises(SchemaNewerError, match=f"'{NEXT}'.*'{migrations.HEAD}'"):
         Store.open(postgres_url)
     assert schema_of(postgres_url) == before
 
@@ -109,7 +109,7 @@ def test_a_newer_postgresql_database_is_refused(postgres_url: str, next_migratio
 def test_an_empty_file_is_refused_unless_it_may_be_migrated(tmp_path: Path, how: dict[str, Any]) -> None:
     path = tmp_path / "empty.db"
     path.touch()
-    with pytest.raises(SchemaOutdatedError, match=f"no hermes_store tables.*{migrate.HEAD}"):
+    with pytest.raises(SchemaOutdatedError, match=f"no hermes_store tables.*{migrations.HEAD}"):
         Store.open(path, **how)
     assert path.read_bytes() == b""
 

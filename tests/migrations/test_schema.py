@@ -9,13 +9,14 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from hermes_store import Store, migrate
-from hermes_store.tables import Base
+from hermes_store import Store
+from hermes_store.storage import migrations
+from hermes_store.storage.schema import Base
+from tests.support.contents import contents
 from tests.support.paths import ROOT
 from tests.support.processes import alembic, output
 from tests.support.sample_rows import fill
 from tests.support.schemas import schema_of
-from tests.support.tables import contents
 
 NewDatabase = Callable[[], str]
 
@@ -47,9 +48,9 @@ def test_the_comparison_sees_a_changed_predicate_of_an_index(new_database: NewDa
 
 
 def test_the_known_head_is_the_only_head_of_the_scripts() -> None:
-    scripts = ScriptDirectory.from_config(migrate.alembic_config())
-    assert scripts.get_heads() == [migrate.HEAD]
-    assert migrate.HEAD in migrate.known_revisions()
+    scripts = ScriptDirectory.from_config(migrations.alembic_config())
+    assert scripts.get_heads() == [migrations.HEAD]
+    assert migrations.HEAD in migrations.known_revisions()
 
 
 @pytest.mark.slow
@@ -85,5 +86,5 @@ def test_every_foreign_key_has_an_index_to_find_its_children_by() -> None:
 
 @pytest.mark.parametrize("name", ["script.py.mako", "env.py", "versions"])
 def test_the_packaged_migrations_are_those_of_the_repository(name: str) -> None:
-    folder = Path(migrate.alembic_config().get_main_option("script_location") or "")
+    folder = Path(migrations.alembic_config().get_main_option("script_location") or "")
     assert (folder / name).samefile(ROOT / "migrations" / name)

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 
 from hermes_store import Store
 
-TABLES = ("sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids", "import_items")
+TABLES = (
+    *("sessions", "messages", "message_blobs", "session_extras", "session_documents"),
+    *("projects", "retired_ids", "import_items"),
+)
 LENGTH = 1000
 Write = tuple[str, str]
 
@@ -151,6 +154,10 @@ def test_a_save_writes_no_more_bodies_than_there_were_edits(trail: Trail, save: 
     assert sum(written.values()) == messages + bodies + written["sessions", "UPDATE"]
 
 
+def revision_of(store: Store) -> int:
+    return store.sessions.get("edited").revision
+
+
 WRITES: dict[str, tuple[Callable[[Store], Any], Counter[Write]]] = {
     "a rename": (lambda store: store.sessions.update("edited", title="Rome"), ONE_SESSION),
     "a pin": (lambda store: store.sessions.update("edited", pinned=True), ONE_SESSION),
@@ -160,23 +167,44 @@ WRITES: dict[str, tuple[Callable[[Store], Any], Counter[Write]]] = {
         ONE_SESSION + Counter({("messages", "INSERT"): 3, ("message_blobs", "INSERT"): 3}),
     ),
     "an update of a message": (
-        lambda store: store.messages.update(
-            "edited", 500, {"new": 1}, expected_revision=store.sessions.get("edited").revision
-        ),
+        lambda store: store.messages.update("edited", 500, {"new": 1}, expected_revision=revision_of(store)),
         ONE_SESSION + Counter({("messages", "UPDATE"): 1, ("message_blobs", "UPDATE"): 1}),
     ),
     "a truncation by two": (
-        lambda store: store.messages.truncate("edited", keep=LENGTH - 2),
+        lambda store: store.messages.truncate("edited", keep=LENGTH - 2, expected_revision=revision_of(store)),
         ONE_SESSION + Counter({("messages", "DELETE"): 2, ("message_blobs", "DELETE"): 2}),
     ),
     "an update by the same message": (
         lambda store: store.messages.update(
-            "edited", 5, store.messages.read("edited")[5], expected_revision=store.sessions.get("edited").revision
+            "edited", 5, store.messages.read("edited")[5], expected_revision=revision_of(store)
         ),
         Counter(),
     ),
-    "a truncation of nothing": (lambda store: store.messages.truncate("edited", keep=LENGTH), Counter()),
-    "an append of nothing": (lambda store: store.messages.extend("edited", []), Counter()),
+    "a truncation of nothing": (
+        lambda store: store.messages.truncate("edited", keep=LENGTH, expected_revision=revision_of(store)),
+        Counter(),
+    ),
+    "an extension by nothing": (lambda store: store.messages.extend("edited", []), Counter()),
+    "a small document": (
+        lambda store: store.documents.put("edited", {"draft": "hi"}),
+        ONE_SESSION + Counter({("session_extras", "UPDATE"): 1}),
+    ),
+    "a large document": (
+        lambda store: store.documents.put("edited", {"draft": "x" * 5000}),
+        ONE_SESSION + Counter({("session_documents", "INSERT"): 1}),
+    ),
+    "a small document that becomes large": (
+        lambda store: store.documents.put("edited", {"tool_calls": ["x" * 5000]}),
+        ONE_SESSION + Counter({("session_extras", "DELETE"): 1, ("session_documents", "INSERT"): 1}),
+    ),
+    "a removed document": (
+        lambda store: store.documents.remove("edited", "tool_calls"),
+        ONE_SESSION + Counter({("session_extras", "DELETE"): 1}),
+    ),
+    "an append": (
+        lambda store: store.messages.append("edited", {}),
+        ONE_SESSION + Counter({("messages", "INSERT"): 1, ("message_blobs", "INSERT"): 1}),
+    ),
     "a document as it is": (lambda store: store.documents.put("edited", {"tool_calls": [1, 2, 3]}), Counter()),
     "a restore of what is not deleted": (lambda store: store.sessions.restore("edited"), Counter()),
     "a change of id": (

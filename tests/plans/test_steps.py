@@ -14,9 +14,12 @@ from tests.support.statements import undone, vm_steps
 
 pytestmark = pytest.mark.slow
 
-FEW, MANY = 100, 100_000
+FEW, MANY = 5 * sample.BLOCKS, 2_000 * sample.BLOCKS
 #: Every kind of session comes five in a row, even among the few: what is read for one page.
 LIMIT = 4
+
+#: Where cursors are, as parts of all sessions: between two blocks, so that each block is as a whole before or after.
+PLACES = [place / sample.BLOCKS for place in (6, 24, 43)]
 
 Verb = Callable[[Store], Callable[[], object]]
 
@@ -58,7 +61,7 @@ def test_a_later_page_costs_the_same_among_few_sessions_and_many(
                 after=write_cursor("sessions", last_pinned, *sample.moment(count, place)),
             )
             for last_pinned in ((True, False) if pinned is None else (pinned,))
-            for place in (0.1, 0.5, 0.9)
+            for place in PLACES
         }
 
     assert pages(FEW) == pages(MANY)
@@ -66,13 +69,25 @@ def test_a_later_page_costs_the_same_among_few_sessions_and_many(
 
 VERBS: dict[str, Verb] = {
     "sessions.get": lambda store: lambda: store.sessions.get("s7"),
+    "sessions.exists": lambda store: lambda: store.sessions.exists("s7"),
+    "sessions.get_many": lambda store: lambda: store.sessions.get_many(["s7", "s8", "nobody"]),
+    "sessions.find": lambda store: lambda: store.sessions.find("s1", limit=LIMIT),
     "sessions.list_deleted": lambda store: lambda: store.sessions.list_deleted(limit=LIMIT),
+    "sessions.list_deleted of a profile": lambda store: (
+        lambda: store.sessions.list_deleted(profile="work", limit=LIMIT)
+    ),
+    "sessions.delete_empty": lambda store: undone(store, lambda tx: tx.sessions.delete_empty(profile="nobody's")),
+    "sessions.restore": lambda store: undone(store, lambda tx: tx.sessions.restore("s7")),
+    "sessions.move": lambda store: undone(store, lambda tx: tx.sessions.update("s7", profile="default")),
     "sessions.create": lambda store: undone(store, lambda tx: tx.sessions.create(session_id="new", title="New")),
     "sessions.update": lambda store: undone(store, lambda tx: tx.sessions.update("s7", title="Renamed", pinned=True)),
     "sessions.delete": lambda store: undone(store, lambda tx: tx.sessions.delete("s7")),
     "sessions.purge": lambda store: undone(store, lambda tx: tx.sessions.purge("s7")),
     "sessions.change_id": lambda store: undone(store, lambda tx: tx.sessions.change_id("s7", "renamed")),
     "projects.delete": lambda store: undone(store, lambda tx: tx.projects.delete("other7")),
+    "projects.rename": lambda store: undone(store, lambda tx: tx.projects.rename("other7", "Renamed")),
+    "documents.put": lambda store: undone(store, lambda tx: tx.documents.put("s7", {"draft": 1})),
+    "documents.read": lambda store: lambda: store.documents.read("s7"),
     "messages.append": lambda store: undone(store, lambda tx: tx.messages.append("s7", {"role": "user"})),
 }
 
@@ -94,7 +109,10 @@ MESSAGE_VERBS: dict[str, Verb] = {
     "page": lambda store: lambda: store.messages.page("long", limit=5),
     "update": lambda store: undone(store, replaced),
     "truncate": lambda store: undone(
-        store, lambda tx: tx.messages.truncate("long", keep=tx.messages.count("long") - 3)
+        store,
+        lambda tx: tx.messages.truncate(
+            "long", keep=tx.messages.count("long") - 3, expected_revision=tx.sessions.get("long").revision
+        ),
     ),
     "list": lambda store: lambda: store.sessions.list(limit=LIMIT),
 }

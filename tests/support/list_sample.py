@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from hermes_store import Store
+from hermes_store import WITHOUT, Store
 from tests.support.internals import writing
 
 #: A module's databases, by how many sessions they have and whether SQLite gathered statistics on them.
@@ -21,41 +21,79 @@ EPOCH: Final = 1_000_000_000.0
 FRESH: Final = 20
 FAR_FUTURE: Final = 10_000_000_000.0
 
+#: The kinds of sessions, the oldest first: profile, project, source, title, deleted. What a filter shows is older than
+#: something that it does not show, in each wider index.
+_KINDS: Final[list[tuple[str, str | None, str | None, str, bool]]] = [
+    ("work", PROJECT, "cli", "Trip", False),
+    ("work", None, None, "Trip", False),
+    ("work", "other1", "telegram", "Trip", False),
+    ("work", PROJECT, "cli", "Untitled", False),
+    ("work", None, None, "Untitled", False),
+    ("work", "other1", "telegram", "Untitled", False),
+    ("work", PROJECT, "cli", "Trip", True),
+    ("default", None, None, "Trip", True),
+    ("default", None, "cli", "Trip", False),
+    ("default", None, None, "Trip", False),
+    ("default", None, "telegram", "Untitled", False),
+    ("default", None, "telegram", "Trip", False),
+]
+#: The number of sessions is a multiple of this.
+BLOCKS: Final = 4 * len(_KINDS)
+
 # One block of neighbours in time for each kind of session and each of archived/not and pinned/not.
 # What a list does not show is therefore never sprinkled between its rows, but lies in front of them by
 # the thousand.
 _FILL: Final = sa.text(
-    """
+    f"""
     WITH RECURSIVE
     counter(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM counter WHERE i < :count - 1),
     blocks(i, kind, archived, pinned) AS (
-        SELECT i, i * 20 / :count / 4, i * 20 / :count / 2 % 2 = 1, i * 20 / :count % 2 = 1 FROM counter
+        SELECT i, i * {BLOCKS} / :count / 4, i * {BLOCKS} / :count / 2 % 2 = 1, i * {BLOCKS} / :count % 2 = 1
+        FROM counter
     )
     INSERT INTO sessions (
         session_id, profile, project_id, title, source, deleted_at, archived, pinned, created_at, updated_at
     )
     SELECT
         's' || i,
-        CASE WHEN kind IN (0, 1) THEN 'work' ELSE 'default' END,
-        CASE WHEN kind = 0 THEN (SELECT id FROM projects WHERE project_id = :project) END,
-        CASE WHEN kind = 3 THEN 'Untitled' ELSE 'Session ' || i END,
-        CASE WHEN kind IN (0, 4) THEN 'cli' END,
-        CASE WHEN kind = 2 THEN :epoch + i END,
+        profile,
+        project,
+        title,
+        source,
+        CASE WHEN deleted = 1 THEN :epoch + i END,
         archived,
         pinned,
         :epoch,
         :epoch + i
-    FROM blocks ORDER BY i
+    FROM blocks JOIN kinds ON kinds.number = kind ORDER BY i
+    """
+)
+_MAKE_KINDS: Final = """
+    CREATE TEMPORARY TABLE kinds (
+        number INTEGER PRIMARY KEY, profile TEXT, project BIGINT, source TEXT, title TEXT, deleted INTEGER
+    )
+"""
+_FILL_KINDS: Final = sa.text(
+    """
+    INSERT INTO kinds SELECT
+        :number, :profile, (SELECT id FROM projects WHERE project_id = CAST(:project AS TEXT)), CAST(:source AS TEXT),
+        :title, :deleted
     """
 )
 
 
 def fill(store: Store, count: int) -> None:
-    """Write `count` sessions (a multiple of 20) of five kinds, and a few blank ones that are still fresh."""
+    """Write `count` sessions (a multiple of `BLOCKS`) of all kinds, and a few blank ones that are still fresh."""
     for project_id in (PROJECT, *(f"other{number}" for number in range(40))):
         store.projects.create(name="Project", profile="work", project_id=project_id)
+    names = ("profile", "project", "source", "title", "deleted")
     with writing(store) as connection:
-        connection.execute(_FILL, {"count": count, "project": PROJECT, "epoch": EPOCH})
+        connection.exec_driver_sql(_MAKE_KINDS)
+        for number, kind in enumerate(_KINDS):
+            values = dict(zip(names, kind, strict=True))
+            connection.execute(_FILL_KINDS, {**values, "number": number, "deleted": int(kind[-1])})
+        connection.execute(_FILL, {"count": count, "epoch": EPOCH})
+        connection.exec_driver_sql("DROP TABLE kinds")
     for number in range(FRESH):
         store.sessions.create(updated_at=FAR_FUTURE + number)
 
@@ -74,17 +112,28 @@ def moment(count: int, fraction: float) -> tuple[float, int]:
 
 @dataclass(frozen=True)
 class Indexed:
-    """A combination of filters of `sessions.list`, and the index that serves it."""
+    """A combination of filters of `sessions.list`, and what the names of the indexes that serve it end with."""
 
     filters: dict[str, Any]
     index: str
 
 
-INDEXED: Final = {
-    "everything": Indexed({}, "ix_sessions_list"),
-    "blank ones too": Indexed({"include_empty": True}, "ix_sessions_list"),
-    "a profile": Indexed({"profile": "work"}, "ix_sessions_list_profile"),
-    "a project": Indexed({"project_id": PROJECT}, "ix_sessions_list_project"),
-    "a profile's, without project": Indexed({"profile": "work", "project_id": None}, "ix_sessions_list_project"),
-    "a source": Indexed({"source": "cli"}, "ix_sessions_list_source"),
-}
+def _combinations() -> Iterator[tuple[str, Indexed]]:
+    """Yield every combination of the filters by profile, project and source, with and without blank sessions."""
+    for profile in (None, "work"):
+        of_profile: dict[str, Any] = {} if profile is None else {"profile": profile}
+        others: list[tuple[dict[str, Any], str]] = [
+            ({}, "" if profile is None else "_profile"),
+            ({"project_id": PROJECT}, "_project"),
+            ({"project_id": WITHOUT}, "_project"),
+            ({"source": "cli"}, "_source"),
+            ({"source": WITHOUT}, "_source"),
+        ]
+        for other, index in others:
+            for blank in ({}, {"include_empty": True}):
+                filters = of_profile | other | blank
+                name = ", ".join(f"{key}={getattr(value, 'name', value)}" for key, value in filters.items())
+                yield name or "everything", Indexed(filters, index)
+
+
+INDEXED: Final = dict(_combinations())

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from hermes_store import Store
 from hermes_store.storage.dialects.sqlite_unit import COMPILER, SQLiteUnitOfWork
 from hermes_store.storage.engine import Database
-from hermes_store.storage.migrations import VERSION_TABLE
+from hermes_store.storage.schema_version import VERSION_TABLE
 from hermes_store.storage.statement import NO_PARAMETERS
 from tests.support.internals import database_of, engine_of, pool_of, reading
 

@@ -1,8 +1,7 @@
-"""What a store holds, as rows of its tables and as its verbs tell it."""
+"""What a store holds, as rows of its tables."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import func, select
@@ -37,13 +36,3 @@ def table_counts(store: Store) -> dict[str, int]:
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in Base.metadata.sorted_tables
         }
-
-
-def contents(store: Store) -> dict[str, Any]:
-    """All that the verbs of a store tell of its live sessions and its projects."""
-    found: dict[str, Any] = {"projects": {project.project_id: project for project in store.projects.list().items}}
-    for record in store.sessions.iterate():
-        documents, messages = store.documents.read(record.session_id), store.messages.read(record.session_id)
-        # As text, in which 1 is not 1.0 and NaN is NaN.
-        found[record.session_id] = json.dumps([record.model_dump(), documents, messages], sort_keys=True)
-    return found

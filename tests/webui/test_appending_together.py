@@ -6,19 +6,19 @@ import copy
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from sqlalchemy import event
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
-from tests.support.internals import writer_of
+from tests.support.statements import before_each
 from tests.support.threads import all_well, in_a_thread, together
 from tests.support.webui.second_writer import Elsewhere, Writer
 from tests.support.webui.sessions import said
 from tests.support.webui.standin import WebUI
 
+Moment = Literal["begin", "commit"]
 FOUR = said("a", "b", "c", "d")
 E, F, G = said("e", "f", "g")
 
@@ -87,31 +87,27 @@ def test_threads_append_through_one_object_and_every_message_is_there_once(
 
 
 # The moments of a save at which another thread goes on: before anything is read, and when all is written.
-MOMENTS = ["begin", "commit"]
+MOMENTS: tuple[Moment, ...] = ("begin", "commit")
 
 
 @pytest.mark.parametrize("merging", [False, True], ids=["alone", "while it merges"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_what_a_thread_appends_during_a_save_stays_and_is_saved_by_the_next(
-    models: WebUIModels, store: Store, moment: str, merging: bool
+    models: WebUIModels, store: Store, moment: Moment, merging: bool
 ) -> None:
     mine = models.Session(title="Trip", messages=copy.deepcopy(FOUR))
     mine.save()
     if merging:
         store.messages.append(mine.session_id, E)
-    engine = writer_of(store)
     late: list[Any] = []
 
-    def append_late(*_: object) -> None:
+    def append_late() -> None:
         if not late:
             late.append(in_a_thread(partial(mine.messages.append, G)))
 
     mine.messages.append(F)
-    event.listen(engine, moment, append_late)
-    try:
+    with before_each(store, moment, append_late):
         mine.save()
-    finally:
-        event.remove(engine, moment, append_late)
     assert late == [None]
     saved = [*FOUR, *([E] if merging else []), F]
     assert store.messages.read(mine.session_id) == saved

@@ -52,9 +52,9 @@ def test_what_is_no_session_is_a_key_error(models: WebUIModels, webui: WebUI, si
     assert not webui.cache
 
 
-def test_metadata_touches_no_message_and_the_rest_comes_when_it_is_used(
-    models: WebUIModels, webui: WebUI, trip: str
-) -> None:
+def test_metadata_touches_no_message_and_the_rest_comes_when_it_is_used(models: WebUIModels, webui: WebUI) -> None:
+    large = stored(models, "large", "hello", "hi", tool_calls=[{"name": "ls", "result": "x" * 3000}])
+
     def touched(work: Callable[[], object]) -> set[str]:
         statements = " ".join(text for text, _ in executed(webui.store, work))
         # Counting the documents that stand in for columns names their table, and reads no body.
@@ -62,8 +62,8 @@ def test_metadata_touches_no_message_and_the_rest_comes_when_it_is_used(
             name for name in ("message_blobs", "session_documents.payload", "messages.digest") if name in statements
         }
 
-    assert touched(lambda: models.get_session(trip, metadata_only=True)) == set()
-    session = webui.cache[trip]
+    assert touched(lambda: models.get_session(large, metadata_only=True)) == set()
+    session = webui.cache[large]
     assert touched(lambda: session.tool_calls) == {"session_documents.payload"}
     assert touched(lambda: session.messages) == {"message_blobs", "messages.digest"}
     assert [message["content"] for message in session.messages] == ["hello", "hi"]
@@ -174,7 +174,7 @@ def other_object(store: Store) -> Callable[..., Any]:
         with Store.open(path, durability="normal") as second:
             return {
                 "change": lambda: second.sessions.update(sid, **arguments[0]),
-                "append": lambda: second.messages.append(sid, said(*arguments)),
+                "append": lambda: second.messages.extend(sid, said(*arguments)),
                 "delete": lambda: second.sessions.delete(sid),
                 "discard": lambda: second.sessions.purge(sid),
                 "rotate": lambda: second.sessions.change_id(sid, *arguments),

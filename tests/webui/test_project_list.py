@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes_store import DatabaseError, InvalidInputError, Store
 from hermes_store.files import import_directory
 from hermes_store.webui import WebUIModels
-from tests.support.internals import engine_of, writing
+from tests.support.internals import writing
 from tests.support.json_values import same_json
 from tests.support.state_dir import StateDir
+from tests.support.statements import commits
 from tests.support.tables import all_rows
 from tests.support.threads import all_well, in_a_thread, together
 from tests.support.webui.sessions import stored
@@ -55,7 +55,7 @@ def test_a_project_has_the_webui_s_keys_and_the_list_its_order(models: WebUIMode
     models.save_projects(copy.deepcopy(saved))
     assert models.load_projects() == saved
     assert [list(one) for one in models.load_projects()] == [["project_id", "name", "color", "created_at"]] * 3
-    assert [one.name for one in webui.store.projects.list()] == ["B", "A", "Grüße 🚀"]
+    assert [one.name for one in webui.store.projects.list().items] == ["B", "A", "Grüße 🚀"]
 
 
 def test_a_project_is_of_the_profile_that_was_active_when_it_was_made(models: WebUIModels, webui: WebUI) -> None:
@@ -63,7 +63,7 @@ def test_a_project_is_of_the_profile_that_was_active_when_it_was_made(models: We
     models.save_projects([project("mine"), project("named", profile="home")])
     webui.profile = None
     models.save_projects([*models.load_projects(), project("plain")])
-    assert {one.project_id: one.profile for one in webui.store.projects.list()} == {
+    assert {one.project_id: one.profile for one in webui.store.projects.list().items} == {
         "mine": "work",
         "named": "home",
         "plain": "default",
@@ -76,10 +76,7 @@ def test_projects_are_made_renamed_recoloured_reordered_and_deleted_at_once(
 ) -> None:
     a, b, c = three
     wanted = [{**c, "name": "Renamed"}, project("d"), {**a, "color": "#fff"}]
-    commits: list[Any] = []
-    sa.event.listen(engine_of(webui.store), "commit", commits.append)
-    models.save_projects(wanted)
-    assert len(commits) == 1
+    assert commits(webui.store, lambda: models.save_projects(wanted)) == 1
     assert models.load_projects() == wanted
     assert b["project_id"] not in ids(models)
 
@@ -218,13 +215,14 @@ def test_the_sessions_of_a_project_are_in_none_when_it_is_deleted(
 ) -> None:
     live = models.get_session("in-it")
     before = {one: webui.store.sessions.get(one) for one in members}
-    commits: list[Any] = []
-    sa.event.listen(engine_of(webui.store), "commit", commits.append)
-    if how == "save_projects":
-        models.save_projects(three[1:])
-    else:
-        assert models.unassign_project("a") == 3
-    assert len(commits) == 1
+
+    def delete_or_unassign() -> None:
+        if how == "save_projects":
+            models.save_projects(three[1:])
+        else:
+            assert models.unassign_project("a") == 3
+
+    assert commits(webui.store, delete_or_unassign) == 1
     assert projects_of(models) == {**dict.fromkeys(members), "in-b": "b"}
     for one in members:
         assert models.get_session(one).project_id is None

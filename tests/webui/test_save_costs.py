@@ -35,7 +35,7 @@ def among(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
                 with store.transaction() as tx:
                     for number in range(count):
                         tx.sessions.create(session_id=f"s{number}", title=f"Session {number}")
-                        tx.messages.append(f"s{number}", said("hello", "hi"))
+                        tx.messages.extend(f"s{number}", said("hello", "hi"))
             return made[count]
 
         yield make

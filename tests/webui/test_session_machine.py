@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hermes_store import SessionDeletedError, StaleSessionError, Store
+from hermes_store.transcripts.merge import MergeConflictError, merge
 from hermes_store.webui import LiveSession, WebUIModels
-from hermes_store.webui.merge import MergeConflictError, merge
 
 pytestmark = pytest.mark.slow
 
@@ -177,15 +177,15 @@ class Sessions(RuleBasedStateMachine):
             with pytest.raises(SessionDeletedError):
                 held.live.save(touch_updated_at=touch)
             return
-        mine = differ(held.base, held.values, held.known)
-        theirs = differ(held.base, self.stored.values, held.known)
+        local = differ(held.base, held.values, held.known)
+        remote = differ(held.base, self.stored.values, held.known)
         messages = self.merged(held)
-        if differ(held.values, self.stored.values, mine & theirs) or messages is None:
+        if differ(held.values, self.stored.values, local & remote) or messages is None:
             with pytest.raises(StaleSessionError):
                 held.live.save(touch_updated_at=touch)
             return
         held.live.save(touch_updated_at=touch)
-        for key in mine:
+        for key in local:
             self.stored.values[key] = copy.deepcopy(held.values[key])
         self.stored.messages = messages
         known = {key: value for key, value in self.stored.values.items() if key in held.known}
@@ -203,7 +203,7 @@ class Sessions(RuleBasedStateMachine):
             sources = merge(*([text_of(message) for message in version] for version in three))
         except MergeConflictError:
             return None
-        sides = {"mine": held.messages, "theirs": stored}
+        sides = {"local": held.messages, "remote": stored}
         return [copy.deepcopy(sides[source.side][source.position]) for source in sources]
 
     @rule(slot=st.sampled_from(SLOTS), change=ASSIGNMENTS)

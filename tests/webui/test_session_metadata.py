@@ -48,7 +48,7 @@ def test_it_reads_one_row_and_no_message_and_no_body(models: WebUIModels, webui:
     load = partial(models.Session.load_metadata_only, trip)
     assert len(executed(webui.store, load)) == 1
     read = columns_read(webui.store, load)
-    assert {table for table, _ in read} <= {"sessions", "projects", "session_documents"}
+    assert {table for table, _ in read} <= {"sessions", "projects", "session_extras", "session_documents"}
     assert ("session_documents", "payload") not in read
     # The same watch sees the bodies when they are read.
     assert ("message_blobs", "payload") in columns_read(webui.store, partial(models.Session.load, trip))
@@ -56,8 +56,9 @@ def test_it_reads_one_row_and_no_message_and_no_body(models: WebUIModels, webui:
 
 def test_it_costs_the_same_however_long_the_transcript_is(models: WebUIModels, webui: WebUI, trip: str) -> None:
     load = partial(models.Session.load_metadata_only, trip)
+    webui.store.documents.put(trip, {"tool_calls": ["x" * 3000]})
     steps = vm_steps(webui.store, load)
-    webui.store.messages.append(trip, said(*map(str, range(2000))))
+    webui.store.messages.extend(trip, said(*map(str, range(2000))))
     webui.store.documents.put(trip, {"tool_calls": ["x" * 1000] * 1000})
     assert vm_steps(webui.store, load) == steps
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hermes_store.webui_format.session_json import SESSION_KEYS
 from hermes_store.webui import WebUIModels
 from hermes_store.webui.state import RESERVED
+from hermes_store.webui_format.session_json import SESSION_KEYS
 from tests.support.json_values import any_text, json_values, nested, same
 from tests.support.webui.sessions import said, stored
 from tests.support.webui.standin import WebUI

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hermes_store.webui.merge import MergeConflictError, merge
+from hermes_store.transcripts.merge import MergeConflictError, merge
 
 Version = list[bytes]
 CONFLICT = "conflict"
@@ -18,17 +18,17 @@ def version(text: str) -> Version:
     return [letter.encode() for letter in text]
 
 
-def merged(base: Version, mine: Version, theirs: Version) -> Version | str:
+def merged(base: Version, local: Version, remote: Version) -> Version | str:
     """Return the merged messages, each fetched from where the merge says that it is."""
-    sides = {"mine": mine, "theirs": theirs}
+    sides = {"local": local, "remote": remote}
     try:
-        return [sides[source.side][source.position] for source in merge(base, mine, theirs)]
+        return [sides[source.side][source.position] for source in merge(base, local, remote)]
     except MergeConflictError:
         return CONFLICT
 
 
 EXAMPLES = [
-    # base, mine, theirs, the merged transcript
+    # base, local, remote, the merged transcript
     ("", "", "", ""),
     ("abc", "abc", "abc", "abc"),
     ("abc", "abx", "abc", "abx"),
@@ -77,9 +77,9 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("base", "mine", "theirs", "expected"), EXAMPLES)
-def test_these_are_merged_so(base: str, mine: str, theirs: str, expected: str) -> None:
-    outcome = merged(version(base), version(mine), version(theirs))
+@pytest.mark.parametrize(("base", "local", "remote", "expected"), EXAMPLES)
+def test_these_are_merged_so(base: str, local: str, remote: str, expected: str) -> None:
+    outcome = merged(version(base), version(local), version(remote))
     assert outcome == (CONFLICT if expected == CONFLICT else version(expected))
 
 
@@ -94,43 +94,43 @@ def test_what_one_side_alone_changed_is_the_result(base: Version, changed: Versi
 
 
 @given(versions, versions, versions)
-def test_appends_of_both_survive_the_stored_first(base: Version, mine: Version, theirs: Version) -> None:
-    expected = base + theirs + (mine if mine != theirs else [])
-    assert merged(base, base + mine, base + theirs) == expected
+def test_appends_of_both_survive_the_stored_first(base: Version, local: Version, remote: Version) -> None:
+    expected = base + remote + (local if local != remote else [])
+    assert merged(base, base + local, base + remote) == expected
 
 
 @given(versions, versions, versions)
-def test_whether_there_is_a_conflict_depends_on_no_side(base: Version, mine: Version, theirs: Version) -> None:
-    assert (merged(base, mine, theirs) == CONFLICT) == (merged(base, theirs, mine) == CONFLICT)
+def test_whether_there_is_a_conflict_depends_on_no_side(base: Version, local: Version, remote: Version) -> None:
+    assert (merged(base, local, remote) == CONFLICT) == (merged(base, remote, local) == CONFLICT)
 
 
 @given(versions, versions, versions, versions)
 def test_what_all_three_begin_with_changes_nothing(
-    prefix: Version, base: Version, mine: Version, theirs: Version
+    prefix: Version, base: Version, local: Version, remote: Version
 ) -> None:
-    outcome = merged(base, mine, theirs)
+    outcome = merged(base, local, remote)
     expected = outcome if isinstance(outcome, str) else prefix + outcome
-    assert merged(prefix + base, prefix + mine, prefix + theirs) == expected
+    assert merged(prefix + base, prefix + local, prefix + remote) == expected
 
 
 @given(versions, versions, versions)
-def test_each_side_stays_in_its_order_and_is_taken_once(base: Version, mine: Version, theirs: Version) -> None:
+def test_each_side_stays_in_its_order_and_is_taken_once(base: Version, local: Version, remote: Version) -> None:
     try:
-        sources = merge(base, mine, theirs)
+        sources = merge(base, local, remote)
     except MergeConflictError:
         return
-    for side in ("mine", "theirs"):
+    for side in ("local", "remote"):
         positions = [source.position for source in sources if source.side == side]
         assert positions == sorted(set(positions))
 
 
 @given(versions, versions, versions)
-def test_a_merge_is_nothing_new_to_who_has_merged(base: Version, mine: Version, theirs: Version) -> None:
+def test_a_merge_is_nothing_new_to_who_has_merged(base: Version, local: Version, remote: Version) -> None:
     """What was merged and saved can be saved again, on top of either side."""
-    outcome = merged(base, mine, theirs)
+    outcome = merged(base, local, remote)
     assume(outcome != CONFLICT)
     assert isinstance(outcome, list)
-    assert merged(theirs, outcome, theirs) == merged(theirs, outcome, outcome) == outcome
+    assert merged(remote, outcome, remote) == merged(remote, outcome, outcome) == outcome
 
 
 # ── Messages that differ, so that it is known which is which ──
@@ -173,22 +173,22 @@ def edits(draw: st.DrawFn, base: Version, name: str) -> Edited:
 @st.composite
 def triples(draw: st.DrawFn) -> tuple[Version, Edited, Edited]:
     base = [f"base{number}".encode() for number in range(draw(st.integers(0, 7)))]
-    return base, draw(edits(base, "mine")), draw(edits(base, "theirs"))
+    return base, draw(edits(base, "local")), draw(edits(base, "remote"))
 
 
 @given(triples())
 def test_nothing_is_lost_that_only_one_side_touched_and_nothing_else_comes(
     triple: tuple[Version, Edited, Edited],
 ) -> None:
-    base, mine, theirs = triple
-    outcome = merged(base, mine.messages, theirs.messages)
+    base, local, remote = triple
+    outcome = merged(base, local.messages, remote.messages)
     if isinstance(outcome, str):
-        assert mine.touched, "a side that changed nothing cannot be in conflict"
-        assert theirs.touched
+        assert local.touched, "a side that changed nothing cannot be in conflict"
+        assert remote.touched
         return
-    kept = [message for message in base if message not in mine.removed | theirs.removed]
-    assert sorted(outcome) == sorted([*kept, *mine.new, *theirs.new])
-    for side in (mine, theirs):  # and each side's own stands in its order, with what it kept
+    kept = [message for message in base if message not in local.removed | remote.removed]
+    assert sorted(outcome) == sorted([*kept, *local.new, *remote.new])
+    for side in (local, remote):  # and each side's own stands in its order, with what it kept
         assert [message for message in outcome if message in side.messages] == [
             message for message in side.messages if message in outcome
         ]
@@ -196,18 +196,18 @@ def test_nothing_is_lost_that_only_one_side_touched_and_nothing_else_comes(
 
 @given(triples())
 def test_the_sides_are_equal_but_for_the_order_of_their_appends(triple: tuple[Version, Edited, Edited]) -> None:
-    base, mine, theirs = triple
+    base, local, remote = triple
     one, other = (
-        merged(base, mine.messages, theirs.messages),
-        merged(base, theirs.messages, mine.messages),
+        merged(base, local.messages, remote.messages),
+        merged(base, remote.messages, local.messages),
     )
     if one != other:
         assert isinstance(one, list)
         assert isinstance(other, list)
         first = next(place for place in range(len(one)) if one[place] != other[place])
         tail, turned = one[first:], other[first:]
-        assert tail == [m for m in tail if m in theirs.new] + [m for m in tail if m in mine.new]
-        assert turned == [m for m in turned if m in mine.new] + [m for m in turned if m in theirs.new]
+        assert tail == [m for m in tail if m in remote.new] + [m for m in tail if m in local.new]
+        assert turned == [m for m in turned if m in local.new] + [m for m in turned if m in remote.new]
         assert sorted(tail) == sorted(turned)
 
 
@@ -215,23 +215,25 @@ def test_the_sides_are_equal_but_for_the_order_of_their_appends(triple: tuple[Ve
 def test_edits_of_different_messages_are_both_kept(length: int, data: Any) -> None:
     base = [f"base{number}".encode() for number in range(length)]
     places = data.draw(st.sets(st.integers(0, length - 1), min_size=1))
-    mine = [b"mine" + m if place in places else m for place, m in enumerate(base)]
-    theirs = [m if place in places else b"theirs" + m for place, m in enumerate(base)]
-    assert merged(base, mine, theirs) == [mine[place] if place in places else theirs[place] for place in range(length)]
+    local = [b"local" + m if place in places else m for place, m in enumerate(base)]
+    remote = [m if place in places else b"remote" + m for place, m in enumerate(base)]
+    assert merged(base, local, remote) == [
+        local[place] if place in places else remote[place] for place in range(length)
+    ]
 
 
 @given(st.integers(1, 8), st.data())
 def test_a_message_that_both_changed_differently_is_a_conflict(length: int, data: Any) -> None:
     base = [f"base{number}".encode() for number in range(length)]
     place = data.draw(st.integers(0, length - 1))
-    mine, theirs = list(base), list(base)
-    mine[place], theirs[place] = b"mine", b"theirs"
-    assert merged(base, mine, theirs) == CONFLICT
+    local, remote = list(base), list(base)
+    local[place], remote[place] = b"local", b"remote"
+    assert merged(base, local, remote) == CONFLICT
 
 
 @given(st.integers(1, 8), st.data())
 def test_who_went_on_from_what_the_other_one_cut_off_is_in_conflict(length: int, data: Any) -> None:
     base = [f"base{number}".encode() for number in range(length)]
     kept = base[: data.draw(st.integers(0, length - 1))]
-    for mine, theirs in ((kept, [*base, b"new"]), ([*base, b"new"], kept)):
-        assert merged(base, mine, theirs) == CONFLICT
+    for local, remote in ((kept, [*base, b"new"]), ([*base, b"new"], kept)):
+        assert merged(base, local, remote) == CONFLICT

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
 from sqlalchemy import URL, Connection
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..engine import Database
 
 Durability = Literal["full", "normal"]
+Result = TypeVar("Result")
 Target = str | os.PathLike[str] | URL
 
 logger = logging.getLogger("hermes_store")
@@ -67,12 +68,18 @@ class Dialect(ABC):
         return None
 
     @abstractmethod
-    def connect(self) -> contextlib.AbstractContextManager[Connection]:
-        """Give a SQLAlchemy connection, for looking at the schema."""
+    def look(self, callback: Callable[[Connection], Result]) -> Result:
+        """Return what `callback` finds out about the schema, given a connection that changes nothing.
+
+        Another process may be upgrading it: then this waits until it is done.
+        """
 
     @abstractmethod
     def upgrade(self) -> contextlib.AbstractContextManager[Connection]:
-        """Give a connection in a transaction in which nobody else upgrades the schema, committed at the end."""
+        """Give a connection in a transaction in which nobody else upgrades the schema, committed at the end.
+
+        While another process upgrades it, this waits, also longer than the busy timeout.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -88,12 +95,20 @@ class Dialect(ABC):
         """Copy the data to a file next to it, where that is this library's to do; return the file."""
         return None
 
-    @abstractmethod
-    def schema_mark(self, connection: Connection) -> int | None:
-        """Return the number that this library keeps in the database itself to recognise it; None if it keeps none."""
+    def check_owner(self, connection: Connection) -> None:  # noqa: B027 - the default is to do nothing
+        """Raise `UnsupportedDatabaseError` if the database itself says that it is another program's."""
 
-    def mark_schema(self, connection: Connection, number: int) -> None:  # noqa: B027 - the default is to do nothing
-        """Note in the database itself that it is this library's, and the number of its schema's revision."""
+    def is_marked(self, connection: Connection, number: int) -> bool:
+        """Whether the statements of `marks` were run for this number."""
+        return True
+
+    def marks(self, number: int) -> list[str]:
+        """Return the statements that note in the database itself that it is this library's.
+
+        Args:
+            number: of its schema's revision; 0 when it has no tables any more, and is nobody's.
+        """
+        return []
 
     @abstractmethod
     def translate(self, error: BaseException) -> errors.DatabaseError:

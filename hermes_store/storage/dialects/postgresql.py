@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, text
@@ -14,7 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from ... import errors
 from ..statement import NO_PARAMETERS, Parameters, Row, Statement, one_of
 from ..unit_of_work import UnitOfWork
-from .base import RETRY, Dialect, Settings
+from .base import RETRY, Dialect, Result, Settings
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -39,10 +39,8 @@ class PostgreSQLUnitOfWork(UnitOfWork):
     def _begin(self) -> None:
         self._connection = self._engine.connect()
         self._connection.begin()
-        if self.writes and self._database.schema_number is not None:
-            (revision,) = self._connection.exec_driver_sql(_REVISION).one()
-            if int(revision) != self._database.schema_number:
-                raise errors.SchemaNewerError(self.dialect.display, revision, f"{self._database.schema_number:04}")
+        if self.writes:
+            self._database.check_schema(int(self._connection.exec_driver_sql(_REVISION).scalar() or 0))
 
     def _commit(self) -> None:
         self._connection.commit()
@@ -127,25 +125,21 @@ class PostgreSQL(Dialect):
     def close(self) -> None:
         self._engine.dispose()
 
-    @contextlib.contextmanager
-    def connect(self) -> Iterator[Connection]:
+    def look(self, callback: Callable[[Connection], Result]) -> Result:
         with self._engine.connect() as connection:
-            yield connection
+            # What locks the tables against being read is the end of an upgrade.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            return callback(connection)
 
     @contextlib.contextmanager
     def upgrade(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADE_LOCK})")
-            connection.commit()
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
-                connection.commit()
-
-    def schema_mark(self, connection: Connection) -> int | None:
-        return None
+        with self._engine.begin() as connection:
+            timeout = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+            # The lock is released with the transaction, whatever ends it.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{timeout}'")
+            yield connection
 
     def translate(self, error: BaseException) -> errors.DatabaseError:
         state = getattr(error, "sqlstate", None) or ""

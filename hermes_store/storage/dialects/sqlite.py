@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import weakref
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -23,11 +23,13 @@ from ..fork_gate import renew_after_fork
 from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
-from .base import RETRY, Dialect, Settings, logger
+from .base import RETRY, Dialect, Result, Settings, logger
 from .sqlite_copy import copy_database
 from .sqlite_errors import MEANINGS, OTHER
+from .sqlite_look import look
 from .sqlite_pool import ConnectionPool
 from .sqlite_unit import SQLiteUnitOfWork
+from .upgrade_progress import UpgradeProgress
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -92,13 +94,19 @@ class SQLiteDialect(Dialect):
         self._pool.close()
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[Connection]:
+    def _connected(self) -> Iterator[tuple[sqlite3.Connection, Connection]]:
+        """Give a connection of the pool, both as the driver's and as SQLAlchemy's."""
         owner = _Owner()
         try:
-            with _engine_on(self._pool.take(owner)).connect() as connection:
-                yield connection
+            raw = self._pool.take(owner)
+            with _engine_on(raw).connect() as connection:
+                yield raw, connection
         finally:
             self._pool.give_back(owner)
+
+    def look(self, callback: Callable[[Connection], Result]) -> Result:
+        with self._connected() as (_, connection):
+            return callback(connection)
 
     @contextlib.contextmanager
     def upgrade(self) -> Iterator[Connection]:
@@ -107,21 +115,19 @@ class SQLiteDialect(Dialect):
         if queue is not None and not queue.acquire(owner, self.settings.busy_timeout):
             raise errors.DatabaseLockedError(f"Another thread of this process is writing to {self.display}. {RETRY}")
         try:
-            with self.connect() as connection:
-                yield from self._upgrade(connection)
+            with self._connected() as (raw, connection):
+                yield from self._upgrade(raw, connection)
         finally:
             if queue is not None:
                 queue.release(owner)
 
-    def _upgrade(self, connection: Connection) -> Iterator[Connection]:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - for the type checker
+    def _upgrade(self, raw: sqlite3.Connection, connection: Connection) -> Iterator[Connection]:
         # Rebuilding a table drops the old one, which would cascade to its children. The pragma does nothing inside a
         # transaction: https://www.sqlite.org/lang_altertable.html#otheralter
         raw.execute("PRAGMA foreign_keys = OFF")
         try:
-            raw.execute("BEGIN IMMEDIATE")
-            with connection.begin():
+            self._begin_upgrade(raw)
+            with connection.begin(), self._progress_shown(raw):
                 yield connection
                 broken = raw.execute("PRAGMA foreign_key_check").fetchall()
                 if broken:
@@ -129,16 +135,33 @@ class SQLiteDialect(Dialect):
                         f"The upgrade would leave {len(broken)} rows whose parent is missing, the first in table "
                         f"{broken[0][0]!r}. It was rolled back; nothing changed."
                     )
+            with contextlib.suppress(sqlite3.Error):  # a copy of the file without its log is then whole, too
+                raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             raw.execute("PRAGMA foreign_keys = ON")
 
-    def schema_mark(self, connection: Connection) -> int | None:
-        found: int = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-        return found if found == APPLICATION_ID else None
+    def _begin_upgrade(self, raw: sqlite3.Connection) -> None:
+        raw.execute("BEGIN IMMEDIATE")
 
-    def mark_schema(self, connection: Connection, number: int) -> None:
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+    def _progress_shown(self, raw: sqlite3.Connection) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def check_owner(self, connection: Connection) -> None:
+        found = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        if found not in (0, APPLICATION_ID):
+            raise errors.UnsupportedDatabaseError(
+                f"{self.display} is another program's database (its application_id is {found}), and is left as it is. "
+                "Give the store a database of its own."
+            )
+
+    def is_marked(self, connection: Connection, number: int) -> bool:
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("application_id", "user_version")
+        ]
+        return found == [APPLICATION_ID, number]
+
+    def marks(self, number: int) -> list[str]:
+        return [f"PRAGMA application_id = {APPLICATION_ID if number else 0}", f"PRAGMA user_version = {number}"]
 
     def translate(self, error: BaseException) -> errors.DatabaseError:
         name = getattr(error, "sqlite_errorname", None) or ""
@@ -202,6 +225,7 @@ class SQLiteFile(SQLiteDialect):
         self._query = dict(query or {})
         # One queue for a file, however many stores of this process have it open.
         self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
+        self._progress = UpgradeProgress(self._path)
 
     @property
     def display(self) -> str:
@@ -214,11 +238,31 @@ class SQLiteFile(SQLiteDialect):
     def queue(self, *, writes: bool) -> WriteQueue | None:
         return self._queue if writes else None
 
-    def _uri(self) -> str:
+    def _uri(self, **parameters: str) -> str:
         # The path as a URI: any character is allowed in it, and mode= forbids to create a file.
         mode = "ro" if self.settings.read_only else "rw"
-        query = {key: value for key, value in self._query.items() if key != "uri"} | {"mode": mode}
+        query = {key: value for key, value in self._query.items() if key != "uri"} | {"mode": mode} | parameters
         return f"{self._path.as_uri()}?{urllib.parse.urlencode(query)}"
+
+    def look(self, callback: Callable[[Connection], Result]) -> Result:
+        timeout = self.settings.busy_timeout
+
+        def connect(parameters: dict[str, str]) -> sqlite3.Connection:
+            uri = self._uri(**parameters)
+            return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
+
+        def call(raw: sqlite3.Connection) -> Result:
+            with _engine_on(raw).connect() as connection:
+                return callback(connection)
+
+        # Where there is no WAL, not even readers are admitted during an upgrade.
+        return self._progress.wait_for(lambda: look(self._path, connect, call), timeout)
+
+    def _begin_upgrade(self, raw: sqlite3.Connection) -> None:
+        self._progress.wait_for(lambda: raw.execute("BEGIN IMMEDIATE"), self.settings.busy_timeout)
+
+    def _progress_shown(self, raw: sqlite3.Connection) -> contextlib.AbstractContextManager[None]:
+        return self._progress.shown(raw)
 
     def create_if_missing(self, *, allowed: bool) -> None:
         if allowed:
@@ -258,7 +302,7 @@ class SQLiteFile(SQLiteDialect):
                 ) from error
 
     def copy_before_upgrade(self, label: str) -> Path | None:
-        return copy_database(self._connect, self._path, label)
+        return copy_database(self._connect, self._path, label, self._progress.show)
 
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:
         return {**super().describe(unit), "path": str(self._path)}

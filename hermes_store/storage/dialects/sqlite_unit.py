@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 
-from ...errors import SchemaNewerError
 from ..statement import NO_PARAMETERS, Parameters, Row, Statement, one_of
 from ..unit_of_work import UnitOfWork
 from .sqlite_pool import ConnectionPool
@@ -44,10 +43,9 @@ class SQLiteUnitOfWork(UnitOfWork):
         # BEGIN IMMEDIATE takes the write lock before anything is read: a transaction that reads first and wants to
         # write then is refused at once, whatever the busy timeout. https://www.sqlite.org/lang_transaction.html
         raw.execute("BEGIN IMMEDIATE" if self.writes else "BEGIN")
-        if self.writes and self._database.schema_number is not None:
+        if self.writes:
             (number,) = raw.execute("PRAGMA user_version").fetchone()
-            if number != self._database.schema_number:
-                raise SchemaNewerError(self.dialect.display, f"{number:04}", f"{self._database.schema_number:04}")
+            self._database.check_schema(number)
 
     def _commit(self) -> None:
         self.raw.execute("COMMIT")

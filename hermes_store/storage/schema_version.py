@@ -1,0 +1,135 @@
+"""Where a database says which revision its schema has, and whose database it is."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, inspect, text
+
+from ..errors import SchemaVersionMissingError, UnsupportedDatabaseError
+from .dialects import Dialect
+
+#: Alembic's table for the revision, under a name that no other program uses.
+VERSION_TABLE: Final = "hermes_store_version"
+#: The one that the first revision uses: Alembic's default, which may also be another program's.
+FIRST_VERSION_TABLE: Final = "alembic_version"
+FIRST_REVISION: Final = "0001"
+#: The tables of every revision, and columns of `sessions`, by which a database is recognised as this library's.
+_TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
+_COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
+#: A column of `sessions` that came with the second revision.
+_SECOND: Final = "transcript_revision"
+_OURS: Final = _TABLES | {"import_items", "session_extras", VERSION_TABLE, FIRST_VERSION_TABLE}
+
+
+class _Facts(NamedTuple):
+    tables: frozenset[str]
+    #: Whether they are this library's.
+    is_ours: bool
+    #: The table that has the revision, or is to have it.
+    version_table: str
+    revision: str | None
+    #: The revision that the tables look like.
+    looks_like: str
+
+
+def _facts(connection: Connection) -> _Facts:
+    inspector = inspect(connection)
+    tables = frozenset(inspector.get_table_names())
+    columns: set[str] = set()
+    if tables >= _TABLES:
+        columns = {column["name"] for column in inspector.get_columns("sessions")}
+    is_ours = columns >= _COLUMNS
+    looks_like = "0002" if _SECOND in columns else FIRST_REVISION
+    if VERSION_TABLE in tables:
+        return _Facts(tables, is_ours, VERSION_TABLE, _read(connection, VERSION_TABLE), looks_like)
+    if is_ours and looks_like == FIRST_REVISION and FIRST_VERSION_TABLE in tables:
+        found = _read(connection, FIRST_VERSION_TABLE)
+        if found == FIRST_REVISION:
+            return _Facts(tables, is_ours, FIRST_VERSION_TABLE, found, looks_like)
+    return _Facts(tables, is_ours, VERSION_TABLE, None, looks_like)
+
+
+def _read(connection: Connection, table: str) -> str | None:
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {table}")).scalar()  # noqa: S608
+    return found
+
+
+def current_revision(connection: Connection, dialect: Dialect) -> str | None:
+    """Return the revision of the tables, or None where there are none yet.
+
+    Raises:
+        SchemaVersionMissingError: the tables are this library's, without a revision.
+        UnsupportedDatabaseError: there are tables, but not of this library.
+    """
+    dialect.check_owner(connection)
+    facts = _facts(connection)
+    if facts.revision is not None:
+        return facts.revision
+    if facts.is_ours:
+        raise SchemaVersionMissingError(dialect.display, facts.looks_like)
+    if facts.tables <= {VERSION_TABLE}:
+        return None
+    raise UnsupportedDatabaseError(
+        f"{dialect.display} already holds tables of something else ({', '.join(sorted(facts.tables)[:5])}, …), and is "
+        "left as it is. Give the store a database of its own."
+    )
+
+
+def version_table(connection: Connection) -> str:
+    """Return the name of the table in which Alembic finds the revision, or is to make it."""
+    return _facts(connection).version_table
+
+
+def settle(connection: Connection, dialect: Dialect, table: str) -> None:
+    """After Alembic changed the revision: keep it in the right table, and note it in the database itself.
+
+    Args:
+        connection: in the transaction of the change.
+        dialect: of the database.
+        table: the version table that Alembic used.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if table not in tables:
+        return
+    revision = _read(connection, table)
+    if revision is None:
+        if tables.isdisjoint(_TABLES):
+            _run(connection, [f"DROP TABLE {table}", *dialect.marks(0)])
+        return
+    target = _table_for(connection, revision, table, tables)
+    if target != table:
+        exists = target in tables
+        _run(connection, [*moved(table, target, revision, exists=exists), *dialect.marks(int(revision))])
+    elif table == VERSION_TABLE and not dialect.is_marked(connection, int(revision)):
+        _run(connection, dialect.marks(int(revision)))
+
+
+def _table_for(connection: Connection, revision: str, table: str, tables: set[str]) -> str:
+    """Return the table that is to have a revision: the first one in Alembic's own, unless that is another's."""
+    if revision != FIRST_REVISION:
+        return VERSION_TABLE
+    if table == FIRST_VERSION_TABLE or FIRST_VERSION_TABLE not in tables:
+        return FIRST_VERSION_TABLE
+    is_free = tables <= _OURS and _read(connection, FIRST_VERSION_TABLE) is None
+    return FIRST_VERSION_TABLE if is_free else VERSION_TABLE
+
+
+def moved(source: str, target: str, revision: str, *, exists: bool = False) -> list[str]:
+    """Return the statements that move the revision from one version table to another.
+
+    The table is not renamed, because its key's name, which PostgreSQL keeps, would be in the way of another program.
+
+    Args:
+        exists: whether the target is there already, empty.
+    """
+    create = (
+        f"CREATE TABLE {target} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {target}_pkc PRIMARY KEY (version_num))"
+    )
+    insert = f"INSERT INTO {target} (version_num) VALUES ('{revision}')"  # noqa: S608 - revisions are this library's
+    return [*([] if exists else [create]), insert, f"DROP TABLE {source}"]
+
+
+def _run(connection: Connection, statements: list[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)

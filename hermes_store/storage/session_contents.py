@@ -1,0 +1,75 @@
+"""A session's record together with its other values, in as few statements as possible."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Select, bindparam, literal_column, select
+
+from ..records import SessionRecord
+from ..validation import COLUMN_KEYS
+from . import document_rows
+from .schema import Session, SessionDocument, SessionExtras
+from .session_listing import records, to_record
+from .statement import Row, Statement
+from .unit_of_work import UnitOfWork
+
+
+class SessionContents(NamedTuple):
+    """A session but for its messages."""
+
+    row_id: int
+    record: SessionRecord
+    #: By key: its small values, and the originals of values that do not fit their columns.
+    values: dict[str, Any]
+
+
+_column_keys: Final = sorted(COLUMN_KEYS)
+_has_originals: Final = (
+    select(literal_column("1"))
+    .where(
+        SessionDocument.session_id == Session.id,
+        SessionDocument.key.in_([literal_column(f"'{key}'") for key in _column_keys]),
+    )
+    .correlate(Session)
+    .exists()
+)
+
+
+def _contents() -> Select[Any]:
+    with_extras = Session.__table__.outerjoin(SessionExtras.__table__, SessionExtras.session_id == Session.id)
+    return records(with_extras).add_columns(
+        SessionExtras.payload.label("extras"), _has_originals.label("has_originals")
+    )
+
+
+_by_id: Final = Statement(_contents().where(Session.session_id == bindparam("session_id")))
+_by_row: Final = Statement(_contents().where(Session.id == bindparam("row_id")))
+
+
+def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> SessionContents | None:
+    """Return a session, deleted or not; None when there is none.
+
+    Args:
+        whole: with all of its values, the large ones included.
+
+    Raises:
+        DatabaseCorruptError: a value is damaged; it names the key.
+    """
+    return _read(unit, unit.row(_by_id, {"session_id": session_id}), whole=whole)
+
+
+def read_row(unit: UnitOfWork, row_id: int, *, whole: bool) -> SessionContents | None:
+    """Return the session of a row id; as `read`."""
+    return _read(unit, unit.row(_by_row, {"row_id": row_id}), whole=whole)
+
+
+def _read(unit: UnitOfWork, row: Row | None, *, whole: bool) -> SessionContents | None:
+    if row is None:
+        return None
+    record = to_record(row)
+    *_, row_id, extras, has_originals = row
+    values = document_rows.decode_extras(extras, record.session_id)
+    if whole or has_originals:
+        values |= document_rows.read_rows(unit, row_id, record.session_id, None if whole else _column_keys)
+    return SessionContents(row_id, record, values)

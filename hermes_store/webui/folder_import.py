@@ -1,0 +1,108 @@
+"""Import of JSON files that appear in the folder of session files, from an older process or a restored backup."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..errors import FilesError
+from ..files.directory import StateDirectory
+from ..files.importing import import_state_directory
+from ..reports import ImportReport, Outcome
+from ..storage.fork_gate import renew_after_fork
+from ..store import Store
+
+logger = logging.getLogger("hermes_store.webui")
+
+#: A folder that changed less than this before it was read may change again without another time: that of the system's
+#: clock ticks, or whole seconds.
+_TICK_NS: Final = 50_000_000
+_SECOND_NS: Final = 2_000_000_000
+#: The most seconds to wait for another thread's import; then the store is used as it is.
+_PATIENCE: Final = 60.0
+
+
+@dataclass
+class _Seen:
+    """A folder when its files were imported."""
+
+    mtime_ns: int
+    #: When that was.
+    at_ns: int
+
+    def is_current(self, mtime_ns: int) -> bool:
+        """Whether nothing appeared since, as far as the folder's time shows that."""
+        resolution = _SECOND_NS if mtime_ns % 1_000_000_000 == 0 else _TICK_NS
+        return mtime_ns == self.mtime_ns and mtime_ns + resolution < self.at_ns
+
+
+class FolderImport:
+    """Imports what appears in a folder of session files; nothing there is written, moved or deleted."""
+
+    _lock: threading.Lock
+
+    def __init__(self) -> None:
+        renew_after_fork(self, "_lock", threading.Lock)
+        #: What was logged already: a conflict is found again by every import.
+        self._logged: set[tuple[str, str]] = set()
+        self._seen: weakref.WeakKeyDictionary[Store, dict[Path, _Seen]] = weakref.WeakKeyDictionary()
+
+    def run(self, store: Store, folder: Path) -> None:
+        """Import the folder if anything appeared in it since the last time, which one `stat` of it shows.
+
+        While another thread imports, this one waits for it, for a minute at most.
+        """
+        now_ns = time.time_ns()  # before everything: an import takes long, and files may appear meanwhile
+        try:
+            mtime_ns = folder.stat().st_mtime_ns
+        except OSError:
+            return  # there is no folder, and nothing to import
+        if self._is_current(store, folder, mtime_ns):
+            return
+        lock = self._lock
+        if not lock.acquire(timeout=_PATIENCE):
+            logger.warning("The session files in %s are still being imported; some may be missing until then.", folder)
+            return
+        try:
+            if not self._is_current(store, folder, mtime_ns):
+                self._import(store, folder)
+                # With the time from before: the next call looks for what appeared meanwhile.
+                self._seen.setdefault(store, {})[folder] = _Seen(mtime_ns, now_ns)
+        finally:
+            lock.release()
+
+    def _is_current(self, store: Store, folder: Path, mtime_ns: int) -> bool:
+        seen = self._seen.get(store, {}).get(folder)
+        return seen is not None and seen.is_current(mtime_ns)
+
+    def _import(self, store: Store, folder: Path) -> None:
+        try:
+            report = import_state_directory(store, StateDirectory(folder.parent, folder))
+        except FilesError as error:
+            level = logging.WARNING if self._is_new(str(folder), str(error)) else logging.DEBUG
+            logger.log(level, "The session files in %s were not imported: %s", folder, error)
+        else:
+            self._log(report, folder)
+
+    def _log(self, report: ImportReport, folder: Path) -> None:
+        new = [item for item in report.items if item.outcome in _LOGGED and self._is_new(item.path, item.reason)]
+        if new:
+            counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts.items())
+            logger.info("Session files in %s: %s.", folder, counts)
+        for item in new:
+            if item.outcome in _PROBLEMS:
+                logger.warning("%s was %s: %s", folder.parent / item.path, item.outcome, item.reason)
+
+    def _is_new(self, path: str, reason: str) -> bool:
+        new = (path, reason) not in self._logged
+        self._logged.add((path, reason))
+        return new
+
+
+_PROBLEMS: Final = frozenset({Outcome.FAILED, Outcome.RECOVERED, Outcome.CONFLICT})
+_LOGGED: Final = frozenset({Outcome.IMPORTED, Outcome.UPDATED}) | _PROBLEMS

@@ -1,0 +1,122 @@
+"""Who may write what: each table has one module that writes it, and only `storage` builds statements.
+
+The directions of imports are contracts in pyproject.toml, which `lint-imports` checks.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hermes_store
+from hermes_store.storage.schema import Base
+
+PACKAGE = Path(hermes_store.__file__).parent
+STORAGE = PACKAGE / "storage"
+#: By the name of a table's class: the module of `storage` that inserts, updates and deletes its rows.
+OWNERS = {
+    "Session": "session_rows.py",
+    "RetiredId": "session_rows.py",
+    "Message": "message_rows.py",
+    "MessageBlob": "message_rows.py",
+    "SessionDocument": "document_rows.py",
+    "SessionExtras": "document_rows.py",
+    "Project": "project_rows.py",
+    "ImportItem": "import_log.py",
+}
+#: What SQLAlchemy's statements are built with.
+BUILDERS = {"select", "insert", "update", "delete", "text", "func", "bindparam", "union_all", "literal_column"}
+
+
+def modules(folder: Path) -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(folder.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_every_table_has_an_owner() -> None:
+    assert {mapper.class_.__name__ for mapper in Base.registry.mappers} == OWNERS.keys()
+
+
+@pytest.mark.parametrize("table", OWNERS)
+def test_only_its_owner_writes_a_table(table: str) -> None:
+    writers = set()
+    for path, tree in modules(PACKAGE):
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in {"insert", "update", "delete"}
+                and any(isinstance(argument, ast.Name) and argument.id == table for argument in node.args)
+            ):
+                writers.add(path.relative_to(STORAGE).as_posix())
+    assert writers == {OWNERS[table]}
+
+
+def test_only_storage_builds_statements() -> None:
+    builders = {
+        path.relative_to(PACKAGE).as_posix()
+        for path, tree in modules(PACKAGE)
+        if STORAGE not in path.parents
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sqlalchemy"
+        if BUILDERS & {alias.name for alias in node.names}
+    }
+    assert builders == set()
+
+
+def test_only_storage_knows_the_tables() -> None:
+    readers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path, tree in modules(PACKAGE)
+        if STORAGE not in path.parents
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        if ((node.module or "").endswith("schema") and "agent" not in path.parts)
+        or ((node.module or "").endswith("storage") and "schema" in {alias.name for alias in node.names})
+    }
+    assert readers == set()
+
+
+def test_only_session_rows_counts_revisions() -> None:
+    """A session's revision is an expression or a parameter of that name in one module only."""
+    writers = set()
+    for path, tree in modules(STORAGE):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Attribute):
+                owner = node.left.value
+                if node.left.attr == "revision" and isinstance(owner, ast.Name) and owner.id == "Session":
+                    writers.add(path.name)
+            if isinstance(node, ast.Constant) and node.value in {"transcript_revision", "fields_revision"}:
+                writers.add(path.name)
+    writers.discard("schema_version.py")  # which recognises a schema by that column
+    assert writers == {"session_rows.py"}
+
+
+def test_only_dialects_ask_which_database_it_is() -> None:
+    names = {"sqlite", "postgresql"}
+    askers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path, tree in modules(PACKAGE)
+        if "dialects" not in path.parts and "cli" not in path.parts
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        for value in (node.left, *node.comparators)
+        if isinstance(value, ast.Constant) and value.value in names
+    }
+    askers.discard("storage/migration_operations.py")  # migrations work on a connection, where there is no dialect
+    assert askers == set()
+
+
+def test_no_package_reaches_into_a_store() -> None:
+    readers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path, tree in modules(PACKAGE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"_database", "_transactions"}
+        if not (isinstance(node.value, ast.Name) and node.value.id in {"self", "session"})
+        if "storage" not in path.parts
+    }
+    assert readers == set()

@@ -1,0 +1,97 @@
+"""How many statements a verb executes, besides those that begin and end its transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from hermes_store import WITHOUT, Store
+from tests.support import list_sample as sample
+from tests.support.statements import executed, undone
+
+FEW, MANY = sample.BLOCKS, 100 * sample.BLOCKS
+Verb = Callable[[Store], object]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
+    """A store with few sessions, and one with many."""
+    folder: Path = tmp_path_factory.mktemp("counts")
+    with ExitStack() as stack:
+
+        def store(count: int) -> Store:
+            is_sqlite = request.param == "sqlite"
+            target = folder / f"{count}.db" if is_sqlite else request.getfixturevalue("make_postgres_database")()
+            opened = stack.enter_context(Store.open(target, durability="normal"))
+            sample.fill(opened, count)
+            opened.messages.extend("s0", [{"role": "user", "timestamp": 1e9}] * 50)
+            opened.documents.put("s0", {"draft": 1, "large": "x" * 5000})
+            return opened
+
+        yield store(FEW), store(MANY)
+
+
+#: By verb: how many statements. One finds the session in each verb that reads or writes what belongs to it.
+COUNTS: dict[str, tuple[int, Verb]] = {
+    "sessions.get": (1, lambda store: store.sessions.get("s0")),
+    "sessions.get_many": (1, lambda store: store.sessions.get_many(["s0", "s1", "nobody"])),
+    "sessions.exists": (1, lambda store: store.sessions.exists("s0")),
+    "sessions.find": (1, lambda store: store.sessions.find("s1")),
+    "sessions.list": (1, lambda store: store.sessions.list()),
+    "sessions.list of a profile": (1, lambda store: store.sessions.list(profile="work", include_empty=True)),
+    # The project, and the page.
+    "sessions.list of a project": (2, lambda store: store.sessions.list(project_id=sample.PROJECT)),
+    # The profiles of visible sessions, those of empty ones, and the page.
+    "sessions.list without a source": (3, lambda store: store.sessions.list(source=WITHOUT)),
+    "sessions.list_deleted": (1, lambda store: store.sessions.list_deleted()),
+    "sessions.create": (4, lambda store: undone(store, lambda tx: tx.sessions.create(title="New"))()),
+    # Find, the keys of documents, update, and the record.
+    "sessions.update": (4, lambda store: undone(store, lambda tx: tx.sessions.update("s0", title="Rome"))()),
+    "sessions.delete": (3, lambda store: undone(store, lambda tx: tx.sessions.delete("s0"))()),
+    "sessions.delete_empty": (1, lambda store: undone(store, lambda tx: tx.sessions.delete_empty())()),
+    # Find, the message, its payload, and the session's row.
+    "messages.append": (4, lambda store: undone(store, lambda tx: tx.messages.append("s0", {"role": "user"}))()),
+    # The row ids, before the messages.
+    "messages.extend": (5, lambda store: undone(store, lambda tx: tx.messages.extend("s0", [1, 2, 3]))()),
+    "messages.extend of nothing": (1, lambda store: store.messages.extend("s0", [])),
+    "messages.read": (2, lambda store: store.messages.read("s0")),
+    "messages.tail": (2, lambda store: store.messages.tail("s0")),
+    "messages.count": (1, lambda store: store.messages.count("s0")),
+    # Find, the message's row, both of its rows written, the last time, and the session's row.
+    "messages.update": (
+        6,
+        lambda store: undone(store, lambda tx: tx.messages.update("s0", 3, "other", expected_revision=3))(),
+    ),
+    "messages.truncate": (
+        4,
+        lambda store: undone(store, lambda tx: tx.messages.truncate("s0", keep=3, expected_revision=3))(),
+    ),
+    "documents.read": (3, lambda store: store.documents.read("s0")),
+    # Find, the small values, the keys of the large ones, the small values written, and the session's row.
+    "documents.put": (5, lambda store: undone(store, lambda tx: tx.documents.put("s0", {"draft": 2}))()),
+    "projects.list": (1, lambda store: store.projects.list()),
+    "projects.get": (1, lambda store: store.projects.get(sample.PROJECT)),
+    "projects.create": (3, lambda store: undone(store, lambda tx: tx.projects.create(name="New"))()),
+    # Sessions and their messages, deleted sessions, and projects.
+    "stats": (3, lambda store: store.stats()),
+    "stats of a profile": (3, lambda store: store.profile("work").stats()),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_verb_executes_as_many_statements_among_many_sessions(stores: tuple[Store, Store], name: str) -> None:
+    expected, verb = COUNTS[name]
+    for store in stores:
+        statements = executed(store, lambda store=store: verb(store))
+        assert len(statements) == expected, [text for text, _ in statements]
+
+
+def test_a_list_of_many_profiles_is_one_statement_for_a_hundred_of_them(sqlite_store: Store) -> None:
+    with sqlite_store.transaction() as tx:
+        for number in range(240):
+            tx.sessions.create(profile=f"profile {number}", title="Trip", updated_at=float(number))
+    found = executed(sqlite_store, lambda: sqlite_store.sessions.list(source=WITHOUT, archived=False))
+    assert len(found) == 2 + 3
