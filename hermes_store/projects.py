@@ -15,8 +15,8 @@ from .storage import project_rows, session_rows
 from .storage.unit_of_work import UnitOfWork
 from .validation import ProjectChanges, check_id, check_time, project_changes
 
-#: So many sessions leave a project in one transaction: about 20 ms on SQLite, during which other writers wait.
-_RELEASED_AT_ONCE = 1_000
+#: So many sessions leave a project in one transaction: some 20 ms on SQLite, during which other writers wait.
+_RELEASED_AT_ONCE = 500
 
 
 class Projects(Collection):

@@ -12,7 +12,6 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.storage.migrations import HEAD
-from hermes_store.storage.schema_version import VERSION_TABLE
 
 READING = [["list"], ["show", "abc"], ["projects"], ["info"], ["upgrade"], ["export", "out"]]
 
@@ -106,7 +105,7 @@ def no_database(path: Path) -> None:
 def newer_database(path: Path) -> None:
     Store.open(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        connection.execute("UPDATE hermes_store_version SET version_num = '9999'")
 
 
 def other_database(path: Path) -> None:
