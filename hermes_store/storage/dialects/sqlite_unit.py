@@ -18,7 +18,7 @@ from .sqlite_pool import ConnectionPool
 if TYPE_CHECKING:
     from ..engine import Database
 
-COMPILER: Final = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+COMPILER: Final = sqlite.dialect(paramstyle="named")
 
 
 @compiles(one_of, "sqlite")
