@@ -53,6 +53,7 @@ def test_several_sessions_are_got_at_once(named: Store) -> None:
 
 
 def test_one_bad_id_refuses_all_of_them(named: Store) -> None:
+    bad: Any
     for bad in ("../evil", "", None, 5, "half \ud83d"):
         with pytest.raises(InvalidIdError):
             named.sessions.get_many(["abc", bad])

@@ -26,7 +26,9 @@ values_of = {
 @given(data=st.data())
 def test_a_trusted_record_is_what_pydantic_constructs(kind: type[Record], data: st.DataObject) -> None:
     drawn = data.draw(values_of[kind])
-    values = {name: drawn[name] for name in kind.model_fields}  # in their order, as the library passes them
+    values: dict[str, Any] = {
+        name: drawn[name] for name in kind.model_fields
+    }  # in their order, as the library passes them
     trusted, constructed = kind.from_trusted(dict(values)), kind.model_construct(**values)
     assert repr(trusted) == repr(constructed)
     if "nan" not in repr(values):  # which differs from itself
@@ -46,7 +48,7 @@ def _page(**changes: Any) -> Page[int]:
 def test_a_trusted_record_is_frozen_and_copied_with_changes() -> None:
     page = _page()
     with pytest.raises(ValidationError, match="frozen"):
-        page.next = "cursor"  # type: ignore[misc]
+        page.next = "cursor"
     changed = page.model_copy(update={"total": 5})
     assert (changed.total, page.total) == (5, None)
     assert changed == _page(total=5)
