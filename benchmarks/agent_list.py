@@ -151,14 +151,15 @@ def compare(path: Path) -> Iterator[tuple[str, float, float]]:
     bridge = AgentBridge(path, deadline=600)
     reads: list[Callable[[], object]] = [lambda: old_list(path), lambda: bridge.sessions(limit=50)]
 
-    def medians(before: Callable[[], object] = lambda: None) -> list[float]:
+    def medians(before: Callable[[], object] = lambda: None) -> tuple[float, float]:
         times: list[list[float]] = [[], []]
         for read in reads:
             read()
         for _ in range(ROUNDS):
             for read, taken in zip(reads, times, strict=True):
                 taken.append(timed(read, before))
-        return [statistics.median(taken) for taken in times]
+        old, new = map(statistics.median, times)
+        return old, new
 
     yield "warm", *medians()
     yield "cold", *medians(lambda: forget(path))

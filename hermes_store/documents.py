@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from .collection import UNCHECKED, Collection, Unchecked, require_current
-from .errors import InvalidInputError
+from .errors import InvalidInputError, shown
 from .records import WriteResult
 from .storage import document_rows, session_rows
 from .transcripts import json_codec
@@ -44,11 +44,13 @@ class Documents(Collection):
             expected_revision: write nothing if fields or documents changed after this revision of the session.
 
         Raises:
-            InvalidInputError: a key is not text of at most 500 characters.
+            InvalidInputError: `values` is not a mapping, or a key is not text of at most 500 characters.
             InvalidPayloadError: a value is not a JSON value.
             StaleSessionError: fields or documents changed after `expected_revision`.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
+        if not isinstance(values, Mapping):
+            raise InvalidInputError(f"Documents are values by key, not {shown(values)}. Nothing was written.")
         payloads = {_checked(key): json_codec.encode(value, key) for key, value in values.items()}
         return self._write(session_id, payloads, (), expected_revision)
 
@@ -87,6 +89,6 @@ def _checked(key: Any) -> str:
     if isinstance(key, str) and len(key) <= KEY_LIMIT:
         return key
     raise InvalidInputError(
-        f"The key of a session's document must be text of at most {KEY_LIMIT} characters, not {str(key)[:80]!r}. "
+        f"The key of a session's document must be text of at most {KEY_LIMIT} characters, not {shown(key)}. "
         "Nothing was written."
     )

@@ -49,7 +49,19 @@ attributes as well. The driver's own error, where there is one, is the ``__cause
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+
+def shown(value: object) -> str:
+    """Return a value as it can stand in a message: short, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # a number of too many digits, what is nested too deep, an object that fails to describe itself
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+_SHOWN: Final = 80
 
 
 class HermesStoreError(Exception):
@@ -112,7 +124,8 @@ class MessageNotFoundError(NotFoundError):
 
     def __init__(self, session_id: str, position: int, message_count: int) -> None:
         super().__init__(
-            f"Session {session_id!r} has no message at position {position}; it has {message_count}, counted from 0."
+            f"Session {session_id!r} has no message at position {shown(position)}; it has {message_count}, counted from "
+            "0."
         )
         self.session_id = session_id
         self.position = position

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .collection import Collection, require_current
-from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError, shown
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .records import AppendResult, MessagePage, ReplaceResult, Transcript, TruncateResult, WriteResult
 from .storage import message_rows, session_rows
@@ -46,11 +46,10 @@ class Messages(Collection):
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             first, revision = key.message_count, key.revision
-            if not encoded:
-                return AppendResult(first_position=None, last_position=None, message_count=first, revision=revision)
-            message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)
-            values = {"message_count": first + len(encoded), **_last_message_at(encoded)}
-            revision = session_rows.change(unit, key, values, transcript=True)
+            if encoded:
+                message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)
+                values = {"message_count": first + len(encoded), **_last_message_at(encoded)}
+                revision = session_rows.change(unit, key, values, transcript=True)
         return AppendResult.from_trusted(
             {
                 "first_position": first,
@@ -172,7 +171,7 @@ class Messages(Collection):
         """
         check_revision(expected_revision)
         if type(position) is not int:
-            raise InvalidInputError(f"position must be a whole number, not {position!r:.80}. Nothing was written.")
+            raise InvalidInputError(f"position must be a whole number, not {shown(position)}. Nothing was written.")
         encoded = encoding.encode_one(message)
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
@@ -209,7 +208,7 @@ class Messages(Collection):
             if type(keep) is not int or not 0 <= keep <= key.message_count:
                 raise InvalidInputError(
                     f"keep must be a whole number from 0 to {key.message_count}, the number of messages of session "
-                    f"{session_id!r}, not {keep!r:.80}. Nothing was removed."
+                    f"{session_id!r}, not {shown(keep)}. Nothing was removed."
                 )
             revision = key.revision
             removed = message_rows.truncate(unit, key.id, keep) if keep < key.message_count else 0
@@ -261,5 +260,7 @@ _END = write_cursor("messages", MAX_KEY - 1)
 def _position(cursor: str) -> int:
     (position,) = read_cursor("messages", cursor, int)
     if position < 0:
-        raise InvalidCursorError(f"{cursor!r} is not a cursor of a message page. Nothing was read; begin without one.")
+        raise InvalidCursorError(
+            f"{shown(cursor)} is not a cursor of a message page. Nothing was read; begin without one."
+        )
     return int(position)

@@ -13,10 +13,10 @@ from .pagination import check_limit, read_cursor, write_cursor
 from .records import DEFAULT_PROFILE, Page, ProjectDeletion, ProjectRecord
 from .storage import project_rows, session_rows
 from .storage.unit_of_work import UnitOfWork
-from .validation import ProjectChanges, check_id, check_time, project_changes
+from .validation import ProjectChanges, check_id, check_ids, check_time, project_changes
 
-#: So many sessions leave a project in one transaction: about 20 ms on SQLite, during which other writers wait.
-_RELEASED_AT_ONCE = 1_000
+#: So many sessions leave a project in one transaction: some 20 ms on SQLite, during which other writers wait.
+_RELEASED_AT_ONCE = 500
 
 
 class Projects(Collection):
@@ -77,7 +77,7 @@ class Projects(Collection):
         profile = self._own_profile(profile)
         key = None if after is None else read_cursor("projects", after, str, int, int)
         with self._transactions.read() as unit:
-            rows = project_rows.page(unit, profile, limit + 1, key)  # type: ignore[arg-type]
+            rows = project_rows.page(unit, profile, limit + 1, key)
         more = write_cursor("projects", *rows[limit - 1][1]) if len(rows) > limit else None
         return Page[ProjectRecord].from_trusted(
             {"items": [record for record, _ in rows[:limit]], "next": more, "total": None}
@@ -114,7 +114,7 @@ class Projects(Collection):
         Raises:
             InvalidInputError: one is missing, of another profile, or named twice; the order is as it was.
         """
-        wanted = [check_id(project_id, "project id") for project_id in project_ids]
+        wanted = check_ids(project_ids, "project id")
         profile = self._own_profile(profile) or DEFAULT_PROFILE
         with self._transactions.write() as unit:
             known = [project_id for project_id, _ in project_rows.positions(unit, profile)]

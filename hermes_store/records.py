@@ -140,10 +140,13 @@ class MessagePage(Record):
 
 
 class AppendResult(Record):
-    """The result of an append. Both positions are None when there was nothing to append."""
+    """The result of an append: the positions of the new messages.
 
-    first_position: int | None
-    last_position: int | None
+    When there was nothing to append, `first_position` is where the next message goes, and `last_position` is one less.
+    """
+
+    first_position: int
+    last_position: int
     message_count: int
     revision: int
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from .collection import UNCHECKED, Collection, Unchecked, require_current
-from .errors import InvalidInputError, SessionNotFoundError
+from .errors import InvalidInputError, SessionNotFoundError, shown
+from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Missing, Page, SessionRecord
 from .storage import document_rows, project_rows, session_listing, session_rows
 from .storage.session_listing import BLANK_SECONDS, ListFilter
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
-from .validation import SessionChanges, check_id, check_revision, file_key, is_id, session_changes
+from .validation import (
+    SessionChanges,
+    check_id,
+    check_ids,
+    check_revision,
+    check_time,
+    file_key,
+    is_id,
+    session_changes,
+)
 
 
 class Sessions(Collection):
@@ -65,7 +75,7 @@ class Sessions(Collection):
         Raises:
             InvalidIdError: one cannot be an id.
         """
-        wanted = [check_id(session_id, "session id") for session_id in session_ids]
+        wanted = check_ids(session_ids, "session id")
         with self._transactions.read() as unit:
             return session_listing.get_many(unit, wanted, self._scope)
 
@@ -84,8 +94,9 @@ class Sessions(Collection):
 
         Args:
             prefix: at least one character.
-            limit: the largest number of ids to return.
+            limit: the largest number of ids to return, 1 to 1000.
         """
+        check_limit(limit)
         if not is_id(prefix):
             return []
         with self._transactions.read() as unit:
@@ -268,16 +279,21 @@ class Sessions(Collection):
 
     def delete_empty(
         self, *, profile: str | None = None, untitled_only: bool = True, older_than: float = BLANK_SECONDS
-    ) -> list[str]:
+    ) -> Sequence[str]:
         """Delete the sessions without messages, and return their ids.
 
         Args:
             profile: only this profile's; all when None.
             untitled_only: leave those that have a title, or a running stream.
             older_than: leave those written to in the last so many seconds.
+
+        Raises:
+            InvalidInputError: an argument does not fit.
         """
+        if not isinstance(untitled_only, bool):
+            raise InvalidInputError(f"untitled_only is True or False, not {shown(untitled_only)}. Nothing was deleted.")
         profile = self._own_profile(profile)
-        until = time.time() - older_than
+        until = time.time() - check_time(older_than)
         with self._transactions.write() as unit:
             return session_rows.delete_empty(unit, until=until, profile=profile, untitled_only=untitled_only)
 
@@ -294,9 +310,9 @@ class Sessions(Collection):
         profile = self._own_profile(profile)
         for name, flag in (("archived", archived), ("pinned", pinned)):
             if not (flag is None or isinstance(flag, bool)):
-                raise InvalidInputError(f"{name} is True, False or None, not {flag!r:.80}. Nothing was read.")
+                raise InvalidInputError(f"{name} is True, False or None, not {shown(flag)}. Nothing was read.")
         if not (source is None or isinstance(source, str | Missing)):
-            raise InvalidInputError(f"source is text, WITHOUT or None, not {source!r:.80}. Nothing was read.")
+            raise InvalidInputError(f"source is text, WITHOUT or None, not {shown(source)}. Nothing was read.")
         project: int | Missing | None
         if project_id is None or isinstance(project_id, Missing):
             project = project_id

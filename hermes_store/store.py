@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from .documents import Documents
-from .errors import InvalidInputError
+from .errors import InvalidInputError, shown
 from .messages import Messages
 from .projects import Projects
 from .records import StoreInfo, StoreStats
@@ -18,6 +18,9 @@ from .storage.dialects import Durability, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
 from .validation import check_profile
+
+#: The databases take milliseconds of 31 bits.
+_LONGEST_TIMEOUT: Final = 1_000_000
 
 
 class View:
@@ -84,9 +87,10 @@ class Store(View):
                 never corrupts the database, but may take the last writes.
             migrate: upgrade an older schema. When false, one that needs it is refused.
             read_only: write nothing, whatever is called; a database that is missing or needs an upgrade is refused.
-            busy_timeout: seconds to wait for another writer.
+            busy_timeout: seconds to wait for another writer, at most 1,000,000.
 
         Raises:
+            InvalidInputError: an argument does not fit.
             DatabaseMissingError: there is none, and `read_only` forbids making one.
             DatabaseUnavailableError: it cannot be opened or reached.
             DatabaseCorruptError: the file is damaged, or not a database.
@@ -95,9 +99,13 @@ class Store(View):
             SchemaOutdatedError: it needs an upgrade that `migrate` or `read_only` forbids.
         """
         if durability not in ("full", "normal"):
-            raise InvalidInputError(f"durability is 'full' or 'normal', not {durability!r}.")
-        if not busy_timeout > 0:
-            raise InvalidInputError(f"busy_timeout is a number of seconds above 0, not {busy_timeout!r}.")
+            raise InvalidInputError(f"durability is 'full' or 'normal', not {shown(durability)}.")
+        if isinstance(busy_timeout, bool) or not isinstance(busy_timeout, int | float):
+            raise InvalidInputError(f"busy_timeout is a number of seconds, not {shown(busy_timeout)}.")
+        if not 0 < busy_timeout <= _LONGEST_TIMEOUT:
+            raise InvalidInputError(
+                f"busy_timeout is above 0 and at most {_LONGEST_TIMEOUT:,} seconds, not {shown(busy_timeout)}."
+            )
         settings = Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout)
         with delay_forks():
             database = Database(target, settings)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # Pydantic requires it before Python 3.12
 
-from .errors import InvalidIdError, InvalidInputError
+from .errors import InvalidIdError, InvalidInputError, shown
 from .transcripts import json_codec
 
 TITLE_LIMIT: Final = 500
@@ -169,10 +169,10 @@ def check_revision(value: Any) -> int:
     Raises:
         InvalidInputError: it is anything else, None included: leaving the revision out would switch the check off.
     """
-    if type(value) is int:
+    if type(value) is int and abs(value) <= MAX_INT:
         return value
     raise InvalidInputError(
-        f"expected_revision is the revision that was read, a whole number, not {value!r:.80}. Nothing was written."
+        f"expected_revision is the revision that was read, a whole number, not {shown(value)}. Nothing was written."
     )
 
 
@@ -185,8 +185,21 @@ def check_id(value: str, noun: str = "id") -> str:
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
     raise InvalidIdError(
-        f"{value!r} cannot be a {noun}: ids are 1 to 128 of the characters 0-9 A-Z a-z _ and -. Nothing was written."
+        f"{shown(value)} cannot be a {noun}: ids are 1 to 128 of the characters 0-9 A-Z a-z _ and -. "
+        "Nothing was written."
     )
+
+
+def check_ids(values: Iterable[str], noun: str = "id") -> list[str]:
+    """Return `values` when each can be an id; see `check_id`.
+
+    Raises:
+        InvalidIdError: one cannot.
+        InvalidInputError: it is not a list, but a single text.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"A list of {noun}s is needed, not {shown(values)}. Nothing was done.")
+    return [check_id(value, noun) for value in values]
 
 
 def is_id(value: Any) -> bool:
@@ -202,7 +215,7 @@ def check_time(value: Any) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_INT:
         return float(value)
-    raise InvalidInputError(f"A time is a finite number of seconds, not {value!r:.80}. Nothing was written.")
+    raise InvalidInputError(f"A time is a finite number of seconds, not {shown(value)}. Nothing was written.")
 
 
 def check_profile(value: str) -> str:
@@ -214,7 +227,8 @@ def check_profile(value: str) -> str:
     if isinstance(value, str) and 1 <= len(value) <= PROFILE_LIMIT:
         return value
     raise InvalidIdError(
-        f"{value!r} cannot be a profile: profiles are text of 1 to {PROFILE_LIMIT} characters. Nothing was written."
+        f"{shown(value)} cannot be a profile: profiles are text of 1 to {PROFILE_LIMIT} characters. "
+        "Nothing was written."
     )
 
 

@@ -1,8 +1,8 @@
-"""Deleting a session from the agent's state.db: the one thing here that writes to it.
+"""Delete a session from the agent's state.db: the only module that writes to the file.
 
 The rules are those of the agent's own code (0.19): foreign keys on, one immediate transaction, messages before
-sessions (the other order leaves its full-text index malformed), subagents along with their parent, other
-children kept and cut loose. What is not understood is refused.
+sessions (the other order leaves its full-text index malformed), subagents deleted with their parent, other
+children kept without a parent. A file with triggers or indexes that are not the agent's is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..records import Record
 from .attach import AgentFile, translate
 from .lineage import markers
 
-#: What the agent's own versions put on its messages; others might do anything on a delete.
+#: The triggers that the agent's own versions put on its messages; others might do anything on a delete.
 _KNOWN_TRIGGERS: Final = frozenset(
     {
         "messages_fts_insert",
@@ -64,8 +64,8 @@ def delete_session(file: AgentFile, session_id: str, *, dry_run: bool, force: bo
     """Delete a session; see `AgentBridge.delete_session`."""
     path = file.check()
     try:
-        # First as a dry run, which opens it for reading: merely opening it for writing would roll back what a dead
-        # agent left half done, and closing it would move the agent's log into the file.
+        # First as a dry run, which opens it for reading: merely opening it for writing would roll back what an
+        # agent that crashed left half done, and closing it would move the agent's log into the file.
         done = _run(path, file.busy_timeout, session_id, dry_run=True, force=force)
         return done if dry_run else _run(path, file.busy_timeout, session_id, dry_run=False, force=force)
     except sqlite3.Error as error:
@@ -94,7 +94,7 @@ def _transaction(path: Path, timeout: float, *, writing: bool) -> Iterator[sqlit
     connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        # When its log is moved into the file is the agent's to say.
+        # The agent decides when its log is moved into the file.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         # The schema stays trusted, or the agent's triggers could not keep its full-text index.
         connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
@@ -114,41 +114,41 @@ def _delete(connection: sqlite3.Connection, session_id: str, *, dry_run: bool, f
         raise errors.SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
     _refuse_unknown_triggers(connection)
     _require_indexes(connection)
-    doomed = _with_subagents(connection, session_id, columns)
+    deleted = _with_subagents(connection, session_id, columns)
     if not force:
-        _refuse_live(connection, doomed, tables, columns)
-    marks = ",".join("?" * len(doomed))
-    (messages,) = connection.execute(f"SELECT count(*) FROM messages WHERE session_id IN ({marks})", doomed).fetchone()
-    released = _released(connection, doomed, columns)
-    unused = _unused(connection, _prompts_of(connection, doomed, tables, columns), doomed, columns)
+        _refuse_live(connection, deleted, tables, columns)
+    marks = ",".join("?" * len(deleted))
+    (messages,) = connection.execute(f"SELECT count(*) FROM messages WHERE session_id IN ({marks})", deleted).fetchone()
+    released = _released(connection, deleted, columns)
+    unused = _unused(connection, _prompts_of(connection, deleted, tables, columns), deleted, columns)
     if not dry_run:
-        if "parent_session_id" in columns:  # the doomed ones, too: they may be a ring
+        if "parent_session_id" in columns:  # of the deleted ones, too: they may be a ring
             connection.execute(
-                f"UPDATE sessions SET parent_session_id = NULL WHERE parent_session_id IN ({marks})", doomed
+                f"UPDATE sessions SET parent_session_id = NULL WHERE parent_session_id IN ({marks})", deleted
             )
-        connection.execute(f"DELETE FROM messages WHERE session_id IN ({marks})", doomed)
+        connection.execute(f"DELETE FROM messages WHERE session_id IN ({marks})", deleted)
         # Children before parents: the foreign key is checked row by row.
-        connection.executemany("DELETE FROM sessions WHERE id = ?", [(one,) for one in reversed(doomed)])
+        connection.executemany("DELETE FROM sessions WHERE id = ?", [(one,) for one in reversed(deleted)])
         if unused:
             connection.executemany("DELETE FROM system_prompts WHERE hash = ?", [(prompt,) for prompt in unused])
     return AgentDeletion(
         session_id=session_id,
         dry_run=dry_run,
-        sessions=tuple(doomed),
+        sessions=tuple(deleted),
         messages=messages,
         released=released,
         prompts=len(unused),
     )
 
 
-def _released(connection: sqlite3.Connection, doomed: list[str], columns: set[str]) -> tuple[str, ...]:
+def _released(connection: sqlite3.Connection, deleted: list[str], columns: set[str]) -> tuple[str, ...]:
     """Return the children that stay, and lose their parent."""
     if "parent_session_id" not in columns:
         return ()
-    marks = ",".join("?" * len(doomed))
+    marks = ",".join("?" * len(deleted))
     rows = connection.execute(
         f"SELECT id FROM sessions WHERE parent_session_id IN ({marks}) AND id NOT IN ({marks}) ORDER BY id",
-        [*doomed, *doomed],
+        [*deleted, *deleted],
     )
     return tuple(row[0] for row in rows)
 
@@ -172,25 +172,25 @@ def _require_indexes(connection: sqlite3.Connection) -> None:
 
 def _with_subagents(connection: sqlite3.Connection, session_id: str, columns: set[str]) -> list[str]:
     """Return a session and the subagents that worked for it or for one of them, however deep."""
-    doomed = [session_id]
+    deleted = [session_id]
     if "parent_session_id" not in columns:
-        return doomed
+        return deleted
     config = "model_config" if "model_config" in columns else "NULL"
     source = "source" if "source" in columns else "NULL"
-    for parent in doomed:  # it grows while it is walked
+    for parent in deleted:  # the list grows during the loop
         children = connection.execute(
             f"SELECT id, {source}, {config} FROM sessions WHERE parent_session_id = ? ORDER BY id", (parent,)
         )
-        doomed += [
+        deleted += [
             child
             for child, kind, settings in children.fetchall()
-            if child not in doomed and (kind == "subagent" or "_delegate_from" in markers(settings))
+            if child not in deleted and (kind == "subagent" or "_delegate_from" in markers(settings))
         ]
-    return doomed
+    return deleted
 
 
-def _refuse_live(connection: sqlite3.Connection, doomed: list[str], tables: set[str], columns: set[str]) -> None:
-    for session_id in doomed:
+def _refuse_live(connection: sqlite3.Connection, deleted: list[str], tables: set[str], columns: set[str]) -> None:
+    for session_id in deleted:
         if "ended_at" in columns:
             (ended,) = connection.execute("SELECT ended_at FROM sessions WHERE id = ?", (session_id,)).fetchone()
             if ended is None:
@@ -236,29 +236,29 @@ def _continued(connection: sqlite3.Connection, session_id: str, columns: set[str
 _PROMPT_COLUMNS: Final = ("system_prompt_hash", "tool_names")
 
 
-def _prompts_of(connection: sqlite3.Connection, doomed: list[str], tables: set[str], columns: set[str]) -> set[str]:
+def _prompts_of(connection: sqlite3.Connection, deleted: list[str], tables: set[str], columns: set[str]) -> set[str]:
     if "system_prompts" not in tables:
         return set()
-    marks = ",".join("?" * len(doomed))
+    marks = ",".join("?" * len(deleted))
     return {
         row[0]
         for column in _PROMPT_COLUMNS
         if column in columns
-        for row in connection.execute(f"SELECT {column} FROM sessions WHERE id IN ({marks})", doomed)
+        for row in connection.execute(f"SELECT {column} FROM sessions WHERE id IN ({marks})", deleted)
         if row[0] is not None
     }
 
 
-def _unused(connection: sqlite3.Connection, prompts: set[str], doomed: list[str], columns: set[str]) -> list[str]:
-    """Return those of the prompts that no session but the doomed ones refers to."""
-    marks = ",".join("?" * len(doomed))
+def _unused(connection: sqlite3.Connection, prompts: set[str], deleted: list[str], columns: set[str]) -> list[str]:
+    """Return those of the prompts that no other session than the deleted ones refers to."""
+    marks = ",".join("?" * len(deleted))
     used = {
         prompt
         for prompt in prompts
         for column in _PROMPT_COLUMNS
         if column in columns
         and connection.execute(
-            f"SELECT 1 FROM sessions WHERE {column} = ? AND id NOT IN ({marks}) LIMIT 1", (prompt, *doomed)
+            f"SELECT 1 FROM sessions WHERE {column} = ? AND id NOT IN ({marks}) LIMIT 1", (prompt, *deleted)
         ).fetchone()
     }
     return sorted(prompts - used)

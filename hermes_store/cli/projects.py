@@ -38,10 +38,10 @@ def list_projects(
 
 def _columns(projects: Sequence[ProjectRecord]) -> list[Column]:
     now = time.time()
-    sessions = [f"{project.session_count:,}" for project in projects]
+    counts = [f"{project.session_count:,}" for project in projects]
     return [
         Column(header="Project", rank=1, least=20, enough=60, cells=[cell(project.name) for project in projects]),
-        Column(header="Sessions", rank=3, least=8, right=True, cells=sessions),
+        Column(header="Sessions", rank=3, least=8, right=True, cells=counts),
         Column(header="Profile", rank=5, least=8, cells=[cell(project.profile) for project in projects]),
         Column(header="Colour", rank=6, least=9, cells=[cell(project.color) for project in projects], style="dim"),
         Column(header="Age", rank=4, right=True, cells=[age(project.created_at, now) for project in projects]),

@@ -65,9 +65,8 @@ def list_sessions(
         raise typer.BadParameter("--project and --no-project exclude each other.")
     if source is not None and no_source:
         raise typer.BadParameter("--source and --no-source exclude each other.")
-    narrowed = (
-        any(value is not None for value in (project, source, archived, pinned)) or no_project or no_source or every
-    )
+    chosen = (project, source, archived, pinned, no_project or None, no_source or None, every or None)
+    narrowed = any(value is not None for value in chosen)
     if (project is not None or no_project) and (source is not None or no_source):
         raise typer.BadParameter("Filter by project or by source, not by both.")
     if deleted and narrowed:

@@ -10,20 +10,20 @@ import datetime
 import importlib
 import logging
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, text
 
-from ..errors import SchemaNewerError, SchemaOutdatedError, SchemaVersionMissingError
+from ..errors import DatabaseLockedError, SchemaNewerError, SchemaOutdatedError, SchemaVersionMissingError
 from .dialects import Dialect, Settings, Target, dialect_for
 from .engine import Database
 from .fork_gate import renew_after_fork
 from .schema_version import VERSION_TABLE, current_revision, settle
 from .statement import Statement
 from .unit_of_work import UnitOfWork
+from .write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -32,9 +32,11 @@ logger = logging.getLogger("hermes_store")
 
 #: The newest revision in `migrations/versions`, which a test compares with it.
 HEAD: Final = "0002"
-_alembic_lock = threading.Lock()
-# Alembic keeps its state in module globals while a command runs.
-renew_after_fork(sys.modules[__name__], "_alembic_lock", threading.Lock)
+# Alembic keeps its state in module globals while a command runs, so threads upgrade one after the other.
+_alembic_turns = WriteQueue()
+renew_after_fork(sys.modules[__name__], "_alembic_turns", WriteQueue)
+#: Seconds that a thread waits for another one's upgrade.
+_LONGEST_UPGRADE: Final = 600.0
 
 
 def ensure(database: Database, *, allow_upgrade: bool) -> None:
@@ -95,7 +97,7 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
     head = ScriptDirectory.from_config(config).get_current_head()
     found = copy = None
     try:
-        with _alembic_lock, dialect.upgrade() as connection:
+        with _alembic_turn(dialect), dialect.upgrade() as connection:
             found = current_revision(connection, dialect)
             if found == head:
                 return
@@ -112,6 +114,24 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
             copy.unlink(missing_ok=True)
         raise
     logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
+
+
+class _Turn:
+    """Holds Alembic for one upgrade."""
+
+
+@contextlib.contextmanager
+def _alembic_turn(dialect: Dialect) -> Iterator[None]:
+    turn = _Turn()
+    if not _alembic_turns.acquire(turn, _LONGEST_UPGRADE):
+        raise DatabaseLockedError(
+            f"{dialect.display} needs an upgrade, and another thread of this process has been upgrading a database for "
+            f"more than {_LONGEST_UPGRADE:g} s. Nothing was changed; try again."
+        )
+    try:
+        yield
+    finally:
+        _alembic_turns.release(turn)
 
 
 @contextlib.contextmanager

@@ -165,8 +165,8 @@ _partial("ix_sessions_empty", Session.profile, Session.updated_at, where=EMPTY)
 _partial("ix_sessions_deleted", Session.deleted_at, Session.id, where=DELETED)
 # sessions.list_deleted(profile=…)
 _partial("ix_sessions_deleted_profile", Session.profile, Session.deleted_at, Session.id, where=DELETED)
-# How many sessions a project has; deleting a project: the rows whose foreign key is set to null. (Without `id` in between,
-# SQLite would take it for lists, which have both other columns, and sort all that it finds.)
+# How many sessions a project has; deleting a project: the rows whose foreign key is set to null. (Without `id` in
+# between, SQLite would use it for lists, which have both other columns, and sort all that it finds.)
 _partial(
     "ix_sessions_project_id", Session.project_id, Session.id, Session.deleted_at, where=Session.project_id.is_not(None)
 )

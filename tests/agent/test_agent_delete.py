@@ -258,6 +258,10 @@ def test_a_delete_does_not_move_the_log_of_a_live_agent(generated: Callable[...,
 def test_a_session_that_has_not_ended_is_deleted_only_by_force(agent: Agent) -> None:
     require_refusal(agent, err.AgentSessionInUseError, TELEGRAM, "has not ended")
     require_refusal(agent, err.AgentSessionInUseError, TELEGRAM, "has not ended", dry_run=True)
+    with pytest.raises(err.AgentSessionInUseError, match="force=True") as raised:
+        agent.bridge().delete_session(TELEGRAM)
+    assert raised.value.session_id == TELEGRAM
+    assert raised.value.reason == f"Session {TELEGRAM!r} has not ended, so the agent may be writing to it."
     assert agent.bridge().delete_session(TELEGRAM, force=True).sessions == (TELEGRAM,)
     agent.require_sound()
 

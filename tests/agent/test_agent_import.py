@@ -124,6 +124,25 @@ def test_what_the_agent_adds_is_appended(store: Store, agent: AgentDb) -> None:
     require_equal(store, agent)
 
 
+def test_an_import_counts_as_a_write_of_what_it_wrote(store: Store, agent: AgentDb) -> None:
+    imported(store, agent)
+    copy = store.sessions.get("talk")
+    assert (copy.revision, copy.transcript_revision, copy.fields_revision) == (1, 1, 1)
+    agent.say("talk", "more")
+    imported(store, agent)
+    copy = store.sessions.get("talk")
+    assert (copy.revision, copy.transcript_revision, copy.fields_revision) == (2, 2, 1)
+    agent.sql("UPDATE sessions SET title = 'Other' WHERE id = 'talk'")
+    imported(store, agent)
+    copy = store.sessions.get("talk")
+    assert (copy.revision, copy.transcript_revision, copy.fields_revision) == (3, 2, 3)
+    agent.say("talk", "and more")
+    agent.sql("UPDATE sessions SET input_tokens = 5 WHERE id = 'talk'")
+    imported(store, agent)
+    copy = store.sessions.get("talk")
+    assert (copy.revision, copy.transcript_revision, copy.fields_revision) == (4, 4, 4)
+
+
 def test_what_the_user_took_back_in_the_agent_goes_here_too(store: Store, agent: AgentDb) -> None:
     imported(store, agent)
     before = row_ids(store, "talk")

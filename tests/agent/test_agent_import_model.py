@@ -106,10 +106,11 @@ class ImportMachine(RuleBasedStateMachine):
         shutil.copy(self.agent.path, self.agent.path.with_name("backup.db"))
         self.backup = list(self.chain)
 
+    @precondition(lambda self: self.state == "absent" or self.met & set(self.backup))
     @precondition(lambda self: hasattr(self, "backup"))
     @rule(number=st.integers(0, 3))
     def restore_the_backup_and_go_on(self, number: int) -> None:
-        """Other words get the ids that words after the backup had, at another time."""
+        """Other words get the ids that words after the backup had, at another time. Of the chain, some was met."""
         self.agent.replace_by(self.agent.path.with_name("backup.db"))
         self.chain = list(self.backup)
         self.copies += 1

@@ -17,6 +17,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.agent import AgentBridge, attach, degrade, reader_thread
+from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import (
     AgentCorruptError,
     AgentEmptyError,
@@ -210,7 +211,7 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
     monkeypatch.setattr(reader_thread, "time", clock)
     met = 0
 
-    def fail(snapshot: attach.Snapshot) -> None:
+    def fail(snapshot: Snapshot) -> None:
         nonlocal met
         met += 1
         clock.now += duration

@@ -91,8 +91,8 @@ def test_only_session_rows_counts_revisions() -> None:
                     writers.add(path.name)
             if isinstance(node, ast.Constant) and node.value in {"transcript_revision", "fields_revision"}:
                 writers.add(path.name)
-    assert writers <= {"session_rows.py", "migrations.py"}
-    assert "session_rows.py" in writers
+    writers.discard("schema_version.py")  # which recognises a schema by that column
+    assert writers == {"session_rows.py"}
 
 
 def test_only_dialects_ask_which_database_it_is() -> None:
@@ -106,6 +106,7 @@ def test_only_dialects_ask_which_database_it_is() -> None:
         for value in (node.left, *node.comparators)
         if isinstance(value, ast.Constant) and value.value in names
     }
+    askers.discard("storage/migration_operations.py")  # migrations work on a connection, where there is no dialect
     assert askers == set()
 
 
@@ -114,7 +115,8 @@ def test_no_package_reaches_into_a_store() -> None:
         path.relative_to(PACKAGE).as_posix()
         for path, tree in modules(PACKAGE)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr == "_database"
-        if not (isinstance(node.value, ast.Name) and node.value.id == "self")
+        if isinstance(node, ast.Attribute) and node.attr in {"_database", "_transactions"}
+        if not (isinstance(node.value, ast.Name) and node.value.id in {"self", "session"})
+        if "storage" not in path.parts
     }
-    assert readers <= {"storage/engine.py"}
+    assert readers == set()

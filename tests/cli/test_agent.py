@@ -284,6 +284,7 @@ def test_a_delete_names_the_sessions_that_lose_their_parent(run: Any, home: Path
 def test_a_session_that_has_not_ended_needs_force(run: Any, home: Path) -> None:
     done = run("agent", "delete", SENSORS, "--yes", "--home", home, code=4)
     assert "delete it with --force" in done.stderr
+    assert "force=True" not in done.stderr
     assert SENSORS in sessions_of(home)
     run("agent", "delete", SENSORS, "--yes", "--force", "--home", home)
     assert SENSORS not in sessions_of(home)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.storage.migrations import HEAD, VERSION_TABLE
+from hermes_store.storage.migrations import HEAD
 
 READING = [["list"], ["show", "abc"], ["projects"], ["info"], ["upgrade"], ["export", "out"]]
 
@@ -105,7 +105,7 @@ def no_database(path: Path) -> None:
 def newer_database(path: Path) -> None:
     Store.open(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        connection.execute("UPDATE hermes_store_version SET version_num = '9999'")
 
 
 def other_database(path: Path) -> None:

@@ -151,6 +151,16 @@ def test_options_that_make_no_sense_are_wrong_usage(run: Any, database: Path, op
     assert done.stderr
 
 
+@pytest.mark.parametrize("project", [["--project", "Lantern"], ["--no-project"]], ids=" ".join)
+@pytest.mark.parametrize("source", [["--source", "cli"], ["--no-source"]], ids=" ".join)
+def test_a_project_and_a_source_are_not_combined(
+    run: Any, database: Path, project: list[str], source: list[str]
+) -> None:
+    done = run("list", "--db", database, *project, *source, code=2)
+    assert done.stdout == ""
+    assert "Filter by project or by source, not by both." in " ".join(done.stderr.replace("│", " ").split())
+
+
 def test_an_unknown_project_is_not_found(run: Any, database: Path) -> None:
     done = run("list", "--db", database, "--project", "Lampshade", code=3)
     assert done.stderr == "There is no project 'Lampshade'; `hermes-store projects` lists them.\n"

@@ -11,6 +11,7 @@ from typing import Any
 
 from hermes_store import Store
 from hermes_store.storage import migrations
+from hermes_store.storage.dialects import Settings, dialect_for
 from tests.support.other_process import forked
 
 
@@ -181,7 +182,7 @@ def test_a_child_can_open_a_new_store_though_the_parent_was_upgrading_one(tmp_pa
     inside, done = threading.Event(), threading.Event()
 
     def upgrade() -> None:
-        with migrations._alembic_lock:
+        with migrations._alembic_turn(dialect_for(":memory:", Settings())):
             inside.set()
             done.wait(60)
 

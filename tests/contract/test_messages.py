@@ -53,7 +53,7 @@ def test_an_extend_adds_what_an_iterable_yields(
     before = sqlite_store.sessions.create(title="Trip")
     result = sqlite_store.messages.extend(before.session_id, kind(messages))
     after = sqlite_store.sessions.get(before.session_id)
-    positions = (0, len(messages) - 1) if messages else (None, None)
+    positions = (0, len(messages) - 1)
     assert (result.first_position, result.last_position) == positions
     assert (
         result.message_count == after.message_count == sqlite_store.messages.count(before.session_id) == len(messages)

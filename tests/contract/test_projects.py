@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from hermes_store import (
+    WITHOUT,
+    InvalidCursorError,
     InvalidIdError,
     InvalidInputError,
     ProjectDeletion,
@@ -18,6 +22,7 @@ from hermes_store import (
     ProjectRecord,
     Store,
 )
+from hermes_store.storage import session_rows
 
 
 def names(store: Store, profile: str | None = None) -> list[str]:
@@ -172,3 +177,111 @@ def test_projects_made_at_the_same_time_are_all_kept(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: store.projects.create(name=name), wanted))
     assert sorted(names(store)) == wanted
+
+
+def test_projects_are_paged_with_the_numbers_of_their_sessions(store: Store) -> None:
+    made = []
+    for number in range(7):
+        profile = "home" if number % 3 == 0 else "default"
+        made.append(store.projects.create(name=str(number), profile=profile))
+        for _ in range(number):
+            store.sessions.create(profile=profile, project_id=made[-1].project_id)
+    deleted = store.sessions.list(project_id=made[6].project_id, include_empty=True).items[0]
+    store.sessions.delete(deleted.session_id)  # does not count
+    counts = {project.project_id: number for number, project in enumerate(made)} | {made[6].project_id: 5}
+    for owner in (None, "default", "home"):
+        expected = [project for project in made if owner in (None, project.profile)]
+        expected.sort(key=lambda project: (project.profile, project.position))
+        for limit in (1, 2, 3, 1000):
+            found: list[ProjectRecord] = []
+            after: str | None = None
+            while True:
+                page = store.projects.list(profile=owner, limit=limit, after=after)
+                assert len(page.items) == limit or page.next is None
+                found += page.items
+                if (after := page.next) is None:
+                    break
+            assert [project.project_id for project in found] == [project.project_id for project in expected]
+            assert all(project.session_count == counts[project.project_id] for project in found)
+    assert store.projects.get(made[4].project_id).session_count == 4
+
+
+def test_a_cursor_of_projects_is_refused_elsewhere(store: Store, work: ProjectRecord) -> None:
+    store.projects.create(name="Home")
+    cursor = store.projects.list(limit=1).next
+    assert cursor is not None
+    for verb in (store.sessions.list, store.sessions.list_deleted):
+        with pytest.raises(InvalidCursorError):
+            verb(after=cursor)
+    for bad in ("", "x", 5, "bnVsbA"):
+        with pytest.raises(InvalidCursorError):
+            store.projects.list(after=bad)  # type: ignore[arg-type]
+    for limit in (0, 1001, True, "5"):
+        with pytest.raises(InvalidInputError, match="limit must be"):
+            store.projects.list(limit=limit)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [999, 1000, 1001, 2500])
+def test_a_large_project_is_deleted_in_several_transactions(
+    store: Store, work: ProjectRecord, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    _fill(store, count)
+    transactions = 0
+    write = store.database.write
+
+    def counted() -> Any:
+        nonlocal transactions
+        transactions += 1
+        return write()
+
+    monkeypatch.setattr(store.database, "write", counted)
+    assert store.projects.delete("work") == ProjectDeletion(project_id="work", released=count)
+    assert transactions == count // 1000 + 1
+    assert store.sessions.count(project_id=WITHOUT) == count
+    assert store.projects.list().items == []
+
+
+@pytest.mark.slow
+def test_a_large_project_is_deleted_as_a_whole_inside_a_transaction(store: Store, work: ProjectRecord) -> None:
+    _fill(store, 2100)
+    with contextlib.suppress(ZeroDivisionError), store.transaction() as tx:
+        assert tx.projects.delete("work").released == 2100
+        raise ZeroDivisionError
+    assert store.projects.get("work").session_count == 2100
+    with store.transaction() as tx:
+        assert tx.projects.delete("work").released == 2100
+    assert store.sessions.count(project_id=WITHOUT) == 2100
+
+
+@pytest.mark.slow
+def test_an_interrupted_deletion_leaves_a_project_with_the_rest(
+    store: Store, work: ProjectRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(store, 1500)
+    with monkeypatch.context() as patch:
+        patch.setattr(session_rows, "release_members", _interrupted_at_second(session_rows.release_members))
+        with pytest.raises(KeyboardInterrupt):
+            store.projects.delete("work")
+    assert store.projects.get("work").session_count == 500
+    assert store.projects.delete("work").released == 500
+    assert store.sessions.count(project_id=WITHOUT) == 1500
+
+
+def _fill(store: Store, count: int) -> None:
+    with store.transaction() as tx:
+        for number in range(count):
+            tx.sessions.create(session_id=f"s{number}", title="Trip", project_id="work")
+
+
+def _interrupted_at_second(function: Callable[..., int]) -> Callable[..., int]:
+    calls = 0
+
+    def call(*arguments: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    return call

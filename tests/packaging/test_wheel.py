@@ -135,7 +135,7 @@ from hermes_store import Store
 from hermes_store.files import import_directory
 with Store.open("imported.db") as store:
     report = import_directory(store, {str(home)!r})
-    sessions = list(store.sessions.iterate())
+    sessions = list(store.sessions.iterate(include_empty=True))
     print(json.dumps([
         len(report.failed), len(sessions), sum(len(store.messages.read(s.session_id)) for s in sessions),
         sum(s.message_count for s in sessions),

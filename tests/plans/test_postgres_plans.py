@@ -116,5 +116,5 @@ def test_sessions_are_found_by_their_ids(store: Store, verb: str) -> None:
 def test_ids_are_in_the_order_of_their_bytes_in_any_locale(store: Store) -> None:
     """Else the ids with a prefix would not be a range of the index, and some would not be found."""
     with reading(store) as connection:
-        [column] = [one for one in sa.inspect(connection).get_columns("sessions") if one["name"] == "session_id"]
-        assert column["type"].collation == "C"
+        types: dict[str, Any] = {one["name"]: one["type"] for one in sa.inspect(connection).get_columns("sessions")}
+    assert types["session_id"].collation == "C"

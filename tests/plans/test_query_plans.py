@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hermes_store import WITHOUT, Store
 from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
+from tests.support.internals import reading
 from tests.support.statements import executed, sqlite_plan, undone
 
 SESSIONS = 10 * sample.BLOCKS
@@ -206,6 +208,20 @@ def test_a_replace_reads_its_digests_in_order_and_writes_by_row(store: Store) ->
     lines = plan(store, lambda: store.messages.replace(SESSION, edited, expected_revision=transcript.revision))
     assert any(BY_POSITION in line for line in lines)
     assert faults(lines) == []
+
+
+def test_every_index_of_the_sessions_serves_a_query(store: Store) -> None:
+    queries: list[Callable[[], object]] = [
+        *(lambda filters=indexed.filters: store.sessions.list(**filters) for indexed in sample.INDEXED.values()),
+        *(lambda profile=profile: store.sessions.list_deleted(profile=profile) for profile in (None, "work")),
+        undone(store, lambda tx: tx.sessions.delete_empty(profile="work", untitled_only=False)),
+        undone(store, lambda tx: tx.projects.delete("other1")),
+        undone(store, lambda tx: tx.sessions.purge(SESSION)),
+    ]
+    lines = " ".join(line for query in queries for line in plan(store, query))
+    with reading(store) as connection:
+        names = {index["name"] for index in sa.inspect(connection).get_indexes("sessions")}
+    assert names == {name for name in names if re.search(rf"INDEX {name}\b", lines)}
 
 
 def test_these_checks_see_a_scan_and_a_sort(store: Store) -> None:

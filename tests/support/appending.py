@@ -48,6 +48,7 @@ def append_rounds(store: Store, worker: int, session_ids: list[str], rounds: int
                 with store.transaction() as tx:
                     tx.messages.tail(session_id, limit=1)
                     result = tx.messages.append(session_id, message)
+            assert result.first_position is not None
             done.append(Acknowledged(session_id, result.first_position, message))
     return done
 

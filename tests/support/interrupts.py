@@ -80,5 +80,6 @@ def _is_chance(code: CodeType, before: int, now: int) -> bool:
 
 @functools.cache
 def _handler(code: CodeType, offset: int) -> int | None:
-    entries = dis.Bytecode(code).exception_entries
+    bytecode: Any = dis.Bytecode(code)
+    entries = bytecode.exception_entries
     return next((entry.target for entry in entries if entry.start <= offset < entry.end), None)

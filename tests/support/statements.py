@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from hermes_store import Store
 from hermes_store.storage.dialects.sqlite_unit import COMPILER, SQLiteUnitOfWork
+from hermes_store.storage.engine import Database
 from hermes_store.storage.schema_version import VERSION_TABLE
 from hermes_store.storage.statement import NO_PARAMETERS
 from tests.support.internals import database_of, engine_of, pool_of, reading
@@ -25,21 +26,30 @@ def executed(store: Store, verb: Callable[[], object]) -> list[Statement]:
     What begins and ends transactions, and the check of the schema's revision in each that writes, is left out.
     """
     statements: list[Statement] = []
-    with _recorded_by_driver(store, statements), _recorded_by_unit(store, statements):
+    with _recorded_by_driver(store, statements), _recorded_by_unit(database_of(store), statements):
         verb()
     assert statements, "nothing was executed, so nothing was measured"
     return statements
 
 
+def executed_on_sqlite(program: Callable[[], object]) -> list[Statement]:
+    """Return what `executed` does, for a program that opens a store on SQLite itself."""
+    statements: list[Statement] = []
+    with _recorded_by_unit(None, statements):
+        program()
+    assert statements, "nothing was executed, so nothing was measured"
+    return statements
+
+
 @contextlib.contextmanager
-def _recorded_by_unit(store: Store, statements: list[Statement]) -> Iterator[None]:
-    """Add the statements that the units of work of SQLite run."""
+def _recorded_by_unit(database: Database | None, statements: list[Statement]) -> Iterator[None]:
+    """Add the statements that the units of work of SQLite run, on one database or (None) on any."""
 
     def recording(name: str) -> Callable[..., Any]:
         original = getattr(SQLiteUnitOfWork, name)
 
         def run(unit: Any, statement: Any, parameters: Any = NO_PARAMETERS) -> Any:
-            if unit._database is database_of(store) and (parameters or name != "execute_many"):
+            if database in (None, unit._database) and (parameters or name != "execute_many"):
                 compiled = statement.compiled(COMPILER)
                 first = parameters[0] if name == "execute_many" else parameters
                 statements.append((compiled.sql, compiled.bind(first)))

@@ -11,7 +11,6 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels, folder_import, shared_store
-from hermes_store.webui import models as models_module
 from tests.support.other_process import forked
 from tests.support.state_dir import StateDir
 from tests.support.webui.sessions import contents, said
@@ -54,7 +53,7 @@ class Program:
         self.session = self.models.new_session()
         self.session.messages = said("hello")
         self.session.save()
-        self._pause_inside(monkeypatch, models_module.Store, "open", "shared_store")
+        self._pause_inside(monkeypatch, Store, "open", "shared_store")
         self._pause_inside(monkeypatch, folder_import, "import_state_directory", "folder import")
 
     def _pause_inside(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, pause: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ...errors import UnsupportedDatabaseError
+from ...errors import InvalidInputError, UnsupportedDatabaseError, shown
 from .base import Dialect, Durability, Factory, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
 
@@ -38,6 +38,8 @@ def dialect_for(target: Target, settings: Settings) -> Dialect:
         return SQLiteMemory(settings)
     if isinstance(target, os.PathLike) or (isinstance(target, str) and "://" not in target):
         return SQLiteFile(settings, Path(os.fsdecode(target)))
+    if not isinstance(target, str | URL):
+        raise InvalidInputError(f"A store is opened by a path or a URL, not by {shown(target)}.")
     try:
         url = make_url(target)
     except ArgumentError as error:

@@ -221,7 +221,7 @@ class SQLiteFile(SQLiteDialect):
 
     def __init__(self, settings: Settings, path: Path, query: Mapping[str, Any] | None = None) -> None:
         super().__init__(settings)
-        self._path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
+        self._path = _absolute(path)
         self._query = dict(query or {})
         # One queue for a file, however many stores of this process have it open.
         self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
@@ -267,7 +267,7 @@ class SQLiteFile(SQLiteDialect):
     def create_if_missing(self, *, allowed: bool) -> None:
         if allowed:
             self._create_private()
-        elif not self._path.exists():
+        elif not os.path.exists(self._path):  # noqa: PTH110 - Path.exists() fails where it may not look
             raise errors.DatabaseMissingError(
                 f"There is no database {self._path}, and none was made: that takes a store that may write and migrate."
             )
@@ -288,7 +288,7 @@ class SQLiteFile(SQLiteDialect):
         so no thread may get to opening the file while another still has its empty descriptor.
         """
         with _creation_lock:
-            if self._path.exists():
+            if os.path.exists(self._path):  # noqa: PTH110 - Path.exists() fails where it may not look
                 return
             try:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -336,6 +336,23 @@ class SQLiteMemory(SQLiteDialect):
     def create_if_missing(self, *, allowed: bool) -> None:
         if self.settings.read_only:
             raise errors.DatabaseMissingError("A database in memory begins empty, so it cannot be opened read-only.")
+
+
+def _absolute(path: Path) -> Path:
+    """Return a path from the root on, links and all.
+
+    Raises:
+        InvalidInputError: no file can have this name.
+    """
+    text = str(path)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        text = "\x00"
+    if "\x00" in text:
+        raise errors.InvalidInputError(f"{errors.shown(str(path))} cannot be the path of a file. Nothing was opened.")
+    # Path.expanduser() fails where there is no such user, and resolve() follows links.
+    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
 
 
 def _make_private(path: Path) -> None:

@@ -1,0 +1,75 @@
+"""Opening a store, and the mistakes that are answered by what to do instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError
+
+
+@pytest.mark.parametrize("arguments", [(), ("hermes.db",), (":memory:",), (Path("hermes.db"),)], ids=str)
+def test_a_store_is_not_made_by_calling_the_class(tmp_path: Path, arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(InvalidInputError, match=r"Store\.open"):
+        Store(*arguments)
+    with pytest.raises(InvalidInputError, match=r"Store\.open"):
+        Store(target="hermes.db", read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite://name.db", "sqlite://name.db/", "sqlite+pysqlite://name.db"])
+def test_a_url_of_a_file_with_two_slashes_is_refused_naming_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnsupportedDatabaseError, match=r"three slashes.*sqlite:///name\.db"):
+        Store.open(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_url_of_a_file_with_three_slashes_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite:///name.db", f"sqlite:///{tmp_path}/name.db"):
+        with Store.open(url) as store:
+            assert store.info().path == str(tmp_path / "name.db")
+
+
+@pytest.mark.parametrize("url", ["mysql://host/name", "sqlite3:///name.db", "http://host/", "://"])
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(UnsupportedDatabaseError):
+        Store.open(url)
+
+
+@pytest.mark.parametrize("path", ["nul\x00.db", "half \ud83d.db"])
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    for target in (path, Path(path)):
+        with pytest.raises(InvalidInputError, match="cannot be the path of a file"):
+            Store.open(target)
+
+
+def test_a_path_of_nobodys_home_is_a_path_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store.open("~nobody-of-this-name/hermes.db") as store:
+        assert store.info().path == str(tmp_path / "~nobody-of-this-name" / "hermes.db")
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 10**7, True, "5", None])
+def test_a_busy_timeout_is_a_number_of_seconds(timeout: Any) -> None:
+    with pytest.raises(InvalidInputError, match="busy_timeout"):
+        Store.open(":memory:", busy_timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"), [("titel", "title"), ("pined", "pinned"), ("project", "project_id"), ("modell", "model")]
+)
+def test_a_misspelt_field_is_refused_with_the_one_that_was_meant(sqlite_store: Store, field: str, meant: str) -> None:
+    made = sqlite_store.sessions.create()
+    arguments: dict[str, Any] = {field: "x"}
+    for call in (sqlite_store.sessions.create, lambda **how: sqlite_store.sessions.update(made.session_id, **how)):
+        with pytest.raises(InvalidInputError, match=rf"{field} is not a field \(did you mean {meant}\?\)"):
+            call(**arguments)
+    with pytest.raises(InvalidInputError, match=r"xyz is not a field\. "):
+        sqlite_store.sessions.create(xyz=1)  # type: ignore[call-arg]
+    assert sqlite_store.sessions.count(include_empty=True) == 1
