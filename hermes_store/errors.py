@@ -124,8 +124,8 @@ class MessageNotFoundError(NotFoundError):
 
     def __init__(self, session_id: str, position: int, message_count: int) -> None:
         super().__init__(
-            f"Session {session_id!r} has no message at position {shown(position)}; it has {message_count}, counted from "
-            "0."
+            f"Session {session_id!r} has no message at position {shown(position)}; it has {message_count}, counted "
+            "from 0."
         )
         self.session_id = session_id
         self.position = position
