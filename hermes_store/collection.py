@@ -1,4 +1,4 @@
-"""What the collections of a store share: their transactions, and the wall around a profile."""
+"""What the collections of a store share: their transactions, the limit to one profile, and the check of revisions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,23 @@ UNCHECKED: Final = Unchecked.UNCHECKED
 
 
 class Collection:
-    """A group of verbs over transactions; with a scope, over one profile's rows alone."""
+    """A group of verbs.
+
+    Args:
+        transactions: where the verbs get their units of work.
+        scope: the profile whose rows they see; all when None.
+    """
 
     def __init__(self, transactions: Transactions, scope: str | None = None) -> None:
         self._transactions = transactions
         self._scope = scope
 
     def _own_profile(self, profile: str | None) -> str | None:
-        """Return the profile to work in; a view refuses any other than its own."""
+        """Return the profile to work in.
+
+        Raises:
+            InvalidInputError: this is the view of another profile.
+        """
         if profile is not None:
             check_profile(profile)
         if self._scope is not None and profile not in (None, self._scope):
@@ -51,7 +60,7 @@ class Collection:
 
 
 def require_current(key: SessionKey, expected: int, changed_at: int, what: str) -> None:
-    """Make sure that what a caller read is what there is.
+    """Make sure that nothing changed since the caller read it.
 
     Args:
         key: the session as it is now.

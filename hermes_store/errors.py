@@ -5,13 +5,13 @@
     HermesStoreError
     ├── InvalidInputError (ValueError)      an argument is wrong; nothing was written
     │   ├── InvalidIdError
-    │   ├── InvalidPayloadError             a value that JSON cannot say
+    │   ├── InvalidPayloadError             a value that is not JSON
     │   └── InvalidCursorError
     ├── NotFoundError (LookupError)
     │   ├── SessionNotFoundError
     │   ├── ProjectNotFoundError
     │   └── MessageNotFoundError
-    ├── ConflictError                       someone else was there first; nothing was written
+    ├── ConflictError                       the data is not as expected; nothing was written
     │   ├── SessionDeletedError
     │   ├── SessionExistsError
     │   ├── ProjectExistsError
@@ -84,11 +84,11 @@ class InvalidInputError(HermesStoreError, ValueError):
 
 
 class InvalidIdError(InvalidInputError):
-    """A session, project or profile id has characters or a length that ids may not have."""
+    """An id of a session or project, or the name of a profile, has a length or characters that are not allowed."""
 
 
 class InvalidPayloadError(InvalidInputError):
-    """A value has something in it that JSON cannot say (bytes, a set, a non-text key, a cycle)."""
+    """A value contains something that is not JSON (bytes, a set, a key that is not text, a cycle)."""
 
     def __init__(self, problem: str, place: str) -> None:
         super().__init__(f"{place} {problem}. Nothing was written; make it a JSON value first.")
@@ -96,11 +96,11 @@ class InvalidPayloadError(InvalidInputError):
 
 
 class InvalidCursorError(InvalidInputError):
-    """A page cursor is not one that this listing gave out."""
+    """A cursor is not one of this listing."""
 
 
 class NotFoundError(HermesStoreError, LookupError):
-    """What was asked for is not there."""
+    """Something that was named does not exist."""
 
 
 class SessionNotFoundError(NotFoundError):
@@ -132,7 +132,7 @@ class MessageNotFoundError(NotFoundError):
 
 
 class ConflictError(HermesStoreError):
-    """The data is no longer what the caller believes. Nothing was written."""
+    """The data is not as the caller expects. Nothing was written."""
 
 
 class SessionDeletedError(ConflictError):
@@ -148,7 +148,7 @@ class SessionDeletedError(ConflictError):
 
 
 class SessionExistsError(ConflictError):
-    """The id is taken, or was once the id of a session that is now called otherwise."""
+    """The id is taken, or is the former id of a session that was renamed."""
 
     def __init__(self, session_id: str, message: str | None = None) -> None:
         super().__init__(message or f"There is already a session {session_id!r}; nothing was written.")
@@ -213,7 +213,7 @@ class AgentLockedError(AgentError):
 
 
 class AgentPermissionError(AgentError):
-    """The file may not be read, or not without leaving files beside it that lock the agent out."""
+    """The file may not be read, or only by leaving sidecar files that lock the agent out."""
 
 
 class AgentHotJournalError(AgentError):
@@ -255,7 +255,7 @@ class DatabaseUnavailableError(DatabaseError):
 
 
 class DatabaseLockedError(DatabaseError):
-    """Somebody else holds the database longer than the busy timeout. Nothing was written; try again."""
+    """Another writer did not finish within the busy timeout. Nothing was written; try again."""
 
 
 class DatabaseFullError(DatabaseError):

@@ -1,4 +1,4 @@
-"""Messages: a session's transcript, read in parts or whole, and written by the difference."""
+"""Messages: a session's transcript, read in pages or whole; writes store only what differs."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Messages(Collection):
         )
 
     def replace(self, session_id: str, messages: Iterable[Any], *, expected_revision: int) -> ReplaceResult:
-        """Make the transcript be `messages`, writing only what differs.
+        """Replace the transcript by `messages`, writing only what differs.
 
         Args:
             messages: the whole transcript.
@@ -155,7 +155,7 @@ class Messages(Collection):
         )
 
     def update(self, session_id: str, position: int, message: Any, *, expected_revision: int) -> WriteResult:
-        """Put another message at a position.
+        """Replace the message at a position.
 
         Args:
             position: 0 to the number of messages less one.

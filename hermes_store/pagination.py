@@ -34,7 +34,7 @@ def read_cursor(kind: str, cursor: str, *types: type) -> tuple[Any, ...]:
 
 
 def _fits(value: Any, wanted: type) -> bool:
-    """Whether `value` is of this very type, and one that a row can have."""
+    """Whether `value` is of exactly this type, and within the range of the databases."""
     if type(value) is not wanted:
         return False
     if isinstance(value, float):
@@ -43,7 +43,7 @@ def _fits(value: Any, wanted: type) -> bool:
 
 
 def _parse(cursor: str) -> list[Any]:
-    """The parts of anything that looks like a cursor; of anything else, one null."""
+    """Return the parts of a cursor; a list with None for anything that is no cursor."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         parts = json_codec.decode(base64.b64decode(padded, altchars=b"-_", validate=True))

@@ -15,7 +15,7 @@ from .storage import project_rows, session_rows
 from .storage.unit_of_work import UnitOfWork
 from .validation import ProjectChanges, check_id, check_ids, check_time, project_changes
 
-#: So many sessions leave a project in one transaction: some 20 ms on SQLite, during which other writers wait.
+#: How many sessions leave a project in one transaction. Other writers wait meanwhile, some 20 ms on SQLite.
 _RELEASED_AT_ONCE = 500
 
 
@@ -42,7 +42,7 @@ class Projects(Collection):
 
         Raises:
             ProjectExistsError: the id is taken.
-            InvalidInputError: a value does not fit.
+            InvalidInputError: a value is not valid.
         """
         values = {**project_changes({"name": name, "color": color})}
         project_id = uuid.uuid4().hex[:12] if project_id is None else check_id(project_id, "project id")
@@ -88,18 +88,18 @@ class Projects(Collection):
         return self.update(project_id, name=name)
 
     def update(self, project_id: str, **changes: Unpack[ProjectChanges]) -> ProjectRecord:
-        """Change a project's name or colour, whichever is named.
+        """Change the fields of a project that are named: its name, its colour, or both.
 
         Raises:
             ProjectNotFoundError: there is none of this id.
-            InvalidInputError: a value does not fit, or nothing was named.
+            InvalidInputError: a value is not valid, or nothing was named.
         """
         checked = project_changes(changes)
         if not checked:
             raise InvalidInputError("Name at least one field to change. Nothing was written.")
         with self._transactions.write() as unit:
             _, _, extra = project_rows.find(unit, project_id, self._scope, lock=True)
-            # The original of an imported value that did not fit its column gives way to the new value.
+            # The new value replaces the original of an imported value that did not fit its column.
             kept = {key: value for key, value in (extra or {}).items() if key not in checked}
             project_rows.change(unit, project_id, {**checked, "extra": kept or None})
             return self._get(unit, project_id)

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
 
-#: The title of a session that was given none.
+#: The title of a session that was created without one.
 UNTITLED: Final = "Untitled"
-#: The profile of what was given none.
+#: The profile of sessions and projects that were created without one.
 DEFAULT_PROFILE: Final = "default"
 
 
@@ -44,7 +44,7 @@ class Record(BaseModel):
     def from_trusted(cls, values: dict[str, Any]) -> Self:
         """Return a record of values that came from the database, all of them, without validation.
 
-        The same as Pydantic's ``model_construct``, which takes ten times as long; a test compares them.
+        It does the same as Pydantic's ``model_construct`` in less time; a test compares them.
         """
         record = cls.__new__(cls)
         write = object.__setattr__
@@ -107,7 +107,7 @@ class ProjectRecord(Record):
     #: Its place in the profile's order, from 0.
     position: int
     created_at: float
-    #: What else the project's JSON object held when it was imported.
+    #: The other values of the project's JSON object, from its import.
     extra: dict[str, Any]
     #: How many sessions it has that are not deleted.
     session_count: int
@@ -208,7 +208,7 @@ class StoreInfo(Record):
     #: The version of the database engine.
     server_version: str
     size_bytes: int
-    #: SQLite's journal mode: "wal" unless the file system cannot.
+    #: SQLite's journal mode: "wal" unless the file system does not support it.
     journal_mode: str | None = None
     durability: str
     read_only: bool

@@ -42,7 +42,7 @@ class Sessions(Collection):
             SessionExistsError: the id is taken.
             SessionDeletedError: the id is that of a deleted or purged session.
             ProjectNotFoundError, SessionNotFoundError: the profile has no such project, or parent.
-            InvalidInputError: a field does not fit.
+            InvalidInputError: a field is not valid.
         """
         changes = session_changes(fields)
         session_id = uuid.uuid4().hex[:12] if session_id is None else check_id(session_id, "session id")
@@ -123,8 +123,8 @@ class Sessions(Collection):
         Args:
             profile: only this profile's.
             project_id: only this project's, or `WITHOUT`: those in no project.
-            archived, pinned: only those that are (True) or are not (False).
-            source: only those from there, or `WITHOUT`: those of the user interface itself. Not together with
+            archived, pinned: only those that are (True) or are not (False) archived or pinned.
+            source: only those of this source, or `WITHOUT`: those of the user interface itself. Not together with
                 `project_id`.
             include_empty: also blank sessions: untitled ones without messages or a stream, older than a minute.
             limit: the largest number of rows to return, 1 to 1000.
@@ -212,7 +212,7 @@ class Sessions(Collection):
             SessionNotFoundError, SessionDeletedError: as `get`.
             StaleSessionError: fields or documents changed after `expected_revision`.
             ProjectNotFoundError: the profile has no such project.
-            InvalidInputError: a field does not fit, nothing was named, or the revision is not a whole number.
+            InvalidInputError: a field is not valid, nothing was named, or the revision is not a whole number.
         """
         checked = session_changes(changes)
         if not checked:
@@ -228,13 +228,13 @@ class Sessions(Collection):
                 checked = {"project_id": None, "parent_id": None, **checked}
                 session_rows.release_children(unit, key)
             values = _resolved(unit, checked, profile or key.profile, key)
-            # The originals of imported values that did not fit their columns give way to these values.
+            # These values replace the originals of imported values that did not fit their columns.
             document_rows.write(unit, key.id, session_id, {}, [file_key(name) for name in checked])
             session_rows.change(unit, key, values, fields=True)
             return _record(unit, session_id)
 
     def change_id(self, session_id: str, new_id: str) -> SessionRecord:
-        """Give a session another public id. The old one never means another session again.
+        """Give a session another public id. The old one is never used for another session.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
@@ -246,7 +246,7 @@ class Sessions(Collection):
             return _record(unit, new_id)
 
     def delete(self, session_id: str) -> SessionRecord:
-        """Delete a session: it leaves every list and refuses every write until it is restored.
+        """Delete a session, and return it. It leaves every list and refuses every write until it is restored.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
@@ -257,7 +257,7 @@ class Sessions(Collection):
             return _record(unit, session_id)
 
     def restore(self, session_id: str) -> SessionRecord:
-        """Bring a deleted session back as it was; one that is not deleted stays as it is.
+        """Restore a deleted session with everything in it. One that is not deleted is not changed.
 
         Raises:
             SessionNotFoundError: there is none of this id (any more).
@@ -269,7 +269,7 @@ class Sessions(Collection):
             return _record(unit, session_id)
 
     def purge(self, session_id: str) -> None:
-        """Remove a session, deleted or not, for good: messages and all. Its id is not used again.
+        """Remove a session, deleted or not, for good, with its messages and documents. Its id is not used again.
 
         Raises:
             SessionNotFoundError: there is none of this id.
@@ -284,11 +284,11 @@ class Sessions(Collection):
 
         Args:
             profile: only this profile's; all when None.
-            untitled_only: leave those that have a title, or a running stream.
-            older_than: leave those written to in the last so many seconds.
+            untitled_only: keep sessions that have a title, or a running stream.
+            older_than: seconds; keep sessions that were written to more recently.
 
         Raises:
-            InvalidInputError: an argument does not fit.
+            InvalidInputError: an argument is not valid.
         """
         if not isinstance(untitled_only, bool):
             raise InvalidInputError(f"untitled_only is True or False, not {shown(untitled_only)}. Nothing was deleted.")

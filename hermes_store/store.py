@@ -24,7 +24,12 @@ _LONGEST_TIMEOUT: Final = 1_000_000
 
 
 class View:
-    """The collections over transactions; with a scope, over one profile's rows alone."""
+    """The collections of a store, or of one profile of it.
+
+    Args:
+        transactions: where the verbs get their units of work.
+        scope: the profile whose rows they see; all when None.
+    """
 
     def __init__(self, transactions: Transactions, scope: str | None = None) -> None:
         self.sessions = Sessions(transactions, scope)
@@ -41,7 +46,7 @@ class View:
 
 
 class ProfileView(View):
-    """One profile of a store: the same verbs, which see and change no other profile's rows."""
+    """One profile of a store: the same verbs, which neither see nor change the rows of other profiles."""
 
     def __init__(self, database: Database, name: str) -> None:
         super().__init__(database, check_profile(name))
@@ -83,14 +88,14 @@ class Store(View):
         Args:
             target: a path (``~`` is the home directory), ``:memory:``, or a URL: ``sqlite:///…``,
                 ``postgresql://…``. Missing folders of a path are made; a new file is readable for you only.
-            durability: "full": what was acknowledged survives a power loss. "normal": faster; a power loss
-                never corrupts the database, but may take the last writes.
+            durability: "full": committed writes survive a power loss. "normal": faster; a power loss never corrupts the
+                database, but the last writes may be lost.
             migrate: upgrade an older schema. When false, one that needs it is refused.
             read_only: write nothing, whatever is called; a database that is missing or needs an upgrade is refused.
             busy_timeout: seconds to wait for another writer, at most 1,000,000.
 
         Raises:
-            InvalidInputError: an argument does not fit.
+            InvalidInputError: an argument is not valid.
             DatabaseMissingError: there is none, and `read_only` forbids making one.
             DatabaseUnavailableError: it cannot be opened or reached.
             DatabaseCorruptError: the file is damaged, or not a database.

@@ -20,7 +20,7 @@ from .transcripts import json_codec
 TITLE_LIMIT: Final = 500
 TEXT_LIMIT: Final = 4096
 PROJECT_NAME_LIMIT: Final = 128
-#: Of a session document. PostgreSQL cannot index keys of more than about 2,700 bytes.
+#: Characters of a document's key. PostgreSQL cannot index keys of more than about 2,700 bytes.
 KEY_LIMIT: Final = 500
 PROFILE_LIMIT: Final = 255
 #: Indexed, and PostgreSQL indexes some 2,700 bytes at most.
@@ -126,10 +126,10 @@ _project_changes: Final = TypeAdapter(ProjectChanges)
 
 
 def session_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `changes` checked.
+    """Check the fields of a session, and return them.
 
     Raises:
-        InvalidInputError: a field is unknown, or its value does not fit; it names the field.
+        InvalidInputError: a field is unknown, or its value is not valid; it names the field.
     """
     checked = _checked(_session_changes, changes, SessionChanges.__annotations__, "session")
     for name, check in (("profile", check_profile), ("project_id", check_id), ("parent_id", check_id)):
@@ -139,7 +139,7 @@ def session_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def project_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `changes` checked; as `session_changes`."""
+    """Check the fields of a project, and return them; as `session_changes`."""
     return _checked(_project_changes, changes, ProjectChanges.__annotations__, "project")
 
 
@@ -195,7 +195,7 @@ def check_ids(values: Iterable[str], noun: str = "id") -> list[str]:
 
     Raises:
         InvalidIdError: one cannot.
-        InvalidInputError: it is not a list, but a single text.
+        InvalidInputError: `values` is a single text, or not iterable.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidInputError(f"A list of {noun}s is needed, not {shown(values)}. Nothing was done.")

@@ -35,12 +35,12 @@ class Transactions(Protocol):
 
 
 class Database:
-    """An open database. As `Transactions`, each read and each write is a transaction of its own."""
+    """An open database. It is a `Transactions`: each read and each write is one transaction."""
 
     def __init__(self, target: Target, settings: Settings) -> None:
         self._target = target
         self.settings = settings
-        #: Why it can be used no more; empty while it can.
+        #: Why it is closed; empty while it is open.
         self.closed_reason = ""
         #: The revision that the schema has to have in a write transaction; None while that is not known yet.
         self.schema_number: int | None = None
@@ -55,7 +55,7 @@ class Database:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it can be used no more."""
+        """Whether it is closed."""
         return bool(self.closed_reason)
 
     def is_same(self, other: Database) -> bool:
@@ -109,7 +109,7 @@ class Database:
             raise kind(self.dialect.display, f"{number:04}", f"{known:04}")
 
     def require_open(self) -> None:
-        """Refuse to work with a closed database.
+        """Make sure that the database is not closed.
 
         Raises:
             StoreClosedError: it says why it is closed.
@@ -118,7 +118,7 @@ class Database:
             raise StoreClosedError(self.closed_reason)
 
     def admit(self, unit: UnitOfWork) -> None:
-        """Let a unit of work begin, in its turn.
+        """Wait for the turn of a unit of work, and let it begin.
 
         Raises:
             StoreClosedError: the database was closed.
@@ -189,7 +189,7 @@ class Database:
         self._gate.open()
 
     def after_fork_in_child(self) -> None:
-        """Leave what is the parent's alone, neither used nor closed, and open connections anew."""
+        """Open new connections. Those of the parent are neither used nor closed."""
         inherited.append(self.dialect)
         if self.is_closed:
             return
@@ -256,7 +256,7 @@ class Snapshot:
         self._owner = (os.getpid(), threading.get_ident())
 
     def require_usable(self) -> None:
-        """Refuse what can no longer be done.
+        """Make sure that the block is not over, and that this is its thread.
 
         Raises:
             TransactionError: it says why.

@@ -1,4 +1,4 @@
-"""The rows of messages and their payloads. Positions are dense, from 0; the caller holds the session's row."""
+"""The rows of messages and their payloads. Positions are dense, from 0. The caller has locked the session's row."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ _update_payload: Final = Statement(
 
 
 def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) -> None:
-    """Write other contents into messages; `messages` are by row id."""
+    """Overwrite messages, which are given by row id."""
     rows = [
         {
             "row_id": row_id,
@@ -114,7 +114,7 @@ _ids_and_digests: Final = Statement(select(Message.id, Message.digest).where(_in
 
 
 def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revision: int) -> Changes:
-    """Make a session's transcript be `messages`, writing what differs, and return what did.
+    """Replace a session's transcript by `messages`, writing only what differs, and return the changes.
 
     Args:
         session: the session's row id.

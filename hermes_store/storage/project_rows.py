@@ -96,7 +96,12 @@ def values(unit: UnitOfWork, project_id: str) -> dict[str, Any] | None:
 def page(
     unit: UnitOfWork, profile: str | None, limit: int, after: tuple[str, int, int] | None
 ) -> list[tuple[ProjectRecord, tuple[str, int, int]]]:
-    """Return at most `limit` projects with their keys: one profile's (all when None), after a key, in their order."""
+    """Return at most `limit` projects with their keys, in their order.
+
+    Args:
+        profile: only this profile's; all when None.
+        after: the key of the last one before them.
+    """
     parameters: dict[str, Any] = {"page_limit": limit}
     if profile is not None:
         parameters["profile"] = profile

@@ -188,7 +188,7 @@ class Message(Base):
     #: Dense, from 0: the order of the transcript.
     position: Mapped[int]
     role: Mapped[str | None]
-    #: Epoch seconds, where the message says a sane time; it orders nothing.
+    #: Epoch seconds, if the message has a plausible time. Nothing is ordered by it.
     timestamp: Mapped[float | None]
     #: Of the payload; see `json_codec.digest`.
     digest: Mapped[bytes]
@@ -219,8 +219,8 @@ class SessionExtras(Base):
 
 
 class SessionDocument(Base):
-    """A value of a session that is large, or that stands for a column: the original of one that does not fit its column
-    (a title that is no text), which has to be found by its key."""
+    """A value of a session that is large, or the original of a value that its column cannot hold (a title that is no
+    text), which has to be found by its key."""
 
     __tablename__ = "session_documents"
 
@@ -267,7 +267,7 @@ class ImportItem(Base):
     session_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="SET NULL"))
     #: Of the source's bytes.
     digest: Mapped[bytes]
-    #: The source's size and modification time: while they stand still, it need not be read.
+    #: The source's size and modification time: while they are the same, it need not be read.
     size: Mapped[int | None]
     mtime_ns: Mapped[int | None]
     #: The session's revision after the import: another one now means that it was changed here since.

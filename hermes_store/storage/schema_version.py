@@ -1,4 +1,4 @@
-"""Where a database says which revision its schema has, and whose database it is."""
+"""Which revision the schema of a database has, and whose database it is."""
 
 from __future__ import annotations
 

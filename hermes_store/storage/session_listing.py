@@ -26,7 +26,7 @@ from .statement import Row, Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
 
-#: A blank session is not listed any more after so many seconds.
+#: Seconds after its last write for which a blank session is listed.
 BLANK_SECONDS: Final = 60.0
 
 _parent: Final = aliased(Session, name="parent")

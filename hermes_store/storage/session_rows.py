@@ -340,7 +340,7 @@ _release_some: Final = Statement(
 
 
 def release_members(unit: UnitOfWork, project: int, limit: int) -> int:
-    """Take at most `limit` sessions out of a project, and return how many it was."""
+    """Take at most `limit` sessions out of a project, and return how many."""
     return unit.execute(_release_some, {"project": project, "some": limit})
 
 
@@ -352,7 +352,7 @@ _release_rows: Final = Statement(
 
 
 def release_rows(unit: UnitOfWork, rows: Collection[int]) -> int:
-    """Take sessions, by row id, out of their project, and return how many it was."""
+    """Take sessions, by row id, out of their project, and return how many."""
     return unit.execute(_release_rows, {"rows": list(rows)}) if rows else 0
 
 

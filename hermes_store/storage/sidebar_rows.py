@@ -1,7 +1,7 @@
 """The rows of hermes-webui's sidebar: all sessions that are to be shown, at once.
 
-They are thousands, and read again whenever the sidebar is shown. So each column is read as it is stored, and converted
-here only where that is needed.
+There may be thousands, which are read whenever the sidebar is shown. So each column is read as it is stored, and
+converted here only where that is needed.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Colle
     """Return the sessions that are not deleted, in no order.
 
     Args:
-        since: untitled sessions without messages are left out if their last change was before this time,
-        streams: and they have none of these streams,
-        ids: and none of these ids.
+        since: untitled sessions without messages are left out if their last change was before this time (epoch
+            seconds), except those of `streams` and `ids`.
+        streams: the ids of the streams that are running.
+        ids: public ids of sessions to include.
     """
     rows: list[dict[str, Any]] = []
     unusual: list[dict[str, Any]] = []

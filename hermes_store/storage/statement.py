@@ -1,7 +1,7 @@
 """Statements that are built once and compiled once for each dialect.
 
 SQLAlchemy caches the SQL of a statement, but building a `select()` for each call, and what the driver's cursor is
-wrapped in, take ten times as long as SQLite takes to run it. So a statement here is a constant with bind parameters.
+wrapped in, take longer than SQLite needs to run it. So a statement here is a constant with bind parameters.
 SQLite's unit of work runs its SQL on the driver's cursor, with the conversions of the column types applied here;
 PostgreSQL's passes the statement to SQLAlchemy.
 """

@@ -19,7 +19,7 @@ logger = logging.getLogger("hermes_store")
 RowId: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
 # In the order of its characters' codes on every database, so that the ids with a prefix are a range of the index.
 PublicId: Final[TypeEngine[str]] = Text().with_variant(Text(collation="C"), "postgresql")
-# Times are epoch seconds; a plain FLOAT would be enough everywhere, but PostgreSQL's is said in full.
+# Times are epoch seconds, in double precision on every database.
 Epoch: Final[TypeEngine[float]] = Double()
 
 
@@ -84,12 +84,12 @@ _ESCAPED: Final = re.compile("\x10([0-9a-f]{4})")
 
 
 def is_escaped(stored: str) -> bool:
-    """Whether a text was stored otherwise than it is (or several, one after the other)."""
+    """Whether a stored text has escapes; also for several texts joined."""
     return _DLE in stored
 
 
 def unescaped(stored: str) -> str:
-    """Return the text that is stored so."""
+    """Return the text that a stored text stands for."""
     return _ESCAPED.sub(_unescape, stored)
 
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from .fork_gate import LOOK_AGAIN
 
-#: A writer that has waited for so many seconds goes first; before that, one that comes by may overtake it, which spares
-#: a switch between threads for each write.
+#: Seconds for which the first in the queue may be overtaken by a thread that comes later, which saves a switch between
+#: threads for each write.
 _PATIENCE: Final = 0.01
 
 

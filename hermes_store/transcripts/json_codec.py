@@ -100,7 +100,7 @@ def digest(data: bytes) -> bytes:
 
 _PLAIN: Final = frozenset({str, float, bool, type(None)})
 _ORDINARY: Final = 2**64
-#: Python reads integers of at most so many digits (sys.set_int_max_str_digits), and writes no more either.
+#: Python neither reads nor writes integers of more digits (sys.set_int_max_str_digits).
 _UNREADABLE: Final = 10**4300
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*\Z")
 

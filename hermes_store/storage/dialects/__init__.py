@@ -1,6 +1,6 @@
-"""What differs between databases, and nothing of it anywhere else.
+"""What differs between databases. No other package asks which one it is.
 
-A `Dialect` makes connections and units of work, tells the driver's errors apart, guards an upgrade of the schema, and
+A `Dialect` makes connections and units of work, translates the driver's errors, guards an upgrade of the schema, and
 describes what is open. `dialect_for` finds the one for a path or a URL.
 """
 

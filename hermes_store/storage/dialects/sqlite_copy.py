@@ -32,8 +32,8 @@ def copy_database(
         progress: called again and again.
 
     Raises:
-        DatabaseFullError: there is no room for a copy.
-        DatabaseUnavailableError: the copy cannot be written, or is not the same as what was written.
+        DatabaseFullError: there is no space for a copy.
+        DatabaseUnavailableError: the copy cannot be written, or does not read back as written.
     """
     copy = path.with_name(f"{path.name}.{label}.bak")
     part = copy.with_name(f"{copy.name}.tmp")
@@ -86,7 +86,7 @@ def _check(part: Path, progress: Callable[..., None]) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have the disk store a file, or the names in a folder."""
+    """Write a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Looking at a database file without changing anything, also not by the clean-up that SQLite does when it opens one."""
+"""Read a database file without changing anything, and without the recovery that SQLite does when it opens one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 Result = TypeVar("Result")
 
 _IMMUTABLE: Final = {"mode": "ro", "immutable": "1"}
-#: What SQLite says of a file that it may not bring in order after a crash.
+#: SQLite's result codes for a file that it may not recover after a crash.
 _CANNOT_RECOVER: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
@@ -29,9 +29,9 @@ def look(
 ) -> Result:
     """Call `callback` with a connection that leaves the file, its log and its folder as they are.
 
-    A connection that may only read still makes a log next to a file in WAL mode. One that takes the file for immutable
-    does not, but it sees no log, and may be confused by what another process writes meanwhile. So it is used when there
-    is no log, and what it found counts only if the file is still the same.
+    A connection that may only read still makes a log next to a file in WAL mode. One that treats the file as immutable
+    does not, but it sees no log, and another process that writes meanwhile may confuse it. So it is used when there is
+    no log, and its result counts only if the file is still the same.
 
     Args:
         path: the file.

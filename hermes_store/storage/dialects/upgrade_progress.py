@@ -1,4 +1,4 @@
-"""Tells other processes that an upgrade of a database file goes on, so that they wait for it longer than for a write.
+"""Shows other processes that an upgrade of a database file makes progress, so they wait for it longer than for a write.
 
 While it upgrades, a process keeps a small file next to the database and sets its modification time again and again. The
 driver does that between the instructions of a statement, so a process that hangs or was killed does not do it any more.
