@@ -53,7 +53,7 @@ from typing import Any, Final
 
 
 def shown(value: object) -> str:
-    """Return a value as it can stand in a message: short, whatever it is."""
+    """Return a value as text for a message, of at most 80 characters."""
     try:
         text = repr(value)
     except Exception:  # a number of too many digits, what is nested too deep, an object that fails to describe itself

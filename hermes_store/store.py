@@ -63,8 +63,7 @@ class ProfileView(View):
 class Store(View):
     """An open database of sessions, messages and projects.
 
-    Threads may share it, and a child process that was forked may go on using it. Close it, or use it as a
-    context manager.
+    Threads may share it, and a forked child process may continue to use it. Close it, or use it as a context manager.
     """
 
     #: For the packages of this library that are built on a store; not part of the public interface.
@@ -147,7 +146,7 @@ class Store(View):
 
         It is committed when the block ends, and rolled back when an exception leaves it. A verb that fails
         inside it has changed nothing, so catching its error and going on is fine. Other writers wait: keep it
-        short. It belongs to the thread that began it, which meanwhile cannot use the store itself.
+        short. It belongs to the thread that began it, which cannot use the store itself inside the block.
 
         Raises:
             TransactionError: this thread is inside a transaction of this store already.

@@ -167,7 +167,7 @@ def check_revision(value: Any) -> int:
     """Return `value` when it can be a revision: a whole number.
 
     Raises:
-        InvalidInputError: it is anything else, None included: leaving the revision out would switch the check off.
+        InvalidInputError: it is anything else. None is refused, too: it would switch the check off.
     """
     if type(value) is int and abs(value) <= MAX_INT:
         return value

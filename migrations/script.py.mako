@@ -19,7 +19,8 @@ Rules for every migration:
 - All migrations of an upgrade are one transaction: never commit.
 - A partial index has the same text as `sqlite_where` and as `postgresql_where`.
 - A downgrade keeps everything that the revision before can hold.
-- Set `HEAD` in `hermes_store/storage/migrations.py`, and say in CHANGELOG.md what the change means for users.
+- Set `HEAD` in `hermes_store/storage/migrations.py`, add a column of the new schema to `_facts` in
+  `hermes_store/storage/schema_version.py`, and write in CHANGELOG.md what the change means for users.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """A session's values that are no column, by key: small ones together in `session_extras`, the others one row each.
 
-A value that stands for a column (the original of a title that is no text) has a row of its own whatever its size,
-because lists and links look for it by its key.
+The original of a value that its column cannot hold (a title that is no text) has its own row whatever its size, because
+lists and links look for it by its key.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def is_escaped(stored: str) -> bool:
 
 
 def unescaped(stored: str) -> str:
-    """Return the text that a stored text stands for."""
+    """Return the text that was stored with escapes."""
     return _ESCAPED.sub(_unescape, stored)
 
 

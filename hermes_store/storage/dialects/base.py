@@ -83,7 +83,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close the connections that are not in use. The dialect can go on to be used."""
+        """Close the connections that are not in use. The dialect can be used again afterwards."""
 
     def create_if_missing(self, *, allowed: bool) -> None:  # noqa: B027 - the default is to do nothing
         """Make an empty database if there is none and that is allowed. One that exists is not changed."""
@@ -106,7 +106,7 @@ class Dialect(ABC):
         """Return the statements that note in the database itself that it is this library's.
 
         Args:
-            number: of its schema's revision; 0 when it has no tables any more, and is nobody's.
+            number: of its schema's revision; 0 when it has no tables any more, and any program may use it.
         """
         return []
 
