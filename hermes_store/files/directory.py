@@ -21,6 +21,8 @@ from ..transcripts import json_codec
 SESSIONS: Final = "sessions"
 PROJECTS: Final = "projects.json"
 INDEX: Final = "_index.json"
+#: The largest file that an import reads unless it is told otherwise, in bytes.
+MAX_FILE_SIZE: Final = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -150,15 +152,21 @@ def _why_not(name: str) -> str | None:
     return None if name.endswith(".json") else "not a JSON file"
 
 
-def read_regular(path: Path) -> bytes:
+def read_regular(path: Path, limit: int = MAX_FILE_SIZE) -> bytes:
     """Return a regular file's bytes. (Opening a pipe, for example, could wait for ever.)
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, is no regular file, or has more than `limit` bytes.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return path.read_bytes()
+    if status.st_size <= limit:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)  # it may grow meanwhile
+        if len(content) <= limit:
+            return content
+    raise OSError(errno.EFBIG, f"it has {max(status.st_size, limit + 1)} bytes, and at most {limit} are read", str(path))
 
 
 def tombstone_ids(path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from ..reports import ImportItem, Outcome
 from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.session_json import SessionContent, shown
-from .directory import Entry, StateDirectory, tombstone_ids
+from .directory import MAX_FILE_SIZE, Entry, StateDirectory, tombstone_ids
 from .reading import SessionFile, UnreadableError, read_session
 
 
@@ -75,9 +75,15 @@ class FileParser:
     def parse(self, entry: Entry) -> ParsedFile | ImportItem:
         """Read a session file; return its content, or the report on one of which nothing can be read."""
         try:
-            return self._parsed(entry, read_session(entry.path))
+            return self._parsed(entry, self._read(entry))
         except (UnreadableError, InvalidInputError) as error:
             return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=str(error))
+
+    def _read(self, entry: Entry) -> SessionFile:
+        def indexed_count() -> int | None:
+            return self._directory.indexed_counts.get(entry.stem)
+
+        return read_session(entry.path, limit=MAX_FILE_SIZE, indexed_count=indexed_count)
 
     def _parsed(self, entry: Entry, file: SessionFile) -> ParsedFile:
         session_id, notes = self._identify(entry, file.data.get("session_id"))

@@ -1,0 +1,188 @@
+"""Recovery from a damaged file in the WebUI's own format, where each message begins and ends on a line of its own.
+
+No text of JSON has a line break in it, so in ``json.dumps(…, indent=2)`` the indentation of a line says where it belongs
+whatever the lines before it look like: damage reaches no further than the messages it is in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from . import recovery
+from .recovery import Recovered
+
+_first_member: Final = re.compile(rb'\{\r?\n( {1,8})"')
+_member: Final = re.compile(rb'("(?:[^"\\\n]|\\.)*+")[ \t]*:[ \t]*')
+_BLANKS: Final = b" \t\r\n"
+
+
+def indentation(content: bytes) -> int | None:
+    """Return how many spaces a level of a file is indented by; None if it is not indented."""
+    match = _first_member.match(content) or re.search(rb'\n( {1,8})"messages": \[\r?\n', content)
+    if match:
+        return len(match[1])
+    return 2 if re.search(rb'\n    \{\r?\n      "', content) else None
+
+
+def recover(content: bytes, indent: int) -> Recovered:
+    """Return what is whole in a file whose levels are indented by some spaces."""
+    beginnings = [match.start() for match in re.finditer(rb'\{\r?\n {%d}"' % indent, content)]
+    bounds = [0, *(place for place in beginnings if place), len(content)]
+    sessions = [_Session(content, indent, start, end).read() for start, end in zip(bounds, bounds[1:], strict=False)]
+    return recovery.choose(sessions)
+
+
+class _Piece(NamedTuple):
+    """A line of the two outer levels or of the messages', with the deeper lines after it."""
+
+    level: int
+    start: int
+    end: int
+    first: bytes
+
+    @property
+    def closes(self) -> bool:
+        return self.first in (b"}", b"]")
+
+
+class _Session:
+    """The part of a file that has one session."""
+
+    def __init__(self, content: bytes, indent: int, start: int, end: int) -> None:
+        self._content = content
+        self._indent = indent
+        self._start = start
+        self._end = end
+        self._found = Recovered()
+        #: The key of the object or array that the lines are in, and where it begins; "" when that is not known.
+        self._section = ""
+        self._section_start = start
+        self._is_section_damaged = False
+
+    def read(self) -> Recovered:
+        pieces = list(self._pieces())
+        index = 0
+        while index < len(pieces):
+            piece = pieces[index]
+            if piece.level == 0:
+                self._outermost(piece)
+            elif piece.level == 1:
+                self._member(piece)
+            elif self._section in ("", "messages"):
+                if not piece.closes and index + 1 < len(pieces) and _belongs(pieces[index + 1]):
+                    index += 1
+                following = pieces[index + 1] if index + 1 < len(pieces) else None
+                self._element(piece, pieces[index].end, is_last=following is None or following.level < 2)
+            index += 1
+        if self._section not in ("", "messages"):  # its end is missing
+            self._found.lose(self._section_start, self._end)
+        return self._found
+
+    def _pieces(self) -> Iterator[_Piece]:
+        line = re.compile(rb"(?:^|\n)( {0,%d})(?=[^ \r\n])" % (2 * self._indent))
+        last: tuple[int, int] | None = None
+        for match in line.finditer(self._content, self._start, self._end):
+            level, spaces = divmod(len(match[1]), self._indent)
+            if spaces:
+                continue
+            if last is not None:
+                yield self._piece(*last, match.start())
+            last = level, match.end()
+        if last is not None:
+            yield self._piece(*last, self._end)
+
+    def _piece(self, level: int, start: int, end: int) -> _Piece:
+        return _Piece(level, start, end, self._content[start : start + 1])
+
+    def _text(self, start: int, end: int) -> bytes:
+        return self._content[start:end].strip(_BLANKS)
+
+    def _lose(self, start: int, end: int) -> None:
+        if self._text(start, end):
+            self._found.lose(start, end)
+            self._is_section_damaged = True
+
+    def _outermost(self, piece: _Piece) -> None:
+        text = self._text(piece.start, piece.end)
+        if text == b"}":
+            self._found.is_closed = True
+            self._section = ""
+        elif text != b"{":
+            self._lose(piece.start, piece.end)
+
+    def _member(self, piece: _Piece) -> None:
+        """Read a line of the session's object: a key with its value or the beginning of it, or the end of one."""
+        if piece.closes:
+            self._close(piece)
+            return
+        if self._section not in ("", "messages"):
+            self._lose(self._section_start, piece.start)
+            self._section = ""
+        match = _member.match(self._content, piece.start, piece.end)
+        try:
+            if match is None:
+                raise ValueError
+            key, is_escaped = recovery.decode(match[1])
+            if is_escaped:
+                raise ValueError  # another key than the one that was written
+            value = self._text(match.end(), piece.end)
+            if value in (b"[", b"{"):
+                self._section, self._section_start = key, piece.start
+                self._is_section_damaged = False
+                if key == "messages" and value == b"[":
+                    self._found.data.setdefault(key, [])
+                return
+            comma = value.endswith(b",")
+            if not comma and piece.end == len(self._content) and value[-1:] not in (b'"', b"]", b"}"):
+                raise ValueError  # a number or a name that may have had more characters
+            self._add_member(key, value.removesuffix(b","))
+            self._section = ""
+        except ValueError:
+            self._lose(piece.start, piece.end)
+
+    def _add_member(self, key: str, text: bytes) -> None:
+        value, is_escaped = recovery.decode(text)
+        if key == "messages" and isinstance(value, list):
+            for message in value:
+                self._found.add_message(message)
+            value = []
+        self._found.add_member(key, value, is_escaped=is_escaped)
+
+    def _close(self, piece: _Piece) -> None:
+        section, self._section = self._section, ""
+        if section in ("", "messages"):
+            if self._text(piece.start, piece.end) not in (b"]", b"],"):
+                self._lose(piece.start, piece.end)
+            return
+        match = _member.match(self._content, self._section_start, piece.end)
+        assert match is not None, "it was matched when the section began"  # noqa: S101
+        try:
+            self._add_member(section, self._text(match.end(), piece.end).removesuffix(b","))
+        except ValueError:
+            self._lose(self._section_start, piece.end)
+
+    def _element(self, piece: _Piece, end: int, *, is_last: bool) -> None:
+        """Read a message: a value on one line, or a container with the line that closes it."""
+        text = self._text(piece.start, end)
+        is_ended = text.endswith((b",", b'"', b"]", b"}")) or (is_last and end < len(self._content))
+        try:
+            if piece.closes or not is_ended:
+                raise ValueError
+            value, is_escaped = recovery.decode(text.removesuffix(b","))
+        except ValueError:
+            self._lose(piece.start, end)
+            return
+        if recovery.is_message(value) or (
+            self._section == "messages" and not (self._is_section_damaged and recovery.is_tool_call(value))
+        ):
+            self._found.add_message(value, is_escaped=is_escaped)
+        else:
+            self._lose(piece.start, end)
+
+
+def _belongs(piece: _Piece) -> bool:
+    return piece.level == 2 and piece.closes
+
+
