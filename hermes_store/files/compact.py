@@ -65,6 +65,10 @@ class _File:
 
     def _add_message(self) -> None:
         start, end = self._span()
+        follows = blank_end(self._content, end)
+        if self._content[follows : follows + 1] not in (b",", b"]", b""):
+            self._position = start
+            raise DamageError(follows, "',' expected", open_containers=[start])
         try:
             value, is_escaped = recovery.decode(self._content[start:end])
         except ValueError:

@@ -1,8 +1,8 @@
 """Reading one session file: all of an intact one, and whatever is whole of a damaged one.
 
-A file is parsed in one go by the fast codec. What that refuses (lone surrogates, deep nesting) is parsed value by value,
-so that memory stays near the file's size. What is not JSON even then is damaged, and its whole messages are looked for
-before and after the damage.
+A file is parsed in one go by the fast codec. What that refuses (lone surrogates, deep nesting) is parsed value by
+value, so that memory stays near the file's size. What is not JSON even then is damaged, and its whole messages are
+looked for before and after the damage.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ..transcripts import encoding, json_codec
 from ..transcripts.encoding import Encoded
-from . import compact, indented
+from . import compact, indented, recovery
 from .directory import read_regular
 from .recovery import SESSION_KEYS, Recovered
 from .scanning import DamageError, blank_end, value_end
@@ -26,6 +26,10 @@ from .scanning import DamageError, blank_end, value_end
 
 class UnreadableError(Exception):
     """No session can be read from a file; the message says what is wrong with the file."""
+
+
+class NoSessionError(UnreadableError):
+    """A file is whole, and holds something else than a session."""
 
 
 @dataclass
@@ -65,9 +69,7 @@ def read_session(path: Path, *, limit: int, indexed_count: Callable[[], int | No
     return file
 
 
-def _whole_or_backup(
-    path: Path, content: bytes, limit: int, indexed_count: Callable[[], int | None]
-) -> SessionFile:
+def _whole_or_backup(path: Path, content: bytes, limit: int, indexed_count: Callable[[], int | None]) -> SessionFile:
     try:
         file = _parse(content)
     except UnreadableError as error:
@@ -184,15 +186,19 @@ def _problem(error: ValueError, size: int) -> str:
 
 def _session(data: Any) -> SessionFile:
     if not isinstance(data, dict):
-        raise UnreadableError(f"it is no session: it holds a JSON {_kind(data)}, not an object")
+        raise NoSessionError(f"it is no session: it holds a JSON {_kind(data)}, not an object")
     _require_session(data)
+    key = next((key for key in data if recovery.are_messages(key, data[key])), None)
+    if "messages" not in data and key is not None:
+        messages = encoding.encode_and_release(data.pop(key))
+        return SessionFile(data, messages, f"it is damaged: its messages are under the key {key!r:.40}")
     messages = data.pop("messages", None) or []
     return SessionFile(data, encoding.encode_and_release(messages))
 
 
 def _require_session(data: dict[str, Any]) -> None:
     if not any(key in data for key in SESSION_KEYS):
-        raise UnreadableError(f"it is no session: it has none of the keys {', '.join(SESSION_KEYS)}")
+        raise NoSessionError(f"it is no session: it has none of the keys {', '.join(SESSION_KEYS)}")
     messages = data.get("messages")
     if not isinstance(messages, list | None):
         raise UnreadableError(f"its messages are a JSON {_kind(messages)}, not an array")

@@ -125,7 +125,15 @@ def _is_plain(content: bytes) -> bool:
 
 def is_message(value: Any) -> bool:
     """Whether a value of which it is not known where it belongs is a message."""
-    return isinstance(value, dict) and isinstance(value.get("role"), str)
+    return (
+        isinstance(value, dict) and isinstance(value.get("role"), str) and ("content" in value or "tool_calls" in value)
+    )
+
+
+def are_messages(key: str, value: Any) -> bool:
+    """Whether an array of another key than "messages" has the messages: damage changed its key."""
+    is_array = isinstance(value, list) and bool(value) and key not in ("messages", "context_messages")
+    return is_array and all(map(is_message, value))
 
 
 def is_tool_call(value: Any) -> bool:
