@@ -41,8 +41,8 @@ class ParsedFile:
     content: SessionContent
 
 
-#: What reading a file may raise for what is in it: no file may end the import of the others. (Not all exceptions, because
-#: a signal handler may raise one.)
+#: What reading a file may raise for what is in it: no file may end the import of the others. (Not all exceptions,
+#: because a signal handler may raise one.)
 _OF_THE_FILE: Final = (MemoryError, RecursionError, ValueError, ArithmeticError, LookupError, TypeError)
 
 

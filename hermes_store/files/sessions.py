@@ -167,11 +167,14 @@ def _write(
 def _report(file: ParsedFile, decision: Decision, session_id: str) -> ImportItem:
     if decision.outcome is Outcome.SKIPPED:
         return _skipped(file.entry, session_id, decision.reason)
+    notes = file.content.notes
+    if file.damage is not None and decision.outcome is Outcome.UNCHANGED:  # what can be read is in the store already
+        notes = [file.damage, *notes]
     return ImportItem(
         path=file.entry.name,
         outcome=decision.outcome,
         id=session_id,
         reason=decision.reason,
-        notes=file.content.notes,
+        notes=notes,
         messages=len(file.content.messages),
     )
