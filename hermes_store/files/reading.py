@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import datetime
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -134,13 +135,24 @@ class _Backup:
         return self.file
 
 
+#: The line that begins the messages in the WebUI's own format.
+_messages: Final = re.compile(rb'\n  "messages": \[')
+
+
 def _parse(content: bytes) -> SessionFile:
     if not content.strip(b"\0 \t\r\n"):
         raise UnreadableError(f"it is empty ({len(content)} blank bytes)" if content else "it is empty")
     try:
-        return _session(json_codec.decode_strictly(content))
+        data = json_codec.decode_strictly(content)
     except ValueError:
         pass  # it has to be parsed value by value
+    else:
+        arrays = [match.start() for match in _messages.finditer(content)]
+        if len(arrays) < 2:
+            return _session(data)
+        # Of two arrays of one key, JSON readers take the last.
+        del data
+        return _recovered(content, f"it is damaged: a second array of messages begins at byte {arrays[1]}")
     text = content.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
     if text.startswith(b"{"):
         try:
@@ -251,6 +263,8 @@ class _ValueParser:
             self._expect(":")
             self._skip_blank()
             if key == "messages" and self._content[self._pos : self._pos + 1] == b"[":
+                if key in self._data:
+                    raise DamageError(key_at, "a second array of messages begins")
                 self._data[key], self._messages = [], []
                 self._elements()
             else:

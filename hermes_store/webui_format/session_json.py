@@ -208,7 +208,10 @@ def _is_minus_zero(value: Any) -> bool:
 
 
 def _time(value: Any) -> tuple[float | None, bool]:
-    return (encoding.parse_time(value), False) if isinstance(value, str) else _number(value)
+    stored, exact = (None, False) if isinstance(value, str) else _number(value)
+    if isinstance(value, str) or (stored is not None and stored > encoding.LATEST):
+        return encoding.parse_time(value), False  # milliseconds, or no time that is believed
+    return stored, exact
 
 
 def _count(value: Any) -> tuple[int, bool]:

@@ -165,7 +165,7 @@ def _is_touched(message: Any, names: list[str]) -> bool:
     if not isinstance(message, dict):
         return False
     is_named = any(f"<{name}" in json.dumps(message) for name in names)
-    return is_named or not message.keys().isdisjoint({"role", "content", "timestamp"})
+    return is_named or not message.keys().isdisjoint({"role", "content", "timestamp", "tool_calls"})
 
 
 @pytest.mark.slow
@@ -197,7 +197,7 @@ def test_every_whole_message_of_a_damaged_file_is_stored(sqlite_store: Store, st
             json.loads(contents[name].rstrip(b"\0"))
         else:
             assert item.outcome == "recovered"
-            assert re.search(r"at byte \d+ of \d+", item.reason)
+            assert re.search(r"at byte \d+|under the key", item.reason)
 
 
 @pytest.mark.slow
@@ -215,6 +215,8 @@ def test_halves_of_two_files_give_the_whole_messages_of_both(sqlite_store: Store
     for name in contents:
         if items[f"{name}.json"].outcome == "failed":
             assert expected[name] == []
+        elif items[f"{name}.json"].outcome == "imported":  # by chance, both halves together are JSON
+            assert sqlite_store.messages.read(name) == json.loads(contents[name])["messages"]
         else:
             stored = sqlite_store.messages.read(name)
             assert [message for message in stored if message in expected[name]] == expected[name]
