@@ -22,7 +22,7 @@ _BLANKS: Final = b" \t\r\n"
 
 def indentation(content: bytes) -> int | None:
     """Return how many spaces a level of a file is indented by; None if it is not indented."""
-    match = _first_member.match(content) or re.search(rb'\n( {1,8})"messages": \[\r?\n', content)
+    match = re.search(rb'\n( {1,8})"messages": \[\r?\n', content) or _first_member.match(content)
     if match:
         return len(match[1])
     return 2 if re.search(rb'\n    \{\r?\n      "', content) else None
