@@ -57,6 +57,24 @@ class ImportItem(Record):
     messages: int = 0
 
 
+class ImportRecord(Record):
+    """What the store's import log has of a session file."""
+
+    #: The state directory.
+    origin: str
+    #: The file's name in its sessions folder.
+    name: str
+    #: The session's id now; None once it was purged.
+    session_id: str | None
+    #: Epoch seconds.
+    imported_at: float
+    #: ``imported``, ``updated`` or ``recovered``: how the file's content came into the store.
+    outcome: Outcome
+    #: Of a recovered one: what is wrong with the file, and what is missing.
+    reason: str = ""
+    notes: list[str] = Field(default_factory=list)
+
+
 class ImportProgress(Record):
     """How far an import is."""
 

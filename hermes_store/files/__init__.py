@@ -3,18 +3,30 @@
 from hermes_store.files import import_directory, export_directory
 """
 
-from ..reports import ExportProgress, ExportReport, ImportItem, ImportProgress, ImportReport, ItemKind, Outcome
+from ..reports import (
+    ExportProgress,
+    ExportReport,
+    ImportItem,
+    ImportProgress,
+    ImportRecord,
+    ImportReport,
+    ItemKind,
+    Outcome,
+)
 from .exporting import export_directory
 from .importing import import_directory
+from .log import import_log
 
 __all__ = [
     "ExportProgress",
     "ExportReport",
     "ImportItem",
     "ImportProgress",
+    "ImportRecord",
     "ImportReport",
     "ItemKind",
     "Outcome",
     "export_directory",
     "import_directory",
+    "import_log",
 ]

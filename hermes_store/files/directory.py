@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from ..transcripts import json_codec
 SESSIONS: Final = "sessions"
 PROJECTS: Final = "projects.json"
 INDEX: Final = "_index.json"
+#: The largest file that an import reads unless it is told otherwise, in bytes.
+MAX_FILE_SIZE: Final = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -135,34 +138,81 @@ def _entry(item: os.DirEntry[str]) -> Entry:
 
 
 _NOT_SESSIONS: Final = (
-    ("_*", "a file of the WebUI's own"),
     ("*.bak", "a backup copy; its session's file is what counts"),
     ("*.tmp.*", "an unfinished write"),
+)
+_OTHERS: Final = (
+    ("_*", "a file of the WebUI's own"),
     ("sessions.json", "a file of the agent's"),
     ("session_*.json", "a file of the agent's"),
 )
 
 
 def _why_not(name: str) -> str | None:
-    for pattern, reason in _NOT_SESSIONS:
-        if fnmatchcase(name, pattern):
-            return reason
-    return None if name.endswith(".json") else "not a JSON file"
+    return _matching(name, _NOT_SESSIONS) or (None if name.endswith(".json") else "not a JSON file")
 
 
-def read_regular(path: Path) -> bytes:
+def whose(name: str) -> str | None:
+    """Return what a file is that has no session in it, by its name; None when the name says nothing."""
+    return _matching(name, _OTHERS)
+
+
+def _matching(name: str, patterns: tuple[tuple[str, str], ...]) -> str | None:
+    return next((reason for pattern, reason in patterns if fnmatchcase(name, pattern)), None)
+
+
+#: What only the agent's own files have, and what only those lack.
+_AGENT_KEYS: Final = frozenset({"session_start", "last_updated", "system_prompt"})
+_WEBUI_KEYS: Final = frozenset({"title", "created_at", "updated_at", "workspace"})
+
+
+def is_agents(data: dict[str, Any]) -> bool:
+    """Whether an object is the agent's own copy of a conversation, and no session of the WebUI."""
+    return not _AGENT_KEYS.isdisjoint(data) and _WEBUI_KEYS.isdisjoint(data)
+
+
+def begins_as_list(path: Path) -> bool:
+    """Whether a file's first character begins an array, as that of the WebUI's index does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    except OSError:
+        return False
+
+
+# A file's name in which an id would be taken for a file of the WebUI's own has the id's underscore as %5F.
+_RESERVED: Final = re.compile(r"_(?:index|deleted.*|pruned.*)|projects", re.IGNORECASE)
+
+
+def file_name(session_id: str) -> str:
+    """Return the name of a session's file in an export."""
+    stem = session_id
+    if _RESERVED.fullmatch(session_id):
+        stem = f"%{ord(session_id[0]):02X}{session_id[1:]}"
+    return f"{stem}.json"
+
+
+def read_regular(path: Path, limit: int = MAX_FILE_SIZE) -> bytes:
     """Return a regular file's bytes. (Opening a pipe, for example, could wait for ever.)
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, is no regular file, or has more than `limit` bytes.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return path.read_bytes()
+    if status.st_size <= limit:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)  # it may grow meanwhile
+        if len(content) <= limit:
+            return content
+    raise OSError(
+        errno.EFBIG, f"it has {max(status.st_size, limit + 1)} bytes, and at most {limit} are read", str(path)
+    )
 
 
-def tombstone_ids(path: Path) -> list[str]:
-    """Return the ids in a list of deleted sessions.
+def tombstone_ids(path: Path) -> list[str] | None:
+    """Return the ids in a list of deleted sessions; None when the file is a session.
 
     Raises:
         ValueError: it cannot be read.
@@ -173,6 +223,8 @@ def tombstone_ids(path: Path) -> list[str]:
         raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ValueError(f"{path.name} is damaged: {error}") from error
+    if isinstance(data, dict) and ("messages" in data or "session_id" in data):
+        return None
     ids = data.get("ids") if isinstance(data, dict) else data
     if not isinstance(ids, list):
         raise ValueError(f"{path.name} has no list of ids")  # noqa: TRY004 - as for other damage

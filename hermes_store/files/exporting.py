@@ -20,7 +20,7 @@ from ..storage.engine import Nested
 from ..store import Store
 from ..transcripts import json_codec
 from ..webui_format import project_json, session_json
-from .directory import INDEX, PROJECTS, SESSIONS
+from .directory import INDEX, PROJECTS, SESSIONS, file_name
 
 OnProgress = Callable[[ExportProgress], None]
 
@@ -34,7 +34,9 @@ def export_directory(
 
     Args:
         store: what to export.
-        path: the state directory to create: ``sessions/*.json``, ``sessions/_index.json``, ``projects.json``.
+        path: the state directory to create: ``sessions/*.json``, ``sessions/_index.json``, ``projects.json``. A
+            session's file is named after its id; where that is the name of a file of the WebUI's own (``_index``),
+            its first character is written as ``%5F``, and the id inside the file counts.
         on_progress: called after each session.
 
     Raises:
@@ -50,7 +52,7 @@ def export_directory(
         _write(root / PROJECTS, _text([project_json.to_json(project) for project in projects]))
         index_rows: list[str] = []
         for record, data in _sessions(store):
-            _write(folder / f"{record.session_id}.json", _text(data))
+            _write(folder / file_name(record.session_id), _text(data))
             index_rows.append(_text(_index_row(record, data)))
             sessions += 1
             messages += len(data["messages"])

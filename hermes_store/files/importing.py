@@ -16,7 +16,7 @@ from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
 from . import linking
 from .decision import Prefer
-from .directory import Entry, StateDirectory
+from .directory import MAX_FILE_SIZE, Entry, StateDirectory
 from .parsing import FileParser, ParsedFile
 from .projects import ProjectImporter
 from .sessions import KIND, SessionImporter, report_if_unchanged
@@ -36,6 +36,7 @@ def import_directory(
     *,
     prefer: Literal["store", "files"] = "store",
     dry_run: bool = False,
+    max_file_size: int = MAX_FILE_SIZE,
     on_progress: OnProgress | None = None,
 ) -> ImportReport:
     """Import the sessions and projects of a hermes-webui state directory.
@@ -51,6 +52,7 @@ def import_directory(
             "store", the file is reported as a conflict; with "files", it overwrites the session. A damaged file never
             overwrites anything.
         dry_run: report what an import would do, and write nothing.
+        max_file_size: the most bytes to read of a session file; a larger one is reported as failed.
         on_progress: called after each file.
 
     Returns:
@@ -63,7 +65,7 @@ def import_directory(
     if prefer not in ("store", "files"):
         raise InvalidInputError(f"prefer is 'store' or 'files', not {prefer!r}.")
     directory = StateDirectory.find(path)
-    return _Import(store, directory, prefer, dry_run, on_progress).run()
+    return _Import(store, directory, prefer, dry_run, on_progress, max_file_size).run()
 
 
 def import_state_directory(store: Store, directory: StateDirectory) -> ImportReport:
@@ -90,8 +92,14 @@ class _Batch:
 class _Import:
     """One import."""
 
-    def __init__(
-        self, store: Store, directory: StateDirectory, prefer: Prefer, dry_run: bool, on_progress: OnProgress | None
+    def __init__(  # noqa: PLR0917 - the arguments of `import_directory`
+        self,
+        store: Store,
+        directory: StateDirectory,
+        prefer: Prefer,
+        dry_run: bool,
+        on_progress: OnProgress | None,
+        max_file_size: int = MAX_FILE_SIZE,
     ) -> None:
         self._database = store.database
         self._directory = directory
@@ -99,7 +107,7 @@ class _Import:
         self._dry_run = dry_run
         self._on_progress = on_progress
         self._entries = directory.entries()
-        self._parser = FileParser(directory, self._entries)
+        self._parser = FileParser(directory, self._entries, max_file_size=max_file_size)
         self._projects = ProjectImporter(directory, prefer=prefer, dry_run=dry_run)
         self._sessions = SessionImporter(projects=self._projects, origin=self._origin, prefer=prefer, dry_run=dry_run)
         self._items: list[ImportItem] = []

@@ -5,15 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from ..errors import InvalidInputError
 from ..reports import ImportItem, Outcome
 from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.session_json import SessionContent, shown
-from .directory import Entry, StateDirectory, tombstone_ids
-from .reading import SessionFile, UnreadableError, read_session
+from .directory import (
+    MAX_FILE_SIZE,
+    Entry,
+    StateDirectory,
+    begins_as_list,
+    file_name,
+    is_agents,
+    tombstone_ids,
+    whose,
+)
+from .reading import NoSessionError, SessionFile, UnreadableError, read_session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +41,27 @@ class ParsedFile:
     content: SessionContent
 
 
+#: What reading a file may raise for what is in it: no file may end the import of the others. (Not all exceptions,
+#: because a signal handler may raise one.)
+_OF_THE_FILE: Final = (MemoryError, RecursionError, ValueError, ArithmeticError, LookupError, TypeError)
+
+
 class FileParser:
     """Parses the session files of a directory.
 
     Args:
         directory: the state directory.
         entries: what is in its sessions folder.
+        max_file_size: the most bytes to read of a file.
     """
 
-    def __init__(self, directory: StateDirectory, entries: list[Entry]) -> None:
+    def __init__(self, directory: StateDirectory, entries: list[Entry], *, max_file_size: int = MAX_FILE_SIZE) -> None:
         self._directory = directory
+        self._max_file_size = max_file_size
         self._names = {entry.stem for entry in entries if entry.not_a_session is None}
         #: The lists of deleted sessions that cannot be read: what is wrong with each.
         self._damaged_lists: dict[str, str] = {}
+        self._lists: set[str] = set()
         self._deleted = self._read_tombstones()
 
     def _read_tombstones(self) -> dict[str, str]:
@@ -51,8 +69,13 @@ class FileParser:
         deleted: dict[str, str] = {}
         for path in self._directory.tombstones():
             try:
-                deleted |= dict.fromkeys(tombstone_ids(path), path.name)
+                ids = tombstone_ids(path)
+                if ids is not None:
+                    deleted |= dict.fromkeys(ids, path.name)
+                    self._lists.add(path.name)
             except ValueError as error:
+                if _is_damaged_session(path):
+                    continue
                 reason = f"it lists deleted sessions, and some may come back: {error}"
                 self._damaged_lists[path.name] = reason
         return deleted
@@ -67,17 +90,45 @@ class FileParser:
             if name.endswith(".json.bak") and entry.stem not in self._names:
                 reason = "a backup copy whose session is gone; rename it to end with .json to have it"
             return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=reason)
-        if entry.stem in self._deleted:
-            reason = f"it was deleted (listed in {self._deleted[entry.stem]})"
-            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=entry.stem, reason=reason)
+        own = whose(name)
+        if own is not None and (name in self._lists or begins_as_list(entry.path)):
+            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=own)
         return None
 
     def parse(self, entry: Entry) -> ParsedFile | ImportItem:
-        """Read a session file; return its content, or the report on one of which nothing can be read."""
+        """Read a session file; return its content, or the report on one that has none, or a deleted one."""
+        list_name = self._deleted.get(entry.stem)
         try:
-            return self._parsed(entry, read_session(entry.path))
+            file = self._read(entry)
+            own = whose(entry.path.name)
+            if own is not None and is_agents(file.data):
+                return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=own)
+            parsed = self._parsed(entry, file)
         except (UnreadableError, InvalidInputError) as error:
-            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=str(error))
+            return self._unreadable(entry, str(error), is_session=not isinstance(error, NoSessionError))
+        except _OF_THE_FILE as error:
+            return self._unreadable(entry, f"it cannot be read: {type(error).__name__} {error}", is_session=True)
+        if list_name is not None:
+            if not parsed.content.messages:
+                reason = f"it was deleted (listed in {list_name}), and has no messages"
+                return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=entry.stem, reason=reason)
+            parsed.content.notes.insert(0, f"it is listed in {list_name} as deleted, but its file has messages")
+        return parsed
+
+    def _unreadable(self, entry: Entry, reason: str, *, is_session: bool) -> ImportItem:
+        own, list_name = whose(entry.path.name), self._deleted.get(entry.stem)
+        if list_name is not None:
+            reason = f"it was deleted (listed in {list_name}), and nothing of it can be read: {reason}"
+            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=entry.stem, reason=reason)
+        if own is not None and not is_session:
+            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=own)
+        return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=reason)
+
+    def _read(self, entry: Entry) -> SessionFile:
+        def indexed_count() -> int | None:
+            return self._directory.indexed_counts.get(entry.stem)
+
+        return read_session(entry.path, limit=self._max_file_size, indexed_count=indexed_count)
 
     def _parsed(self, entry: Entry, file: SessionFile) -> ParsedFile:
         session_id, notes = self._identify(entry, file.data.get("session_id"))
@@ -93,7 +144,7 @@ class FileParser:
             digest=file.digest,
             read_at=file.read_at,
             damage=damage,
-            content=content,
+            content=session_json.show_draft(content),
         )
 
     def _identify(self, entry: Entry, inner: Any) -> tuple[str, list[str]]:
@@ -109,7 +160,18 @@ class FileParser:
             if inner == entry.stem:
                 return entry.stem, []
             return entry.stem, [f"inside it is called {shown(inner)}; the file's name counts"]
+        if is_id(inner) and file_name(inner) == entry.path.name:
+            return inner, []
         if is_id(inner) and inner not in self._names:
             return inner, [f"its file's name cannot be an id; the id inside, {inner}, was taken"]
         made = hashlib.blake2b(os.fsencode(entry.path.name), digest_size=6).hexdigest()
         return made, [f"neither its file's name nor {shown(inner)} can be its id; it is called {made}"]
+
+
+def _is_damaged_session(path: Path) -> bool:
+    """Whether a file that is named as a list of deleted sessions is a session, though not a whole one."""
+    try:
+        read_session(path, limit=MAX_FILE_SIZE, indexed_count=lambda: None)
+    except UnreadableError:
+        return False
+    return True

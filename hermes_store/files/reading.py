@@ -1,8 +1,8 @@
-"""Reading one session file: all of an intact one, and of a torn one what comes before the damage.
+"""Reading one session file: all of an intact one, and whatever is whole of a damaged one.
 
-A file is parsed in one go by the fast codec. What that refuses (damage, lone surrogates) is parsed value by value: the
-bytes are decoded as Latin-1, in which JSON's punctuation is unchanged and every character is one byte, and the bytes of
-each value are given to the codec. So memory stays near the file's size, and the position of damage is known in bytes.
+A file is parsed in one go by the fast codec. What that refuses (lone surrogates, deep nesting) is parsed value by
+value, so that memory stays near the file's size. What is not JSON even then is damaged, and its whole messages are
+looked for before and after the damage.
 """
 
 from __future__ import annotations
@@ -12,19 +12,25 @@ import datetime
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from ..transcripts import encoding, json_codec
 from ..transcripts.encoding import Encoded
+from . import compact, indented, recovery
 from .directory import read_regular
-
-_SESSION_KEYS: Final = ("session_id", "title", "messages")
+from .recovery import SESSION_KEYS, Recovered
+from .scanning import DamageError, blank_end, value_end
 
 
 class UnreadableError(Exception):
     """No session can be read from a file; the message says what is wrong with the file."""
+
+
+class NoSessionError(UnreadableError):
+    """A file is whole, and holds something else than a session."""
 
 
 @dataclass
@@ -42,82 +48,141 @@ class SessionFile:
     #: When it was read.
     read_at: float = 0.0
 
-    def with_missing_part(self) -> SessionFile:
-        """Return a damaged file with what is missing added to `damage`.
 
-        Raises:
-            UnreadableError: not enough could be read for a session.
-        """
-        if self.messages:
-            missing = f"{len(self.messages)} whole messages were read, and what comes after them is missing"
-        elif "title" in self.data or "created_at" in self.data:
-            missing = "no messages could be read"
-        else:
-            raise UnreadableError(str(self.damage))
-        self.damage = f"{self.damage}; {missing}"
-        return self
+def read_session(path: Path, *, limit: int, indexed_count: Callable[[], int | None]) -> SessionFile:
+    """Read a session file; of a damaged one what is whole in it or in its ``.bak``, whichever has more messages.
 
-
-def read_session(path: Path) -> SessionFile:
-    """Read a session file; a damaged one from its ``.bak`` when that is whole, else as far as it can be read.
+    Args:
+        path: the file.
+        limit: the most bytes to read.
+        indexed_count: returns how many messages the WebUI's index counts in the session; called for damaged files.
 
     Raises:
         UnreadableError: nothing of it can be read.
     """
     read_at = time.time()
     try:
-        content = read_regular(path)
+        content = read_regular(path, limit)
     except OSError as error:
         raise UnreadableError(f"it cannot be read: {error.strerror}") from error
-    file = _whole_or_backup(path, content)
+    file = _whole_or_backup(path, content, limit, indexed_count)
     file.digest, file.read_at = json_codec.digest(content), read_at
     return file
 
 
-def _whole_or_backup(path: Path, content: bytes) -> SessionFile:
+def _whole_or_backup(path: Path, content: bytes, limit: int, indexed_count: Callable[[], int | None]) -> SessionFile:
     try:
         file = _parse(content)
     except UnreadableError as error:
-        backup = _from_backup(path, str(error))
-        if backup is None:
+        backup = _Backup.read(path, limit)
+        if backup is None or not (backup.is_whole or backup.file.messages):
             raise
-        return backup
+        return backup.instead_of(str(error), 0)
     if file.damage is None:
         return file
-    return _from_backup(path, file.damage) or file.with_missing_part()
-
-
-def _from_backup(path: Path, problem: str) -> SessionFile | None:
-    backup = path.with_name(path.name + ".bak")
-    try:
-        when = datetime.datetime.fromtimestamp(backup.stat().st_mtime, datetime.UTC)
-        file = _parse(read_regular(backup))
-    except (OSError, UnreadableError):
-        return None  # then what can be read of the damaged file itself is used
-    if file.damage is not None:
-        return None
-    file.damage = f"{problem}; taken from its .bak of {when:%Y-%m-%d %H:%M} UTC, and anything newer is missing"
+    backup = _Backup.read(path, limit)
+    if backup is None:
+        return file
+    if backup.is_better_than(file, indexed_count()):
+        problem, _, _ = file.damage.partition("; ")
+        return backup.instead_of(problem, len(file.messages))
+    if backup.file.messages:
+        file.damage += f"; its .bak of {backup.when} has {len(backup.file.messages)} messages and was left out"
     return file
+
+
+@dataclass
+class _Backup:
+    """The copy that the WebUI makes of a session file before it saves fewer messages."""
+
+    file: SessionFile
+    is_whole: bool
+    when: str
+
+    @classmethod
+    def read(cls, path: Path, limit: int) -> _Backup | None:
+        """Return a file's backup copy; None when there is none of which anything can be read."""
+        backup = path.with_name(path.name + ".bak")
+        try:
+            when = datetime.datetime.fromtimestamp(backup.stat().st_mtime, datetime.UTC)
+            file = _parse(read_regular(backup, limit))
+        except (OSError, OverflowError, ValueError, UnreadableError):
+            return None
+        return cls(file, file.damage is None, f"{when:%Y-%m-%d %H:%M} UTC")
+
+    def is_better_than(self, file: SessionFile, indexed: int | None) -> bool:
+        """Whether the copy is to be taken for a damaged file.
+
+        It is the one with more messages. But when the index counts exactly the messages of the other one, or the file
+        says that it was shortened on purpose since, that one is meant. (An index that counts none is often wrong.)
+        """
+        own, others = len(self.file.messages), len(file.messages)
+        if own != others and indexed and indexed in (own, others):
+            return indexed == own
+        if own > others:
+            shrunk = file.data.get("intentional_shrink_generation")
+            return not others or shrunk is None or shrunk == self.file.data.get("intentional_shrink_generation")
+        return self.is_whole and not others
+
+    def instead_of(self, problem: str, messages: int) -> SessionFile:
+        """Return the copy as what is read of a file in which there are some whole messages."""
+        damage = f"{problem}; taken from its .bak of {self.when}, and anything newer is missing"
+        if messages:
+            damage += f"; the file itself has {messages} whole messages"
+        if self.file.damage is not None:
+            damage += f"; the .bak is damaged as well: {self.file.damage}"
+        self.file.damage = damage
+        return self.file
+
+
+#: The line that begins the messages in the WebUI's own format.
+_messages: Final = re.compile(rb'\n  "messages": \[')
 
 
 def _parse(content: bytes) -> SessionFile:
     if not content.strip(b"\0 \t\r\n"):
         raise UnreadableError(f"it is empty ({len(content)} blank bytes)" if content else "it is empty")
     try:
-        return _session(json_codec.decode_strictly(content))
+        data = json_codec.decode_strictly(content)
     except ValueError:
-        file = None  # it has to be parsed value by value
-    if content.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n").startswith(b"{"):
-        parser = _ValueParser(content)
-        file = parser.session()
-        if not parser.too_deep:
-            return file
+        pass  # it has to be parsed value by value
+    else:
+        arrays = [match.start() for match in _messages.finditer(content)]
+        if len(arrays) < 2:
+            return _session(data)
+        # Of two arrays of one key, JSON readers take the last.
+        del data
+        return _recovered(content, f"it is damaged: a second array of messages begins at byte {arrays[1]}")
+    text = content.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
+    if text.startswith(b"{"):
+        try:
+            return _ValueParser(content).session()
+        except DamageError as damage:
+            return _recovered(content, f"{damage.problem} at byte {damage.position} of {len(content)}{damage.why}")
     try:
         return _session(json_codec.decode(content))
     except ValueError as error:
-        if file is not None:
-            return file
-        raise UnreadableError(_problem(error, len(content))) from error
+        problem = _problem(error, len(content))
+        if text.startswith(b"["):
+            raise UnreadableError(problem) from error
+        return _recovered(content, problem)
+
+
+def _recovered(content: bytes, problem: str) -> SessionFile:
+    """Return what is whole in a damaged file.
+
+    Raises:
+        UnreadableError: it is not enough for a session.
+    """
+    if content.startswith(codecs.BOM_UTF8):
+        content = b"   " + content[3:]  # of the same length, so that places stay the same
+    indent = indented.indentation(content)
+    found: Recovered = compact.recover(content) if indent is None else indented.recover(content, indent)
+    if not isinstance(found.data.pop("messages", None), list | None):
+        raise UnreadableError(f"{problem}; its messages are no JSON array")
+    if not found.messages and not ("title" in found.data or "created_at" in found.data):
+        raise UnreadableError(problem)
+    return SessionFile(found.data, found.messages, f"{problem}; {found.describe(len(content))}")
 
 
 def _problem(error: ValueError, size: int) -> str:
@@ -133,15 +198,19 @@ def _problem(error: ValueError, size: int) -> str:
 
 def _session(data: Any) -> SessionFile:
     if not isinstance(data, dict):
-        raise UnreadableError(f"it is no session: it holds a JSON {_kind(data)}, not an object")
+        raise NoSessionError(f"it is no session: it holds a JSON {_kind(data)}, not an object")
     _require_session(data)
+    key = next((key for key in data if recovery.are_messages(key, data[key])), None)
+    if "messages" not in data and key is not None:
+        messages = encoding.encode_and_release(data.pop(key))
+        return SessionFile(data, messages, f"it is damaged: its messages are under the key {key!r:.40}")
     messages = data.pop("messages", None) or []
     return SessionFile(data, encoding.encode_and_release(messages))
 
 
 def _require_session(data: dict[str, Any]) -> None:
-    if not any(key in data for key in _SESSION_KEYS):
-        raise UnreadableError(f"it is no session: it has none of the keys {', '.join(_SESSION_KEYS)}")
+    if not any(key in data for key in SESSION_KEYS):
+        raise NoSessionError(f"it is no session: it has none of the keys {', '.join(SESSION_KEYS)}")
     messages = data.get("messages")
     if not isinstance(messages, list | None):
         raise UnreadableError(f"its messages are a JSON {_kind(messages)}, not an array")
@@ -154,48 +223,31 @@ def _kind(value: Any) -> str:
     return _KINDS.get(type(value), "null")
 
 
-class _DamageError(Exception):
-    """The file cannot be parsed any further."""
-
-    def __init__(self, position: int, why: str, problem: str = "it is torn or damaged") -> None:
-        super().__init__(why)
-        self.position = position
-        self.why = f" ({why})" if why else ""
-        self.problem = problem
-
-
-_raw_decode: Final = json.JSONDecoder().raw_decode
-_blank: Final = re.compile(r"[ \t\n\r]*")
-
-
 class _ValueParser:
     """Parses a session's object member by member, and its messages one by one."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._text = content.decode("latin-1")
         self._pos = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
         self._data: dict[str, Any] = {}
         self._messages: list[Encoded] = []
-        #: Whether it ended at a value that is nested too deep for it; `json_codec.decode` may be able to read that.
-        self.too_deep = False
 
     def session(self) -> SessionFile:
-        """Return what could be read, and what is damaged."""
-        size = len(self._content)
-        try:
-            self._members()
-        except _DamageError as torn:
-            damage = f"{torn.problem} at byte {torn.position} of {size}{torn.why}"
-            if not isinstance(self._data.pop("messages", None), list | None):
-                raise UnreadableError(f"{damage}; its messages are no JSON array") from torn
-            return SessionFile(self._data, self._messages, damage)
-        notes = []
-        if self._content[self._pos :].strip(b" \t\r\n"):
-            # A shorter text that was written in place over a longer one leaves the end of the longer one.
-            notes.append(f"{size - self._pos} bytes after the end of the session were left out")
+        """Return the session of a whole file.
+
+        Raises:
+            DamageError: it is not JSON.
+            UnreadableError: it is no session.
+        """
+        self._members()
+        rest = self._content[self._pos :].strip(b" \t\r\n\0")
+        if rest:
+            raise DamageError(self._pos, f"the session ends here, and {len(rest)} bytes follow")
         _require_session(self._data)
         self._data.pop("messages", None)
+        notes = []
+        if self._content[self._pos :].strip(b" \t\r\n"):
+            notes.append(f"{len(self._content) - self._pos} blank bytes after the end of the session were left out")
         return SessionFile(self._data, self._messages, notes=notes)
 
     def _members(self) -> None:
@@ -207,10 +259,12 @@ class _ValueParser:
             key_at = self._pos
             key = self._value()
             if not isinstance(key, str):
-                raise _DamageError(key_at, "a key is not text")
+                raise DamageError(key_at, "a key is not text")
             self._expect(":")
             self._skip_blank()
-            if key == "messages" and self._text[self._pos : self._pos + 1] == "[":
+            if key == "messages" and self._content[self._pos : self._pos + 1] == b"[":
+                if key in self._data:
+                    raise DamageError(key_at, "a second array of messages begins")
                 self._data[key], self._messages = [], []
                 self._elements()
             else:
@@ -233,42 +287,30 @@ class _ValueParser:
 
     def _value(self) -> Any:
         start = self._pos
-        try:
-            seen, end = _raw_decode(self._text, start)
-        except json.JSONDecodeError as error:
-            raise _DamageError(error.pos, error.msg) from error
-        except ValueError as error:  # an integer of thousands of digits
-            raise _DamageError(start, str(error)) from error
-        except RecursionError as error:
-            self.too_deep = True
-            raise _DamageError(start, "nested deeper than can be read in a damaged file") from error
-        follows = self._text[self._after_blank(end)]
-        if isinstance(seen, int | float) and (not follows or follows not in ",]}"):
-            raise _DamageError(end, "a number that may have had more digits")
-        del seen  # its text is decoded wrongly, and it may be large
+        end = value_end(self._content, start)
         try:
             value = json_codec.decode(self._content[start:end])
         except UnicodeDecodeError as error:
-            raise _DamageError(start + error.start, "", "it is not UTF-8") from error
+            raise DamageError(start + error.start, "", "it is not UTF-8") from error
+        except json.JSONDecodeError as error:
+            where = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
+            raise DamageError(start + where, error.msg) from error
+        except ValueError as error:  # an integer of thousands of digits
+            raise DamageError(start, str(error)) from error
         self._pos = end
         return value
 
-    def _after_blank(self, position: int) -> slice:
-        match = _blank.match(self._text, position)
-        end = match.end() if match else position
-        return slice(end, end + 1)
-
     def _skip_blank(self) -> None:
-        self._pos = self._after_blank(self._pos).start
+        self._pos = blank_end(self._content, self._pos)
 
     def _next(self, mark: str) -> bool:
         """Step over `mark` if it comes next."""
         self._skip_blank()
-        if self._text[self._pos : self._pos + 1] != mark:
+        if self._content[self._pos : self._pos + 1] != mark.encode():
             return False
         self._pos += 1
         return True
 
     def _expect(self, mark: str) -> None:
         if not self._next(mark):
-            raise _DamageError(self._pos, f"{mark!r} expected")
+            raise DamageError(self._pos, f"{mark!r} expected")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..reports import ImportItem, Outcome
@@ -117,23 +117,41 @@ class SessionImporter:
             return
         with unit.savepoint():
             row_id, revision = _write(unit, file, key, project, decision)
-            self._record(unit, file, row_id, revision, new=entry is None)
+            self._record(unit, file, row_id, revision, entry, _notes(file, entry, decision))
 
-    def _record(self, unit: UnitOfWork, file: ParsedFile, row_id: int, revision: int | None, *, new: bool) -> None:
+    def _record(  # noqa: PLR0917 - the parts of an entry
+        self,
+        unit: UnitOfWork,
+        file: ParsedFile,
+        row_id: int,
+        revision: int | None,
+        entry: LogEntry | None,
+        notes: Any,
+    ) -> None:
         import_log.record(
             unit,
             KIND,
             self._origin,
             file.entry.path.name,
-            new=new,
+            new=entry is None,
             session=row_id,
             digest=file.digest,
             size=file.entry.size,
             mtime_ns=file.entry.mtime_ns,
             revision=revision,
             imported_at=file.read_at,
-            notes=file.content.notes,
+            notes=notes,
         )
+
+
+def _notes(file: ParsedFile, entry: LogEntry | None, decision: Decision) -> Any:
+    """Return what the import log keeps of how a file's content came into the store; see `log.import_log`."""
+    if entry is not None and is_imported(file, entry):
+        return entry.notes
+    outcome = Outcome.IMPORTED if decision.outcome is Outcome.UNCHANGED else decision.outcome
+    if file.damage is not None:
+        outcome = Outcome.RECOVERED
+    return {"outcome": outcome.value, "reason": file.damage or "", "notes": file.content.notes}
 
 
 def _is_purged(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> bool:
@@ -146,7 +164,8 @@ def _read_content(unit: UnitOfWork, key: SessionKey) -> SessionContent:
     assert record is not None, "its row was read in this transaction"  # noqa: S101
     data = session_json.to_json(record, document_rows.read(unit, key.id, key.session_id), [])
     del data["messages"]
-    return session_json.from_json(data, message_rows.without_payloads(unit, key.id), written_at=0.0)
+    content = session_json.from_json(data, message_rows.without_payloads(unit, key.id), written_at=0.0)
+    return session_json.show_draft(content)
 
 
 def _write(
@@ -167,11 +186,14 @@ def _write(
 def _report(file: ParsedFile, decision: Decision, session_id: str) -> ImportItem:
     if decision.outcome is Outcome.SKIPPED:
         return _skipped(file.entry, session_id, decision.reason)
+    notes = file.content.notes
+    if file.damage is not None and decision.outcome is Outcome.UNCHANGED:  # what can be read is in the store already
+        notes = [file.damage, *notes]
     return ImportItem(
         path=file.entry.name,
         outcome=decision.outcome,
         id=session_id,
         reason=decision.reason,
-        notes=file.content.notes,
+        notes=notes,
         messages=len(file.content.messages),
     )

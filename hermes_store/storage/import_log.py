@@ -66,6 +66,16 @@ def entries(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) ->
     return {row[0]: Entry._make(row) for row in rows}
 
 
+_all: Final = Statement(
+    _entry.add_columns(ImportItem.origin).where(ImportItem.kind == bindparam("kind")).order_by(ImportItem.id)
+)
+
+
+def all_entries(unit: UnitOfWork, kind: str) -> list[tuple[str, Entry]]:
+    """Return all entries of a kind, each with its origin, those first that were imported first."""
+    return [(row[-1], Entry._make(row[:-1])) for row in unit.rows(_all, {"kind": kind})]
+
+
 def sessions_of(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) -> dict[str, int | None]:
     """Return those of some items of an origin that have entries, with their sessions' row ids (None once purged)."""
     return dict(unit.rows(_sessions, {"kind": kind, "origin": origin, "items": list(items)}))

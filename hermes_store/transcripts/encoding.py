@@ -9,8 +9,10 @@ from typing import Any, Final, NamedTuple
 from . import json_codec
 
 ROLE_LIMIT: Final = 64
-# Seconds, up to the year 5138: anything above is milliseconds, or no time at all.
-_LATEST: Final = 1e11
+#: 2100-01-01: no later time is believed, because a session with one would be the first of every list for ever.
+LATEST: Final = 4102444800.0
+#: 2000-01-01: no milliseconds, microseconds or nanoseconds are believed to be an earlier time.
+_EARLIEST_SCALED: Final = 946684800.0
 
 
 class Encoded(NamedTuple):
@@ -61,7 +63,8 @@ def last_timestamp(messages: Sequence[Encoded]) -> float | None:
 def parse_time(value: Any) -> float | None:
     """Return the epoch seconds that a number or an ISO 8601 text says; None when it says no sane time.
 
-    A text without a zone is taken as UTC.
+    A text without a zone is taken as UTC. A number that is a time since 2000 in milliseconds, microseconds or
+    nanoseconds is taken as such.
     """
     if isinstance(value, str):
         try:
@@ -73,4 +76,9 @@ def parse_time(value: Any) -> float | None:
         value = moment.timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 < value < _LATEST else None  # false for NaN, too
+    if 0 < value <= LATEST:  # false for NaN, too
+        return float(value)
+    for unit in (1e3, 1e6, 1e9):
+        if _EARLIEST_SCALED * unit <= value <= LATEST * unit:
+            return float(value / unit)
+    return None

@@ -70,6 +70,24 @@ def decode_strictly(data: bytes) -> Any:
     return pydantic_core.from_json(data)
 
 
+def decode_damaged(data: bytes) -> Any:
+    """Return the value of JSON text whose texts may have bytes that no JSON text has.
+
+    A byte that is not UTF-8 becomes the lone surrogate U+DC80 to U+DCFF, which `encode` writes as an escape; a control
+    character stays as it is.
+
+    Raises:
+        ValueError: it is not JSON text for any other reason.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    with contextlib.suppress(ValueError):
+        return decode(text.encode("utf-8", _ESCAPE))
+    try:
+        return json.JSONDecoder(strict=False).decode(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
 def decode_all(payloads: Sequence[bytes]) -> list[Any]:
     """Decode many payloads at once: one parse of the whole transcript where that is possible."""
     if len(payloads) > 1:

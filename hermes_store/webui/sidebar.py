@@ -68,8 +68,11 @@ def _special(
     special: dict[str, dict[str, Any]] = {}
     for session_id, key, payload in sidebar_rows.read_originals(unit):
         if session_id in stored and key != "message_count":  # a newer WebUI's count, which may be wrong
+            value = document_rows.decode(session_id, key, payload)
+            if key == "title" and value == UNTITLED:
+                continue  # it has only a draft, whose first words the column has
             special[session_id] = stored[session_id]
-            special[session_id][key] = document_rows.decode(session_id, key, payload)
+            special[session_id][key] = value
     for session in new:
         if session.session_id not in stored:
             special[session.session_id] = session.compact()

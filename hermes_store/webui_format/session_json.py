@@ -142,6 +142,33 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
     return SessionContent(columns, project_id, documents, messages, notes, filled)
 
 
+#: What a user wrote before there is any message, and how much of it becomes a title.
+_DRAFTS: Final = ("pending_user_message", "composer_draft")
+_DRAFT_TITLE_LIMIT: Final = 64
+
+
+def show_draft(content: SessionContent) -> SessionContent:
+    """Give an untitled session that has a draft but no messages the draft's first words as its title, and return it.
+
+    So no list or clean-up takes it for blank. Its own title is kept as the original, which an export writes.
+    """
+    if content.messages or content.columns["title"] != UNTITLED or "title" in content.documents:
+        return content
+    words = next((text for key in _DRAFTS if (text := _draft(content.documents.get(key)))), UNTITLED)
+    if words != UNTITLED:
+        content.columns["title"] = words[:_DRAFT_TITLE_LIMIT]
+        content.documents["title"] = json_codec.encode(UNTITLED)
+    return content
+
+
+def _draft(payload: bytes | None) -> str:
+    """Return the text of a draft or a pending message, on one line."""
+    value = None if payload is None else json_codec.decode(payload)
+    if isinstance(value, dict):
+        value = value.get("text") or ("(files)" if value.get("files") else None)
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
 def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[Any]) -> dict[str, Any]:
     """Return a session's JSON object, as hermes-webui writes it."""
     data = dict(SESSION_KEYS)
@@ -208,7 +235,10 @@ def _is_minus_zero(value: Any) -> bool:
 
 
 def _time(value: Any) -> tuple[float | None, bool]:
-    return (encoding.parse_time(value), False) if isinstance(value, str) else _number(value)
+    stored, exact = (None, False) if isinstance(value, str) else _number(value)
+    if isinstance(value, str) or (stored is not None and stored > encoding.LATEST):
+        return encoding.parse_time(value), False  # milliseconds, or no time that is believed
+    return stored, exact
 
 
 def _count(value: Any) -> tuple[int, bool]:

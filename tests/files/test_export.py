@@ -154,6 +154,24 @@ def test_any_json_in_any_key_goes_there_and_back(
             store.close()
 
 
+def test_ids_like_the_names_of_other_files_go_there_and_back(new_store: Callable[[], Store], tmp_path: Path) -> None:
+    ids = {"_x", "sessions", "session_1", "_index", "_INDEX", "_deletedz", "_pruned", "projects", "_", "-", "usual"}
+    first, second = new_store(), new_store()
+    for session_id in ids:
+        first.sessions.create(session_id=session_id, title="t")
+        first.messages.append(session_id, {"role": "user", "content": session_id})
+        first.documents.put(session_id, {"ids": ["usual"]})
+    export_directory(first, tmp_path / "out")
+    report = import_directory(second, tmp_path / "out")
+    assert {item.path for item in report.items if item.outcome != "imported"} == {"sessions/_index.json"}
+    assert all(item.notes == [] for item in report.items)
+    assert {record.session_id for record in second.sessions.iterate()} == ids
+    for session_id in ids:
+        assert second.messages.read(session_id) == first.messages.read(session_id)
+    export_directory(second, tmp_path / "again")
+    assert _without_times(fingerprint(tmp_path / "out")) == _without_times(fingerprint(tmp_path / "again"))
+
+
 # ── The WebUI reads it ────────────────────────────────────────────────────────────────────────────
 
 

@@ -64,15 +64,11 @@ def test_a_message_may_be_any_json_value(store: Store, state: StateDir) -> None:
 
 
 NOT_SESSIONS = {
-    "_index.json": "WebUI's own",
-    "_anything.json": "WebUI's own",
-    "_index.tmp.12.34": "WebUI's own",
+    "_index.tmp.12.34": "unfinished write",
     "a.json.bak": "backup copy; its session's file",
     "gone.json.bak": "whose session is gone",
     "a.json.bak.tmp.1": "unfinished write",
     "a.tmp.4242.140000": "unfinished write",
-    "sessions.json": "agent's",
-    "session_20260401.json": "agent's",
     "notes.txt": "not a JSON file",
     "UPPER.JSON": "not a JSON file",
     "queue.json": "not a regular file",
@@ -129,16 +125,83 @@ def test_a_file_name_that_is_not_utf8_is_an_ordinary_file_name(store: Store, sta
 
 
 @pytest.mark.parametrize("as_file", [lambda ids: {"version": 1, "ids": ids}, list], ids=["object", "list"])
-def test_a_session_that_the_webui_deleted_is_left_out(sqlite_store: Store, state: StateDir, as_file: Any) -> None:
+def test_an_empty_session_that_the_webui_deleted_is_left_out(
+    sqlite_store: Store, state: StateDir, as_file: Any
+) -> None:
     for session_id in ("kept", "deleted", "pruned"):
-        state.session(session_id, "hi")
-    state.write("_deleted_webui_sessions.json", as_file(["deleted", 5, None]))
+        state.session(session_id)
+    state.write("torn.json", b'{"session_id": "torn"')
+    state.write("_deleted_webui_sessions.json", as_file(["deleted", 5, None, "torn"]))
     state.write("_pruned_webui_orphans.json", as_file(["pruned"]))
     items = by_name(import_directory(sqlite_store, state.root))
-    assert items["deleted.json"].reason == "it was deleted (listed in _deleted_webui_sessions.json)"
-    assert items["pruned.json"].reason == "it was deleted (listed in _pruned_webui_orphans.json)"
-    assert {items[name].outcome for name in ("deleted.json", "pruned.json")} == {"skipped"}
-    assert [record.session_id for record in sqlite_store.sessions.iterate()] == ["kept"]
+    assert items["deleted.json"].reason.startswith("it was deleted (listed in _deleted_webui_sessions.json)")
+    assert items["pruned.json"].reason.startswith("it was deleted (listed in _pruned_webui_orphans.json)")
+    assert items["torn.json"].reason.startswith("it was deleted (listed in _deleted_webui_sessions.json)")
+    assert {items[f"{name}.json"].outcome for name in ("deleted", "pruned", "torn")} == {"skipped"}
+    assert [record.session_id for record in sqlite_store.sessions.iterate(include_empty=True)] == ["kept"]
+
+
+@pytest.mark.parametrize("name", ["_deleted_webui_sessions.json", "_pruned_webui_orphans.json"])
+def test_a_live_file_with_messages_wins_over_a_list_of_deleted_ones(
+    sqlite_store: Store, state: StateDir, name: str
+) -> None:
+    state.session("a", "hi")
+    state.write("b.json", (state.sessions / "a.json").read_bytes()[:-20])
+    state.write(name, {"version": 1, "ids": ["a", "b"]})
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert (items["a.json"].outcome, items["b.json"].outcome) == ("imported", "recovered")
+    for key in ("a.json", "b.json"):
+        assert any(f"listed in {name} as deleted" in note for note in items[key].notes)
+    assert outcomes(import_directory(sqlite_store, state.root))["a.json"] == "unchanged"
+    sqlite_store.sessions.delete("a")
+    assert by_name(import_directory(sqlite_store, state.root))["a.json"].outcome == "skipped"
+
+
+# ── Content decides ───────────────────────────────────────────────────────────────────────────────
+
+LIKE_OTHER_FILES = ["_x", "_anything", "sessions", "session_1", "session_20260401", "_deletedz", "_pruned", "projects"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_session_is_known_by_its_content_and_not_by_its_name(
+    sqlite_store: Store, state: StateDir, damaged: bool
+) -> None:
+    for name in LIKE_OTHER_FILES:
+        path = state.session(name, "hi", ids=["a"])
+        if damaged:
+            state.write(path.name, path.read_bytes()[:-25])
+    state.session("a", "hi")
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert items.pop("a.json").outcome == "imported"
+    assert {item.outcome.value for item in items.values()} == {"recovered" if damaged else "imported"}
+    assert {record.session_id for record in sqlite_store.sessions.iterate()} == {*LIKE_OTHER_FILES, "a"}
+
+
+OTHER_FILES: dict[str, Any] = {
+    "_index.json": ([{"session_id": "a", "title": "t", "message_count": 1}], "WebUI's own"),
+    "_other.json": ({"version": 2}, "WebUI's own"),
+    "_deleted_webui_sessions.json": ({"version": 1, "ids": ["gone"]}, "WebUI's own"),
+    "sessions.json": ({"agent:main:cli": {"session_key": "k", "session_id": "a"}}, "agent's"),
+    "session_20260401.json": (
+        {
+            "session_id": "20260401",
+            "model": "m",
+            "session_start": "2026-04-01T10:00:00",
+            "messages": [{"role": "user"}],
+        },
+        "agent's",
+    ),
+}
+
+
+def test_other_files_are_skipped_and_it_is_said_whose_they_are(sqlite_store: Store, state: StateDir) -> None:
+    for name, (content, _) in OTHER_FILES.items():
+        state.write(name, content)
+    items = by_name(import_directory(sqlite_store, state.root))
+    for name, (_, whose) in OTHER_FILES.items():
+        assert (items[name].outcome, items[name].id) == ("skipped", None)
+        assert whose in items[name].reason
+    assert sqlite_store.sessions.count(include_empty=True) == 0
 
 
 @pytest.mark.parametrize("damage", [b'{"version": 1, "ids": ["de', b"\xff\xfe{", b"5", b'{"ids": {}}'])
@@ -266,7 +329,7 @@ def _mixture(state: StateDir) -> None:
     state.session("null", title=None, workspace=None, messages=None, created_at=None, updated_at=None)
     state.session("parent", "hi")
     state.session("child", "hi", parent_session_id="parent")
-    state.session("deleted", "hi")
+    state.session("deleted")
     state.write("_deleted_webui_sessions.json", {"ids": ["deleted"]})
     state.session("wrong", "hi", title=["a", "list"], estimated_cost=float("nan"), created_at="long ago", pinned="yes")
     whole = (state.sessions / "wrong.json").read_bytes()
@@ -296,7 +359,7 @@ EXPECTED_OF_MIXTURE = {
     "backed.json.bak": "skipped",
     "empty.json": "failed",
     "list.json": "failed",
-    "latin.json": "failed",
+    "latin.json": "recovered",
     "bad name.json": "imported",
     "notes.txt": "skipped",
     "nowhere.json": "failed",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from hermes_store import Store
-from hermes_store.files import import_directory
+from hermes_store.files import export_directory, import_directory
 from hermes_store.records import SessionRecord
 from tests.support.state_dir import SPEC, StateDir, by_name, session
 
@@ -160,3 +161,52 @@ def test_a_key_of_any_text_is_kept(store: Store, state: StateDir) -> None:
     state.session("a", **fields)
     import_directory(store, state.root)
     assert store.documents.read("a") == {key: [key] for key in keys}
+
+
+# ── Times and drafts ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_times_in_milliseconds_are_taken_as_such(sqlite_store: Store, state: StateDir, tmp_path: Path) -> None:
+    created, updated, sent = 1778458282125, 1778459001500, 1778458283500
+    state.session("a", {"role": "user", "timestamp": sent}, created_at=created, updated_at=updated)
+    (item,) = import_directory(sqlite_store, state.root).items
+    record = sqlite_store.sessions.get("a")
+    times = (record.created_at, record.updated_at, record.last_message_at)
+    assert times == (1778458282.125, 1778459001.5, 1778458283.5)
+    assert len(item.notes) == 2
+    export_directory(sqlite_store, tmp_path / "out")
+    exported = json.loads((tmp_path / "out" / "sessions" / "a.json").read_bytes())
+    assert (exported["created_at"], exported["messages"]) == (created, [{"role": "user", "timestamp": sent}])
+
+
+def test_a_time_in_the_far_future_is_not_believed(sqlite_store: Store, state: StateDir) -> None:
+    state.session("a", {"timestamp": 1778458283}, {"timestamp": 9e9}, created_at=9e9, updated_at=9e9)
+    import_directory(sqlite_store, state.root)
+    record = sqlite_store.sessions.get("a")
+    assert record.created_at == record.updated_at == record.last_message_at == 1778458283
+    assert sqlite_store.documents.read("a") == {"created_at": 9e9}
+
+
+DRAFTS: dict[str, dict[str, Any]] = {
+    "pending": {"pending_user_message": "my  first\nquestion"},
+    "draft": {"composer_draft": {"text": "my first question", "files": []}},
+}
+
+
+@pytest.mark.parametrize("kind", DRAFTS)
+def test_a_session_with_only_a_draft_is_listed_and_kept(
+    sqlite_store: Store, state: StateDir, tmp_path: Path, kind: str
+) -> None:
+    state.session("a", title="Untitled", **DRAFTS[kind])
+    state.session("blank", title="Untitled", composer_draft={"text": " ", "files": []})
+    import_directory(sqlite_store, state.root)
+    (record,) = sqlite_store.sessions.list().items
+    assert (record.session_id, record.title) == ("a", "my first question")
+    assert sqlite_store.sessions.delete_empty() == ["blank"]
+    for path in state.sessions.iterdir():
+        path.touch()
+    assert {item.outcome.value for item in import_directory(sqlite_store, state.root).items} == {"unchanged", "skipped"}
+    export_directory(sqlite_store, tmp_path / "out")
+    exported = json.loads((tmp_path / "out" / "sessions" / "a.json").read_bytes())
+    assert exported["title"] == "Untitled"
+    assert {key: exported[key] for key in DRAFTS[kind]} == DRAFTS[kind]

@@ -159,7 +159,7 @@ def test_twenty_thousand_messages_are_compared_in_linear_many_steps(old: list[by
         ("2024-01-02", 1_704_153_600.0),
         (0, None),
         (-5, None),
-        (1_700_000_000_000, None),
+        (1_700_000_000_000, 1_700_000_000.0),
         (10**400, None),
         (True, None),
         (float("nan"), None),
@@ -184,7 +184,7 @@ def test_a_time_is_found_where_a_value_says_a_sane_one(value: Any, seconds: floa
 @given(st.one_of(json_values, st.datetimes().map(str), st.datetimes(timezones=st.timezones()).map(str)))
 def test_whatever_a_message_has_for_a_time_it_is_sane_or_none(value: Any) -> None:
     seconds = parse_time(value)
-    assert seconds is None or (type(seconds) is float and 0 < seconds < 1e11)
+    assert seconds is None or (type(seconds) is float and 0 < seconds <= 4102444800)
 
 
 @given(old=transcripts, new=transcripts)

@@ -1,0 +1,186 @@
+"""Recovery from a damaged file that is not indented: JSON on one line, or one value a line.
+
+Nothing but the brackets says what belongs where. After damage, reading goes on with the next whole object that has a
+role, as messages have, or with the next array of messages.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from . import recovery
+from .recovery import Recovered
+from .scanning import DamageError, blank_end, value_end
+
+#: Where reading may go on: an object, or the array of a key.
+_beginning: Final = re.compile(rb'(?P<object>\{)\s*+"|"(?P<key>messages|context_messages)"\s*+:\s*+(?P<array>\[)')
+#: How many times a file's size objects that are not whole are looked at, before they are passed over unseen.
+_PATIENCE: Final = 4
+
+
+def recover(content: bytes) -> Recovered:
+    """Return what is whole in a file."""
+    return _File(content).read()
+
+
+class _File:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._position = 0
+        self._found = Recovered()
+        self._sessions = [self._found]
+        #: Where objects begin that are known not to be whole.
+        self._torn: set[int] = set()
+        self._budget = _PATIENCE * len(content) + 10_000
+
+    def read(self) -> Recovered:
+        self._position = blank_end(self._content, 0)
+        try:
+            self._expect(b"{")
+            self._members()
+        except DamageError as damage:
+            self._pass_over(self._position, damage)
+        while self._position < len(self._content):
+            self._go_on()
+        return recovery.choose(self._sessions)
+
+    def _next(self, mark: bytes) -> bool:
+        self._position = blank_end(self._content, self._position)
+        if self._content[self._position : self._position + 1] != mark:
+            return False
+        self._position += 1
+        return True
+
+    def _expect(self, mark: bytes) -> None:
+        if not self._next(mark):
+            raise DamageError(self._position, f"{mark.decode()!r} expected")
+
+    def _span(self) -> tuple[int, int]:
+        """Return where the value at the present position begins and ends, and step over it."""
+        start = blank_end(self._content, self._position)
+        end = value_end(self._content, start)
+        self._position = end
+        return start, end
+
+    def _add_message(self) -> None:
+        start, end = self._span()
+        follows = blank_end(self._content, end)
+        if self._content[follows : follows + 1] not in (b",", b"]", b""):
+            self._position = start
+            raise DamageError(follows, "',' expected", open_containers=[start])
+        try:
+            value, is_escaped = recovery.decode(self._content[start:end])
+        except ValueError:
+            self._lose(start, end)
+        else:
+            self._found.add_message(value, is_escaped=is_escaped)
+
+    def _add_member(self, key_at: tuple[int, int]) -> None:
+        start, end = self._span()
+        try:
+            key, is_key_escaped = recovery.decode(self._content[slice(*key_at)])
+            value, is_escaped = recovery.decode(self._content[start:end])
+            self._found.add_member(key, value, is_escaped=is_escaped or is_key_escaped)
+        except ValueError:
+            self._lose(key_at[0], end)
+
+    def _members(self) -> None:
+        """Read members up to the end of the session's object; its messages one by one."""
+        if self._next(b"}"):
+            self._found.is_closed = True
+            return
+        while True:
+            key_at = self._span()
+            if self._content[key_at[0]] != ord('"'):
+                raise DamageError(key_at[0], "a key is not text")
+            self._expect(b":")
+            if self._content[slice(*key_at)] == b'"messages"' and self._next(b"["):
+                self._found.data.setdefault("messages", [])
+                self._elements()
+            else:
+                self._add_member(key_at)
+            if self._next(b"}"):
+                self._found.is_closed = True
+                return
+            self._expect(b",")
+
+    def _elements(self) -> None:
+        if self._next(b"]"):
+            return
+        while True:
+            self._add_message()
+            if self._next(b"]"):
+                return
+            self._expect(b",")
+
+    def _go_on(self) -> None:
+        """Find the next place from which something can be read, and read from there as far as that goes."""
+        start = self._position
+        match = _beginning.search(self._content, start)
+        if match is None:
+            self._lose(start, len(self._content))
+            self._position = len(self._content)
+            return
+        self._lose(start, match.start())
+        try:
+            if match["key"] == b"messages":
+                self._position = match.end()
+                self._found.data.setdefault("messages", [])
+                self._elements()
+                self._rest_of_members()
+            elif match["key"]:
+                self._position = match.start("array")
+                self._add_member((match.start(), match.end("key") + 1))
+                self._rest_of_members()
+            else:
+                self._object(match.start())
+        except DamageError as damage:
+            self._pass_over(max(self._position, match.start() + 1), damage)
+
+    def _object(self, start: int) -> None:
+        """Read an object of which it is not known where it belongs."""
+        if start in self._torn:
+            raise DamageError(start, "it is not whole")
+        self._position = start
+        _, end = self._span()
+        try:
+            value, is_escaped = recovery.decode(self._content[start:end])
+        except ValueError as error:
+            self._position = start
+            raise DamageError(end, str(error)) from error
+        if recovery.is_message(value):
+            self._found.add_message(value, is_escaped=is_escaped)
+            if self._next(b","):
+                self._elements()
+                self._rest_of_members()
+            elif self._next(b"]"):
+                self._rest_of_members()
+        elif isinstance(value, dict) and isinstance(value.get("messages"), list):
+            self._add_session(value)
+        else:
+            self._lose(start, self._position)
+
+    def _rest_of_members(self) -> None:
+        """Read on after the end of an array of the session."""
+        if self._next(b"}"):
+            self._found.is_closed = True
+        elif self._next(b","):
+            self._members()
+
+    def _add_session(self, value: dict[str, Any]) -> None:
+        session = Recovered()
+        for message in value.pop("messages"):
+            session.add_message(message)
+        session.data, session.is_closed = {**value, "messages": []}, True
+        self._sessions.append(session)
+
+    def _pass_over(self, position: int, damage: DamageError) -> None:
+        """Go on at a position; of what lies between it and the damage, only whole objects are still of interest."""
+        self._torn.update(damage.open_containers)
+        self._budget -= max(damage.position - position, 0)
+        self._position = position if self._budget > 0 else max(position, damage.position)
+
+    def _lose(self, start: int, end: int) -> None:
+        if self._content[start:end].strip(b" \t\r\n,\0"):
+            self._found.lose(start, end)

@@ -1,0 +1,244 @@
+"""Damaged session files, made at random: every whole message is in the store, and nothing that is no message.
+
+HERMES_STORE_FUZZ_FILES sets how many files are made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hermes_store import Store
+from hermes_store.files import import_directory
+from tests.support.state_dir import StateDir, by_name
+
+FILES = int(os.environ.get("HERMES_STORE_FUZZ_FILES", "300"))
+
+_TEXTS = [
+    "plain words",
+    'quotes " and {"role": "user", "content": "in a text"} and ] and },',
+    'back\\slash \\" and \\u0041 and a line\nbreak',
+    "ünïcode 你好 🚀",
+    "",
+    "[{",
+    '"},\n    {\n      "role": "user"\n    },',
+]
+
+
+def _message(chance: random.Random, name: str) -> dict[str, Any]:
+    text = f"<{name}> " + " ".join(chance.choices(_TEXTS, k=chance.randrange(4)))
+    content: Any = text
+    if chance.random() < 0.3:
+        content = [{"type": "text", "text": text}, {"type": "tool_use", "id": "t", "input": {"a": [1, {"b": None}]}}]
+    message: dict[str, Any] = {"role": chance.choice(["user", "assistant", "tool"]), "content": content}
+    if chance.random() < 0.7:
+        message["timestamp"] = 1778458282 + chance.randrange(10**6) / 4
+    if chance.random() < 0.2:
+        message["tool_calls"] = [{"id": "c", "function": {"name": "f", "arguments": '{"role": "x"}'}}]
+    return message
+
+
+def _session(chance: random.Random, name: str) -> dict[str, Any]:
+    messages = [_message(chance, f"{name}.{number}") for number in range(chance.randrange(2, 30))]
+    return {
+        "session_id": name,
+        "title": chance.choice(["Deploy", 'A "title"', "测试"]),
+        "workspace": "/home/u",
+        "created_at": 1778458282.5,
+        "updated_at": 1778459001.5,
+        "compression_anchor_message_key": {"role": "user", "ts": 1},
+        "messages": messages,
+        "tool_calls": [{"name": "terminal", "args": {"role": "x"}, "assistant_msg_idx": 1}],
+        "gateway_routing": {"tier": [1, 2]},
+    }
+
+
+# ── Damage ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _flip(content: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(chance.choice([1, 1, 2, 5, 20])):
+        changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
+def _not_utf8(content: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(chance.choice([1, 1, 3])):
+        changed[chance.randrange(len(changed))] = chance.choice([0x80, 0xC3, 0xE9, 0xFF])
+    return bytes(changed)
+
+
+def _span(content: bytes, chance: random.Random) -> tuple[int, int]:
+    start = chance.randrange(len(content))
+    return start, min(len(content), start + chance.choice([1, 1, 2, 3, 8, 64, 512, 4096]))
+
+
+def _insert(content: bytes, chance: random.Random) -> bytes:
+    place = chance.randrange(len(content))
+    marks = chance.choice([b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\n", b"\0", b"  ", b'"x"', b"\xff\xfe"])
+    return content[:place] + chance.choice([marks, chance.randbytes(chance.choice([1, 5, 100]))]) + content[place:]
+
+
+def _remove(content: bytes, chance: random.Random) -> bytes:
+    start, end = _span(content, chance)
+    return content[:start] + content[end:]
+
+
+def _zero(content: bytes, chance: random.Random) -> bytes:
+    start, end = _span(content, chance)
+    return content[:start] + b"\0" * (end - start) + content[end:]
+
+
+def _zero_blocks(content: bytes, chance: random.Random) -> bytes:
+    size = 512
+    block = chance.randrange(len(content) // size + 1) * size
+    end = min(len(content), block + size)
+    return content[:block] + b"\0" * (end - block) + content[end:]
+
+
+def _cut(content: bytes, chance: random.Random) -> bytes:
+    return content[: chance.randrange(1, len(content) + 1)]
+
+
+DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
+    "flip": _flip,
+    "not utf-8": _not_utf8,
+    "insert": _insert,
+    "remove": _remove,
+    "zero": _zero,
+    "zero a block": _zero_blocks,
+    "cut": _cut,
+    "flip and cut": lambda content, chance: _cut(_flip(content, chance), chance),
+    "several": lambda content, chance: _insert(_remove(_flip(content, chance), chance), chance),
+}
+
+
+# ── The strict reader ─────────────────────────────────────────────────────────────────────────────
+
+
+def _strictly_read(content: bytes) -> list[Any]:
+    """Return the objects with a role that stand whole on lines of their own, as messages do: a reader of lines."""
+    found = []
+    lines = content.split(b"\n")
+    beginning = None
+    for number, line in enumerate(lines):
+        if re.match(rb" {0,4}[^ ]", line) is None:
+            continue
+        if line == b"    {":
+            beginning = number
+        elif line in (b"    }", b"    },") and beginning is not None:
+            try:
+                value = json.loads(b"\n".join(lines[beginning : number + 1]).removesuffix(b",").decode())
+            except ValueError:
+                value = None
+            if isinstance(value, dict) and isinstance(value.get("role"), str) and "content" in value:
+                found.append(value)
+            beginning = None
+        else:
+            beginning = None
+    return found
+
+
+def _intact(content: bytes, messages: list[Any], indent: int | None) -> list[Any]:
+    """Return the messages whose bytes are all in the file, as an element of an array."""
+    found = []
+    for message in messages:
+        text = json.dumps([message], ensure_ascii=False, indent=indent)[1:-1].strip("\n")
+        if indent:
+            text = re.sub(r"(?m)^", "  ", text)
+        element = (rb"[\[,\n]" if indent is None else rb"\n") + rb" ?" + re.escape(text.encode()) + rb"[,\]\n]"
+        if re.search(element, content):
+            found.append(message)
+    return found
+
+
+def _is_touched(message: Any, names: list[str]) -> bool:
+    """Whether a message is what became of one in which there is damage."""
+    if not isinstance(message, dict):
+        return False
+    is_named = any(f"<{name}" in json.dumps(message) for name in names)
+    return is_named or not message.keys().isdisjoint({"role", "content", "timestamp", "tool_calls"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_whole_message_of_a_damaged_file_is_stored(sqlite_store: Store, state: StateDir, damage: str) -> None:
+    chance = random.Random(f"{damage} 1")
+    originals, contents = {}, {}
+    for number in range(max(FILES // len(DAMAGES), 10)):
+        session = _session(chance, f"s{number}")
+        contents[f"s{number}"] = DAMAGES[damage](json.dumps(session, ensure_ascii=False, indent=2).encode(), chance)
+        originals[f"s{number}"] = session["messages"]
+        state.write(f"s{number}.json", contents[f"s{number}"])
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert items.keys() == {f"{name}.json" for name in originals}
+    for name, messages in originals.items():
+        item = items[f"{name}.json"]
+        expected = _strictly_read(contents[name])
+        intact = _intact(contents[name], messages, 2)
+        if item.outcome == "failed":
+            assert expected == intact == [], name
+            continue
+        stored = sqlite_store.messages.read(name)
+        assert [m for m in stored if m in expected] == expected, (name, item.reason)
+        assert [m for m in stored if m in intact] == intact, (name, item.reason)
+        assert all(_is_touched(m, [name]) for m in stored if m not in expected), (name, item.reason)
+        assert len(stored) <= len(messages) or damage == "several", (name, item.reason)
+        assert item.messages == len(stored)
+        if item.outcome == "imported":
+            json.loads(contents[name].rstrip(b"\0"))
+        else:
+            assert item.outcome == "recovered"
+            assert re.search(r"at byte \d+|under the key", item.reason)
+
+
+@pytest.mark.slow
+def test_halves_of_two_files_give_the_whole_messages_of_both(sqlite_store: Store, state: StateDir) -> None:
+    chance = random.Random(2)
+    contents, expected = {}, {}
+    for number in range(max(FILES // 4, 30)):
+        first, second = _session(chance, f"a{number}"), _session(chance, f"b{number}")
+        texts = [json.dumps(session, ensure_ascii=False, indent=2).encode() for session in (first, second)]
+        content = texts[0][: chance.randrange(1, len(texts[0]))] + texts[1][chance.randrange(3, len(texts[1])) :]
+        contents[f"s{number}"] = content
+        expected[f"s{number}"] = _strictly_read(content)
+        state.write(f"s{number}.json", content)
+    items = by_name(import_directory(sqlite_store, state.root))
+    for name in contents:
+        if items[f"{name}.json"].outcome == "failed":
+            assert expected[name] == []
+        elif items[f"{name}.json"].outcome == "imported":  # by chance, both halves together are JSON
+            assert sqlite_store.messages.read(name) == json.loads(contents[name])["messages"]
+        else:
+            stored = sqlite_store.messages.read(name)
+            assert [message for message in stored if message in expected[name]] == expected[name]
+            assert len(stored) <= len(expected[name]) + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["flip", "not utf-8", "cut", "zero a block", "remove"])
+def test_a_file_on_one_line_loses_no_more_than_what_is_near_the_damage(
+    sqlite_store: Store, state: StateDir, damage: str
+) -> None:
+    chance = random.Random(f"{damage} 3")
+    kept = whole = others = 0
+    for number in range(max(FILES // 10, 20)):
+        session = _session(chance, f"s{number}")
+        content = DAMAGES[damage](json.dumps(session, ensure_ascii=False).encode(), chance)
+        state.write(f"s{number}.json", content)
+        import_directory(sqlite_store, state.root)
+        intact = _intact(content, session["messages"], None)
+        stored = sqlite_store.messages.read(f"s{number}") if sqlite_store.sessions.exists(f"s{number}") else []
+        others += sum(not isinstance(m, dict) or not (m.keys() & {"role", "content"}) for m in stored)
+        kept += sum(message in stored for message in intact)
+        whole += len(intact)
+    assert kept >= 0.97 * whole
+    assert others <= 0.01 * whole  # where two messages became one, a part of one may look like a message
