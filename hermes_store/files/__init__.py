@@ -3,11 +3,21 @@
 from hermes_store.files import import_directory, export_directory
 """
 
-from ..reports import ExportProgress, ExportReport, ImportItem, ImportProgress, ImportReport, ItemKind, Outcome
+from ..reports import (
+    ExportProblem,
+    ExportProgress,
+    ExportReport,
+    ImportItem,
+    ImportProgress,
+    ImportReport,
+    ItemKind,
+    Outcome,
+)
 from .exporting import export_directory
 from .importing import import_directory
 
 __all__ = [
+    "ExportProblem",
     "ExportProgress",
     "ExportReport",
     "ImportItem",

@@ -21,6 +21,8 @@ from ..transcripts import json_codec
 SESSIONS: Final = "sessions"
 PROJECTS: Final = "projects.json"
 INDEX: Final = "_index.json"
+#: What a sessions folder has while an export to it is not whole.
+INCOMPLETE: Final = ".incomplete"
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ _NOT_SESSIONS: Final = (
     ("*.tmp.*", "an unfinished write"),
     ("sessions.json", "a file of the agent's"),
     ("session_*.json", "a file of the agent's"),
+    (INCOMPLETE, "the mark of an export that was not finished: sessions are missing in this folder"),
 )
 
 

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pydantic_core
@@ -71,11 +71,16 @@ def decode_strictly(data: bytes) -> Any:
 
 
 def decode_all(payloads: Sequence[bytes]) -> list[Any]:
-    """Decode many payloads at once: one parse of the whole transcript where that is possible."""
+    """Decode many payloads at once: one parse of the whole transcript where that is possible.
+
+    Raises:
+        ValueError: one is not JSON text, or is more than one value.
+    """
     if len(payloads) > 1:
         with contextlib.suppress(ValueError):  # one of them needs the slower way
             values: list[Any] = pydantic_core.from_json(b"[" + b",".join(payloads) + b"]")
-            return values
+            if len(values) == len(payloads):
+                return values
     return [decode(payload) for payload in payloads]
 
 
@@ -96,6 +101,11 @@ def is_whole(data: bytes) -> bool:
 def digest(data: bytes) -> bytes:
     """Return 16 bytes that differ whenever `data` does (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
+
+
+def are_intact(rows: Iterable[tuple[bytes, bytes, int]]) -> bool:
+    """Whether each of some payloads, which come first, has the digest that comes second."""
+    return all(hashlib.blake2b(payload, digest_size=DIGEST_SIZE).digest() == expected for payload, expected, _ in rows)
 
 
 _PLAIN: Final = frozenset({str, float, bool, type(None)})

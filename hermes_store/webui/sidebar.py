@@ -8,8 +8,10 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
+from ..errors import DatabaseCorruptError
 from ..records import DEFAULT_PROFILE, UNTITLED
 from ..storage import document_rows, sidebar_rows
+from ..storage.row_types import log_once
 from ..storage.session_listing import BLANK_SECONDS
 from ..storage.unit_of_work import UnitOfWork
 from .session import LiveSession
@@ -68,8 +70,13 @@ def _special(
     special: dict[str, dict[str, Any]] = {}
     for session_id, key, payload in sidebar_rows.read_originals(unit):
         if session_id in stored and key != "message_count":  # a newer WebUI's count, which may be wrong
+            try:
+                value = document_rows.decode(session_id, key, payload)
+            except DatabaseCorruptError as error:  # the column's value is shown: one damaged row breaks no list
+                log_once("%s", error)
+                continue
             special[session_id] = stored[session_id]
-            special[session_id][key] = document_rows.decode(session_id, key, payload)
+            special[session_id][key] = value
     for session in new:
         if session.session_id not in stored:
             special[session.session_id] = session.compact()

@@ -25,7 +25,7 @@ from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .base import RETRY, Dialect, Result, Settings, logger
 from .sqlite_copy import copy_database
-from .sqlite_errors import MEANINGS, OTHER
+from .sqlite_errors import MEANINGS, OTHER, is_undecodable
 from .sqlite_look import look
 from .sqlite_pool import ConnectionPool
 from .sqlite_unit import SQLiteUnitOfWork
@@ -166,6 +166,8 @@ class SQLiteDialect(Dialect):
     def translate(self, error: BaseException) -> errors.DatabaseError:
         name = getattr(error, "sqlite_errorname", None) or ""
         primary = "_".join(name.split("_")[:2])
+        if is_undecodable(error):
+            name = primary = "SQLITE_CORRUPT"
         kind, advice = MEANINGS.get(name) or MEANINGS.get(primary) or OTHER
         return kind(f"{self.display}: {error} [{name or type(error).__name__}]. {advice}")
 
@@ -189,7 +191,9 @@ class SQLiteDialect(Dialect):
         }
 
 
-_last_message_id: Final = Statement(text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"))
+_last_message_id: Final = Statement(
+    text("SELECT max(CAST(seq AS INTEGER)) FROM sqlite_sequence WHERE name = 'messages'")
+)
 
 
 class _Owner:

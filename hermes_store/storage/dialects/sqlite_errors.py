@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
@@ -45,3 +46,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "The file is not an SQLite database (or its first page is damaged); it was not changed.",
     ),
 }
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether it is the driver's error for a text that is not UTF-8, which SQLite stores and returns like any other."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
