@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
@@ -17,20 +18,24 @@ from .schema import Message, MessageBlob
 from .statement import Statement
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
-#: A message's payload, its digest, and its position.
-Stored = tuple[bytes, bytes, int]
+#: A message's payload, its digest, its position and its session's row id.
+Stored = tuple[bytes, bytes, int, int]
 
+#: Messages are found by an index, whose entries may be damaged as well: the rows themselves say what they are.
+_found: Final = aliased(Message, name="found")
 _in_range: Final = (
-    Message.session_id == bindparam("session"),
-    Message.position >= bindparam("start"),
-    Message.position < bindparam("stop"),
+    _found.session_id == bindparam("session"),
+    _found.position >= bindparam("start"),
+    _found.position < bindparam("stop"),
 )
 #: Unchecked, because the digests are compared anyway.
 _stored: Final = Statement(
-    select(MessageBlob.payload, Message.digest, Message.position)
-    .join(Message, Message.id == MessageBlob.message_id)
+    select(MessageBlob.payload, Message.digest, Message.position, Message.session_id)
+    .select_from(_found)
+    .join(Message, Message.id == _found.id)
+    .join(MessageBlob, MessageBlob.message_id == _found.id)
     .where(*_in_range)
-    .order_by(Message.position)
+    .order_by(_found.position)
     .limit(bindparam("most")),
     checked=False,
 )
@@ -51,17 +56,17 @@ def fetch(unit: UnitOfWork, session: int, public_id: str, *, start: int, stop: i
     end = MAX_INT if stop == count else stop
     parameters = {"session": session, "start": start, "stop": end, "most": stop - start + 1}
     rows = unit.rows(_stored, parameters)
-    # Positions are unique and in order: if the last one is right, all are.
-    if len(rows) != stop - start or (rows and rows[-1][2] != stop - 1):
+    if [row[2] for row in rows] != list(range(start, stop)) or any(row[3] != session for row in rows):
         _refuse(unit, public_id, {**parameters, "stop": stop}, count)
     return rows
 
 
 _whole: Final = Statement(
     select(Message.position)
-    .join(MessageBlob, Message.id == MessageBlob.message_id)
+    .select_from(_found)
+    .join(Message, (Message.id == _found.id) & (Message.session_id == _found.session_id))
+    .join(MessageBlob, MessageBlob.message_id == _found.id)
     .where(*_in_range)
-    .order_by(Message.position)
 )
 
 
@@ -99,7 +104,7 @@ def decode(public_id: str, rows: Sequence[Stored], first: int) -> list[Any]:
 
 
 def _is_sound(row: Stored) -> bool:
-    payload, digest, _ = row
+    payload, digest, *_ = row
     return isinstance(payload, bytes) and json_codec.digest(payload) == digest and json_codec.is_whole(payload)
 
 
@@ -138,8 +143,8 @@ def salvage(unit: UnitOfWork, session: int, public_id: str, count: int) -> tuple
         except DRIVER_ERRORS as error:
             damage.append(Damage(position, f"the database cannot read it: {getattr(error, 'orig', None) or error}"))
             continue
-        if not rows:
-            damage.append(Damage(position, "its text is missing in the database"))
+        if not rows or rows[0][2:] != (position, session):
+            damage.append(Damage(position, "it is missing in the database"))
             continue
         try:
             messages += decode(public_id, rows, position)

@@ -183,7 +183,7 @@ def read_messages(unit: UnitOfWork, row_id: int, session_id: str, count: int) ->
         DatabaseCorruptError: one is damaged or missing; it names the position.
     """
     rows = message_reading.fetch(unit, row_id, session_id, start=0, stop=count, count=count)
-    return Messages(message_reading.decode(session_id, rows, 0), [digest for _, digest, _ in rows])
+    return Messages(message_reading.decode(session_id, rows, 0), [row[1] for row in rows])
 
 
 def read_documents(unit: UnitOfWork, state: State, keys: Collection[str]) -> None:

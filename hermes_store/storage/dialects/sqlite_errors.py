@@ -27,6 +27,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         errors.DatabaseReadOnlyError,
         "Nothing was written; open the store without read_only=True, or make the file and its directory writable.",
     ),
+    "SQLITE_READONLY_DBMOVED": (
+        errors.DatabaseReplacedError,
+        "The file was moved or deleted while it was open. Nothing was written; open the store again.",
+    ),
     "SQLITE_CANTOPEN": (
         errors.DatabaseUnavailableError,
         "Check that the path is a file in a directory that exists and that you may read and write both.",

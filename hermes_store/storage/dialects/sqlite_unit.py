@@ -14,6 +14,7 @@ from ..row_types import Row, log_once
 from ..statement import NO_PARAMETERS, Parameters, Statement, one_of
 from ..unit_of_work import UnitOfWork
 from .sqlite_errors import is_undecodable
+from .sqlite_place import Place
 from .sqlite_pool import ConnectionPool
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ def _decode(data: bytes) -> str:
 
 
 class SQLiteUnitOfWork(UnitOfWork):
-    """One transaction on a connection of a pool."""
+    """One transaction on a connection of a pool; `place` is where its file is, None for a database in memory."""
 
-    __slots__ = ("_pool", "raw")
+    __slots__ = ("_place", "_pool", "raw")
 
-    def __init__(self, database: Database, pool: ConnectionPool, *, writes: bool) -> None:
+    def __init__(self, database: Database, pool: ConnectionPool, place: Place | None, *, writes: bool) -> None:
         super().__init__(database, writes=writes)
         self._pool = pool
+        self._place = place
         #: The driver's connection; None while there is no transaction.
         self.raw: Any = None
 
@@ -54,6 +56,8 @@ class SQLiteUnitOfWork(UnitOfWork):
             self._database.check_schema(number)
 
     def _commit(self) -> None:
+        if self.writes and self._place is not None:
+            self._place.require_unmoved(self.raw)
         self.raw.execute("COMMIT")
 
     def _end(self) -> None:
