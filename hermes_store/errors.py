@@ -247,7 +247,11 @@ class DatabaseError(HermesStoreError):
 
 
 class DatabaseMissingError(DatabaseError):
-    """A database that must exist already (read-only use) does not."""
+    """A database that must exist already does not: for read-only use, or because it was deleted while it was open."""
+
+
+class DatabaseReplacedError(DatabaseError):
+    """Another file was put in the place of an open database, or its log was removed. Nothing was written."""
 
 
 class DatabaseUnavailableError(DatabaseError):

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .collection import Collection, require_current
-from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError, shown
+from .errors import InvalidCursorError, InvalidInputError, MessageNotFoundError, shown
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .records import AppendResult, MessagePage, ReplaceResult, Transcript, TruncateResult, WriteResult
-from .storage import message_rows, session_rows
+from .storage import message_reading, message_rows, session_rows
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
-from .transcripts import encoding, json_codec
+from .transcripts import encoding
 from .transcripts.encoding import Encoded
 from .validation import check_revision
 
@@ -63,12 +63,15 @@ class Messages(Collection):
         """Return all messages: a list with the session's `revision`.
 
         Raises:
+            DatabaseCorruptError: a message is damaged or missing; it names the position.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         with self._transactions.read() as unit:
             key = self._find(unit, session_id)
-            payloads = message_rows.payloads(unit, key.id, 0, key.message_count)
-        return Transcript(decode(session_id, payloads, 0), key.revision)
+            rows = message_reading.fetch(
+                unit, key.id, session_id, start=0, stop=key.message_count, count=key.message_count
+            )
+        return Transcript(message_reading.decode(session_id, rows, 0), key.revision)
 
     def count(self, session_id: str) -> int:
         """Return how many messages the session has.
@@ -97,6 +100,7 @@ class Messages(Collection):
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
             InvalidCursorError: the cursor is not one of a message page.
             InvalidInputError: both cursors are given.
+            DatabaseCorruptError: one of these messages is damaged or missing; it names the position.
         """
         check_limit(limit)
         if before is not None and after is not None:
@@ -109,10 +113,10 @@ class Messages(Collection):
             else:
                 start = 0 if after is None else min(_position(after), key.message_count)
                 stop = min(start + limit, key.message_count)
-            payloads = message_rows.payloads(unit, key.id, start, stop)
+            rows = message_reading.fetch(unit, key.id, session_id, start=start, stop=stop, count=key.message_count)
         return MessagePage.from_trusted(
             {
-                "items": decode(session_id, payloads, start),
+                "items": message_reading.decode(session_id, rows, start),
                 "first_position": start,
                 "previous": write_cursor("messages", start) if start > 0 else None,
                 "next": write_cursor("messages", stop) if stop < key.message_count else None,
@@ -122,7 +126,7 @@ class Messages(Collection):
         )
 
     def replace(self, session_id: str, messages: Iterable[Any], *, expected_revision: int) -> ReplaceResult:
-        """Replace the transcript by `messages`, writing only what differs.
+        """Replace the transcript by `messages`, writing only what differs or is damaged in the database.
 
         Args:
             messages: the whole transcript.
@@ -142,7 +146,7 @@ class Messages(Collection):
             require_current(key, expected_revision, key.transcript_revision, "a message")
             changes = message_rows.replace(unit, key.id, encoded, key.revision + 1)
             revision = key.revision
-            if not changes.is_empty:
+            if not changes.is_empty or key.message_count != len(encoded):
                 values = {"message_count": len(encoded), "last_message_at": encoding.last_timestamp(encoded)}
                 revision = session_rows.change(unit, key, values, transcript=True)
         return ReplaceResult(
@@ -155,7 +159,7 @@ class Messages(Collection):
         )
 
     def update(self, session_id: str, position: int, message: Any, *, expected_revision: int) -> WriteResult:
-        """Replace the message at a position.
+        """Replace the message at a position, also by an equal one if it is damaged or missing in the database.
 
         Args:
             position: 0 to the number of messages less one.
@@ -175,14 +179,17 @@ class Messages(Collection):
         encoded = encoding.encode_one(message)
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
-            found = message_rows.find(unit, key.id, position) if 0 <= position < key.message_count else None
-            if found is None:
+            if not 0 <= position < key.message_count:
                 raise MessageNotFoundError(session_id, position, key.message_count)
-            row_id, digest, changed_at = found
+            found = message_rows.find(unit, key.id, position)
+            changed_at = key.transcript_revision if found is None else found.revision
             require_current(key, expected_revision, changed_at, "this message")
-            if digest == encoded.digest:
+            if found is None:
+                message_rows.insert_at(unit, key.id, {position: encoded}, key.revision + 1)
+            elif found.is_same(encoded):
                 return WriteResult(changed=False, revision=key.revision)
-            message_rows.overwrite(unit, {row_id: encoded}, key.revision + 1)
+            else:
+                message_rows.overwrite(unit, {found.row_id: encoded}, key.revision + 1)
             last = encoded.timestamp
             if key.last_message_at is not None:
                 last = message_rows.last_timestamp(unit, key.id)
@@ -210,9 +217,9 @@ class Messages(Collection):
                     f"keep must be a whole number from 0 to {key.message_count}, the number of messages of session "
                     f"{session_id!r}, not {shown(keep)}. Nothing was removed."
                 )
-            revision = key.revision
-            removed = message_rows.truncate(unit, key.id, keep) if keep < key.message_count else 0
-            if removed:
+            revision, removed = key.revision, 0
+            if keep < key.message_count:
+                removed = message_rows.truncate(unit, key.id, keep)
                 revision = session_rows.change(unit, key, _truncated(unit, key, keep), transcript=True)
             return TruncateResult(removed=removed, message_count=keep, revision=revision)
 
@@ -235,22 +242,6 @@ def _truncated(unit: UnitOfWork, key: SessionKey, keep: int) -> dict[str, Any]:
     if key.last_message_at is not None:  # otherwise no message has a timestamp, and looking for one reads all of them
         last = message_rows.last_timestamp(unit, key.id)
     return {"message_count": keep, "last_message_at": last}
-
-
-def decode(session_id: str, payloads: Sequence[bytes], first: int) -> list[Any]:
-    """Return the messages of some payloads, the first of which is at position `first`.
-
-    Raises:
-        DatabaseCorruptError: one is no JSON; it names the position.
-    """
-    try:
-        return json_codec.decode_all(payloads)
-    except ValueError as error:
-        place = next(first + index for index, payload in enumerate(payloads) if not json_codec.is_whole(payload))
-        raise DatabaseCorruptError(
-            f"Message {place} of session {session_id!r} is damaged in the database: it is no JSON. The others are "
-            "read by `page`; restore a backup, or remove this one with `update` or `truncate`."
-        ) from error
 
 
 #: The cursor after every message.

@@ -33,6 +33,19 @@ def read_cursor(kind: str, cursor: str, *types: type) -> tuple[Any, ...]:
     )
 
 
+def write_row_cursor(kind: str, row_id: int) -> str:
+    """Return the cursor for the rows after one whose key is damaged, so that it is not in the cursor itself."""
+    return write_cursor(kind, "row", row_id)
+
+
+def read_row_cursor(kind: str, cursor: str) -> int | None:
+    """Return the row id in a cursor of `write_row_cursor`; None when it is another one."""
+    match _parse(cursor):
+        case [found, "row", int(row_id)] if found == kind and _fits(row_id, int):
+            return row_id
+    return None
+
+
 def _fits(value: Any, wanted: type) -> bool:
     """Whether `value` is of exactly this type, and within the range of the databases."""
     if type(value) is not wanted:

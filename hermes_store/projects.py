@@ -9,7 +9,7 @@ from typing import Unpack
 
 from .collection import Collection
 from .errors import InvalidInputError, ProjectNotFoundError
-from .pagination import check_limit, read_cursor, write_cursor
+from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Page, ProjectDeletion, ProjectRecord
 from .storage import project_rows, session_rows
 from .storage.unit_of_work import UnitOfWork
@@ -75,13 +75,9 @@ class Projects(Collection):
         """
         check_limit(limit)
         profile = self._own_profile(profile)
-        key = None if after is None else read_cursor("projects", after, str, int, int)
         with self._transactions.read() as unit:
-            rows = project_rows.page(unit, profile, limit + 1, key)
-        more = write_cursor("projects", *rows[limit - 1][1]) if len(rows) > limit else None
-        return Page[ProjectRecord].from_trusted(
-            {"items": [record for record, _ in rows[:limit]], "next": more, "total": None}
-        )
+            items, more = project_rows.page(unit, profile, limit, after)
+        return Page[ProjectRecord].from_trusted({"items": items, "next": more, "total": None})
 
     def rename(self, project_id: str, name: str) -> ProjectRecord:
         """Give a project another name; as `update`."""

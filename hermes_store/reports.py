@@ -114,6 +114,16 @@ class ExportProgress(Record):
     session_id: str
 
 
+class ExportProblem(Record):
+    """What an export could not write."""
+
+    #: The session; None for the projects.
+    session_id: str | None
+    #: The position of the message, where it is one.
+    position: int | None = None
+    reason: str
+
+
 class ExportReport(Record):
     """What an export wrote."""
 
@@ -122,3 +132,5 @@ class ExportReport(Record):
     messages: int
     projects: int
     seconds: float
+    #: What could not be read, and is missing in the files.
+    problems: list[ExportProblem] = Field(default_factory=list)

@@ -35,7 +35,7 @@ class ExitCode(enum.IntEnum):
         return member
 
     DONE = 0, "done"
-    SOME_FAILED = 1, "the import finished, but at least one file or session failed"
+    SOME_FAILED = 1, "the import or export finished, but at least one file or session failed"
     USAGE = 2, "wrong usage"
     NOT_FOUND = 3, "there is no such session, project, database or agent's file"
     UNUSABLE = 4, "the database, the directory or the agent's file could not be used"

@@ -19,7 +19,7 @@ from ..files import (
     export_directory,
     import_directory,
 )
-from ..files.directory import StateDirectory
+from ..files.directory import INCOMPLETE, StateDirectory
 from ..store import Store
 from . import report as reports
 from .exits import ExitCode
@@ -62,8 +62,10 @@ def import_files(
     The files are only read. Run it again at any time: it imports what is new or was changed since.
     """
     source = path or paths.state_directory()
-    StateDirectory.find(source)  # before a database is made for nothing
+    directory = StateDirectory.find(source)  # before a database is made for nothing
     console = make_console()
+    if (directory.sessions / INCOMPLETE).exists() and not as_json:
+        say(console, f"An export to {directory.root} was not finished: sessions are missing in it.", "bold red")
     is_new = _is_missing(db)
     with _open_for_dry_run(db, is_new) if dry_run else Store.open(db) as store:
         report = _import(store, source, prefer, dry_run, console, quiet=as_json)
@@ -121,7 +123,17 @@ def export_files(
         report = _export(store, path, console, quiet=as_json)
     if as_json:
         print_json(report.model_dump())
-        return
+    else:
+        _print_export(console, report)
+    if report.problems:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _print_export(console: Console, report: ExportReport) -> None:
+    for problem in report.problems:
+        place = "" if problem.position is None else f", message {problem.position}"
+        where = "projects" if problem.session_id is None else f"session {problem.session_id}{place}"
+        say(console, f"{where}: {problem.reason}", "bold red")
     figures = f"{count(report.sessions, 'session')} ({count(report.messages, 'message')})"
     words = f"{figures} and {count(report.projects, 'project')} are in {report.target} now ({report.seconds:.1f} s)."
     say(console, words)
@@ -129,7 +141,7 @@ def export_files(
 
 def _export(store: Store, path: Path, console: Console, *, quiet: bool) -> ExportReport:
     def state(done: int) -> str:
-        return f"{path} has a part of the sessions; the database is as it was."
+        return f"{path} has a part of the sessions; repeat the export to get all. The database is as it was."
 
     with interruptible(console, "Exporting", "sessions", quiet=quiet, state=state) as advance:
 

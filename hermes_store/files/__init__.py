@@ -4,6 +4,7 @@ from hermes_store.files import import_directory, export_directory
 """
 
 from ..reports import (
+    ExportProblem,
     ExportProgress,
     ExportReport,
     ImportItem,
@@ -18,6 +19,7 @@ from .importing import import_directory
 from .log import import_log
 
 __all__ = [
+    "ExportProblem",
     "ExportProgress",
     "ExportReport",
     "ImportItem",

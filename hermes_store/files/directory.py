@@ -24,6 +24,8 @@ PROJECTS: Final = "projects.json"
 INDEX: Final = "_index.json"
 #: The largest file that an import reads unless it is told otherwise, in bytes.
 MAX_FILE_SIZE: Final = 512 * 2**20
+#: What a sessions folder has while an export to it is not whole.
+INCOMPLETE: Final = ".incomplete"
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ _OTHERS: Final = (
     ("_*", "a file of the WebUI's own"),
     ("sessions.json", "a file of the agent's"),
     ("session_*.json", "a file of the agent's"),
+    (INCOMPLETE, "the mark of an export that was not finished: sessions are missing in this folder"),
 )
 
 

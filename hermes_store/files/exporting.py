@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..documents import Documents
-from ..errors import FilesError
-from ..messages import Messages
-from ..records import ProjectRecord, SessionRecord
-from ..reports import ExportProgress, ExportReport
-from ..sessions import Sessions
-from ..storage import session_listing, session_rows
-from ..storage.engine import Nested
+from ..errors import DatabaseCorruptError, FilesError
+from ..records import ProjectRecord
+from ..reports import ExportProblem, ExportProgress, ExportReport
+from ..storage import document_rows, message_reading, session_listing, session_rows
+from ..storage.session_rows import SessionKey
+from ..storage.unit_of_work import DRIVER_ERRORS, UnitOfWork
 from ..store import Store
 from ..transcripts import json_codec
+from ..validation import is_id
 from ..webui_format import project_json, session_json
-from .directory import INDEX, PROJECTS, SESSIONS, file_name
+from .directory import INCOMPLETE, INDEX, PROJECTS, SESSIONS, file_name
+from .private_folder import PrivateFolder
 
 OnProgress = Callable[[ExportProgress], None]
 
@@ -31,6 +31,9 @@ def export_directory(
     """Write the store's sessions and projects as a state directory that hermes-webui reads.
 
     Each session is read in a transaction of its own, and only one is in memory at a time. Deleted ones are left out.
+    What is damaged in the database is left out as well, and reported; everything else is written. The files are
+    readable for you only. While an export is not finished, there is a file ``.incomplete`` in ``sessions``; then it can
+    be repeated, and writes all files again.
 
     Args:
         store: what to export.
@@ -44,72 +47,139 @@ def export_directory(
     """
     root = Path(os.fsdecode(path)).expanduser()
     started = time.monotonic()
-    sessions = messages = 0
     try:
-        folder = _prepare(root)
-        total = store.sessions.count(include_empty=True)
-        projects = _projects(store)
-        _write(root / PROJECTS, _text([project_json.to_json(project) for project in projects]))
-        index_rows: list[str] = []
-        for record, data in _sessions(store):
-            _write(folder / file_name(record.session_id), _text(data))
-            index_rows.append(_text(_index_row(record, data)))
-            sessions += 1
-            messages += len(data["messages"])
-            if on_progress is not None:
-                on_progress(ExportProgress(done=sessions, total=total, session_id=record.session_id))
-        _write(folder / INDEX, "[\n" + ",\n".join(index_rows) + "\n]")
+        _require_free(root)
+        with PrivateFolder(Path(os.path.realpath(root))) as top, PrivateFolder(root / SESSIONS) as folder:
+            report = _Export(store, top, folder, on_progress).run(str(root))
     except OSError as error:
         raise FilesError(
             f"{error.filename or root} cannot be written: {error.strerror}. The store is as it was."
         ) from error
-    return ExportReport(
-        target=str(root),
-        sessions=sessions,
-        messages=messages,
-        projects=len(projects),
-        seconds=time.monotonic() - started,
-    )
+    return report.model_copy(update={"seconds": time.monotonic() - started})
 
 
-def _prepare(root: Path) -> Path:
+def _require_free(root: Path) -> None:
     folder = root / SESSIONS
+    if (folder / INCOMPLETE).exists():
+        return  # an export that was not finished
     if (root / PROJECTS).exists() or any(folder.glob("*.json")):
         raise FilesError(f"{root} has sessions or projects already. Nothing was written; name an empty directory.")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
-def _projects(store: Store) -> list[ProjectRecord]:
-    """Return all projects by position, which is the order of the file that they were imported from."""
-    page = store.projects.list()
-    found = list(page.items)
-    while page.next is not None:
-        page = store.projects.list(after=page.next)
-        found += page.items
-    return sorted(found, key=lambda project: project.position)
+class _Export:
+    """One export."""
+
+    def __init__(self, store: Store, top: PrivateFolder, folder: PrivateFolder, on_progress: OnProgress | None) -> None:
+        self._store = store
+        self._top = top
+        self._folder = folder
+        self._on_progress = on_progress
+        self._index: list[str] = []
+        self._written: set[str] = set()
+        self._messages = 0
+        self._problems: list[ExportProblem] = []
+
+    def run(self, target: str) -> ExportReport:
+        self._folder.write(INCOMPLETE, "An export to this folder was not finished. Repeat it.\n")
+        self._folder.sync()
+        projects = self._write_projects()
+        with self._store.database.read() as unit:
+            # Row ids, because sessions may be renamed or written to before it is their turn.
+            row_ids = session_listing.live_rows(unit)
+        for row_id in row_ids:
+            session_id = self._write_session(row_id)
+            if session_id is not None and self._on_progress is not None:
+                progress = ExportProgress(done=len(self._index), total=len(row_ids), session_id=session_id)
+                self._on_progress(progress)
+        self._folder.write(INDEX, "[\n" + ",\n".join(self._index) + "\n]")
+        self._report_left_over()
+        self._folder.sync()
+        self._top.sync()
+        self._folder.remove(INCOMPLETE)
+        self._folder.sync()
+        return ExportReport(
+            target=target,
+            sessions=len(self._index),
+            messages=self._messages,
+            projects=projects,
+            seconds=0.0,
+            problems=self._problems,
+        )
+
+    def _write_projects(self) -> int:
+        """Write all projects by position, which is the order of the file that they were imported from."""
+        projects: list[ProjectRecord] = []
+        after: str | None = None
+        try:
+            while True:
+                page = self._store.projects.list(after=after)
+                projects += page.items
+                after = page.next
+                if after is None:
+                    break
+        except DatabaseCorruptError as error:
+            self._problems.append(ExportProblem(session_id=None, reason=f"not all projects can be read: {error}"))
+        projects.sort(key=lambda project: project.position)
+        self._top.write(PROJECTS, _text([project_json.to_json(project) for project in projects]))
+        return len(projects)
+
+    def _write_session(self, row_id: int) -> str | None:
+        """Write a session's file, and return its id; None if it cannot be read, or was deleted since it was listed."""
+        key = None
+        try:
+            with self._store.database.read() as unit:
+                key = session_rows.find_row(unit, row_id)
+                if key is None or key.deleted_at is not None:
+                    return None
+                record = session_listing.get(unit, key.session_id)
+                documents, problems = _documents(unit, key)
+                messages, damage = _messages(unit, key)
+        except DatabaseCorruptError as error:
+            session_id = f"(row {row_id})" if key is None else key.session_id
+            self._problems.append(ExportProblem(session_id=session_id, reason=str(error)))
+            return None
+        session_id = key.session_id
+        if record is None or not is_id(session_id):
+            self._problems.append(ExportProblem(session_id=session_id, reason="its id is damaged, and names no file"))
+            return None
+        data = session_json.to_json(record, documents, messages)
+        self._folder.write(file_name(session_id), _text(data))
+        self._index.append(_text(_index_row(len(messages), data)))
+        self._written.add(file_name(session_id))
+        self._messages += len(messages)
+        self._problems += (ExportProblem(session_id=session_id, reason=reason) for reason in problems)
+        self._problems += (
+            ExportProblem(session_id=session_id, position=position, reason=reason) for position, reason in damage
+        )
+        return session_id
+
+    def _report_left_over(self) -> None:
+        """Report the files of an earlier, unfinished export whose sessions are not in the store any more."""
+        for name in sorted(self._folder.names()):
+            if name.endswith(".json") and name != INDEX and name not in self._written:
+                reason = f"{name} is of an earlier export and was not written by this one"
+                self._problems.append(ExportProblem(session_id=name.removesuffix(".json"), reason=reason))
 
 
-def _sessions(store: Store) -> Iterator[tuple[SessionRecord, dict[str, Any]]]:
-    """Yield every session with its JSON object, the last changed first, as in the index."""
-    with store.database.read() as unit:
-        # Row ids, because sessions may be renamed or written to before it is their turn.
-        row_ids = session_listing.live_rows(unit)
-    for row_id in row_ids:
-        with store.database.read() as unit:
-            key = session_rows.find_row(unit, row_id)
-            if key is None or key.deleted_at is not None:
-                continue  # deleted since it was listed
-            nested = Nested(unit)
-            record = Sessions(nested).get(key.session_id)
-            documents = Documents(nested).read(key.session_id)
-            messages = Messages(nested).read(key.session_id)
-        yield record, session_json.to_json(record, documents, list(messages))
+def _documents(unit: UnitOfWork, key: SessionKey) -> tuple[dict[str, Any], list[str]]:
+    try:
+        return document_rows.read(unit, key.id, key.session_id), []
+    except (*DRIVER_ERRORS, DatabaseCorruptError):
+        return document_rows.salvage(unit, key.id, key.session_id)
 
 
-def _index_row(record: SessionRecord, data: dict[str, Any]) -> dict[str, Any]:
+def _messages(unit: UnitOfWork, key: SessionKey) -> tuple[list[Any], list[message_reading.Damage]]:
+    count = key.message_count
+    try:
+        rows = message_reading.fetch(unit, key.id, key.session_id, start=0, stop=count, count=count)
+        return message_reading.decode(key.session_id, rows, 0), []
+    except (*DRIVER_ERRORS, DatabaseCorruptError):
+        return message_reading.salvage(unit, key.id, key.session_id, count)
+
+
+def _index_row(count: int, data: dict[str, Any]) -> dict[str, Any]:
     row = {key: data.get(key) for key in session_json.INDEX_KEYS if key != "message_count"}
-    return {**row, "message_count": record.message_count, "is_streaming": False}
+    return {**row, "message_count": count, "is_streaming": False}
 
 
 def _text(value: Any) -> str:
@@ -122,13 +192,3 @@ def _text(value: Any) -> str:
     except RecursionError:  # nested deeper than the standard library writes
         return json_codec.encode(value).decode("utf-8")
     return text
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file, so that readers see all of it or none."""
-    unfinished = path.with_name(f"{path.name}.tmp.{os.getpid()}")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

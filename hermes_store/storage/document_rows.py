@@ -18,7 +18,7 @@ from ..validation import COLUMN_KEYS, LINK_KEYS
 from .schema import Session, SessionDocument, SessionExtras
 from .statement import Statement, one_of
 from .types import RowIdList, TextList
-from .unit_of_work import UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 #: The largest value, in bytes of its JSON, that is kept in `session_extras`.
 SMALL: Final = 2048
@@ -40,12 +40,13 @@ def is_small(key: str, payload: bytes) -> bool:
 _of_session: Final = SessionDocument.session_id == bindparam("session")
 _named: Final = one_of(SessionDocument.key, bindparam("keys", type_=TextList))
 _extras: Final = Statement(select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session")))
-_documents: Final = Statement(
-    select(SessionDocument.key, SessionDocument.payload).where(_of_session).order_by(SessionDocument.key)
+_with_digests: Final = (
+    select(SessionDocument.key, SessionDocument.payload, SessionDocument.digest)
+    .where(_of_session)
+    .order_by(SessionDocument.key)
 )
-_some_documents: Final = Statement(
-    select(SessionDocument.key, SessionDocument.payload).where(_of_session, _named).order_by(SessionDocument.key)
-)
+_documents: Final = Statement(_with_digests)
+_some_documents: Final = Statement(_with_digests.where(_named))
 
 
 def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
@@ -72,7 +73,33 @@ def read_rows(unit: UnitOfWork, session: int, public_id: str, keys: Collection[s
         rows = unit.rows(_documents, {"session": session})
     else:
         rows = unit.rows(_some_documents, {"session": session, "keys": list(keys)})
-    return {key: decode(public_id, key, payload) for key, payload in rows}
+    return {key: _verified(public_id, key, payload, digest) for key, payload, digest in rows}
+
+
+def salvage(unit: UnitOfWork, session: int, public_id: str) -> tuple[dict[str, Any], list[str]]:
+    """Return those values of a session that are as they were written, and why the others are not read; as `read`."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    try:
+        values |= _read_extras(unit, session, public_id)
+    except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
+        problems.append(str(error))
+    try:
+        keys = [key for key, _ in unit.rows(_known, {"session": session})]
+    except DRIVER_ERRORS as error:
+        return values, [*problems, str(error)]
+    for key in keys:
+        try:
+            values |= read_rows(unit, session, public_id, [key])
+        except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
+            problems.append(str(error))
+    return values, problems
+
+
+def _verified(public_id: str, key: str, payload: bytes, digest: bytes) -> Any:
+    if json_codec.digest(payload) != digest:
+        raise _damaged(public_id, key, "not what was written")
+    return decode(public_id, key, payload)
 
 
 def _read_extras(unit: UnitOfWork, session: int, public_id: str) -> dict[str, Any]:
@@ -105,10 +132,14 @@ def decode(public_id: str, key: str, payload: bytes) -> Any:
     try:
         return json_codec.decode(payload)
     except ValueError as error:
-        raise DatabaseCorruptError(
-            f"Document {key!r} of session {public_id!r} is damaged in the database: it is no JSON. Read the others by "
-            "their keys; restore a backup, or `put` or `remove` this one."
-        ) from error
+        raise _damaged(public_id, key, "no JSON") from error
+
+
+def _damaged(public_id: str, key: str, what: str) -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        f"Document {key!r} of session {public_id!r} is damaged in the database: it is {what}. Read the others by their "
+        "keys; restore a backup, or `put` or `remove` this one."
+    )
 
 
 _known: Final = Statement(select(SessionDocument.key, SessionDocument.digest).where(_of_session))
@@ -214,7 +245,10 @@ def _write_documents(
     """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are left out."""
     known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
     rows = [_row(session, key, payload) for key, payload in payloads.items() if not is_small(key, payload)]
-    rows = [row for row in rows if known.get(row["name"]) != row["digest"]]
+    same = [row["name"] for row in rows if known.get(row["name"]) == row["digest"]]
+    if same:
+        intact = _intact(unit, session, same)
+        rows = [row for row in rows if row["name"] not in intact]
     new = [row for row in rows if row["name"] not in known]
     if new:
         unit.execute_many(_insert_document, new)
@@ -232,6 +266,12 @@ def _write_documents(
     if surplus:
         unit.execute(_delete_documents, {"session": session, "keys": sorted(surplus)})
     return bool(rows or surplus)
+
+
+def _intact(unit: UnitOfWork, session: int, keys: Collection[str]) -> set[str]:
+    """Return those of some values that have their digests."""
+    found = unit.rows(_some_documents, {"session": session, "keys": list(keys)})
+    return {key for key, payload, digest in found if json_codec.digest(payload) == digest}
 
 
 def keys_of(unit: UnitOfWork, session: int, public_id: str) -> set[str]:
@@ -258,10 +298,10 @@ def unlinked(unit: UnitOfWork, key: str) -> list[tuple[int, str, bytes]]:
         key: "project_id" or "parent_session_id".
 
     Returns:
-        Their row ids and profiles, with the value's JSON.
+        Their row ids and profiles, with the value's JSON. Those whose value is damaged are left out.
     """
     rows = unit.rows(_unlinked[key], {"name": key})
-    return [(row_id, profile, payload) for row_id, profile, payload in rows]
+    return [(row_id, profile, payload) for row_id, profile, payload in rows if json_codec.is_whole(payload)]
 
 
 _naming: Final = Statement(
@@ -272,8 +312,9 @@ _naming: Final = Statement(
 
 
 def sessions_with(unit: UnitOfWork, key: str) -> list[tuple[int, bytes]]:
-    """Return the row ids of the sessions that have a value for a column's key, with its JSON."""
-    return [(row_id, payload) for row_id, payload in unit.rows(_naming, {"name": key})]
+    """Return the row ids of the sessions that have a value for a column's key, with its JSON; as `unlinked`."""
+    rows = unit.rows(_naming, {"name": key})
+    return [(row_id, payload) for row_id, payload in rows if json_codec.is_whole(payload)]
 
 
 _delete_of_sessions: Final = Statement(

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final, Protocol
 
 from ..errors import (
+    DatabaseCorruptError,
     DatabaseError,
     DatabaseLockedError,
     SchemaNewerError,
@@ -167,6 +168,11 @@ class Database:
         """Turn the driver's errors into this library's."""
         try:
             yield
+        except UnicodeDecodeError as error:  # the driver's, of its own message, which quotes the damaged schema
+            raise DatabaseCorruptError(
+                f"{self.dialect.display}: the schema is damaged. Keep the file as it is, and restore a backup or "
+                "salvage it with sqlite3's .recover."
+            ) from error
         except DRIVER_ERRORS as error:
             raise self.translate(error) from error
 
@@ -190,7 +196,8 @@ class Database:
 
     def after_fork_in_child(self) -> None:
         """Open new connections. Those of the parent are neither used nor closed."""
-        inherited.append(self.dialect)
+        before = self.dialect
+        inherited.append(before)
         if self.is_closed:
             return
         if not self.dialect.survives_fork:
@@ -202,6 +209,7 @@ class Database:
             )
         else:
             self._open()
+            self.dialect.continue_from(before)
 
 
 def _was_abandoned(unit: UnitOfWork) -> bool:

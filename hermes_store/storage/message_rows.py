@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from ..errors import DatabaseCorruptError
 from ..transcripts import diff
 from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
+from ..validation import MAX_INT
 from .schema import Message, MessageBlob
 from .statement import Statement
-from .unit_of_work import UnitOfWork
+from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 #: Messages in one statement, at most: a bound for the memory that their parameters take.
 _CHUNK: Final = 1_000
@@ -78,8 +80,25 @@ def _columns(session: int, position: int, message: Encoded, revision: int) -> di
 
 
 def append(unit: UnitOfWork, session: int, messages: Iterable[Encoded], *, first: int, revision: int) -> None:
-    """Insert messages after the last one of a session, which is before position `first`; as `insert_at`."""
-    insert_at(unit, session, dict(enumerate(messages, first)), revision)
+    """Insert messages after the last one of a session, which is before position `first`; as `insert_at`.
+
+    Raises:
+        DatabaseCorruptError: there is a message after that one already: the session's count of messages is damaged.
+    """
+    added = dict(enumerate(messages, first))
+    try:
+        if first + len(added) > MAX_INT:
+            raise _count_error(first)
+        insert_at(unit, session, added, revision)
+    except INTEGRITY_ERRORS as error:
+        raise _count_error(first) from error
+
+
+def _count_error(count: int) -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        f"A session's count of messages is damaged in the database: it says {count}, and there are others. Nothing was "
+        "written; restore a backup, or write the whole transcript with `replace`."
+    )
 
 
 _update_message: Final = Statement(
@@ -93,36 +112,54 @@ _update_payload: Final = Statement(
 
 
 def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) -> None:
-    """Overwrite messages, which are given by row id."""
-    rows = [
-        {
+    """Write other contents into messages; `messages` are by row id. A payload that is missing is made again.
+
+    Raises:
+        DatabaseCorruptError: a row that was read cannot be written.
+    """
+    for row_id, message in messages.items():
+        values = {
             "row_id": row_id,
             "role": message.role,
             "timestamp": message.timestamp,
             "digest": message.digest,
             "revision": revision,
         }
-        for row_id, message in messages.items()
-    ]
-    unit.execute_many(_update_message, rows)
-    unit.execute_many(
-        _update_payload, [{"row_id": row_id, "payload": message.payload} for row_id, message in messages.items()]
-    )
+        if unit.execute(_update_message, values) != 1:
+            raise DatabaseCorruptError(
+                "The row of a message was read and cannot be written: the database is damaged. Nothing was written; "
+                "check it with SQLite's PRAGMA integrity_check, and restore a backup."
+            )
+        if unit.execute(_update_payload, {"row_id": row_id, "payload": message.payload}) != 1:
+            unit.execute(_insert_payload, {"message_id": row_id, "payload": message.payload})
 
 
-_ids_and_digests: Final = Statement(select(Message.id, Message.digest).where(_in_session).order_by(Message.position))
+_stored: Final = Statement(
+    select(Message.id, Message.position, Message.digest, MessageBlob.payload.label("payload"))
+    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    .where(_in_session)
+    .order_by(Message.position)
+)
+_delete_all: Final = Statement(delete(Message).where(_in_session))
 
 
 def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revision: int) -> Changes:
-    """Replace a session's transcript by `messages`, writing only what differs, and return the changes.
+    """Replace a session's transcript by `messages`, writing what differs or is damaged, and return the changes.
 
     Args:
         session: the session's row id.
         revision: the session's revision that the changes belong to.
     """
-    rows = unit.rows(_ids_and_digests, {"session": session})
-    changes = diff.compare([digest for _, digest in rows], [message.digest for message in messages])
-    _apply(unit, session, changes, [row_id for row_id, _ in rows], messages, revision)
+    rows = unit.rows(_stored, {"session": session})
+    if [position for _, position, _, _ in rows] != list(range(len(rows))):  # damaged: what is where is not known
+        unit.execute(_delete_all, {"session": session})
+        insert_at(unit, session, dict(enumerate(messages)), revision)
+        return Changes(list(range(len(rows))), [], [], list(range(len(messages))))
+    changes = diff.compare([digest for _, _, digest, _ in rows], [message.digest for message in messages])
+    updated = set(changes.updated)
+    damaged = {new for old, new in changes.surviving if new not in updated and rows[old][3] != messages[new].payload}
+    changes.updated[:] = sorted(updated | damaged)
+    _apply(unit, session, changes, [row[0] for row in rows], messages, revision)
     return changes
 
 
@@ -173,15 +210,31 @@ def truncate(unit: UnitOfWork, session: int, keep: int) -> int:
     return unit.execute(_delete_from, {"session": session, "keep": keep})
 
 
+class StoredMessage(NamedTuple):
+    """A message as it is stored, damaged or not."""
+
+    row_id: int
+    digest: bytes
+    revision: int
+    #: None if its row is missing.
+    payload: bytes | None
+
+    def is_same(self, message: Encoded) -> bool:
+        """Whether it is this message, undamaged."""
+        return (self.digest, self.payload) == (message.digest, message.payload)
+
+
 _at: Final = Statement(
-    select(Message.id, Message.digest, Message.revision).where(_in_session, Message.position == bindparam("position"))
+    select(Message.id, Message.digest, Message.revision, MessageBlob.payload.label("payload"))
+    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    .where(_in_session, Message.position == bindparam("position"))
 )
 
 
-def find(unit: UnitOfWork, session: int, position: int) -> tuple[int, bytes, int] | None:
-    """Return the row id, the digest and the revision of the message at a position; None when there is none."""
+def find(unit: UnitOfWork, session: int, position: int) -> StoredMessage | None:
+    """Return the message at a position; None when there is none."""
     row = unit.row(_at, {"session": session, "position": position})
-    return None if row is None else (row[0], row[1], row[2])
+    return None if row is None else StoredMessage._make(row)
 
 
 _last_timestamp: Final = Statement(
@@ -198,29 +251,8 @@ def last_timestamp(unit: UnitOfWork, session: int) -> float | None:
     return found
 
 
-_joined: Final = Message.id == MessageBlob.message_id
-_payloads: Final = Statement(
-    select(MessageBlob.payload)
-    .join(Message, _joined)
-    .where(_in_session, Message.position >= bindparam("start"), Message.position < bindparam("stop"))
-    .order_by(Message.position)
-)
-_payloads_and_digests: Final = Statement(
-    select(MessageBlob.payload, Message.digest).join(Message, _joined).where(_in_session).order_by(Message.position)
-)
 _digests: Final = Statement(select(Message.digest).where(_in_session).order_by(Message.position))
 _marks: Final = Statement(select(Message.role, Message.timestamp).where(_in_session).order_by(Message.position))
-
-
-def payloads(unit: UnitOfWork, session: int, start: int, stop: int) -> list[bytes]:
-    """Return the payloads of the messages from position `start` to before `stop`."""
-    return unit.values(_payloads, {"session": session, "start": start, "stop": stop})
-
-
-def payloads_and_digests(unit: UnitOfWork, session: int) -> tuple[list[bytes], list[bytes]]:
-    """Return the payloads and the digests of all messages of a session."""
-    rows = unit.rows(_payloads_and_digests, {"session": session})
-    return [payload for payload, _ in rows], [digest for _, digest in rows]
 
 
 def digests(unit: UnitOfWork, session: int) -> list[bytes]:

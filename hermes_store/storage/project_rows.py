@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
+from sqlalchemy.orm import aliased
+from sqlalchemy.types import NullType
 
 from ..errors import ProjectExistsError, ProjectNotFoundError
+from ..pagination import read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import ProjectRecord
-from ..validation import check_id
+from ..validation import MAX_INT, check_id
 from .schema import ImportItem, Project, Session
 from .statement import Statement
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
@@ -27,23 +41,44 @@ _get: Final = Statement(_record.where(Project.project_id == bindparam("project_i
 _key: Final = select(Project.id, Project.profile, Project.extra).where(Project.project_id == bindparam("project_id"))
 _find: Final = Statement(_key)
 _find_and_lock: Final = Statement(_key.with_for_update())
-_page: Final = _record.order_by(Project.profile, Project.position, Project.id).limit(bindparam("page_limit"))
-_after: Final = tuple_(Project.profile, Project.position, Project.id) > tuple_(
-    bindparam("last_profile", type_=Project.profile.type), bindparam("last_position"), bindparam("last_id")
-)
 _of_profile: Final = Project.profile == bindparam("profile")
+_ORDER: Final = (Project.profile, Project.position, Project.id)
+#: The key of a row as it is stored, without conversions and checks: that of a damaged row, too.
+_stored: Final = [type_coerce(column, NullType()).label(f"stored_{column.key}") for column in _ORDER[:2]]
+_page: Final = _record.add_columns(*_stored).order_by(*_ORDER).limit(bindparam("page_limit"))
+_last: Final = aliased(Project, name="last")
+#: Below every other value: what NULL, which only a damaged row has, is in a comparison with other rows.
+_lowest: Final[ColumnElement[Any]] = literal_column("-1.7976931348623157e308")
+_after: Final = {
+    "": (),
+    "key": (tuple_(*_ORDER) > tuple_(*(bindparam(f"last_{one.key}", type_=one.type) for one in _ORDER)),),
+    "row": (
+        tuple_(*_ORDER)
+        > tuple_(
+            *(
+                select(func.coalesce(getattr(_last, one.key), _lowest))
+                .where(_last.id == bindparam("last_row"))
+                .scalar_subquery()
+                for one in _ORDER
+            )
+        ),
+    ),
+}
 _pages: Final = {
-    (False, False): Statement(_page),
-    (False, True): Statement(_page.where(_after)),
-    (True, False): Statement(_page.where(_of_profile)),
-    (True, True): Statement(_page.where(_of_profile, _after)),
+    (of_profile, after): Statement(_page.where(*conditions, *([_of_profile] if of_profile else [])))
+    for after, conditions in _after.items()
+    for of_profile in (False, True)
 }
 
 
 def to_record(row: Sequence[Any]) -> ProjectRecord:
     """Return a row as the record that it is."""
     values = dict(zip(ProjectRecord.model_fields, row, strict=False))
-    return ProjectRecord.from_trusted({**values, "extra": values["extra"] or {}})
+    return ProjectRecord.from_trusted({**values, "extra": _extra(values["extra"])})
+
+
+def _extra(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}  # a damaged row may have anything
 
 
 def find(unit: UnitOfWork, project_id: str, profile: str | None, *, lock: bool = False) -> tuple[int, str, Any]:
@@ -60,7 +95,7 @@ def find(unit: UnitOfWork, project_id: str, profile: str | None, *, lock: bool =
     row = unit.row(_find_and_lock if lock else _find, {"project_id": project_id})
     if row is None or profile not in (None, row[1]):
         raise ProjectNotFoundError(project_id)
-    return row[0], row[1], row[2]
+    return row[0], row[1], _extra(row[2])
 
 
 def row_id_of(unit: UnitOfWork, project_id: str) -> int | None:
@@ -90,25 +125,45 @@ _values: Final = Statement(
 def values(unit: UnitOfWork, project_id: str) -> dict[str, Any] | None:
     """Return those columns of a project that its JSON object has, by name; None when there is no project."""
     row = unit.row(_values, {"project_id": project_id})
-    return None if row is None else dict(zip(_of_file, row, strict=True))
+    if row is None:
+        return None
+    found = dict(zip(_of_file, row, strict=True))
+    return {**found, "extra": _extra(found["extra"])}
 
 
 def page(
-    unit: UnitOfWork, profile: str | None, limit: int, after: tuple[str, int, int] | None
-) -> list[tuple[ProjectRecord, tuple[str, int, int]]]:
-    """Return at most `limit` projects with their keys, in their order.
+    unit: UnitOfWork, profile: str | None, limit: int, after: str | None
+) -> tuple[list[ProjectRecord], str | None]:
+    """Return at most `limit` projects in their order, and the cursor for those after them, if there are any.
 
     Args:
         profile: only this profile's; all when None.
-        after: the key of the last one before them.
+        after: the cursor of the page before.
+
+    Raises:
+        InvalidCursorError: `after` is not a cursor of this list.
     """
-    parameters: dict[str, Any] = {"page_limit": limit}
+    parameters: dict[str, Any] = {"page_limit": limit + 1}
     if profile is not None:
         parameters["profile"] = profile
+    how = ""
     if after is not None:
-        parameters |= zip(("last_profile", "last_position", "last_id"), after, strict=True)
-    rows = unit.rows(_pages[profile is not None, after is not None], parameters)
-    return [(record := to_record(row), (record.profile, record.position, row[-1])) for row in rows]
+        how = "row"
+        parameters["last_row"] = read_row_cursor("projects", after)
+        if parameters["last_row"] is None:
+            how = "key"
+            last = read_cursor("projects", after, str, int, int)
+            parameters |= {f"last_{column.key}": value for column, value in zip(_ORDER, last, strict=True)}
+    rows = unit.rows(_pages[profile is not None, how], parameters)
+    more = _cursor(rows[limit - 1]) if len(rows) > limit else None
+    return [*map(to_record, rows[:limit])], more
+
+
+def _cursor(row: Sequence[Any]) -> str:
+    row_id, profile, position = row[-3:]
+    if isinstance(profile, str) and "\N{REPLACEMENT CHARACTER}" not in profile and isinstance(position, int):
+        return write_cursor("projects", to_record(row).profile, position, row_id)
+    return write_row_cursor("projects", row_id)
 
 
 _in_order: Final = Statement(select(*_COLUMNS).order_by(Project.position, Project.profile, Project.id))
@@ -116,7 +171,8 @@ _in_order: Final = Statement(select(*_COLUMNS).order_by(Project.position, Projec
 
 def all_in_order(unit: UnitOfWork) -> list[dict[str, Any]]:
     """Return the columns of all projects by name, in the order of their positions."""
-    return [dict(zip(_NAMES, row, strict=True)) for row in unit.rows(_in_order)]
+    rows = [dict(zip(_NAMES, row, strict=True)) for row in unit.rows(_in_order)]
+    return [{**row, "extra": _extra(row["extra"])} for row in rows]
 
 
 _ordered: Final = select(Project.project_id, Project.position).order_by(Project.position, Project.id)
@@ -141,13 +197,17 @@ def positions(unit: UnitOfWork, profile: str | None = None) -> list[tuple[str, i
 def next_position(unit: UnitOfWork, profile: str) -> int:
     """Return the position after a profile's last project."""
     last = unit.value(_last_position, {"profile": profile})
-    return 0 if last is None else last + 1
+    return _after_last(last)
 
 
 def next_position_for_import(unit: UnitOfWork, kind: str, origin: str) -> int:
     """Return the position after the last project that was not imported from an origin."""
     last = unit.value(_last_position_of_others, {"kind": kind, "origin": origin})
-    return 0 if last is None else last + 1
+    return _after_last(last)
+
+
+def _after_last(last: int | None) -> int:
+    return 0 if last is None else min(last + 1, MAX_INT)  # only a damaged row has the largest of all
 
 
 _insert: Final = Statement(insert(Project).values({name: bindparam(name) for name in (*_NAMES,)}))

@@ -9,9 +9,10 @@ from sqlalchemy import Select, bindparam, literal_column, select
 from ..records import SessionRecord
 from ..validation import COLUMN_KEYS
 from . import document_rows
+from .row_types import Row
 from .schema import Session, SessionDocument, SessionExtras
 from .session_listing import records, to_record
-from .statement import Row, Statement
+from .statement import Statement
 from .unit_of_work import UnitOfWork
 
 

@@ -8,21 +8,24 @@ page costs the same whatever the number of sessions.
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from sqlalchemy import Select, bindparam, func, select, tuple_, union_all
+from sqlalchemy import Select, bindparam, func, literal_column, select, tuple_, type_coerce, union_all
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.types import NullType
 
 from ..errors import InvalidInputError
-from ..pagination import check_limit, read_cursor, write_cursor
+from ..pagination import check_limit, read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import WITHOUT, Missing, Page, SessionRecord, StoreStats
 from . import project_rows
+from .row_types import Row
 from .schema import BLANK, DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, Session
-from .statement import Row, Statement, one_of
+from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
 
@@ -56,7 +59,6 @@ _get: Final = Statement(records(Session).where(Session.session_id == bindparam("
 _get_many: Final = Statement(
     records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None))
 )
-_PINNED, _UPDATED, _DELETED = (_NAMES.index(name) for name in ("pinned", "updated_at", "deleted_at"))
 
 
 def to_record(row: Row) -> SessionRecord:
@@ -162,7 +164,27 @@ def _conditions(
         yield Session.updated_at > bindparam(f"fresh_{number}")
 
 
-_Part = tuple[bool, frozenset[str], frozenset[str], bool]
+#: How a page's beginning is given: not at all, by the key of the row before it, or by that row's id.
+_After = Literal["", "key", "row"]
+_Part = tuple[bool, frozenset[str], frozenset[str], _After]
+_last: Final = aliased(Session, name="last")
+#: Below every time: what NULL, which only a damaged row has, is in a comparison with other rows.
+_LOWEST: Final[ColumnElement[Any]] = literal_column("-1.7976931348623157e308")
+
+
+def _stored(column: Any) -> ColumnElement[Any]:
+    """Return a column as it is stored, without conversions and checks: the key of a damaged row, too."""
+    return type_coerce(column, NullType()).label(f"stored_{column.key}")
+
+
+def _last_key(columns: Sequence[Any], after: _After) -> Iterator[ColumnElement[Any]]:
+    """Yield the values of some columns in the row before a page."""
+    for column in columns:
+        if after == "key":
+            yield bindparam(f"last_{column.key}", type_=column.type)
+        else:
+            value = func.coalesce(getattr(_last, column.key), _LOWEST)
+            yield select(value).where(_last.id == bindparam("last_row")).scalar_subquery()
 
 
 @functools.cache
@@ -175,16 +197,16 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
         .subquery("page")
     )
     query = records(page.join(Session.__table__, Session.id == page.c.id))
+    query = query.add_columns(_stored(Session.pinned), _stored(Session.updated_at))
     return Statement(query.order_by(*(column.desc() for column in LIST_ORDER)))
 
 
-def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: bool) -> Select[Any]:
+def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: _After) -> Select[Any]:
     query = select(*LIST_ORDER).where(*_conditions(blank, names, nulls, number))
     # Where `pinned` is fixed, the place in the range is given without it: with it, SQLite sorts the whole range.
     order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER
     if after:
-        last = (bindparam(f"last_{column.key}", type_=column.type) for column in order)
-        query = query.where(tuple_(*order) < tuple_(*last))
+        query = query.where(tuple_(*order) < tuple_(*_last_key(order, after)))
     query = query.order_by(*(column.desc() for column in order)).limit(bindparam("page_limit"))
     return select(query.subquery(f"range_{number}"))
 
@@ -193,43 +215,82 @@ def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str]
 _MOST_PARTS: Final = 100
 
 
+@dataclass(frozen=True)
+class _Place:
+    """The row before a page."""
+
+    after: _After
+    parameters: dict[str, Any]
+    #: Its `pinned`, as a number in the order of all values that the column may have.
+    pinned: float
+
+    def reaches(self, one: _Range) -> bool:
+        """Whether any row of a range comes after it: after one that is not pinned, no pinned one does."""
+        pinned = one.values.get("pinned")
+        return pinned is None or pinned <= self.pinned
+
+    def after_in(self, one: _Range) -> _After:
+        """Return how a range's part of the page begins: one of what is not pinned lies as a whole after what is."""
+        return self.after if one.values.get("pinned", self.pinned) == self.pinned else ""
+
+
+_pinned_of_row: Final = Statement(select(_stored(Session.pinned)).where(Session.id == bindparam("last_row")))
+
+
+def _place(unit: UnitOfWork, after: str) -> _Place:
+    """Return the place that a cursor says."""
+    row_id = read_row_cursor("sessions", after)
+    if row_id is None:
+        last = read_cursor("sessions", after, bool, float, int)
+        keys = {f"last_{column.key}": value for column, value in zip(LIST_ORDER, last, strict=True)}
+        return _Place("key", keys, last[0])
+    parameters = {"last_row": row_id}
+    pinned = unit.value(_pinned_of_row, parameters)
+    if not isinstance(pinned, int | float):
+        pinned = -math.inf if pinned is None else math.inf  # texts are after all numbers
+    return _Place("row", parameters, pinned)
+
+
 def list_page(unit: UnitOfWork, wanted: ListFilter, limit: int, after: str | None) -> Page[SessionRecord]:
     """Return the page of at most `limit` sessions that begins after a cursor."""
     check_limit(limit)
-    last: tuple[Any, ...] | None = None if after is None else read_cursor("sessions", after, bool, float, int)
-    ranges = [one for one in wanted.ranges(_profiles(unit, wanted)) if last is None or _reaches(one, last)]
+    place = None if after is None else _place(unit, after)
+    ranges = [one for one in wanted.ranges(_profiles(unit, wanted)) if place is None or place.reaches(one)]
     rows: list[Row] = []
     for start in range(0, len(ranges), _MOST_PARTS):
-        rows += _merged(unit, ranges[start : start + _MOST_PARTS], limit + 1, last)
+        rows += _merged(unit, ranges[start : start + _MOST_PARTS], limit + 1, place)
     if len(ranges) > _MOST_PARTS:
-        rows.sort(key=_key, reverse=True)
-    more = write_cursor("sessions", *_key(rows[limit - 1])) if len(rows) > limit else None
+        rows.sort(key=_order, reverse=True)
+    more = _cursor(rows[limit - 1]) if len(rows) > limit else None
     return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
 
 
-def _reaches(one: _Range, last: tuple[Any, ...]) -> bool:
-    """Whether any row of a range comes after a key: after one that is not pinned, no pinned one does."""
-    return last[0] or not one.values.get("pinned", False)
-
-
-def _merged(unit: UnitOfWork, ranges: Sequence[_Range], limit: int, last: tuple[Any, ...] | None) -> list[Row]:
-    """Return the first rows of a union of ranges that come after a key."""
-    parameters: dict[str, Any] = {"page_limit": limit}
-    if last is not None:
-        parameters |= {f"last_{column.key}": value for column, value in zip(LIST_ORDER, last, strict=True)}
+def _merged(unit: UnitOfWork, ranges: Sequence[_Range], limit: int, place: _Place | None) -> list[Row]:
+    """Return the first rows of a union of ranges that come after a place."""
+    parameters: dict[str, Any] = {"page_limit": limit} | ({} if place is None else place.parameters)
     parts: list[_Part] = []
     for number, one in enumerate(ranges):
         parameters |= {f"{name}_{number}": value for name, value in one.values.items() if value is not None}
-        # A range of what is not pinned lies as a whole after a key that is pinned.
-        parts.append((*one.shape, last is not None and one.values.get("pinned", last[0]) == last[0]))
+        parts.append((*one.shape, "" if place is None else place.after_in(one)))
     return unit.rows(_page_statement(tuple(parts)), parameters)
 
 
-def _key(row: Row) -> tuple[bool, float, int]:
-    return row[_PINNED], row[_UPDATED], row[-1]
+def _cursor(row: Row) -> str:
+    row_id, pinned, updated = row[-3:]
+    if pinned in (0, 1) and isinstance(updated, float) and math.isfinite(updated):
+        return write_cursor("sessions", bool(pinned), updated, row_id)
+    return write_row_cursor("sessions", row_id)
 
 
-def _profiles(unit: UnitOfWork, wanted: ListFilter) -> list[str | None]:
+def _order(row: Row) -> tuple[Any, ...]:
+    """Return what rows are sorted by: as the database does, where numbers are before texts, and these before bytes."""
+    row_id, *stored = row[-3:]
+    kinds = (None, float, str, bytes)
+    values = [float(value) if isinstance(value, int) else value for value in stored]
+    return (*((kinds.index(None if value is None else type(value)), value) for value in values), row_id)
+
+
+def _profiles(unit: UnitOfWork, wanted: ListFilter) -> Sequence[str | None]:
     return profiles(unit) if wanted.needs_profile else [wanted.profile]
 
 
@@ -245,9 +306,10 @@ _profiles_of_visible: Final = _loose_scan(VISIBLE)
 _profiles_of_empty: Final = _loose_scan(EMPTY)  # the others, and some of those that are visible
 
 
-def profiles(unit: UnitOfWork) -> list[str | None]:
+def profiles(unit: UnitOfWork) -> list[str]:
     """Return the profiles that have sessions which are not deleted, in order."""
-    return sorted({*unit.values(_profiles_of_visible), *unit.values(_profiles_of_empty)})
+    found = {*unit.values(_profiles_of_visible), *unit.values(_profiles_of_empty)}
+    return sorted(name for name in found if name is not None)  # a damaged one is
 
 
 @functools.cache
@@ -265,13 +327,14 @@ def count(unit: UnitOfWork, wanted: ListFilter) -> int:
 
 
 @functools.cache
-def _deleted_statement(of_profile: bool, after: bool) -> Statement:
-    query = records(Session).where(DELETED).order_by(Session.deleted_at.desc(), Session.id.desc())
+def _deleted_statement(of_profile: bool, after: _After) -> Statement:
+    query = records(Session).add_columns(_stored(Session.deleted_at)).where(DELETED)
+    query = query.order_by(Session.deleted_at.desc(), Session.id.desc())
     if of_profile:
         query = query.where(Session.profile == bindparam("of_profile"))
     if after:
-        last = (bindparam("last_deleted", type_=Session.deleted_at.type), bindparam("last_id", type_=Session.id.type))
-        query = query.where(tuple_(Session.deleted_at, Session.id) < tuple_(*last))
+        order = (Session.deleted_at, Session.id)
+        query = query.where(tuple_(*order) < tuple_(*_last_key(order, after)))
     return Statement(query.limit(bindparam("page_limit")))
 
 
@@ -281,11 +344,23 @@ def deleted_page(unit: UnitOfWork, profile: str | None, limit: int, after: str |
     parameters: dict[str, Any] = {"page_limit": limit + 1}
     if profile is not None:
         parameters["of_profile"] = profile
+    how: _After = ""
     if after is not None:
-        parameters["last_deleted"], parameters["last_id"] = read_cursor("deleted", after, float, int)
-    rows = unit.rows(_deleted_statement(profile is not None, after is not None), parameters)
-    more = write_cursor("deleted", rows[limit - 1][_DELETED], rows[limit - 1][-1]) if len(rows) > limit else None
+        how = "row"
+        parameters["last_row"] = read_row_cursor("deleted", after)
+        if parameters["last_row"] is None:
+            how = "key"
+            parameters["last_deleted_at"], parameters["last_id"] = read_cursor("deleted", after, float, int)
+    rows = unit.rows(_deleted_statement(profile is not None, how), parameters)
+    more = _deleted_cursor(rows[limit - 1]) if len(rows) > limit else None
     return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
+
+
+def _deleted_cursor(row: Row) -> str:
+    row_id, deleted = row[-2:]
+    if isinstance(deleted, float) and math.isfinite(deleted):
+        return write_cursor("deleted", deleted, row_id)
+    return write_row_cursor("deleted", row_id)
 
 
 _with_prefix: Final = (
@@ -334,7 +409,7 @@ def stats(unit: UnitOfWork, profile: str | None) -> StoreStats:
     [(sessions, messages)] = unit.rows(totals, parameters)
     return StoreStats(
         sessions=sessions,
-        messages=int(messages),
+        messages=int(messages or 0),  # a sum of damaged values is no number
         deleted=unit.value(deleted, parameters),
         projects=project_rows.count(unit, profile),
     )

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, literal_column, or_, select, update
 
-from ..errors import SessionDeletedError, SessionExistsError, SessionNotFoundError
+from ..errors import DatabaseCorruptError, SessionDeletedError, SessionExistsError, SessionNotFoundError
 from ..records import UNTITLED
-from ..validation import check_id
+from ..validation import MAX_INT, check_id
 from . import import_log
 from .schema import BLANK, EMPTY, RetiredId, Session
 from .statement import Statement, one_of
@@ -60,10 +60,20 @@ def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool =
     check_id(session_id, "session id")
     row = unit.row(_find_and_lock if lock else _find, {"session_id": session_id})
     if row is not None and profile in (None, row[2]):
-        return SessionKey._make(row)
+        return _locked(SessionKey._make(row)) if lock else SessionKey._make(row)
     if row is None and (successor := _successor(unit, session_id, profile)):
         raise SessionNotFoundError(session_id, f"Session {session_id!r} is now called {successor!r}.")
     raise SessionNotFoundError(session_id)
+
+
+def _locked(key: SessionKey) -> SessionKey:
+    """Return a session that can be written to: one more revision of it has a number."""
+    if key.revision >= MAX_INT:
+        raise DatabaseCorruptError(
+            f"The revision of session {key.session_id!r} is damaged in the database: there is none after it. Nothing "
+            "was written; restore a backup."
+        )
+    return key
 
 
 def find_live(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool = False) -> SessionKey:
@@ -261,15 +271,22 @@ def change(
         transcript: messages were written.
         fields: something else was written.
         touch: `updated_at` is now, unless it is among the values.
+
+    Raises:
+        DatabaseCorruptError: the row is damaged, or was lost meanwhile.
     """
-    revision = key.revision + 1
+    revision = _locked(key).revision + 1
     written: dict[str, Any] = {"updated_at": time.time(), **values} if touch else dict(values)
     written["revision"] = revision
     if transcript:
         written["transcript_revision"] = revision
     if fields:
         written["fields_revision"] = revision
-    unit.execute(_update(frozenset(written)), {"row_id": key.id, **written})
+    if unit.execute(_update(frozenset(written)), {"row_id": key.id, **written}) != 1:
+        raise DatabaseCorruptError(
+            f"The row of session {key.session_id!r} was read and cannot be written: the database is damaged. Nothing "
+            "was written; check it with SQLite's PRAGMA integrity_check, and restore a backup."
+        )
     return revision
 
 

@@ -23,7 +23,7 @@ COLUMNS: Final = INDEX_KEYS
 
 def _column(key: str) -> Any:
     """Return a column without the conversions of its type."""
-    column = Project.project_id if key == "project_id" else getattr(Session, key)
+    column = Project.project_id.label(key) if key == "project_id" else getattr(Session, key)
     if isinstance(column.type, LosslessText):
         return type_coerce(column, Text())
     if isinstance(column.type, JsonBytes):

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from sqlalchemy import BindParameter, Boolean, ColumnElement, Dialect, Executable
+from sqlalchemy import BindParameter, Boolean, ColumnElement, Dialect, Executable, Text
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
 
-Row = tuple[Any, ...]
+from .row_types import Row, RowTypes
+
 Parameters = Mapping[str, Any]
 Convert = Callable[[Any], Any]
 
@@ -26,28 +28,30 @@ class Statement:
 
     Args:
         clause: the statement. Every parameter of an INSERT or UPDATE is a `bindparam` of its own.
+        checked: whether the types of what SQLite returns are checked (see `row_types`); the caller does it if not.
     """
 
-    __slots__ = ("_compiled", "clause")
+    __slots__ = ("_checked", "_compiled", "clause")
 
-    def __init__(self, clause: Executable) -> None:
+    def __init__(self, clause: Executable, *, checked: bool = True) -> None:
         self.clause = clause
+        self._checked = checked
         self._compiled: dict[str, CompiledStatement] = {}
 
     def compiled(self, dialect: Dialect) -> CompiledStatement:
         """Return the statement's SQL for a dialect whose parameters are named."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            self._compiled[dialect.name] = found = CompiledStatement(self.clause, dialect)
+            self._compiled[dialect.name] = found = CompiledStatement(self.clause, dialect, checked=self._checked)
         return found
 
 
 class CompiledStatement:
     """The SQL of a statement, and the conversions between Python's values and the driver's."""
 
-    __slots__ = ("_columns", "_constants", "_parameters", "sql")
+    __slots__ = ("_columns", "_constants", "_parameters", "_types", "returns_written_text", "sql")
 
-    def __init__(self, clause: Executable, dialect: Dialect) -> None:
+    def __init__(self, clause: Executable, dialect: Dialect, *, checked: bool = True) -> None:
         compiled = clause.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.sql = str(compiled)
         self._constants: dict[str, Any] = {}
@@ -59,8 +63,12 @@ class CompiledStatement:
                 self._constants[name] = value if convert is None else convert(value)
             elif convert is not None:
                 self._parameters.append((name, convert))
+        columns = _columns(clause)
+        self._types = RowTypes(columns) if checked and columns else None
+        #: Whether it writes, and returns texts of what it wrote: it cannot be run again when one cannot be decoded.
+        self.returns_written_text = not clause.is_select and any(isinstance(_stored(c), Text) for c in columns)
         self._columns: list[tuple[int, Convert]] = []
-        for index, column in enumerate(_columns(clause)):
+        for index, column in enumerate(columns):
             convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
             if convert is not None:
                 self._columns.append((index, convert))
@@ -86,6 +94,8 @@ class CompiledStatement:
 
     def rows(self, rows: list[Row]) -> list[Row]:
         """Return rows as Python's values."""
+        if self._types is not None:
+            self._types.check(rows)
         return [self.row(row) for row in rows] if self._columns else rows
 
 
@@ -96,6 +106,11 @@ def _bind_converter(parameter: BindParameter[Any], dialect: Dialect) -> Convert 
 def _columns(clause: Executable) -> Sequence[ColumnElement[Any]]:
     """Return the columns of the result: a SELECT's, or those of RETURNING."""
     return list(getattr(clause, "exported_columns", ()))
+
+
+def _stored(column: ColumnElement[Any]) -> Any:
+    """Return the type in which the database has a column's values."""
+    return column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
 
 
 class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: one_of(column, bindparam("names", …))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,8 +11,7 @@ from sqlalchemy import ARRAY, BigInteger, Dialect, Double, Integer, LargeBinary,
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..transcripts import json_codec
-
-logger = logging.getLogger("hermes_store")
+from .row_types import log_once
 
 # Integer keys: SQLite gives AUTOINCREMENT to INTEGER columns only.
 RowId: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
@@ -58,7 +56,7 @@ def decode_column(stored: bytes | None) -> Any:
     try:
         return None if stored is None else json_codec.decode(stored)
     except ValueError:  # one damaged row must not keep a list from being read
-        logger.warning("A value that is no JSON was found in a column, and taken as null: %.80r", stored)
+        log_once("A value that is no JSON was found in a column, and taken as null: %.80r", stored)
         return None
 
 

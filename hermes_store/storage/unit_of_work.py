@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from .statement import NO_PARAMETERS, Parameters, Row, Statement
+from .row_types import Row
+from .statement import NO_PARAMETERS, Parameters, Statement
 
 if TYPE_CHECKING:
     from .dialects import Dialect

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pydantic_core
@@ -89,11 +90,16 @@ def decode_damaged(data: bytes) -> Any:
 
 
 def decode_all(payloads: Sequence[bytes]) -> list[Any]:
-    """Decode many payloads at once: one parse of the whole transcript where that is possible."""
+    """Decode many payloads at once: one parse of the whole transcript where that is possible.
+
+    Raises:
+        ValueError: one is not JSON text, or is more than one value.
+    """
     if len(payloads) > 1:
         with contextlib.suppress(ValueError):  # one of them needs the slower way
             values: list[Any] = pydantic_core.from_json(b"[" + b",".join(payloads) + b"]")
-            return values
+            if len(values) == len(payloads):
+                return values
     return [decode(payload) for payload in payloads]
 
 
@@ -114,6 +120,12 @@ def is_whole(data: bytes) -> bool:
 def digest(data: bytes) -> bytes:
     """Return 16 bytes that differ whenever `data` does (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
+
+
+def are_intact(rows: Iterable[tuple[bytes, bytes, int, int]]) -> bool:
+    """Whether each of some payloads, which come first, has the digest that comes second."""
+    blake = functools.partial(hashlib.blake2b, digest_size=DIGEST_SIZE)
+    return all(blake(payload).digest() == expected for payload, expected, _, _ in rows)
 
 
 _PLAIN: Final = frozenset({str, float, bool, type(None)})

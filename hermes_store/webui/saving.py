@@ -264,7 +264,7 @@ def _write_messages(unit: UnitOfWork, base: Base, local: Local, key: SessionKey,
         sources = merge(base.messages, local.message_digests, stored)
     except MergeConflictError:
         raise StaleSessionError(key.session_id, base.revision, key.revision, "both changed the same messages") from None
-    remote = read_messages(unit, key.id, key.session_id)
+    remote = read_messages(unit, key.id, key.session_id, key.message_count)
     bodies = {"local": local.messages, "remote": remote.messages}
     digests = {"local": local.message_digests, "remote": stored}
     saved.messages = [bodies[source.side][source.position] for source in sources]

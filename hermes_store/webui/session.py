@@ -218,7 +218,7 @@ class LiveSession:
         with self._source().read() as unit:
             if name == MESSAGES:
                 key = find_current(unit, base.row_id, base.session_id)
-                self.__dict__[MESSAGES], base.messages = read_messages(unit, key.id, key.session_id)
+                self.__dict__[MESSAGES], base.messages = read_messages(unit, key.id, key.session_id, key.message_count)
                 return
             state = read_again(unit, base.row_id, base.session_id, complete=False)
             read_documents(unit, state, [name])
@@ -263,7 +263,9 @@ class LiveSession:
         with self._source().read() as unit:
             whole = read_again(unit, base.row_id, base.session_id, complete=True)
             if MESSAGES not in self.__dict__:
-                self.__dict__[MESSAGES], base.messages = read_messages(unit, whole.row_id, whole.session_id)
+                self.__dict__[MESSAGES], base.messages = read_messages(
+                    unit, whole.row_id, whole.session_id, whole.message_count
+                )
         if not base.complete:
             unread = {key: value for key, value in whole.values.items() if key not in base.values}
             base.values |= digests_of(unread)

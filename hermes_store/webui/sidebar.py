@@ -8,8 +8,10 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
+from ..errors import DatabaseCorruptError
 from ..records import DEFAULT_PROFILE, UNTITLED
 from ..storage import document_rows, sidebar_rows
+from ..storage.row_types import log_once
 from ..storage.session_listing import BLANK_SECONDS
 from ..storage.unit_of_work import UnitOfWork
 from .session import LiveSession
@@ -68,7 +70,11 @@ def _special(
     special: dict[str, dict[str, Any]] = {}
     for session_id, key, payload in sidebar_rows.read_originals(unit):
         if session_id in stored and key != "message_count":  # a newer WebUI's count, which may be wrong
-            value = document_rows.decode(session_id, key, payload)
+            try:
+                value = document_rows.decode(session_id, key, payload)
+            except DatabaseCorruptError as error:  # the column's value is shown: one damaged row breaks no list
+                log_once("%s", error)
+                continue
             if key == "title" and value == UNTITLED:
                 continue  # it has only a draft, whose first words the column has
             special[session_id] = stored[session_id]

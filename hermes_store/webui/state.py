@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import SessionDeletedError, SessionNotFoundError
-from ..messages import decode as decode_messages
 from ..records import SessionRecord
-from ..storage import document_rows, message_rows, session_contents, session_rows
+from ..storage import document_rows, message_reading, session_contents, session_rows
 from ..storage.session_contents import SessionContents
 from ..storage.session_rows import SessionKey
 from ..storage.unit_of_work import UnitOfWork
@@ -120,7 +119,7 @@ def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> State:
         raise SessionNotFoundError(session_id)
     state = _state(contents, complete=whole)
     if whole:
-        state.messages, state.message_digests = read_messages(unit, state.row_id, state.session_id)
+        state.messages, state.message_digests = read_messages(unit, state.row_id, state.session_id, state.message_count)
     return state
 
 
@@ -177,14 +176,14 @@ class Messages(NamedTuple):
     digests: list[bytes]
 
 
-def read_messages(unit: UnitOfWork, row_id: int, session_id: str) -> Messages:
-    """Read the messages of a session.
+def read_messages(unit: UnitOfWork, row_id: int, session_id: str, count: int) -> Messages:
+    """Read the messages of a session, of which there are `count`.
 
     Raises:
-        DatabaseCorruptError: one is damaged; it names the position.
+        DatabaseCorruptError: one is damaged or missing; it names the position.
     """
-    payloads, digests = message_rows.payloads_and_digests(unit, row_id)
-    return Messages(decode_messages(session_id, payloads, 0), digests)
+    rows = message_reading.fetch(unit, row_id, session_id, start=0, stop=count, count=count)
+    return Messages(message_reading.decode(session_id, rows, 0), [row[1] for row in rows])
 
 
 def read_documents(unit: UnitOfWork, state: State, keys: Collection[str]) -> None:

@@ -85,6 +85,9 @@ class Dialect(ABC):
     def close(self) -> None:
         """Close the connections that are not in use. The dialect can be used again afterwards."""
 
+    def continue_from(self, before: Dialect) -> None:  # noqa: B027 - the default is to do nothing
+        """In a forked child: know of the database what the parent's dialect knew."""
+
     def create_if_missing(self, *, allowed: bool) -> None:  # noqa: B027 - the default is to do nothing
         """Make an empty database if there is none and that is allowed. One that exists is not changed."""
 

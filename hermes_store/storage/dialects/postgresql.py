@@ -12,7 +12,8 @@ from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
 
 from ... import errors
-from ..statement import NO_PARAMETERS, Parameters, Row, Statement, one_of
+from ..row_types import Row
+from ..statement import NO_PARAMETERS, Parameters, Statement, one_of
 from ..unit_of_work import UnitOfWork
 from .base import RETRY, Dialect, Result, Settings
 

@@ -25,8 +25,9 @@ from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .base import RETRY, Dialect, Result, Settings, logger
 from .sqlite_copy import copy_database
-from .sqlite_errors import MEANINGS, OTHER
+from .sqlite_errors import MEANINGS, OTHER, is_undecodable
 from .sqlite_look import look
+from .sqlite_place import Place, PlacedConnection
 from .sqlite_pool import ConnectionPool
 from .sqlite_unit import SQLiteUnitOfWork
 from .upgrade_progress import UpgradeProgress
@@ -52,6 +53,7 @@ class SQLiteDialect(Dialect):
                 f"this Python has {sqlite3.sqlite_version}."
             )
         self._pool = ConnectionPool(self._connect)
+        self._place: Place | None = None
 
     @abstractmethod
     def _uri(self) -> str:
@@ -66,6 +68,7 @@ class SQLiteDialect(Dialect):
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
+            factory=PlacedConnection,
         )
         try:
             self._configure_connection(connection)
@@ -88,7 +91,7 @@ class SQLiteDialect(Dialect):
             connection.execute(f"PRAGMA {pragma}")
 
     def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
-        return SQLiteUnitOfWork(database, self._pool, writes=writes)
+        return SQLiteUnitOfWork(database, self._pool, self._place, writes=writes)
 
     def close(self) -> None:
         self._pool.close()
@@ -166,6 +169,8 @@ class SQLiteDialect(Dialect):
     def translate(self, error: BaseException) -> errors.DatabaseError:
         name = getattr(error, "sqlite_errorname", None) or ""
         primary = "_".join(name.split("_")[:2])
+        if is_undecodable(error):
+            name = primary = "SQLITE_CORRUPT"
         kind, advice = MEANINGS.get(name) or MEANINGS.get(primary) or OTHER
         return kind(f"{self.display}: {error} [{name or type(error).__name__}]. {advice}")
 
@@ -189,7 +194,9 @@ class SQLiteDialect(Dialect):
         }
 
 
-_last_message_id: Final = Statement(text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"))
+_last_message_id: Final = Statement(
+    text("SELECT max(CAST(seq AS INTEGER)) FROM sqlite_sequence WHERE name = 'messages'")
+)
 
 
 class _Owner:
@@ -226,6 +233,7 @@ class SQLiteFile(SQLiteDialect):
         # One queue for a file, however many stores of this process have it open.
         self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
         self._progress = UpgradeProgress(self._path)
+        self._place: Place = Place(self._path)
 
     @property
     def display(self) -> str:
@@ -264,7 +272,24 @@ class SQLiteFile(SQLiteDialect):
     def _progress_shown(self, raw: sqlite3.Connection) -> contextlib.AbstractContextManager[None]:
         return self._progress.shown(raw)
 
+    def continue_from(self, before: Dialect) -> None:
+        if isinstance(before, SQLiteFile):
+            self._place = before._place
+
+    def _connect(self) -> sqlite3.Connection:
+        self._place.require_same_file()
+        connection = super()._connect()
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # now the file and its log are open
+            self._place.note_log(connection)
+            self._place.require_same_file()
+        except BaseException:  # whatever it is, nobody has the connection
+            connection.close()
+            raise
+        return connection
+
     def create_if_missing(self, *, allowed: bool) -> None:
+        self._place.require_no_lone_log()
         if allowed:
             self._create_private()
         elif not os.path.exists(self._path):  # noqa: PTH110 - Path.exists() fails where it may not look
@@ -276,7 +301,10 @@ class SQLiteFile(SQLiteDialect):
         if not self.settings.read_only:
             owner = _Owner()
             try:
-                _enable_wal(self._pool.take(owner), self.display, self.settings.busy_timeout)
+                connection = self._pool.take(owner)
+                _enable_wal(connection, self.display, self.settings.busy_timeout)
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+                self._place.note_log(connection)
             finally:
                 self._pool.give_back(owner)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,6 +27,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         errors.DatabaseReadOnlyError,
         "Nothing was written; open the store without read_only=True, or make the file and its directory writable.",
     ),
+    "SQLITE_READONLY_DBMOVED": (
+        errors.DatabaseReplacedError,
+        "The file was moved or deleted while it was open. Nothing was written; open the store again.",
+    ),
     "SQLITE_CANTOPEN": (
         errors.DatabaseUnavailableError,
         "Check that the path is a file in a directory that exists and that you may read and write both.",
@@ -45,3 +50,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "The file is not an SQLite database (or its first page is damaged); it was not changed.",
     ),
 }
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether it is the driver's error for a text that is not UTF-8, which SQLite stores and returns like any other."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")

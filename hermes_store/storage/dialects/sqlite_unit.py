@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 
-from ..statement import NO_PARAMETERS, Parameters, Row, Statement, one_of
+from ..row_types import Row, log_once
+from ..statement import NO_PARAMETERS, Parameters, Statement, one_of
 from ..unit_of_work import UnitOfWork
+from .sqlite_errors import is_undecodable
+from .sqlite_place import Place
 from .sqlite_pool import ConnectionPool
 
 if TYPE_CHECKING:
@@ -27,14 +30,19 @@ def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
     return f"{value} IN (SELECT value FROM json_each({array}))"  # noqa: S608 - both are SQL that SQLAlchemy made
 
 
+def _decode(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
 class SQLiteUnitOfWork(UnitOfWork):
-    """One transaction on a connection of a pool."""
+    """One transaction on a connection of a pool; `place` is where its file is, None for a database in memory."""
 
-    __slots__ = ("_pool", "raw")
+    __slots__ = ("_place", "_pool", "raw")
 
-    def __init__(self, database: Database, pool: ConnectionPool, *, writes: bool) -> None:
+    def __init__(self, database: Database, pool: ConnectionPool, place: Place | None, *, writes: bool) -> None:
         super().__init__(database, writes=writes)
         self._pool = pool
+        self._place = place
         #: The driver's connection; None while there is no transaction.
         self.raw: Any = None
 
@@ -48,6 +56,8 @@ class SQLiteUnitOfWork(UnitOfWork):
             self._database.check_schema(number)
 
     def _commit(self) -> None:
+        if self.writes and self._place is not None:
+            self._place.require_unmoved(self.raw)
         self.raw.execute("COMMIT")
 
     def _end(self) -> None:
@@ -71,7 +81,26 @@ class SQLiteUnitOfWork(UnitOfWork):
 
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
         compiled = statement.compiled(COMPILER)
-        return compiled.rows(self.raw.execute(compiled.sql, compiled.bind(parameters)).fetchall())
+        bound = compiled.bind(parameters)
+        if compiled.returns_written_text:
+            return compiled.rows(self._fetch_damaged(compiled.sql, bound))
+        try:
+            found = self.raw.execute(compiled.sql, bound).fetchall()
+        except sqlite3.OperationalError as error:
+            if not is_undecodable(error):
+                raise
+            log_once("A text in the database is not UTF-8, and is read with replacement characters: %s", error)
+            found = self._fetch_damaged(compiled.sql, bound)
+        return compiled.rows(found)
+
+    def _fetch_damaged(self, sql: str, parameters: Parameters) -> list[Row]:
+        """Return rows with replacement characters where a text is not UTF-8."""
+        self.raw.text_factory = _decode
+        try:
+            found: list[Row] = self.raw.execute(sql, parameters).fetchall()
+        finally:
+            self.raw.text_factory = str
+        return found
 
     def execute(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
         compiled = statement.compiled(COMPILER)

@@ -1,0 +1,163 @@
+"""Reading messages: what is returned is what was written, or an error says which message is damaged.
+
+The number of rows is compared with the session's count, and each payload with its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import aliased
+
+from ..errors import DatabaseCorruptError
+from ..transcripts import json_codec
+from ..validation import MAX_INT
+from .schema import Message, MessageBlob
+from .statement import Statement
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
+
+#: A message's payload, its digest, its position and its session's row id.
+Stored = tuple[bytes, bytes, int, int]
+
+#: Messages are found by an index, whose entries may be damaged as well: the rows themselves say what they are.
+_found: Final = aliased(Message, name="found")
+_in_range: Final = (
+    _found.session_id == bindparam("session"),
+    _found.position >= bindparam("start"),
+    _found.position < bindparam("stop"),
+)
+#: Unchecked, because the digests are compared anyway.
+_stored: Final = Statement(
+    select(MessageBlob.payload, Message.digest, Message.position, Message.session_id)
+    .select_from(_found)
+    .join(Message, Message.id == _found.id)
+    .join(MessageBlob, MessageBlob.message_id == _found.id)
+    .where(*_in_range)
+    .order_by(_found.position)
+    .limit(bindparam("most")),
+    checked=False,
+)
+
+
+def fetch(unit: UnitOfWork, session: int, public_id: str, *, start: int, stop: int, count: int) -> list[Stored]:
+    """Return the messages from position `start` to before `stop`, for `decode`.
+
+    Args:
+        session: the session's row id.
+        public_id: its public id, for messages.
+        count: how many messages it has according to its row.
+
+    Raises:
+        DatabaseCorruptError: one is missing, or there are more than `count`.
+    """
+    # Also what is after the last message, and must not be there.
+    end = MAX_INT if stop == count else stop
+    parameters = {"session": session, "start": start, "stop": end, "most": stop - start + 1}
+    rows = unit.rows(_stored, parameters)
+    if [row[2] for row in rows] != list(range(start, stop)) or any(row[3] != session for row in rows):
+        _refuse(unit, public_id, {**parameters, "stop": stop}, count)
+    return rows
+
+
+_whole: Final = Statement(
+    select(Message.position)
+    .select_from(_found)
+    .join(Message, (Message.id == _found.id) & (Message.session_id == _found.session_id))
+    .join(MessageBlob, MessageBlob.message_id == _found.id)
+    .where(*_in_range)
+)
+
+
+def _refuse(unit: UnitOfWork, public_id: str, parameters: dict[str, int], count: int) -> None:
+    found = set(unit.values(_whole, parameters))
+    missing = (position for position in range(parameters["start"], parameters["stop"]) if position not in found)
+    place = next(missing, None)
+    if place is None:
+        raise DatabaseCorruptError(
+            f"Session {public_id!r} has more messages in the database than its row says, which is {count}: the row is "
+            "damaged. Restore a backup, or write the whole transcript with `replace`."
+        )
+    raise DatabaseCorruptError(
+        f"Message {place} of session {public_id!r} is missing in the database, whose count is {count}. The others are "
+        "read by `page`; restore a backup, or write this one again with `update`, or remove it with `truncate`."
+    )
+
+
+def decode(public_id: str, rows: Sequence[Stored], first: int) -> list[Any]:
+    """Return the messages of some rows, the first of which is at position `first`.
+
+    Raises:
+        DatabaseCorruptError: one is damaged; it names the position.
+    """
+    try:
+        if json_codec.are_intact(rows):
+            return json_codec.decode_all([row[0] for row in rows])
+    except (ValueError, TypeError):  # a payload that is no JSON, or no bytes
+        pass
+    place = next(first + index for index, row in enumerate(rows) if not _is_sound(row))
+    raise DatabaseCorruptError(
+        f"Message {place} of session {public_id!r} is damaged in the database: it is not what was written. The others "
+        "are read by `page`; restore a backup, write this one again with `update`, or remove it with `truncate`."
+    )
+
+
+def _is_sound(row: Stored) -> bool:
+    payload, digest, *_ = row
+    return isinstance(payload, bytes) and json_codec.digest(payload) == digest and json_codec.is_whole(payload)
+
+
+class Damage(NamedTuple):
+    """Why messages cannot be read, the first of which is at a position."""
+
+    position: int
+    reason: str
+
+
+_positions: Final = Statement(
+    select(Message.position).where(Message.session_id == bindparam("session")).order_by(Message.position)
+)
+
+
+def salvage(unit: UnitOfWork, session: int, public_id: str, count: int) -> tuple[list[Any], list[Damage]]:
+    """Return those messages of a session that are as they were written, and why the others are not read.
+
+    Each is read by a statement of its own, so that a damaged part of the file takes only what is in it.
+
+    Args:
+        session: the session's row id.
+        public_id: its public id, for messages.
+        count: how many messages it has according to its row.
+    """
+    messages: list[Any] = []
+    damage: list[Damage] = []
+    expected = 0
+    for position in _readable_positions(unit, session, damage):
+        if position > expected:
+            damage.append(Damage(expected, f"{position - expected} missing in the database"))
+        expected = position + 1
+        parameters = {"session": session, "start": position, "stop": position + 1, "most": 1}
+        try:
+            rows = unit.rows(_stored, parameters)
+        except DRIVER_ERRORS as error:
+            damage.append(Damage(position, f"the database cannot read it: {getattr(error, 'orig', None) or error}"))
+            continue
+        if not rows or rows[0][2:] != (position, session):
+            damage.append(Damage(position, "it is missing in the database"))
+            continue
+        try:
+            messages += decode(public_id, rows, position)
+        except DatabaseCorruptError:
+            damage.append(Damage(position, "it is damaged in the database"))
+    if expected < count:
+        damage.append(Damage(expected, f"{count - expected} missing in the database"))
+    return messages, damage
+
+
+def _readable_positions(unit: UnitOfWork, session: int, damage: list[Damage]) -> list[int]:
+    try:
+        return unit.values(_positions, {"session": session})
+    except DRIVER_ERRORS as error:
+        damage.append(Damage(0, f"the database cannot find its messages: {getattr(error, 'orig', None) or error}"))
+        return []

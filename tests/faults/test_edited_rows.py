@@ -1,0 +1,63 @@
+"""One value of one row is damaged: it breaks no list, no other row, and no verb in a way that nobody expects."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hermes_store import HermesStoreError, Store
+from hermes_store.storage.schema import Base
+from tests.support import edited_rows as edited
+
+
+@pytest.fixture(scope="module")
+def filled(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database that has rows in every table, and the files that were imported."""
+    folder = tmp_path_factory.mktemp("filled")
+    shutil.copy(sqlite_template, folder / "hermes.db")
+    edited.fill(folder / "hermes.db", folder / "state")
+    return folder
+
+
+def problems(folder: Path) -> list[str]:
+    """Call every verb, and return what went wrong otherwise than by this library's errors."""
+    found = []
+    with Store.open(folder / "hermes.db", durability="normal") as store:
+        for name, verb in {**edited.READING, **edited.WRITING}.items():
+            try:
+                verb(store, folder)
+            except HermesStoreError:
+                continue
+            except Exception as error:
+                found.append(f"{name}: {type(error).__name__}: {error}")
+            if name == "export":
+                found += _others_broken(store)
+    return found
+
+
+def _others_broken(store: Store) -> list[str]:
+    """Return what of the rows that were not edited cannot be read."""
+    found = []
+    if store.messages.read("other") != edited.MESSAGES:
+        found.append("another session's messages differ")
+    if "other" not in {record.session_id for record in store.sessions.iterate()}:
+        found.append("another session is not listed")
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", [table.name for table in Base.metadata.sorted_tables])
+def test_edited_values_break_no_verb(filled: Path, tmp_path: Path, table: str) -> None:
+    failures: dict[str, list[str]] = {}
+    number = 0
+    for column in (name for of, name in edited.columns() if of == table):
+        for kind, value in edited.VALUES.items():
+            number += 1
+            folder = tmp_path / str(number)
+            shutil.copytree(filled, folder)
+            if edited.edit(folder / "hermes.db", table, column, value) and (found := problems(folder)):
+                failures[f"{table}.{column} = {kind}"] = found
+            shutil.rmtree(folder)
+    assert failures == {}, "\n".join(map(str, failures.items()))

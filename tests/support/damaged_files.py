@@ -1,0 +1,129 @@
+"""Databases whose bytes are damaged at random, and what may be read from them."""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from hermes_store import HermesStoreError, Store
+from hermes_store.files import export_directory
+
+DOCUMENT = "d" * 5_000
+
+
+def message(session: int, position: int) -> dict[str, object]:
+    return {"role": "user", "content": f"{session}/{position} " + "x" * (300 if position % 7 else 6_000)}
+
+
+def make(path: Path) -> None:
+    """Make a database with a few dozen pages."""
+    with Store.open(path, durability="normal") as store:
+        store.projects.create(name="Work", project_id="work")
+        for session in range(6):
+            store.sessions.create(session_id=f"s{session}", title=f"Session {session}", project_id="work")
+            store.messages.extend(f"s{session}", [message(session, position) for position in range(20)])
+            store.documents.put(f"s{session}", {"large": DOCUMENT, "small": session})
+
+
+def damage(data: bytes, seed: int) -> bytes:
+    """Return the bytes of a database with some flipped, or with a page or a part of it zeroed."""
+    chance = random.Random(seed)
+    damaged = bytearray(data)
+    kind = chance.randrange(3)
+    if kind == 0:
+        for _ in range(chance.randint(1, 12)):
+            damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+    else:
+        size = 4_096 if kind == 1 else chance.randint(1, 600)
+        start = chance.randrange(len(damaged) // 4_096) * 4_096 if kind == 1 else chance.randrange(len(damaged))
+        damaged[start : start + size] = bytes(len(damaged[start : start + size]))
+    return bytes(damaged)
+
+
+def problems(folder: Path) -> list[str]:
+    """Read everything from the database in a folder, and return what was wrong, or failed otherwise than it may."""
+    found: list[str] = []
+    try:
+        with Store.open(folder / "hermes.db", durability="normal") as store:
+            found += _listing(store)
+            for session in range(6):
+                found += _reading(store, session)
+            found += _exporting(store, folder / "out")
+    except HermesStoreError:
+        pass
+    except Exception as error:
+        found.append(f"open: {type(error).__name__}: {error}")
+    return found
+
+
+def _listing(store: Store) -> list[str]:
+    try:
+        list(store.sessions.iterate(include_empty=True))
+        store.sessions.list_deleted()
+        store.projects.list()
+        store.stats()
+    except HermesStoreError:
+        pass
+    except Exception as error:
+        return [f"list: {type(error).__name__}: {error}"]
+    return []
+
+
+def _reading(store: Store, session: int) -> list[str]:
+    found = []
+    session_id = f"s{session}"
+    expected = [message(session, position) for position in range(20)]
+    try:
+        if store.messages.read(session_id) != expected:
+            found.append(f"read: other messages in {session_id}")
+    except HermesStoreError:
+        pass
+    except Exception as error:
+        found.append(f"read: {type(error).__name__}: {error}")
+    try:
+        page = store.messages.tail(session_id, limit=5)
+        if page.items != expected[15:]:
+            found.append(f"tail: other messages in {session_id}")
+    except HermesStoreError:
+        pass
+    except Exception as error:
+        found.append(f"tail: {type(error).__name__}: {error}")
+    try:
+        if store.documents.read(session_id, "large").get("large", DOCUMENT) != DOCUMENT:
+            found.append(f"documents: another value in {session_id}")
+    except HermesStoreError:
+        pass
+    except Exception as error:
+        found.append(f"documents: {type(error).__name__}: {error}")
+    return found
+
+
+def _exporting(store: Store, target: Path) -> list[str]:
+    try:
+        export_directory(store, target)
+    except HermesStoreError:
+        pass
+    except Exception as error:
+        return [f"export: {type(error).__name__}: {error}"]
+    return []
+
+
+def fuzz(first: int, count: int) -> dict[int, list[str]]:
+    """Damage a database in `count` ways, and return the problems by seed."""
+    failures = {}
+    with tempfile.TemporaryDirectory() as name:
+        make(Path(name) / "whole.db")
+        data = (Path(name) / "whole.db").read_bytes()
+        for seed in range(first, first + count):
+            with tempfile.TemporaryDirectory() as one:
+                (Path(one) / "hermes.db").write_bytes(damage(data, seed))
+                if found := problems(Path(one)):
+                    failures[seed] = found
+    return failures
+
+
+if __name__ == "__main__":  # python -m tests.support.damaged_files FIRST COUNT
+    for seed, what in fuzz(int(sys.argv[1]), int(sys.argv[2])).items():
+        print(seed, what)
