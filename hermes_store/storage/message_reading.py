@@ -54,9 +54,10 @@ def fetch(unit: UnitOfWork, session: int, public_id: str, *, start: int, stop: i
     """
     # Also what is after the last message, and must not be there.
     end = MAX_INT if stop == count else stop
-    parameters = {"session": session, "start": start, "stop": end, "most": stop - start + 1}
+    parameters = {"session": session, "start": start, "stop": end, "most": min(stop - start + 1, MAX_INT)}
     rows = unit.rows(_stored, parameters)
-    if [row[2] for row in rows] != list(range(start, stop)) or any(row[3] != session for row in rows):
+    is_dense = len(rows) == stop - start and [row[2] for row in rows] == list(range(start, stop))
+    if not is_dense or {row[3] for row in rows} - {session}:
         _refuse(unit, public_id, {**parameters, "stop": stop}, count)
     return rows
 
@@ -137,7 +138,7 @@ def salvage(unit: UnitOfWork, session: int, public_id: str, count: int) -> tuple
         if position > expected:
             damage.append(Damage(expected, f"{position - expected} missing in the database"))
         expected = position + 1
-        parameters = {"session": session, "start": position, "stop": position + 1, "most": 1}
+        parameters = {"session": session, "start": position, "stop": min(position + 1, MAX_INT), "most": 1}
         try:
             rows = unit.rows(_stored, parameters)
         except DRIVER_ERRORS as error:

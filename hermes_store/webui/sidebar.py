@@ -57,6 +57,7 @@ def _stored(unit: UnitOfWork, fresh: float, streams: Collection[str], edited: Co
         row["is_streaming"] = row["active_stream_id"] in streams
     for row in found.unusual:
         row |= {key: sendable(value) for key, value in row.items()}
+        row["updated_at"] = _time(row)
     return found.all
 
 
