@@ -34,6 +34,7 @@
         ├── DatabaseMissingError
         ├── DatabaseUnavailableError        cannot be opened, or the connection broke
         ├── DatabaseLockedError
+        ├── DatabaseTimeoutError            the server ended what took longer than it allows
         ├── DatabaseFullError
         ├── DatabaseReadOnlyError
         ├── DatabaseCorruptError
@@ -79,7 +80,8 @@ class InvalidPayloadError(InvalidInputError):
     """A value has something in it that JSON cannot say (bytes, a set, a non-text key, a cycle)."""
 
     def __init__(self, problem: str, place: str) -> None:
-        super().__init__(f"{place} {problem}. Nothing was written; make it a JSON value first.")
+        shown = place if len(place) <= 300 else f"{place[:140]} … {place[-140:]}"  # a place may be very deep
+        super().__init__(f"{shown} {problem}. Nothing was written; make it a JSON value first.")
         self.place = place
 
 
@@ -243,6 +245,10 @@ class DatabaseUnavailableError(DatabaseError):
 
 class DatabaseLockedError(DatabaseError):
     """Somebody else holds the database longer than the busy timeout. Nothing was written; try again."""
+
+
+class DatabaseTimeoutError(DatabaseError):
+    """The server ended a statement or a transaction that took longer than its settings allow. Nothing was written."""
 
 
 class DatabaseFullError(DatabaseError):

@@ -13,7 +13,7 @@ from .pagination import check_limit, read_cursor, write_cursor
 from .records import DEFAULT_PROFILE, Page, ProjectDeletion, ProjectRecord
 from .storage import project_rows, session_rows
 from .storage.unit_of_work import UnitOfWork
-from .validation import ProjectChanges, check_id, check_time, project_changes
+from .validation import ProjectChanges, check_id, check_time, items_of, project_changes
 
 #: So many sessions leave a project in one transaction: about 20 ms on SQLite, during which other writers wait.
 _RELEASED_AT_ONCE = 1_000
@@ -114,7 +114,8 @@ class Projects(Collection):
         Raises:
             InvalidInputError: one is missing, of another profile, or named twice; the order is as it was.
         """
-        wanted = [check_id(project_id, "project id") for project_id in project_ids]
+        given = items_of(project_ids, "ids", "The order is as it was.")
+        wanted = [check_id(project_id, "project id") for project_id in given]
         profile = self._own_profile(profile) or DEFAULT_PROFILE
         with self._transactions.write() as unit:
             known = [project_id for project_id, _ in project_rows.positions(unit, profile)]

@@ -9,12 +9,24 @@ from typing import Any, Literal, Unpack
 
 from .collection import UNCHECKED, Collection, Unchecked, require_current
 from .errors import InvalidInputError, SessionNotFoundError
+from .pagination import check_limit
+from .quoting import quoted
 from .records import DEFAULT_PROFILE, Missing, Page, SessionRecord
 from .storage import document_rows, project_rows, session_listing, session_rows
 from .storage.session_listing import BLANK_SECONDS, ListFilter
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
-from .validation import SessionChanges, check_id, check_revision, file_key, is_id, session_changes
+from .validation import (
+    MAX_INT,
+    SessionChanges,
+    check_flag,
+    check_id,
+    check_revision,
+    file_key,
+    is_id,
+    items_of,
+    session_changes,
+)
 
 
 class Sessions(Collection):
@@ -65,7 +77,8 @@ class Sessions(Collection):
         Raises:
             InvalidIdError: one cannot be an id.
         """
-        wanted = [check_id(session_id, "session id") for session_id in session_ids]
+        given = items_of(session_ids, "ids", "Nothing was read.")
+        wanted = [check_id(session_id, "session id") for session_id in given]
         with self._transactions.read() as unit:
             return session_listing.get_many(unit, wanted, self._scope)
 
@@ -84,8 +97,12 @@ class Sessions(Collection):
 
         Args:
             prefix: at least one character.
-            limit: the largest number of ids to return.
+            limit: the largest number of ids to return, 1 to 1000.
+
+        Raises:
+            InvalidInputError: `limit` is not such a number.
         """
+        check_limit(limit)
         if not is_id(prefix):
             return []
         with self._transactions.read() as unit:
@@ -128,7 +145,7 @@ class Sessions(Collection):
         with self._transactions.read() as unit:
             wanted = self._filter(unit, profile, project_id, archived, pinned, source, include_empty)
             page = session_listing.list_page(unit, wanted, limit, after)
-            if not total:
+            if not check_flag("total", total):
                 return page
             return page.model_copy(update={"total": session_listing.count(unit, wanted)})
 
@@ -275,9 +292,13 @@ class Sessions(Collection):
             profile: only this profile's; all when None.
             untitled_only: leave those that have a title, or a running stream.
             older_than: leave those written to in the last so many seconds.
+
+        Raises:
+            InvalidInputError: an argument has a wrong type, or `older_than` is not a number of seconds.
         """
         profile = self._own_profile(profile)
-        until = time.time() - older_than
+        check_flag("untitled_only", untitled_only)
+        until = time.time() - _seconds(older_than)
         with self._transactions.write() as unit:
             return session_rows.delete_empty(unit, until=until, profile=profile, untitled_only=untitled_only)
 
@@ -292,11 +313,12 @@ class Sessions(Collection):
         include_empty: bool,
     ) -> ListFilter:
         profile = self._own_profile(profile)
+        check_flag("include_empty", include_empty)
         for name, flag in (("archived", archived), ("pinned", pinned)):
             if not (flag is None or isinstance(flag, bool)):
-                raise InvalidInputError(f"{name} is True, False or None, not {flag!r:.80}. Nothing was read.")
+                raise InvalidInputError(f"{name} is True, False or None, not {quoted(flag)}. Nothing was read.")
         if not (source is None or isinstance(source, str | Missing)):
-            raise InvalidInputError(f"source is text, WITHOUT or None, not {source!r:.80}. Nothing was read.")
+            raise InvalidInputError(f"source is text, WITHOUT or None, not {quoted(source)}. Nothing was read.")
         project: int | Missing | None
         if project_id is None or isinstance(project_id, Missing):
             project = project_id
@@ -311,6 +333,17 @@ class Sessions(Collection):
             source=source,
             include_empty=include_empty,
         )
+
+
+def _seconds(value: Any) -> float:
+    """Return `value` when it is a number of seconds; below zero and infinite ones are fine here.
+
+    Raises:
+        InvalidInputError: it is not.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - not NaN
+        return float(max(-MAX_INT, min(value, MAX_INT)))
+    raise InvalidInputError(f"older_than is a number of seconds, not {quoted(value)}. Nothing was written.")
 
 
 def _resolved(

@@ -11,13 +11,14 @@ from .documents import Documents
 from .errors import InvalidInputError
 from .messages import Messages
 from .projects import Projects
+from .quoting import quoted
 from .records import StoreInfo, StoreStats
 from .sessions import Sessions
 from .storage import migrations, session_listing
 from .storage.dialects import Durability, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
-from .validation import check_profile
+from .validation import check_flag, check_profile, check_timeout
 
 
 class View:
@@ -84,9 +85,10 @@ class Store(View):
                 never corrupts the database, but may take the last writes.
             migrate: upgrade an older schema. When false, one that needs it is refused.
             read_only: write nothing, whatever is called; a database that is missing or needs an upgrade is refused.
-            busy_timeout: seconds to wait for another writer.
+            busy_timeout: seconds to wait for another writer, above 0 (a millisecond at least, 23 days at most).
 
         Raises:
+            InvalidInputError: an argument does not fit.
             DatabaseMissingError: there is none, and `read_only` forbids making one.
             DatabaseUnavailableError: it cannot be opened or reached.
             DatabaseCorruptError: the file is damaged, or not a database.
@@ -94,11 +96,11 @@ class Store(View):
             SchemaNewerError: a newer version of this library upgraded it.
             SchemaOutdatedError: it needs an upgrade that `migrate` or `read_only` forbids.
         """
-        if durability not in ("full", "normal"):
-            raise InvalidInputError(f"durability is 'full' or 'normal', not {durability!r}.")
-        if not busy_timeout > 0:
-            raise InvalidInputError(f"busy_timeout is a number of seconds above 0, not {busy_timeout!r}.")
-        settings = Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout)
+        if not isinstance(durability, str) or durability not in ("full", "normal"):
+            raise InvalidInputError(f"durability is 'full' or 'normal', not {quoted(durability)}.")
+        check_flag("migrate", migrate)
+        check_flag("read_only", read_only)
+        settings = Settings(durability=durability, read_only=read_only, busy_timeout=check_timeout(busy_timeout))
         with delay_forks():
             database = Database(target, settings)
             try:
