@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from .. import errors
+from ..quoting import quoted
 from ..records import Record
 from .attach import AgentFile, translate
 from .lineage import markers
@@ -111,7 +112,7 @@ def _delete(connection: sqlite3.Connection, session_id: str, *, dry_run: bool, f
         raise errors.AgentSchemaError("It has no tables sessions and messages, so it is not an agent's.")
     columns = {row[1] for row in connection.execute("PRAGMA table_info(sessions)")}
     if not connection.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,)).fetchone():
-        raise errors.SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+        raise errors.SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
     _refuse_unknown_triggers(connection)
     _require_indexes(connection)
     deleted = _with_subagents(connection, session_id, columns)
@@ -195,7 +196,7 @@ def _refuse_live(connection: sqlite3.Connection, deleted: list[str], tables: set
             (ended,) = connection.execute("SELECT ended_at FROM sessions WHERE id = ?", (session_id,)).fetchone()
             if ended is None:
                 raise errors.AgentSessionInUseError(
-                    session_id, f"Session {session_id!r} has not ended, so the agent may be writing to it."
+                    session_id, f"Session {quoted(session_id)} has not ended, so the agent may be writing to it."
                 )
         # A lease on a turn is held under the first session of a chain that compression made.
         names = [session_id, *_continued(connection, session_id, columns)]
@@ -205,7 +206,7 @@ def _refuse_live(connection: sqlite3.Connection, deleted: list[str], tables: set
         ):
             if table in tables and any(_is_held(connection, table, column, holder) for holder in holders):
                 raise errors.AgentSessionInUseError(
-                    session_id, f"The agent is at work on session {session_id!r} ({table})."
+                    session_id, f"The agent is at work on session {quoted(session_id)} ({table})."
                 )
 
 

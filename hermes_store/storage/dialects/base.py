@@ -55,6 +55,11 @@ class Dialect(ABC):
         """What is opened, for messages and logs: without a password."""
 
     @property
+    def identity(self) -> object:
+        """What is equal for two dialects of the same data."""
+        return self.display
+
+    @property
     def path(self) -> Path | None:
         """The database's file, if it is one."""
         return None

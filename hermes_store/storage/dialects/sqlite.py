@@ -221,7 +221,7 @@ class SQLiteFile(SQLiteDialect):
 
     def __init__(self, settings: Settings, path: Path, query: Mapping[str, Any] | None = None) -> None:
         super().__init__(settings)
-        self._path = _absolute(path)
+        self._path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
         self._query = dict(query or {})
         # One queue for a file, however many stores of this process have it open.
         self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
@@ -336,23 +336,6 @@ class SQLiteMemory(SQLiteDialect):
     def create_if_missing(self, *, allowed: bool) -> None:
         if self.settings.read_only:
             raise errors.DatabaseMissingError("A database in memory begins empty, so it cannot be opened read-only.")
-
-
-def _absolute(path: Path) -> Path:
-    """Return a path from the root on, links and all.
-
-    Raises:
-        InvalidInputError: no file can have this name.
-    """
-    text = str(path)
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        text = "\x00"
-    if "\x00" in text:
-        raise errors.InvalidInputError(f"{errors.shown(str(path))} cannot be the path of a file. Nothing was opened.")
-    # Path.expanduser() fails where there is no such user, and resolve() follows links.
-    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
 
 
 def _make_private(path: Path) -> None:
