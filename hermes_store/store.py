@@ -15,7 +15,7 @@ from .quoting import quoted
 from .records import StoreInfo, StoreStats
 from .sessions import Sessions
 from .storage import migrations, session_listing
-from .storage.dialects import Durability, Settings, Target
+from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
 from .validation import check_flag, check_profile, check_timeout
@@ -75,6 +75,7 @@ class Store(View):
         migrate: bool = True,
         read_only: bool = False,
         busy_timeout: float = 5.0,
+        journal_mode: JournalMode = "auto",
     ) -> Self:
         """Open a database, and create or upgrade it where needed.
 
@@ -86,6 +87,8 @@ class Store(View):
             migrate: upgrade an older schema. When false, one that needs it is refused.
             read_only: write nothing, whatever is called; a database that is missing or needs an upgrade is refused.
             busy_timeout: seconds to wait for another writer, above 0 (a millisecond at least, 23 days at most).
+            journal_mode: of a SQLite file. "auto": "wal" for a new one ("delete" on a file system that is shared or of
+                the network), and what an older one has. "wal" or "delete": this one, from now on.
 
         Raises:
             InvalidInputError: an argument does not fit.
@@ -100,7 +103,14 @@ class Store(View):
             raise InvalidInputError(f"durability is 'full' or 'normal', not {quoted(durability)}.")
         check_flag("migrate", migrate)
         check_flag("read_only", read_only)
-        settings = Settings(durability=durability, read_only=read_only, busy_timeout=check_timeout(busy_timeout))
+        if not isinstance(journal_mode, str) or journal_mode not in ("auto", "wal", "delete"):
+            raise InvalidInputError(f"journal_mode is 'auto', 'wal' or 'delete', not {quoted(journal_mode)}.")
+        settings = Settings(
+            durability=durability,
+            read_only=read_only,
+            busy_timeout=check_timeout(busy_timeout),
+            journal_mode=journal_mode,
+        )
         with delay_forks():
             database = Database(target, settings)
             try:
