@@ -15,7 +15,7 @@ from .quoting import quoted
 from .records import StoreInfo, StoreStats
 from .sessions import Sessions
 from .storage import migrations, session_listing
-from .storage.dialects import Durability, Settings, Target
+from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
 from .validation import check_flag, check_profile, check_timeout
@@ -79,6 +79,7 @@ class Store(View):
         migrate: bool = True,
         read_only: bool = False,
         busy_timeout: float = 5.0,
+        journal_mode: JournalMode = "auto",
     ) -> Self:
         """Open a database, and create or upgrade it where needed.
 
@@ -91,6 +92,8 @@ class Store(View):
             read_only: write nothing, whatever is called; a database that is missing or needs an upgrade is refused.
             busy_timeout: seconds to wait for another writer, above 0. Less than a millisecond counts as one, and more
                 than 2,000,000 s (23 days) as that.
+            journal_mode: of a SQLite file. "auto": a file with data keeps its mode; a new one gets "wal", or "delete"
+                on a network file system or one shared with a virtual machine. "wal" or "delete": switch to this mode.
 
         Raises:
             InvalidInputError: an argument is not valid.
@@ -105,7 +108,14 @@ class Store(View):
             raise InvalidInputError(f"durability is 'full' or 'normal', not {quoted(durability)}.")
         check_flag("migrate", migrate)
         check_flag("read_only", read_only)
-        settings = Settings(durability=durability, read_only=read_only, busy_timeout=check_timeout(busy_timeout))
+        if not isinstance(journal_mode, str) or journal_mode not in ("auto", "wal", "delete"):
+            raise InvalidInputError(f"journal_mode is 'auto', 'wal' or 'delete', not {quoted(journal_mode)}.")
+        settings = Settings(
+            durability=durability,
+            read_only=read_only,
+            busy_timeout=check_timeout(busy_timeout),
+            journal_mode=journal_mode,
+        )
         with delay_forks():
             database = Database(target, settings)
             try:

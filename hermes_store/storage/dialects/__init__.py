@@ -16,11 +16,11 @@ from ...errors import UnsupportedDatabaseError
 from ...paths import path_of
 from ...quoting import quoted
 from ...targets import shown
-from .base import Dialect, Durability, Factory, Settings, Target
+from .base import Dialect, Durability, Factory, JournalMode, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
 from .sqlite_parameters import check_parameters
 
-__all__ = ["Dialect", "Durability", "Settings", "Target", "dialect_for", "register"]
+__all__ = ["Dialect", "Durability", "JournalMode", "Settings", "Target", "dialect_for", "register"]
 
 _factories: Final[dict[str, Factory]] = {}
 
