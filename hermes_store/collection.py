@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from .errors import InvalidInputError, StaleSessionError, shown
+from .errors import InvalidInputError, StaleSessionError
+from .quoting import quoted
 from .storage import session_rows
 from .storage.engine import Transactions
 from .storage.session_rows import SessionKey
@@ -45,8 +46,8 @@ class Collection:
             check_profile(profile)
         if self._scope is not None and profile not in (None, self._scope):
             raise InvalidInputError(
-                f"This is the view of profile {self._scope!r}; it cannot reach into {shown(profile)}. Use the store "
-                "itself."
+                f"This is the view of profile {self._scope!r}; it cannot reach into {quoted(profile)}. Use the "
+                "store itself."
             )
         return self._scope if self._scope is not None else profile
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from .collection import UNCHECKED, Collection, Unchecked, require_current
-from .errors import InvalidInputError, shown
+from .errors import InvalidInputError
+from .quoting import quoted
 from .records import WriteResult
 from .storage import document_rows, session_rows
 from .transcripts import json_codec
-from .validation import KEY_LIMIT, check_revision
+from .validation import KEY_LIMIT, check_revision, mapping_of
 
 
 class Documents(Collection):
@@ -49,9 +50,8 @@ class Documents(Collection):
             StaleSessionError: fields or documents changed after `expected_revision`.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        if not isinstance(values, Mapping):
-            raise InvalidInputError(f"Documents are values by key, not {shown(values)}. Nothing was written.")
-        payloads = {_checked(key): json_codec.encode(value, key) for key, value in values.items()}
+        checked = mapping_of(values, "The values")
+        payloads = {_checked(key): json_codec.encode(value, key) for key, value in checked.items()}
         return self._write(session_id, payloads, (), expected_revision)
 
     def remove(
@@ -89,6 +89,6 @@ def _checked(key: Any) -> str:
     if isinstance(key, str) and len(key) <= KEY_LIMIT:
         return key
     raise InvalidInputError(
-        f"The key of a session's document must be text of at most {KEY_LIMIT} characters, not {shown(key)}. "
+        f"The key of a session's document must be text of at most {KEY_LIMIT} characters, not {quoted(key)}. "
         "Nothing was written."
     )

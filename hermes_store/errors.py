@@ -34,6 +34,7 @@
         ├── DatabaseMissingError
         ├── DatabaseUnavailableError        cannot be opened, or the connection broke
         ├── DatabaseLockedError
+        ├── DatabaseTimeoutError            the server ended what took longer than it allows
         ├── DatabaseFullError
         ├── DatabaseReadOnlyError
         ├── DatabaseCorruptError
@@ -49,19 +50,9 @@ attributes as well. The driver's own error, where there is one, is the ``__cause
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-
-def shown(value: object) -> str:
-    """Return a value as text for a message, of at most 80 characters."""
-    try:
-        text = repr(value)
-    except Exception:  # a number of too many digits, what is nested too deep, an object that fails to describe itself
-        return f"<{type(value).__name__}>"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-
-
-_SHOWN: Final = 80
+from .quoting import quoted
 
 
 class HermesStoreError(Exception):
@@ -91,7 +82,8 @@ class InvalidPayloadError(InvalidInputError):
     """A value contains something that is not JSON (bytes, a set, a key that is not text, a cycle)."""
 
     def __init__(self, problem: str, place: str) -> None:
-        super().__init__(f"{place} {problem}. Nothing was written; make it a JSON value first.")
+        shown = place if len(place) <= 300 else f"{place[:140]} … {place[-140:]}"  # a place may be very deep
+        super().__init__(f"{shown} {problem}. Nothing was written; make it a JSON value first.")
         self.place = place
 
 
@@ -124,7 +116,7 @@ class MessageNotFoundError(NotFoundError):
 
     def __init__(self, session_id: str, position: int, message_count: int) -> None:
         super().__init__(
-            f"Session {session_id!r} has no message at position {shown(position)}; it has {message_count}, counted "
+            f"Session {session_id!r} has no message at position {quoted(position)}; it has {message_count}, counted "
             "from 0."
         )
         self.session_id = session_id
@@ -260,6 +252,10 @@ class DatabaseUnavailableError(DatabaseError):
 
 class DatabaseLockedError(DatabaseError):
     """Another writer did not finish within the busy timeout. Nothing was written; try again."""
+
+
+class DatabaseTimeoutError(DatabaseError):
+    """The server ended a statement or a transaction that took longer than its settings allow. Nothing was written."""
 
 
 class DatabaseFullError(DatabaseError):

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .collection import Collection, require_current
-from .errors import InvalidCursorError, InvalidInputError, MessageNotFoundError, shown
+from .errors import InvalidCursorError, InvalidInputError, MessageNotFoundError
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
+from .quoting import quoted
 from .records import AppendResult, MessagePage, ReplaceResult, Transcript, TruncateResult, WriteResult
 from .storage import message_reading, message_rows, session_rows
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding
 from .transcripts.encoding import Encoded
-from .validation import check_revision
+from .validation import check_revision, items_of
 
 
 class Messages(Collection):
@@ -175,7 +176,7 @@ class Messages(Collection):
         """
         check_revision(expected_revision)
         if type(position) is not int:
-            raise InvalidInputError(f"position must be a whole number, not {shown(position)}. Nothing was written.")
+            raise InvalidInputError(f"position must be a whole number, not {quoted(position)}. Nothing was written.")
         encoded = encoding.encode_one(message)
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
@@ -215,7 +216,7 @@ class Messages(Collection):
             if type(keep) is not int or not 0 <= keep <= key.message_count:
                 raise InvalidInputError(
                     f"keep must be a whole number from 0 to {key.message_count}, the number of messages of session "
-                    f"{session_id!r}, not {shown(keep)}. Nothing was removed."
+                    f"{session_id!r}, not {quoted(keep)}. Nothing was removed."
                 )
             revision, removed = key.revision, 0
             if keep < key.message_count:
@@ -224,12 +225,8 @@ class Messages(Collection):
             return TruncateResult(removed=removed, message_count=keep, revision=revision)
 
 
-def _many(messages: Any) -> Iterable[Any]:
-    if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):
-        raise InvalidInputError(
-            f"Messages are passed as a list of messages, not as a {type(messages).__name__}. Nothing was written."
-        )
-    return messages
+def _many(messages: Any) -> Sequence[Any]:
+    return items_of(messages, "messages", "Nothing was written.")
 
 
 def _last_message_at(encoded: Sequence[Encoded]) -> dict[str, float]:
@@ -252,6 +249,6 @@ def _position(cursor: str) -> int:
     (position,) = read_cursor("messages", cursor, int)
     if position < 0:
         raise InvalidCursorError(
-            f"{shown(cursor)} is not a cursor of a message page. Nothing was read; begin without one."
+            f"{quoted(cursor)} is not a cursor of a message page. Nothing was read; begin without one."
         )
     return int(position)

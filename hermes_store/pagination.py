@@ -6,7 +6,8 @@ import base64
 import math
 from typing import Any, Final
 
-from .errors import InvalidCursorError, InvalidInputError, shown
+from .errors import InvalidCursorError, InvalidInputError
+from .quoting import quoted
 from .transcripts import json_codec
 
 MAX_LIMIT: Final = 1000
@@ -29,7 +30,7 @@ def read_cursor(kind: str, cursor: str, *types: type) -> tuple[Any, ...]:
     if found == kind and len(key) == len(types) and all(map(_fits, key, types)):
         return tuple(key)
     raise InvalidCursorError(
-        f"{shown(cursor)} is not a cursor of this listing ({kind}). Nothing was read; start again without a cursor."
+        f"{quoted(cursor)} is not a cursor of this listing ({kind}). Nothing was read; start again without a cursor."
     )
 
 
@@ -72,5 +73,5 @@ def check_limit(limit: int) -> int:
         InvalidInputError: it is not.
     """
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidInputError(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {shown(limit)}.")
+        raise InvalidInputError(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {quoted(limit)}.")
     return limit

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from .collection import UNCHECKED, Collection, Unchecked, require_current
-from .errors import InvalidInputError, SessionNotFoundError, shown
+from .errors import InvalidInputError, SessionNotFoundError
 from .pagination import check_limit
+from .quoting import quoted
 from .records import DEFAULT_PROFILE, Missing, Page, SessionRecord
 from .storage import document_rows, project_rows, session_listing, session_rows
 from .storage.session_listing import BLANK_SECONDS, ListFilter
@@ -17,6 +18,7 @@ from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import (
     SessionChanges,
+    check_flag,
     check_id,
     check_ids,
     check_revision,
@@ -95,6 +97,9 @@ class Sessions(Collection):
         Args:
             prefix: at least one character.
             limit: the largest number of ids to return, 1 to 1000.
+
+        Raises:
+            InvalidInputError: `limit` is not such a number.
         """
         check_limit(limit)
         if not is_id(prefix):
@@ -139,7 +144,7 @@ class Sessions(Collection):
         with self._transactions.read() as unit:
             wanted = self._filter(unit, profile, project_id, archived, pinned, source, include_empty)
             page = session_listing.list_page(unit, wanted, limit, after)
-            if not total:
+            if not check_flag("total", total):
                 return page
             return page.model_copy(update={"total": session_listing.count(unit, wanted)})
 
@@ -290,8 +295,7 @@ class Sessions(Collection):
         Raises:
             InvalidInputError: an argument is not valid.
         """
-        if not isinstance(untitled_only, bool):
-            raise InvalidInputError(f"untitled_only is True or False, not {shown(untitled_only)}. Nothing was deleted.")
+        check_flag("untitled_only", untitled_only)
         profile = self._own_profile(profile)
         until = time.time() - check_time(older_than)
         with self._transactions.write() as unit:
@@ -308,11 +312,12 @@ class Sessions(Collection):
         include_empty: bool,
     ) -> ListFilter:
         profile = self._own_profile(profile)
+        check_flag("include_empty", include_empty)
         for name, flag in (("archived", archived), ("pinned", pinned)):
             if not (flag is None or isinstance(flag, bool)):
-                raise InvalidInputError(f"{name} is True, False or None, not {shown(flag)}. Nothing was read.")
+                raise InvalidInputError(f"{name} is True, False or None, not {quoted(flag)}. Nothing was read.")
         if not (source is None or isinstance(source, str | Missing)):
-            raise InvalidInputError(f"source is text, WITHOUT or None, not {shown(source)}. Nothing was read.")
+            raise InvalidInputError(f"source is text, WITHOUT or None, not {quoted(source)}. Nothing was read.")
         project: int | Missing | None
         if project_id is None or isinstance(project_id, Missing):
             project = project_id

@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from .documents import Documents
-from .errors import InvalidInputError, shown
+from .errors import InvalidInputError
 from .messages import Messages
 from .projects import Projects
+from .quoting import quoted
 from .records import StoreInfo, StoreStats
 from .sessions import Sessions
 from .storage import migrations, session_listing
-from .storage.dialects import Durability, Settings, Target
+from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
-from .validation import check_profile
-
-#: The databases take milliseconds of 31 bits.
-_LONGEST_TIMEOUT: Final = 1_000_000
+from .validation import check_flag, check_profile, check_timeout
 
 
 class View:
@@ -81,6 +79,7 @@ class Store(View):
         migrate: bool = True,
         read_only: bool = False,
         busy_timeout: float = 5.0,
+        journal_mode: JournalMode = "auto",
     ) -> Self:
         """Open a database, and create or upgrade it where needed.
 
@@ -91,7 +90,10 @@ class Store(View):
                 database, but the last writes may be lost.
             migrate: upgrade an older schema. When false, one that needs it is refused.
             read_only: write nothing, whatever is called; a database that is missing or needs an upgrade is refused.
-            busy_timeout: seconds to wait for another writer, at most 1,000,000.
+            busy_timeout: seconds to wait for another writer, above 0. Less than a millisecond counts as one, and more
+                than 2,000,000 s (23 days) as that.
+            journal_mode: of a SQLite file. "auto": a file with data keeps its mode; a new one gets "wal", or "delete"
+                on a network file system or one shared with a virtual machine. "wal" or "delete": switch to this mode.
 
         Raises:
             InvalidInputError: an argument is not valid.
@@ -102,15 +104,18 @@ class Store(View):
             SchemaNewerError: a newer version of this library upgraded it.
             SchemaOutdatedError: it needs an upgrade that `migrate` or `read_only` forbids.
         """
-        if durability not in ("full", "normal"):
-            raise InvalidInputError(f"durability is 'full' or 'normal', not {shown(durability)}.")
-        if isinstance(busy_timeout, bool) or not isinstance(busy_timeout, int | float):
-            raise InvalidInputError(f"busy_timeout is a number of seconds, not {shown(busy_timeout)}.")
-        if not 0 < busy_timeout <= _LONGEST_TIMEOUT:
-            raise InvalidInputError(
-                f"busy_timeout is above 0 and at most {_LONGEST_TIMEOUT:,} seconds, not {shown(busy_timeout)}."
-            )
-        settings = Settings(durability=durability, read_only=read_only, busy_timeout=busy_timeout)
+        if not isinstance(durability, str) or durability not in ("full", "normal"):
+            raise InvalidInputError(f"durability is 'full' or 'normal', not {quoted(durability)}.")
+        check_flag("migrate", migrate)
+        check_flag("read_only", read_only)
+        if not isinstance(journal_mode, str) or journal_mode not in ("auto", "wal", "delete"):
+            raise InvalidInputError(f"journal_mode is 'auto', 'wal' or 'delete', not {quoted(journal_mode)}.")
+        settings = Settings(
+            durability=durability,
+            read_only=read_only,
+            busy_timeout=check_timeout(busy_timeout),
+            journal_mode=journal_mode,
+        )
         with delay_forks():
             database = Database(target, settings)
             try:

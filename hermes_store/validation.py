@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # Pydantic requires it before Python 3.12
 
-from .errors import InvalidIdError, InvalidInputError, shown
+from .errors import InvalidIdError, InvalidInputError
+from .quoting import quoted
 from .transcripts import json_codec
 
 TITLE_LIMIT: Final = 500
@@ -172,7 +173,7 @@ def check_revision(value: Any) -> int:
     if type(value) is int and abs(value) <= MAX_INT:
         return value
     raise InvalidInputError(
-        f"expected_revision is the revision that was read, a whole number, not {shown(value)}. Nothing was written."
+        f"expected_revision is the revision that was read, a whole number, not {quoted(value)}. Nothing was written."
     )
 
 
@@ -185,8 +186,8 @@ def check_id(value: str, noun: str = "id") -> str:
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
     raise InvalidIdError(
-        f"{shown(value)} cannot be a {noun}: ids are 1 to 128 of the characters 0-9 A-Z a-z _ and -. "
-        "Nothing was written."
+        f"{quoted(value)} cannot be a {noun}: ids are 1 to 128 of the characters 0-9 A-Z a-z _ and -. Nothing was "
+        "written."
     )
 
 
@@ -195,11 +196,9 @@ def check_ids(values: Iterable[str], noun: str = "id") -> list[str]:
 
     Raises:
         InvalidIdError: one cannot.
-        InvalidInputError: `values` is a single text, or not iterable.
+        InvalidInputError: as `items_of`.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidInputError(f"A list of {noun}s is needed, not {shown(values)}. Nothing was done.")
-    return [check_id(value, noun) for value in values]
+    return [check_id(value, noun) for value in items_of(values, f"{noun}s", "Nothing was done.")]
 
 
 def is_id(value: Any) -> bool:
@@ -215,7 +214,7 @@ def check_time(value: Any) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_INT:
         return float(value)
-    raise InvalidInputError(f"A time is a finite number of seconds, not {shown(value)}. Nothing was written.")
+    raise InvalidInputError(f"A time is a finite number of seconds, not {quoted(value)}. Nothing was written.")
 
 
 def check_profile(value: str) -> str:
@@ -227,9 +226,68 @@ def check_profile(value: str) -> str:
     if isinstance(value, str) and 1 <= len(value) <= PROFILE_LIMIT:
         return value
     raise InvalidIdError(
-        f"{shown(value)} cannot be a profile: profiles are text of 1 to {PROFILE_LIMIT} characters. "
-        "Nothing was written."
+        f"{quoted(value)} cannot be a profile: profiles are text of 1 to {PROFILE_LIMIT} characters. Nothing was "
+        "written."
     )
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value` when it is True or False.
+
+    Raises:
+        InvalidInputError: it is not.
+    """
+    if isinstance(value, bool):
+        return value
+    raise InvalidInputError(f"{name} is True or False, not {quoted(value)}. Nothing was read or written.")
+
+
+#: PostgreSQL counts a timeout in milliseconds, in 31 bits.
+_LONGEST_TIMEOUT: Final = 2_000_000.0
+
+
+def check_timeout(value: Any, name: str = "busy_timeout") -> float:
+    """Return a number of seconds to wait, between what the databases can count: a millisecond and 23 days.
+
+    Raises:
+        InvalidInputError: it is no number above 0.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:  # false for NaN, too
+        return float(max(0.001, min(value, _LONGEST_TIMEOUT)))
+    raise InvalidInputError(f"{name} is a number of seconds above 0, not {quoted(value)}.")
+
+
+def items_of(values: Any, noun: str, state: str) -> list[Any]:
+    """Return the items that a caller passed, as a list.
+
+    Args:
+        values: what was passed.
+        noun: what the items are, in the plural.
+        state: what is the case after an error, as a sentence.
+
+    Raises:
+        InvalidInputError: it is not iterable, is a single text or object, or failed while it was iterated over.
+    """
+    if isinstance(values, str | bytes | bytearray | Mapping) or not isinstance(values, Iterable):
+        raise InvalidInputError(
+            f"{noun.capitalize()} are passed as a list of {noun}, not as a {type(values).__name__}. {state}"
+        )
+    if isinstance(values, Iterator):
+        return list(values)  # what the caller's own generator raises is the caller's
+    try:
+        return list(values)
+    except Exception as error:  # whatever the caller's own code raises
+        raise InvalidInputError(f"The {noun} that were passed ended in {quoted(error)}. {state}") from error
+
+
+def mapping_of(values: Any, noun: str) -> dict[Any, Any]:
+    """Return the mapping that a caller passed, as a dict; as `items_of`."""
+    if not isinstance(values, Mapping):
+        raise InvalidInputError(f"{noun} are passed as a dict, not as a {type(values).__name__}. Nothing was written.")
+    try:
+        return dict(values.items())
+    except Exception as error:  # whatever the caller's own code raises
+        raise InvalidInputError(f"{noun} that were passed ended in {quoted(error)}. Nothing was written.") from error
 
 
 #: The keys of fields in hermes-webui's session JSON, where they differ from the fields' own names.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import AgentError, SessionNotFoundError, TransactionError
+from ..quoting import quoted
 from ..records import DEFAULT_PROFILE, Page
 from ..reports import ImportItem, ImportReport
 from ..store import Store
@@ -119,7 +120,7 @@ class AgentBridge:
         def read(snapshot: Snapshot) -> AgentSession:
             found = listing.find(snapshot, session_id)
             if found is None:
-                raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+                raise SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
             return found
 
         return self.file.read(read)
@@ -178,7 +179,7 @@ class AgentBridge:
         def read(snapshot: Snapshot) -> Conversation:
             found = listing.find(snapshot, session_id)
             if found is None:
-                raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+                raise SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
             return read_conversation(snapshot, found)
 
         return importer.import_conversation(self.file.read(read))

@@ -8,16 +8,21 @@ children kept without a parent. A file with triggers or indexes that are not the
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from .. import errors
+from ..quoting import quoted
 from ..records import Record
 from .attach import AgentFile, translate
 from .lineage import markers
+from .reader_thread import Deadline, run_in_thread
 
 #: The triggers that the agent's own versions put on its messages; others might do anything on a delete.
 _KNOWN_TRIGGERS: Final = frozenset(
@@ -42,8 +47,16 @@ WITH RECURSIVE reached (name) AS (
     SELECT lower(t.name) FROM reached JOIN sqlite_master AS t ON t.type = 'table'
     JOIN pragma_foreign_key_list(t.name) AS f ON lower(f."table") = reached.name
 )
-SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) IN (SELECT name FROM reached)
+SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) IN (SELECT name FROM reached)
 """
+#: The values of a JSON array, which is one parameter however long it is.
+_LIST: Final = "(SELECT value FROM json_each(?))"
+_TEXTS_AND_COMMENTS: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+#: What a trigger's statement writes to.
+_WRITTEN: Final = re.compile(
+    r"\b(?:INSERT(?:\s+OR\s+\w+)?\s+INTO|REPLACE\s+INTO|DELETE\s+FROM|UPDATE(?:\s+OR\s+\w+)?(?!\s+OF\b))\s+([^\s(;]+)",
+    re.IGNORECASE,
+)
 
 
 class AgentDeletion(Record):
@@ -66,8 +79,13 @@ def delete_session(file: AgentFile, session_id: str, *, dry_run: bool, force: bo
     try:
         # First as a dry run, which opens it for reading: merely opening it for writing would roll back what an
         # agent that crashed left half done, and closing it would move the agent's log into the file.
-        done = _run(path, file.busy_timeout, session_id, dry_run=True, force=force)
-        return done if dry_run else _run(path, file.busy_timeout, session_id, dry_run=False, force=force)
+        deadline = Deadline(file.deadline)
+
+        def run() -> AgentDeletion:
+            done = _run(path, file.busy_timeout, deadline, session_id, dry_run=True, force=force)
+            return done if dry_run else _run(path, file.busy_timeout, deadline, session_id, dry_run=False, force=force)
+
+        return run_in_thread(run, deadline)
     except sqlite3.Error as error:
         if any(words in str(error) for words in ("no such tokenizer", "no such module")):
             raise errors.AgentSchemaError(
@@ -77,8 +95,14 @@ def delete_session(file: AgentFile, session_id: str, *, dry_run: bool, force: bo
         raise translate(error, path) from error
 
 
-def _run(path: Path, timeout: float, session_id: str, *, dry_run: bool, force: bool) -> AgentDeletion:
-    with _transaction(path, timeout, writing=not dry_run) as connection:
+def _run(
+    path: Path, timeout: float, deadline: Deadline, session_id: str, *, dry_run: bool, force: bool
+) -> AgentDeletion:
+    deadline.check()
+    with (
+        _transaction(path, min(timeout, max(0.0, deadline.remaining)), writing=not dry_run) as connection,
+        deadline.applies_to(connection),
+    ):
         done = _delete(connection, session_id, dry_run=dry_run, force=force)
         connection.execute("ROLLBACK" if dry_run else "COMMIT")
         return done
@@ -92,6 +116,8 @@ def _transaction(path: Path, timeout: float, *, writing: bool) -> Iterator[sqlit
     """
     uri = f"{path.as_uri()}?mode={'rw' if writing else 'ro'}"
     connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
+    # Names and texts that are not UTF-8 are read, too.
+    connection.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         # The agent decides when its log is moved into the file.
@@ -111,22 +137,22 @@ def _delete(connection: sqlite3.Connection, session_id: str, *, dry_run: bool, f
         raise errors.AgentSchemaError("It has no tables sessions and messages, so it is not an agent's.")
     columns = {row[1] for row in connection.execute("PRAGMA table_info(sessions)")}
     if not connection.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,)).fetchone():
-        raise errors.SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+        raise errors.SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
     _refuse_unknown_triggers(connection)
     _require_indexes(connection)
     deleted = _with_subagents(connection, session_id, columns)
     if not force:
         _refuse_live(connection, deleted, tables, columns)
-    marks = ",".join("?" * len(deleted))
-    (messages,) = connection.execute(f"SELECT count(*) FROM messages WHERE session_id IN ({marks})", deleted).fetchone()
+    ids = json.dumps(deleted)
+    (messages,) = connection.execute(f"SELECT count(*) FROM messages WHERE session_id IN {_LIST}", (ids,)).fetchone()
     released = _released(connection, deleted, columns)
     unused = _unused(connection, _prompts_of(connection, deleted, tables, columns), deleted, columns)
     if not dry_run:
         if "parent_session_id" in columns:  # of the deleted ones, too: they may be a ring
             connection.execute(
-                f"UPDATE sessions SET parent_session_id = NULL WHERE parent_session_id IN ({marks})", deleted
+                f"UPDATE sessions SET parent_session_id = NULL WHERE parent_session_id IN {_LIST}", (ids,)
             )
-        connection.execute(f"DELETE FROM messages WHERE session_id IN ({marks})", deleted)
+        connection.execute(f"DELETE FROM messages WHERE session_id IN {_LIST}", (ids,))
         # Children before parents: the foreign key is checked row by row.
         connection.executemany("DELETE FROM sessions WHERE id = ?", [(one,) for one in reversed(deleted)])
         if unused:
@@ -145,22 +171,34 @@ def _released(connection: sqlite3.Connection, deleted: list[str], columns: set[s
     """Return the children that stay, and lose their parent."""
     if "parent_session_id" not in columns:
         return ()
-    marks = ",".join("?" * len(deleted))
+    ids = json.dumps(deleted)
     rows = connection.execute(
-        f"SELECT id FROM sessions WHERE parent_session_id IN ({marks}) AND id NOT IN ({marks}) ORDER BY id",
-        [*deleted, *deleted],
+        f"SELECT id FROM sessions WHERE parent_session_id IN {_LIST} AND id NOT IN {_LIST} ORDER BY id", (ids, ids)
     )
     return tuple(row[0] for row in rows)
 
 
 def _refuse_unknown_triggers(connection: sqlite3.Connection) -> None:
-    found = connection.execute(_TRIGGERS)
-    unknown = sorted({row[0] for row in found} - _KNOWN_TRIGGERS)
+    unknown = sorted({name for name, sql in connection.execute(_TRIGGERS) if not _is_known(name, sql)})
     if unknown:
         raise errors.AgentSchemaError(
             f"The agent's file has triggers that this library does not know ({', '.join(unknown)}), so nothing was "
             "deleted. Delete the session with the agent itself, or upgrade this library."
         )
+
+
+def _is_known(name: str, sql: str) -> bool:
+    """Whether a trigger is one of the agent's, by its name and by what its text writes to."""
+    if name not in _KNOWN_TRIGGERS:
+        return False
+    _, *bodies = re.split(r"\bBEGIN\b", _TEXTS_AND_COMMENTS.sub("''", sql), flags=re.IGNORECASE)
+    body = "".join(bodies)
+    written = {one.strip('"`[]').lower() for one in _WRITTEN.findall(body)}
+    return len(bodies) == 1 and written <= {_OWN_TABLE.sub("", name)}
+
+
+#: What follows the table in a trigger's name. The display triggers write to the messages themselves.
+_OWN_TABLE: Final = re.compile(r"(?<=messages)_display_.*|_(?:insert|update|delete)$")
 
 
 def _require_indexes(connection: sqlite3.Connection) -> None:
@@ -175,17 +213,22 @@ def _with_subagents(connection: sqlite3.Connection, session_id: str, columns: se
     deleted = [session_id]
     if "parent_session_id" not in columns:
         return deleted
-    config = "model_config" if "model_config" in columns else "NULL"
-    source = "source" if "source" in columns else "NULL"
+    config = "s.model_config" if "model_config" in columns else "NULL"
+    source = "s.source" if "source" in columns else "NULL"
+    # One scan of those that have a parent, which an index of the agent's has; then no query for each of them.
+    workers: defaultdict[str, list[str]] = defaultdict(list)
+    rows = connection.execute(
+        f"SELECT s.parent_session_id, s.id, {source}, CASE WHEN instr({config}, '_delegate_from') THEN {config} END "
+        "FROM sessions AS s WHERE s.parent_session_id IS NOT NULL ORDER BY s.id"
+    )
+    for parent, child, kind, settings in rows:
+        if isinstance(child, str) and (kind == "subagent" or "_delegate_from" in markers(settings)):
+            workers[parent].append(child)
+    seen = {session_id}
     for parent in deleted:  # the list grows during the loop
-        children = connection.execute(
-            f"SELECT id, {source}, {config} FROM sessions WHERE parent_session_id = ? ORDER BY id", (parent,)
-        )
-        deleted += [
-            child
-            for child, kind, settings in children.fetchall()
-            if child not in deleted and (kind == "subagent" or "_delegate_from" in markers(settings))
-        ]
+        new = [child for child in workers.get(parent, ()) if child not in seen]
+        seen.update(new)
+        deleted += new
     return deleted
 
 
@@ -195,7 +238,7 @@ def _refuse_live(connection: sqlite3.Connection, deleted: list[str], tables: set
             (ended,) = connection.execute("SELECT ended_at FROM sessions WHERE id = ?", (session_id,)).fetchone()
             if ended is None:
                 raise errors.AgentSessionInUseError(
-                    session_id, f"Session {session_id!r} has not ended, so the agent may be writing to it."
+                    session_id, f"Session {quoted(session_id)} has not ended, so the agent may be writing to it."
                 )
         # A lease on a turn is held under the first session of a chain that compression made.
         names = [session_id, *_continued(connection, session_id, columns)]
@@ -205,7 +248,7 @@ def _refuse_live(connection: sqlite3.Connection, deleted: list[str], tables: set
         ):
             if table in tables and any(_is_held(connection, table, column, holder) for holder in holders):
                 raise errors.AgentSessionInUseError(
-                    session_id, f"The agent is at work on session {session_id!r} ({table})."
+                    session_id, f"The agent is at work on session {quoted(session_id)} ({table})."
                 )
 
 
@@ -239,26 +282,25 @@ _PROMPT_COLUMNS: Final = ("system_prompt_hash", "tool_names")
 def _prompts_of(connection: sqlite3.Connection, deleted: list[str], tables: set[str], columns: set[str]) -> set[str]:
     if "system_prompts" not in tables:
         return set()
-    marks = ",".join("?" * len(deleted))
     return {
         row[0]
         for column in _PROMPT_COLUMNS
         if column in columns
-        for row in connection.execute(f"SELECT {column} FROM sessions WHERE id IN ({marks})", deleted)
+        for row in connection.execute(f"SELECT {column} FROM sessions WHERE id IN {_LIST}", (json.dumps(deleted),))
         if row[0] is not None
     }
 
 
 def _unused(connection: sqlite3.Connection, prompts: set[str], deleted: list[str], columns: set[str]) -> list[str]:
     """Return those of the prompts that no other session than the deleted ones refers to."""
-    marks = ",".join("?" * len(deleted))
+    ids = json.dumps(deleted)
     used = {
         prompt
         for prompt in prompts
         for column in _PROMPT_COLUMNS
         if column in columns
         and connection.execute(
-            f"SELECT 1 FROM sessions WHERE {column} = ? AND id NOT IN ({marks}) LIMIT 1", (prompt, *deleted)
+            f"SELECT 1 FROM sessions WHERE {column} = ? AND id NOT IN {_LIST} LIMIT 1", (prompt, ids)
         ).fetchone()
     }
     return sorted(prompts - used)

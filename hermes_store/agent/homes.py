@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InvalidIdError
+from ..quoting import quoted
 
 STATE_DB: Final = "state.db"
 _PROFILE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -49,7 +50,7 @@ def state_db(path: str | os.PathLike[str] | None, home: str | os.PathLike[str] |
         return root / STATE_DB
     if not isinstance(profile, str) or not _PROFILE.fullmatch(profile):
         raise InvalidIdError(
-            f"{profile!r} cannot be a profile of the agent: they are 1 to 64 of a-z 0-9 _ and -, and begin with a "
-            "letter or digit."
+            f"{quoted(profile)} cannot be a profile of the agent: they are 1 to 64 of a-z 0-9 _ and -, and begin "
+            "with a letter or digit."
         )
     return root / "profiles" / profile / STATE_DB

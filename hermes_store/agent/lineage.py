@@ -6,12 +6,12 @@ branches, which the user made, and subagents, which work for a session; markers 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..transcripts import json_codec
 from .order import last_of, usable
 from .snapshot import Snapshot
 
@@ -176,7 +176,7 @@ def markers(config: Any) -> frozenset[str]:
     if not isinstance(config, str):
         return frozenset()
     try:
-        data = json.loads(config)
+        data = json_codec.decode(config.encode("utf-8", "surrogatepass"))
     except ValueError:  # damaged JSON: a marker's name in it counts as the marker
         return frozenset(marker for marker in _MARKERS if marker in config)
     return frozenset(marker for marker in _MARKERS if isinstance(data, dict) and data.get(marker))

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import InvalidCursorError, SessionNotFoundError
 from ..pagination import check_limit, read_cursor, write_cursor
+from ..quoting import quoted
 from . import decode
 from .lineage import Lineage
 from .records import AgentMessages
@@ -27,7 +28,7 @@ def read_messages(
     wanted = None if limit is None else check_limit(limit) + 1
     links = Lineage(snapshot)
     if links.link(session_id) is None:
-        raise SessionNotFoundError(session_id, f"The agent has no session {session_id!r}.")
+        raise SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
     chain = links.chain(session_id) if lineage else (session_id,)
     first, place = _start(after, chain)
     found: list[tuple[str, _Place, dict[str, Any]]] = []

@@ -17,7 +17,7 @@ from . import report as reports
 from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id, make_bridge
 from .exits import CommandError, ExitCode
 from .opening import Database
-from .output import Json, make_console, print_json, say
+from .output import Json, make_console, plain, print_json, say
 from .progress import interruptible
 from .rows import of_agent, print_footer, print_rows
 from .show import pager, print_transcript, spent, when
@@ -55,7 +55,7 @@ def list_sessions(
     bridge = make_bridge(path, home, profile)
     page = bridge.sessions(limit=limit, after=after, source=source, include=include or ())
     if as_json:
-        print_json(page.model_dump())
+        print_json(plain(page))
         return
     console = make_console()
     rows = [of_agent(session) for session in page.items]
@@ -87,7 +87,7 @@ def show_session(
     first = max(0, len(messages) - tail) if tail else 0
     messages = messages[first:]
     if as_json:
-        print_json({"session": session.model_dump(), "first_position": first, "messages": messages})
+        print_json({"session": plain(session), "first_position": first, "messages": messages})
         return
     console = make_console()
     with pager(console, wanted=not no_pager):

@@ -21,9 +21,10 @@ from ..files import (
 )
 from ..files.directory import INCOMPLETE, StateDirectory
 from ..store import Store
+from ..targets import shown
 from . import report as reports
 from .exits import ExitCode
-from .opening import Database, command, open_existing, shown
+from .opening import Database, command, open_existing
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
 from .text import count

@@ -59,18 +59,22 @@ def _heading(name: str, time: str, style: str) -> Iterator[RenderableType]:
     yield Rule(Text.assemble((name, style), (f"  {time}" if time else "", "dim")), align="left", style="dim")
 
 
-def _content(content: Any) -> Iterator[RenderableType]:
+#: Parts in parts in parts: from here on as JSON.
+_DEEPEST: Final = 8
+
+
+def _content(content: Any, depth: int = 0) -> Iterator[RenderableType]:
     if isinstance(content, str):
         if content.strip():
             yield _plain(content)
-    elif isinstance(content, list):
+    elif isinstance(content, list) and depth < _DEEPEST:
         for part in content:
-            yield from _part(part)
+            yield from _part(part, depth)
     elif content is not None:
         yield _plain(json_line(content))
 
 
-def _part(part: Any) -> Iterator[RenderableType]:
+def _part(part: Any, depth: int) -> Iterator[RenderableType]:
     if isinstance(part, str):
         yield _plain(part)
         return
@@ -80,24 +84,24 @@ def _part(part: Any) -> Iterator[RenderableType]:
     elif isinstance(part.get("text"), str):
         yield _plain(part["text"])
     elif kind in _PARTS:
-        yield from _PARTS[kind](part)
+        yield from _PARTS[kind](part, depth)
     else:
         yield _aside(f"[{'image' if 'image' in kind else printable(kind)}: {_source(part)}]")
 
 
-def _thinking(part: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _thinking(part: Mapping[str, Any], depth: int) -> Iterator[RenderableType]:
     yield _thought(_text(part.get("thinking") or part.get("reasoning") or part.get("summary")))
 
 
-def _tool_use(part: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _tool_use(part: Mapping[str, Any], depth: int) -> Iterator[RenderableType]:
     yield _call(part.get("name"), part.get("input"))
 
 
-def _tool_result(part: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield from _result(None, part.get("content"))
+def _tool_result(part: Mapping[str, Any], depth: int) -> Iterator[RenderableType]:
+    yield from _result(None, part.get("content"), depth + 1)
 
 
-_PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[RenderableType]]]] = {
+_PARTS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Iterator[RenderableType]]]] = {
     "thinking": _thinking,
     "reasoning": _thinking,
     "tool_use": _tool_use,
@@ -140,10 +144,10 @@ def _call(name: Any, arguments: Any) -> RenderableType:
     return Text.assemble(("→ ", "yellow"), (_inline(name), "bold yellow"), (f" {given}", "yellow"))
 
 
-def _result(name: Any, content: Any) -> Iterator[RenderableType]:
+def _result(name: Any, content: Any, depth: int = 0) -> Iterator[RenderableType]:
     """Yield the beginning of a tool's answer, behind the tool's name."""
     if isinstance(content, list) and any(isinstance(part, dict) for part in content):
-        yield from _content(content)
+        yield from _content(content, depth)
         return
     text = printable(shortened(_text(content), lines=6, characters=400), lines=True).strip()
     yield Text.assemble(("← ", "yellow"), (f"{_inline(name)} " if name else "", "bold yellow"), (text, "dim"))

@@ -10,6 +10,7 @@ import typer
 from .. import paths
 from ..errors import DatabaseMissingError, SchemaError, SchemaOutdatedError
 from ..store import Store
+from ..targets import shown
 
 
 def _resolve(ctx: typer.Context, value: str) -> str:
@@ -68,13 +69,8 @@ def open_as_it_is(target: str) -> Store:
         if target == ":memory:" or ("://" in target and not target.startswith("sqlite")):
             raise
         raise DatabaseMissingError(
-            f"There is no database at {target}; `{command('import', target)}` makes one."
+            f"There is no database at {shown(target)}; `{command('import', target)}` makes one."
         ) from error
-
-
-def shown(target: str) -> str:
-    """Return what may be said of a target: of a URL not the password."""
-    return target if "://" not in target else target.partition("://")[0] + "://…"
 
 
 def command(verb: str, target: str) -> str:

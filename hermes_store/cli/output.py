@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ..records import Record
 from .text import harmless_json, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")]
@@ -49,6 +50,15 @@ def line(text: str, style: str = "") -> Text:
 def say(console: Console, text: str, style: str = "") -> None:
     """Print a line, which stays one however long it is: paths, cursors and commands in it are there to be copied."""
     console.print(line(text), style=style, soft_wrap=True)
+
+
+def plain(value: Any) -> Any:
+    """Return a record as a dict, with the records in it, whatever depth its JSON values have."""
+    if isinstance(value, Record):
+        return {name: plain(part) for name, part in vars(value).items()}
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Record):
+        return [plain(one) for one in value]
+    return value
 
 
 def print_json(value: Any) -> None:

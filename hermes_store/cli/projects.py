@@ -12,7 +12,7 @@ from ..records import ProjectRecord
 from ..store import View
 from .exits import CommandError, ExitCode
 from .opening import Database, open_existing
-from .output import Json, make_console, print_json, say
+from .output import Json, make_console, plain, print_json, say
 from .table import Column, cell, print_table
 from .text import age, count
 
@@ -27,7 +27,7 @@ def list_projects(
     with open_existing(db) as store, store.snapshot() as view:
         projects = all_projects(view, profile)
     if as_json:
-        print_json({"items": [project.model_dump() for project in projects]})
+        print_json({"items": [plain(project) for project in projects]})
         return
     console = make_console()
     if projects:

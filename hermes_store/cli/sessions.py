@@ -14,7 +14,7 @@ from ..records import WITHOUT, Missing, SessionRecord
 from ..store import Store, View
 from .agent_file import AgentProfile, Home, StatePath, make_bridge
 from .opening import Database, command, open_existing
-from .output import Json, make_console, print_json, say
+from .output import Json, make_console, plain, print_json, say
 from .projects import find_project, project_names
 from .rows import AGENTS, of_agent, of_store, print_footer, print_rows
 from .text import printable
@@ -98,7 +98,7 @@ def list_sessions(
             )
         names = project_names(view)
     if as_json:
-        print_json(page.model_dump())
+        print_json(plain(page))
         return
     console = make_console()
     rows = [of_store(session, names) for session in page.items]
@@ -139,4 +139,4 @@ def _list_with_agent(db: str, as_json: bool, *, bridge: Callable[[Store], AgentB
 
 def _with_keeper(session: SessionRecord | AgentSession) -> dict[str, Any]:
     """Return a session for JSON, with who keeps it."""
-    return {**session.model_dump(), "kept_by": "store" if isinstance(session, SessionRecord) else "agent"}
+    return {**plain(session), "kept_by": "store" if isinstance(session, SessionRecord) else "agent"}

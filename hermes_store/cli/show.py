@@ -18,7 +18,7 @@ from ..store import View
 from .exits import CommandError, ExitCode
 from .messages import render_message
 from .opening import Database, open_existing
-from .output import Json, make_console, print_json, say
+from .output import Json, make_console, plain, print_json, say
 from .table import print_facts
 from .text import age, count, moment, printable, shortened
 
@@ -41,9 +41,7 @@ def show(
         first, messages = _read(view, session, tail or session.message_count)
         project = None if session.project_id is None else view.projects.get(session.project_id).name
     if as_json:
-        print_json(
-            {"session": session.model_dump(), "documents": documents, "first_position": first, "messages": messages}
-        )
+        print_json({"session": plain(session), "documents": documents, "first_position": first, "messages": messages})
         return
     console = make_console()
     with pager(console, wanted=not no_pager):

@@ -10,8 +10,12 @@ from typing import Any, Final
 from ..transcripts import json_codec
 
 # Controls (ESC begins terminal commands), line and paragraph separators, marks that turn the direction of
-# what follows them, and lone surrogates, which no terminal's encoding has.
-_UNPRINTABLE: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# what follows them, characters without a width (but for the joiners that emoji and some scripts need), tags, and lone
+# surrogates, which no terminal's encoding has.
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -32,10 +36,27 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def harmless_json(value: Any) -> bytes:
-    """Return `value` as JSON text whose strings command no terminal; the same value is in it."""
+    """Return `value` as JSON text whose strings command no terminal.
+
+    The same value is in it, except that NaN and the infinities, which JSON does not have, are the texts "NaN",
+    "Infinity" and "-Infinity".
+    """
     # Outside of its strings, JSON has none of these characters but line breaks, which `encode` does not write.
     text = json_codec.encode(value).decode("utf-8")
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode("utf-8")
+    if _NOT_FINITE.search(text):
+        text = _OUTSIDE.sub(lambda match: f'"{match[0]}"' if match[0][0] != '"' else match[0], text)
+    return _UNPRINTABLE.sub(_escape, text).encode("utf-8")
+
+
+_NOT_FINITE: Final = re.compile("NaN|Infinity")
+#: A text of JSON, or one of the constants, which stand outside of texts only.
+_OUTSIDE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity')
+
+
+def _escape(match: re.Match[str]) -> str:
+    """Return a character as JSON's escapes, of which one beyond U+FFFF has two."""
+    halves = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{halves[at : at + 2].hex()}" for at in range(0, len(halves), 2))
 
 
 def json_line(value: Any) -> str:

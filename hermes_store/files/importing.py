@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal
 
 from ..errors import InvalidInputError
+from ..quoting import quoted
 from ..reports import ImportItem, ImportProgress, ImportReport, Outcome
 from ..storage import import_log
 from ..storage.unit_of_work import UnitOfWork
@@ -63,7 +64,7 @@ def import_directory(
         DatabaseError: the database failed (it is full, for example). What was imported before stays imported.
     """
     if prefer not in ("store", "files"):
-        raise InvalidInputError(f"prefer is 'store' or 'files', not {prefer!r}.")
+        raise InvalidInputError(f"prefer is 'store' or 'files', not {quoted(prefer)}.")
     directory = StateDirectory.find(path)
     return _Import(store, directory, prefer, dry_run, on_progress, max_file_size).run()
 

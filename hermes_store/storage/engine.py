@@ -61,7 +61,7 @@ class Database:
 
     def is_same(self, other: Database) -> bool:
         """Whether both are the same data, though opened twice."""
-        return self is other or (self.dialect.survives_fork and self.dialect.display == other.dialect.display)
+        return self is other or (self.dialect.survives_fork and self.dialect.identity == other.dialect.identity)
 
     def close(self) -> None:
         """Close every connection. Calling it again does nothing."""

@@ -176,6 +176,18 @@ _from_negative: Final = Statement(
 )
 
 
+#: With more runs than this, each row is moved by itself: a round trip for each run would take longer.
+_MOST_RUNS: Final = 200
+_one_to_negative: Final = Statement(
+    update(Message).where(Message.id == bindparam("row_id")).values(position=-1 - Message.position)
+)
+_move_one: Final = Statement(
+    update(Message)
+    .where(Message.id == bindparam("row_id"))
+    .values(position=bindparam("place"), revision=bindparam("new_revision"))
+)
+
+
 def _apply(  # noqa: PLR0917 - the change, and what it is made of
     unit: UnitOfWork,
     session: int,
@@ -190,6 +202,13 @@ def _apply(  # noqa: PLR0917 - the change, and what it is made of
     moves = list(changes.moves())
     # Positions are unique at every moment, so what moves goes below zero first, and from there to its place. What moved
     # counts as written: who read another message at that position must not overwrite this one.
+    if len(moves) > _MOST_RUNS:
+        moved = [(row_ids[old], new) for old, new in changes.surviving if old != new]
+        unit.execute_many(_one_to_negative, [{"row_id": row_id} for row_id, _ in moved])
+        unit.execute_many(
+            _move_one, [{"row_id": row_id, "place": new, "new_revision": revision} for row_id, new in moved]
+        )
+        moves = []
     for first, last, _ in moves:
         unit.execute(_to_negative, {"session": session, "first": first, "last": last})
     for first, last, distance in moves:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import pydantic_core
 
 from ..errors import InvalidPayloadError
+from ..quoting import quoted
 
 DIGEST_SIZE: Final = 16
 
@@ -36,16 +37,64 @@ def encode(value: Any, place: str = "value") -> bytes:
     Raises:
         InvalidPayloadError: something inside is not JSON; it names the place, as in ``message 3.args[0]``.
     """
-    _require_json(value, place)
-    with contextlib.suppress(ValueError):  # a lone surrogate, or deeper than its limit
-        return pydantic_core.to_json(value, inf_nan_mode="constants")
+    try:
+        _require_json(value, place)
+        with contextlib.suppress(ValueError):  # a lone surrogate, or deeper than its limit
+            return pydantic_core.to_json(value, inf_nan_mode="constants")
+        return _encode_unusual(value, place)
+    except (InvalidPayloadError, MemoryError):
+        raise
+    except Exception as error:  # whatever a subclass of `dict` or `list` raises
+        raise InvalidPayloadError(f"could not be read: {quoted(error)}", place) from error
+
+
+def _encode_unusual(value: Any, place: str) -> bytes:
+    """Return as JSON what has lone surrogates in it, or is deeper than the fast codec's limit."""
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), check_circular=False)
     except RecursionError:
         text = "".join(_encode_deep(value))
-    # Two halves of a character side by side are read as that character, so that is what is written (and digested).
-    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    if _HALVES.search(text):
+        # Two halves of a character side by side are read as that character, so that is what is written (and digested).
+        _require_distinct_keys(value, place)
+        text = _joined(text)
     return text.encode("utf-8", _ESCAPE)
+
+
+#: The two halves of one character, side by side.
+_HALVES: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+def _joined(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _require_distinct_keys(value: Any, place: str) -> None:
+    """Refuse an object of which two keys would be written as the same text: one of the values would be lost."""
+    # Each with its place as a linked list: as text, the places of a deep value would take memory by the square of it.
+    stack: list[tuple[Any, _Place]] = [(value, None)]
+    while stack:
+        current, where = stack.pop()
+        if isinstance(current, dict):
+            if len(set(map(_joined, current))) < len(current):
+                problem = "has two keys that are the same text, once as a character and once as its two halves"
+                raise InvalidPayloadError(problem, place + "".join(reversed([*map(_step, _steps(where))])))
+            stack.extend((child, (key, where)) for key, child in current.items() if _holds_more(child))
+        elif isinstance(current, list | tuple):
+            stack.extend((child, (index, where)) for index, child in enumerate(current) if _holds_more(child))
+
+
+_Place = tuple[str | int, Any] | None
+
+
+def _steps(place: _Place) -> Iterator[str | int]:
+    while place is not None:
+        step, place = place
+        yield step
+
+
+def _holds_more(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple)
 
 
 def decode(data: bytes) -> Any:

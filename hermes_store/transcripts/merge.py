@@ -49,8 +49,8 @@ class _Edits:
             if position in at:
                 before = at[position]
             else:
-                inserted[before].insert(0, position)
-        return cls(fate, dict(inserted))
+                inserted[before].append(position)  # the last one first; inserting at the front would be quadratic
+        return cls(fate, {index: positions[::-1] for index, positions in inserted.items()})
 
     def fate_before(self, index: int) -> int | None:
         """Return the fate of the message of the base that is before an index; None at the beginning."""

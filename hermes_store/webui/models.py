@@ -28,6 +28,7 @@ from ..errors import (
     SessionNotFoundError,
     StaleSessionError,
 )
+from ..paths import path_of
 from ..storage import session_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
@@ -363,9 +364,7 @@ def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
         DatabaseLockedError: another thread has been opening a store for more than a minute.
         HermesStoreError: as `Store.open`.
     """
-    place = os.fspath(target)
-    if "://" not in place:
-        place = str(Path(place).expanduser().absolute())
+    place = target if isinstance(target, str) and "://" in target else str(path_of(target, "database").absolute())
     store = _stores.get(place)
     if store is not None and not store.closed:
         return store

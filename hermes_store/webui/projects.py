@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import weakref
 from collections.abc import Sequence
@@ -10,11 +9,13 @@ from typing import Any, Final
 
 from ..errors import InvalidInputError
 from ..projects import Projects
+from ..quoting import quoted
 from ..records import DEFAULT_PROFILE
 from ..storage import document_rows, project_rows, session_rows
 from ..storage.engine import Database, Nested
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
+from ..transcripts.copying import deep_copy
 from ..validation import is_id
 from ..webui_format import project_json
 from ..webui_format.field_mapping import PROJECT as _KEY
@@ -39,7 +40,7 @@ def load(database: Database) -> list[dict[str, Any]]:
     """Return all projects in their order."""
     with database.read() as unit:
         found = _stored(unit)
-    _loaded.of[database] = _by_id(copy.deepcopy(found))
+    _loaded.of[database] = _by_id(deep_copy(found))
     return found
 
 
@@ -97,7 +98,7 @@ def _identified(project: Any, index: int) -> dict[str, Any]:
     """Return a project with an id: its own, or one that is made of its content."""
     content = project_json.from_json(project, index)
     if content is None:
-        raise InvalidInputError(f"A project is a JSON object, not {project!r:.80}. Nothing was written.")
+        raise InvalidInputError(f"A project is a JSON object, not {quoted(project)}. Nothing was written.")
     return {**project, _KEY: content.project_id}
 
 

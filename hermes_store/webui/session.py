@@ -20,18 +20,19 @@ from ..records import UNTITLED
 from ..storage import message_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
+from ..transcripts.copying import deep_copy
 from ..validation import check_id, is_id
 from .saving import Base, Local, Saved, change, create
 from .state import (
     COMPACT_KEYS,
     MESSAGES,
-    RESERVED,
     ROW_KEYS,
     SESSION_ID,
     State,
     digest_of,
     digests_of,
     find_current,
+    is_reserved,
     read,
     read_again,
     read_documents,
@@ -165,7 +166,7 @@ class LiveSession:
 
     def _set(self, values: dict[str, Any]) -> None:
         """Make values attributes, except those whose names this class uses: these stay in the store alone."""
-        self.__dict__.update({key: value for key, value in values.items() if key not in RESERVED})
+        self.__dict__.update({key: value for key, value in values.items() if not is_reserved(key)})
 
     @property
     def path(self) -> Path:
@@ -213,7 +214,7 @@ class LiveSession:
 
     def _read_more(self, name: str) -> None:
         base = self._base
-        if base is None or name in base.absent or (base.complete and name != MESSAGES) or name in RESERVED:
+        if base is None or name in base.absent or (base.complete and name != MESSAGES) or is_reserved(name):
             return
         with self._source().read() as unit:
             if name == MESSAGES:
@@ -373,6 +374,14 @@ class LiveSession:
             "is_streaming": isinstance(self.active_stream_id, str) and self.active_stream_id in streams,
         }
         return {key: runtime[key] if key in runtime else getattr(self, key) for key in COMPACT_KEYS}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a copy with values of its own; how deep they are nested is no limit."""
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        values, base = self.__getstate__()
+        made.__setstate__((deep_copy(values, memo), base))
+        return made
 
     def __getstate__(self) -> tuple[dict[str, Any], Base | None]:
         """Return what a copy needs: all but the lock, which is each object's own."""

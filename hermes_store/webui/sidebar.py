@@ -14,6 +14,7 @@ from ..storage import document_rows, sidebar_rows
 from ..storage.row_types import log_once
 from ..storage.session_listing import BLANK_SECONDS
 from ..storage.unit_of_work import UnitOfWork
+from ..transcripts.copying import is_deeper
 from .session import LiveSession
 
 _order: Final = operator.itemgetter("pinned", "updated_at", "session_id")
@@ -102,12 +103,25 @@ def _time(row: dict[str, Any]) -> float:
 
 
 def sendable(value: Any) -> Any:
-    """Return a value that the WebUI can send: one session's NaN or lone surrogate would fail the whole list's JSON."""
+    """Return a value that the WebUI can send: one session's NaN, lone surrogate or deep value would fail the whole
+    list's JSON. A value that is nested too deep is None."""
+    return None if is_deeper(value, _DEEPEST) else _sendable(value)
+
+
+#: Nested deeper than this, a value is not sent: the standard library's JSON ends near a thousand.
+_DEEPEST: Final = 100
+
+
+#: Python writes integers of at most 4,300 digits.
+_LONGEST: Final = 10**4300
+
+
+def _sendable(value: Any) -> Any:
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {sendable(str(key)): sendable(part) for key, part in value.items()}
+        return {_sendable(str(key)): _sendable(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [sendable(part) for part in value]
-    fits = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        return [_sendable(part) for part in value]
+    fits = (isinstance(value, int) and abs(value) < _LONGEST) or (isinstance(value, float) and math.isfinite(value))
     return value if fits else None  # a live session may hold what its save will refuse

@@ -35,6 +35,12 @@ _MESSAGE_COUNT: Final = "message_count"
 RESERVED: Final[set[str]] = set()
 
 
+def is_reserved(key: str) -> bool:
+    """Whether a value's key cannot be an attribute: it is one of the class's own, or one that Python itself looks for,
+    such as ``__deepcopy__``."""
+    return key in RESERVED or (key.startswith("__") and key.endswith("__"))
+
+
 def reserves_its_names(cls: Class) -> Class:
     """Reserve the names of a class's own attributes, whose other attributes are a session's values."""
     RESERVED.update(name for name in (*vars(cls), *cls.__annotations__) if not name.startswith("__"))
@@ -160,8 +166,8 @@ def _values(record: SessionRecord, documents: Mapping[str, Any], *, complete: bo
     values = {"workspace": record.workspace, **values}
     if _MESSAGE_COUNT in values:  # a newer WebUI's, which may be wrong
         values[_MESSAGE_COUNT] = record.message_count
-    hidden = {MESSAGES, SESSION_ID, *RESERVED, *(() if complete else _DOCUMENT_KEYS)}
-    return {key: value for key, value in values.items() if key not in hidden}
+    hidden = {MESSAGES, SESSION_ID, *(() if complete else _DOCUMENT_KEYS)}
+    return {key: value for key, value in values.items() if key not in hidden and not is_reserved(key)}
 
 
 def _defaults(keys: Collection[str]) -> dict[str, Any]:

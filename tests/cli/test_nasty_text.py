@@ -53,9 +53,25 @@ def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
 
 @given(any_text)
 def test_json_commands_no_terminal_and_is_still_the_same_value(text: str) -> None:
-    value = {text: [text, float("inf"), 2**70]}
+    value = {text: [text, 1e300, 2**70]}
     assert_harmless(harmless_json(value))
     assert json_codec.encode(json.loads(harmless_json(value))) == json_codec.encode(value)
+
+
+@given(any_text)
+def test_what_json_cannot_say_is_text(text: str) -> None:
+    shown = harmless_json({text: [float("nan"), -float("inf"), float("inf"), text, 'NaN", -Infinity \\']})
+    whole = json.loads(shown, parse_constant=lambda name: pytest.fail(f"{name} was written"))
+    ((_, values),) = whole.items()
+    assert values[:3] == ["NaN", "-Infinity", "Infinity"]
+    assert values[4] == 'NaN", -Infinity \\'
+
+
+@pytest.mark.parametrize("mark", [*"\xad\u061c\u200b\u200e\u200f\u202a\u2060\u2066\ufeff\U000e0041"])
+def test_invisible_marks_are_shown_as_replaced(mark: str) -> None:
+    assert printable(f"a{mark}b") == "a\N{REPLACEMENT CHARACTER}b"
+    assert json.loads(harmless_json(mark)) == mark
+    assert mark not in harmless_json(mark).decode()
 
 
 COMMANDS = [["list"], ["list", "--deleted"], ["projects"], ["info"]]
@@ -103,7 +119,8 @@ def test_json_gives_back_the_very_text(run_json: Callable[..., Any], nasty_datab
     )
     for item in items:
         document = run_json("show", item["session_id"], "--db", nasty_database)
-        assert json_codec.encode(document["messages"]) == json_codec.encode(nasty_messages(item["title"]))
+        as_written = json.loads(harmless_json(nasty_messages(item["title"])))
+        assert json_codec.encode(document["messages"]) == json_codec.encode(as_written)
         assert document["documents"]["pending_user_message"] == item["title"]
 
 

@@ -75,7 +75,9 @@ def test_without_shared_memory_the_journal_falls_back_and_the_log_says_why(
     assert "file system" in warning.getMessage()
     assert {path.name for path in new.parent.iterdir()} == {sqlite_path.name, new.name}
     caplog.clear()
-    with Store.open(new) as store:
+    with Store.open(new) as store:  # it has data in it, and stays as it is
+        assert store.info().journal_mode == "delete"
+    with Store.open(new, journal_mode="wal") as store:
         assert store.info().journal_mode == "wal"
         assert store.messages.read(session_id) == ["one", "two"]
     assert caplog.records == []

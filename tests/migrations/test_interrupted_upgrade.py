@@ -84,6 +84,8 @@ def make_old(path: Path) -> Path:
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         documents = ((number % 10 + 1, f"more_{number}", digest, value) for number in range(4_000))
         connection.executemany("INSERT INTO session_documents VALUES (?, ?, ?, ?)", documents)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")  # as the first release leaves it
     return path
 
 

@@ -14,6 +14,7 @@ NASTY = [
     "nul \x00 del \x7f csi \x9b31m",
     "\u202eturned round\u2069\u2028",
     "[bold]no markup[/] :smile: [/nothing]",
+    "zero\u200bwidth \u2060\ufeff \u200e\u200f\U000e0041 marks",
     "👩‍👩‍👧‍👦 e\u0301 \ufe0f\u200d",
 ]
 

@@ -6,18 +6,21 @@ describes what is open. `dialect_for` finds the one for a path or a URL.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import re
 from typing import Final
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ...errors import InvalidInputError, UnsupportedDatabaseError, shown
-from .base import Dialect, Durability, Factory, Settings, Target
+from ...errors import UnsupportedDatabaseError
+from ...paths import path_of
+from ...quoting import quoted
+from ...targets import shown
+from .base import Dialect, Durability, Factory, JournalMode, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
+from .sqlite_parameters import check_parameters
 
-__all__ = ["Dialect", "Durability", "Settings", "Target", "dialect_for", "register"]
+__all__ = ["Dialect", "Durability", "JournalMode", "Settings", "Target", "dialect_for", "register"]
 
 _factories: Final[dict[str, Factory]] = {}
 
@@ -36,32 +39,54 @@ def dialect_for(target: Target, settings: Settings) -> Dialect:
     """
     if isinstance(target, str) and target == ":memory:":
         return SQLiteMemory(settings)
-    if isinstance(target, os.PathLike) or (isinstance(target, str) and "://" not in target):
-        return SQLiteFile(settings, Path(os.fsdecode(target)))
-    if not isinstance(target, str | URL):
-        raise InvalidInputError(f"A store is opened by a path or a URL, not by {shown(target)}.")
-    try:
-        url = make_url(target)
-    except ArgumentError as error:
-        raise UnsupportedDatabaseError(f"This is not a database URL ({error}).") from error
+    if not isinstance(target, URL) and not (isinstance(target, str) and "://" in target):
+        path = path_of(target, "database")
+        scheme, colon, _ = str(path).partition(":")
+        if colon and scheme.lower() in _factories:
+            raise UnsupportedDatabaseError(f"A URL has slashes after its scheme: {scheme}://…. Nothing was opened.")
+        return SQLiteFile(settings, path)
+    url = target if isinstance(target, URL) else _parse(target)
     factory = _factories.get(url.drivername)
     if factory is None:
         raise UnsupportedDatabaseError(
-            f"{url.drivername!r} is not supported. Use a path or sqlite:///… for a file, or postgresql://… for a "
+            f"{quoted(url.drivername)} is not supported. Use a path or sqlite:///… for a file, or postgresql://… for a "
             "server."
         )
     return factory(url, settings)
 
 
+#: A URL with several hosts, which SQLAlchemy's own syntax does not have.
+_SEVERAL_HOSTS: Final = re.compile(r"([\w+]+://(?:[^@]*@)?)([^/?@]*,[^/?@]*)((?:[/?].*)?)", re.DOTALL)
+
+
+_HOST: Final = re.compile(r"[\w.:%~-]*")
+
+
+def _parse(target: str) -> URL:
+    several = _SEVERAL_HOSTS.fullmatch(target)
+    # The error that SQLAlchemy raises may quote a password, and so may not even be the cause of ours.
+    try:
+        url = make_url(target if several is None else several[1] + several[3])
+        # Otherwise it has an @ too much, and a part of the password would be taken for the host, and shown.
+        if _HOST.fullmatch(url.host or "") and "@" not in (url.database or ""):
+            return url if several is None else url.update_query_pairs([("host", one) for one in several[2].split(",")])
+    except (ArgumentError, ValueError):
+        pass
+    raise UnsupportedDatabaseError(
+        f"{shown(target)} cannot be parsed as a URL: scheme://user:password@host:port/database, with a number as the "
+        "port, and with %40, %3A and %2F for @, : and / in a user or password. Nothing was opened."
+    )
+
+
 def _sqlite(url: URL, settings: Settings) -> Dialect:
-    if url.host:  # sqlite://name.db
+    if url.host or url.username or url.password or url.port:  # sqlite://name.db
         raise UnsupportedDatabaseError(
-            f"The URL of a file has three slashes, or four for an absolute path: sqlite:///{url.host}. Nothing was "
-            "opened."
+            "The URL of a file has three slashes, sqlite:///name.db, or four for an absolute path. Nothing was opened."
         )
+    check_parameters(url.query)
     if url.database in (None, "", ":memory:"):
         return SQLiteMemory(settings)
-    return SQLiteFile(settings, Path(url.database or ""), dict(url.query))
+    return SQLiteFile(settings, path_of(url.database or "", "database"), dict(url.query))
 
 
 def _postgresql(url: URL, settings: Settings) -> Dialect:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..engine import Database
 
 Durability = Literal["full", "normal"]
+JournalMode = Literal["auto", "wal", "delete"]
 Result = TypeVar("Result")
 Target = str | os.PathLike[str] | URL
 
@@ -34,6 +35,7 @@ class Settings:
     durability: Durability = "full"
     read_only: bool = False
     busy_timeout: float = 5.0
+    journal_mode: JournalMode = "auto"
 
 
 class Dialect(ABC):
@@ -53,6 +55,11 @@ class Dialect(ABC):
     @abstractmethod
     def display(self) -> str:
         """What is opened, for messages and logs: without a password."""
+
+    @property
+    def identity(self) -> object:
+        """What is equal for two dialects of the same data."""
+        return self.display
 
     @property
     def path(self) -> Path | None:

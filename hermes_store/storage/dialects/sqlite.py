@@ -24,6 +24,7 @@ from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .base import RETRY, Dialect, Result, Settings, logger
+from .file_systems import shared_file_system
 from .sqlite_copy import copy_database
 from .sqlite_errors import MEANINGS, OTHER, is_undecodable
 from .sqlite_look import look
@@ -228,7 +229,7 @@ class SQLiteFile(SQLiteDialect):
 
     def __init__(self, settings: Settings, path: Path, query: Mapping[str, Any] | None = None) -> None:
         super().__init__(settings)
-        self._path = _absolute(path)
+        self._path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
         self._query = dict(query or {})
         # One queue for a file, however many stores of this process have it open.
         self._queue = _queues.setdefault(os.path.realpath(self._path), WriteQueue())
@@ -302,11 +303,31 @@ class SQLiteFile(SQLiteDialect):
             owner = _Owner()
             try:
                 connection = self._pool.take(owner)
-                _enable_wal(connection, self.display, self.settings.busy_timeout)
+                mode = self._wanted_journal_mode(connection)
+                if mode is not None:
+                    _set_journal_mode(connection, mode, self.display, self.settings.busy_timeout)
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
                 self._place.note_log(connection)
             finally:
                 self._pool.give_back(owner)
+
+    def _wanted_journal_mode(self, connection: sqlite3.Connection) -> str | None:
+        """Return the journal mode to switch to; None to leave it as it is."""
+        if self.settings.journal_mode != "auto":
+            return self.settings.journal_mode
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        if pages:  # it has something in it, and its mode is what somebody wanted
+            return None
+        kind = shared_file_system(self._path.parent)
+        if kind is None:
+            return "wal"
+        logger.warning(
+            "%s is on a %s file system, where write-ahead logging could damage it: its journal mode is 'delete'. "
+            "Readers and writers wait for each other. Give journal_mode= to choose.",
+            self.display,
+            kind,
+        )
+        return "delete"
 
     def _create_private(self) -> None:
         """Make the file, readable for its owner only, if there is none.
@@ -366,40 +387,23 @@ class SQLiteMemory(SQLiteDialect):
             raise errors.DatabaseMissingError("A database in memory begins empty, so it cannot be opened read-only.")
 
 
-def _absolute(path: Path) -> Path:
-    """Return a path from the root on, links and all.
-
-    Raises:
-        InvalidInputError: no file can have this name.
-    """
-    text = str(path)
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        text = "\x00"
-    if "\x00" in text:
-        raise errors.InvalidInputError(f"{errors.shown(str(path))} cannot be the path of a file. Nothing was opened.")
-    # Path.expanduser() fails where there is no such user, and resolve() follows links.
-    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111
-
-
 def _make_private(path: Path) -> None:
     """Make an empty file that only its owner may read."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _enable_wal(connection: Any, display: str, timeout: float) -> None:
-    """Switch to write-ahead logging, or say why not. The switch does not honour the busy timeout by itself."""
+def _set_journal_mode(connection: Any, wanted: str, display: str, timeout: float) -> None:
+    """Switch the journal mode, or say why not. The switch does not honour the busy timeout by itself."""
     deadline = time.monotonic() + timeout
     while True:
         try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            (mode,) = connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
             continue
-        if mode != "wal":
+        if mode != wanted:
             logger.warning(
                 "%s stays in journal mode %r: its file system has no shared memory for write-ahead logging (network "
                 "file systems have none). Nothing is lost by it, but readers and writers wait for each other.",

@@ -1,0 +1,250 @@
+"""Every public verb with every hostile value in every argument: a result, or an error of this library's."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import types
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from hermes_store import HermesStoreError, Store
+from hermes_store.store import View
+from hermes_store.transcripts import json_codec
+from hermes_store.validation import ProjectChanges, SessionChanges
+from tests.support.hostile_values import HOSTILE
+from tests.support.internals import writing
+from tests.support.tables import all_rows
+
+COLLECTIONS = ("sessions", "messages", "documents", "projects")
+#: Methods of a store that make another view of it.
+VIEWS = {"transaction", "snapshot", "close"}
+
+
+@dataclass
+class Scene:
+    """A store with something in it, and good arguments for every verb."""
+
+    store: Store
+    session_id: str = field(init=False)
+    project_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.project_id = self.store.projects.create(name="p").project_id
+        self.session_id = self.store.sessions.create(title="t").session_id
+        self.store.messages.extend(self.session_id, ["a", {"b": 1}, "c"])
+        self.store.documents.put(self.session_id, {"k": 1})
+
+    def good(self, verb: str, name: str) -> Any:
+        return {
+            "session_id": None if verb.endswith(".create") else self.session_id,
+            "session_ids": [self.session_id],
+            "new_id": uuid.uuid4().hex,
+            "project_id": self.project_id if verb.startswith("projects") and not verb.endswith(".create") else None,
+            "project_ids": [one.project_id for one in self.store.projects.list(profile="default").items],
+            "prefix": "a",
+            "name": "default" if verb == "profile" else "n",
+            "message": {"m": 1},
+            "messages": ["a", "z"],
+            "position": 0,
+            "keep": 1,
+            "values": {"k": 2},
+            "keys": "k",
+            "title": "T",
+            "expected_revision": self.store.sessions.get(self.session_id).revision,
+        }[name]
+
+
+def verbs_of(view: View) -> dict[str, Callable[..., Any]]:
+    """Return the public methods of a view and of its collections by name."""
+    owners = {"": view, **{f"{name}.": getattr(view, name) for name in COLLECTIONS}}
+    return {
+        prefix + name: method
+        for prefix, owner in owners.items()
+        for name, method in inspect.getmembers(owner, inspect.ismethod)
+        if not name.startswith("_") and name not in VIEWS | {"open"}
+    }
+
+
+def arguments_of(verb: str, method: Callable[..., Any]) -> list[str]:
+    """Return the names of all arguments that a verb takes; those of ``**changes`` are the fields."""
+    names = []
+    for name, parameter in inspect.signature(method).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            kinds = ProjectChanges if verb.startswith("projects") else SessionChanges
+            names += [one for one in kinds.__annotations__ if one not in names]
+        else:
+            names.append(name)
+    return names
+
+
+def call(scene: Scene, verb: str, method: Callable[..., Any], hostile: str, value: Any) -> Any:
+    """Call a verb with good arguments but for one."""
+    positional, named = [], {}
+    for name, parameter in inspect.signature(method).parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional.append(value if name == hostile else scene.good(verb, name))
+        elif name == hostile:
+            named[name] = value
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            named.setdefault(hostile, value)
+        elif parameter.default is parameter.empty:
+            named[name] = scene.good(verb, name)
+    if positional:
+        first = [named.pop(name) for name in inspect.signature(method).parameters if name == "session_id"]
+        positional = [*first, *positional]
+    result = method(*positional, **named)
+    return list(result) if isinstance(result, types.GeneratorType) else result
+
+
+def is_of_the_call(error: TypeError) -> bool:
+    """Whether Python itself refused the call: a keyword is missing or unknown."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return trace is None
+
+
+@contextlib.contextmanager
+def whole_store(store: Store) -> Iterator[View]:
+    yield store
+
+
+@contextlib.contextmanager
+def one_profile(store: Store) -> Iterator[View]:
+    yield store.profile("default")
+
+
+SURFACES: dict[str, Callable[[Store], contextlib.AbstractContextManager[View]]] = {
+    "store": whole_store,
+    "profile": one_profile,
+    "transaction": Store.transaction,
+    "snapshot": Store.snapshot,
+}
+
+
+def same(one: Any, other: Any) -> bool:
+    return json_codec.encode(one) == json_codec.encode(other)
+
+
+def require_stored(scene: Scene, view: View, verb: str, argument: str, value: Any) -> None:
+    """Require that what a verb accepted is read back equal."""
+    session_id = scene.session_id
+    if verb in ("sessions.update", "sessions.create") and argument in SessionChanges.__annotations__:
+        return  # its record is compared by the caller
+    if verb == "messages.append":
+        assert same(view.messages.read(session_id)[-1], value)
+    elif verb == "messages.update" and argument == "message":
+        assert same(view.messages.read(session_id)[0], value)
+    elif verb == "messages.replace" and argument == "messages" and not isinstance(value, types.GeneratorType):
+        assert same(view.messages.read(session_id), list(value))
+    elif verb == "documents.put" and argument == "values":
+        read = view.documents.read(session_id)
+        assert all(same(read[key], one) for key, one in value.items())
+
+
+def clear(store: Store) -> None:
+    """Remove everything, so that the next call finds few rows."""
+    with writing(store) as connection:
+        for table in ("sessions", "projects", "retired_ids"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+
+
+def require_usable(store: Store) -> None:
+    """Require that everything goes on as before."""
+    session_id = store.sessions.create(title="afterwards").session_id
+    store.messages.append(session_id, "afterwards")
+    assert store.messages.read(session_id) == ["afterwards"]
+    store.sessions.purge(session_id)
+
+
+def problem_of(scene: Scene, surface: str, verb: str, argument: str, name: str) -> str:
+    """Make one call, and return what was wrong with how it ended; empty if nothing was."""
+    store, value = scene.store, HOSTILE[name]()
+    before = repr(all_rows(store))  # as text, in which NaN is equal to itself
+    ended = ""
+    try:
+        with SURFACES[surface](store) as view:
+            method = verbs_of(view)[verb]
+            try:
+                result = call(_Inside(scene, view), verb, method, argument, value)
+            except HermesStoreError:
+                ended = "refused"
+                view.sessions.get(scene.session_id)
+            except RuntimeError as error:  # the caller's own
+                if name != "raising generator" or "no more of it" not in str(error):
+                    raise
+                ended = "refused"
+            except TypeError as error:
+                if not is_of_the_call(error):
+                    raise
+                ended = "refused"
+            else:
+                if verb in ("sessions.create", "sessions.update") and argument in SessionChanges.__annotations__:
+                    assert same(getattr(result, argument), value) or getattr(result, argument) == value
+                require_stored(scene, view, verb, argument, value)
+    except Exception as error:  # the test's subject
+        return f"{type(error).__name__}: {str(error)[:100]}"
+    if ended == "refused" and repr(all_rows(store)) != before:
+        return "half written"
+    return ""
+
+
+class _Inside(Scene):
+    """The same, with reads inside of a transaction."""
+
+    def __init__(self, scene: Scene, view: View) -> None:
+        self.store = view  # type: ignore[assignment]
+        self.session_id, self.project_id = scene.session_id, scene.project_id
+
+
+def all_verbs() -> list[str]:
+    with Store.open(":memory:") as store:
+        return sorted(verbs_of(store))
+
+
+def problems_of(store: Store, surface: str, verb: str, names: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Call a verb with each hostile value in each argument, and return what was wrong."""
+    with SURFACES[surface](store) as view:
+        method = verbs_of(view).get(verb)
+    if method is None:
+        assert verb in ("profile", "info")
+        return {}
+    problems = {}
+    for argument in arguments_of(verb, method):
+        for name in names:
+            problem = problem_of(Scene(store), surface, verb, argument, name)
+            clear(store)
+            if problem:
+                problems[argument, name] = problem
+    return problems
+
+
+#: Those of which each has found a fault of its own.
+TELLING = ("10**5000", "nan", "surrogate", "a deep list", "raising object", "bytes")
+
+
+@pytest.mark.parametrize("verb", all_verbs())
+def test_hostile_values_are_stored_or_refused(store: Store, verb: str) -> None:
+    assert problems_of(store, "store", verb, TELLING) == {}
+    require_usable(store)
+
+
+@pytest.mark.parametrize("surface", ["profile", "transaction", "snapshot"])
+@pytest.mark.parametrize("verb", all_verbs())
+def test_every_view_of_a_store_stores_or_refuses(surface: str, verb: str) -> None:
+    with Store.open(":memory:") as store:
+        assert problems_of(store, surface, verb, ("10**5000", "raising object")) == {}
+        require_usable(store)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", all_verbs())
+def test_each_hostile_value_is_stored_or_refused(verb: str) -> None:
+    with Store.open(":memory:") as store:
+        assert problems_of(store, "store", verb, HOSTILE) == {}
+        require_usable(store)
