@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .collection import Collection, require_current
-from .errors import InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .quoting import quoted
 from .records import AppendResult, MessagePage, ReplaceResult, Transcript, TruncateResult, WriteResult
@@ -68,10 +68,7 @@ class Messages(Collection):
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         with self._transactions.read() as unit:
-            key = self._find(unit, session_id)
-            rows = message_reading.fetch(
-                unit, key.id, session_id, start=0, stop=key.message_count, count=key.message_count
-            )
+            key, _, rows = self._fetch(unit, session_id, lambda count: (0, count))
         return Transcript(message_reading.decode(session_id, rows, 0), key.revision)
 
     def count(self, session_id: str) -> int:
@@ -106,15 +103,16 @@ class Messages(Collection):
         check_limit(limit)
         if before is not None and after is not None:
             raise InvalidInputError("Give `before` or `after`, not both.")
-        with self._transactions.read() as unit:
-            key = self._find(unit, session_id)
+
+        def bounds(count: int) -> tuple[int, int]:
             if before is not None:
-                stop = min(_position(before), key.message_count)
-                start = max(0, stop - limit)
-            else:
-                start = 0 if after is None else min(_position(after), key.message_count)
-                stop = min(start + limit, key.message_count)
-            rows = message_reading.fetch(unit, key.id, session_id, start=start, stop=stop, count=key.message_count)
+                stop = min(_position(before), count)
+                return max(0, stop - limit), stop
+            start = 0 if after is None else min(_position(after), count)
+            return start, min(start + limit, count)
+
+        with self._transactions.read() as unit:
+            key, (start, stop), rows = self._fetch(unit, session_id, bounds)
         return MessagePage.from_trusted(
             {
                 "items": message_reading.decode(session_id, rows, start),
@@ -125,6 +123,21 @@ class Messages(Collection):
                 "revision": key.revision,
             }
         )
+
+    def _fetch(
+        self, unit: UnitOfWork, session_id: str, bounds: Callable[[int], tuple[int, int]]
+    ) -> tuple[SessionKey, tuple[int, int], Sequence[message_reading.Stored]]:
+        """Return a session, positions of it, and the messages there; `bounds` are the positions for a message count."""
+        while True:
+            key = self._find(unit, session_id)
+            start, stop = bounds(key.message_count)
+            try:
+                rows = message_reading.fetch(unit, key.id, session_id, start=start, stop=stop, count=key.message_count)
+            except DatabaseCorruptError:
+                if unit.sees_one_state or self._find(unit, session_id).revision == key.revision:
+                    raise
+                continue  # another transaction was committed between the two statements
+            return key, (start, stop), rows
 
     def replace(self, session_id: str, messages: Iterable[Any], *, expected_revision: int) -> ReplaceResult:
         """Replace the transcript by `messages`, writing only what differs or is damaged in the database.

@@ -119,6 +119,11 @@ class UnitOfWork(ABC):
     def is_lost(self) -> bool:
         """Whether the database ended the transaction by itself, after an error."""
 
+    @property
+    def sees_one_state(self) -> bool:
+        """Whether all its statements see the database as it was at one moment, but for what it writes itself."""
+        return True
+
     @abstractmethod
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
         """Run a statement and return its rows."""

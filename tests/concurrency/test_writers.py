@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from hermes_store import DatabaseLockedError, HermesStoreError, Store, errors
 from tests.support.appending import append_in_worker, append_rounds, begin_worker, require_all_there
+from tests.support.statements import RollbackError
 from tests.support.threads import all_well, together
 
 SESSIONS = 3
@@ -229,3 +231,25 @@ def test_an_error_reaches_the_parent_of_a_worker_process_as_it_was(error: Hermes
     assert type(caught) is type(error)
     assert str(caught) == str(error)
     assert vars(caught).items() >= vars(error).items()
+
+
+def test_a_transaction_reads_whole_transcripts_while_others_append(store: Store) -> None:
+    """On PostgreSQL the statements of a transaction that writes may see different states of the data."""
+    session_id = store.sessions.create(title="Trip").session_id
+    over = threading.Event()
+
+    def append() -> None:
+        while not over.is_set():
+            store.messages.append(session_id, "more")
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    try:
+        for _ in range(100):
+            with contextlib.suppress(RollbackError), store.transaction() as tx:
+                if tx.sessions.get(session_id).message_count:
+                    assert set(tx.messages.read(session_id)) == {"more"}
+                raise RollbackError
+    finally:
+        over.set()
+        writer.join()

@@ -248,7 +248,7 @@ NOON = 1_700_000_000.0
         ({"timestamp": None, "_ts": NOON}, NOON),
         ({"timestamp": "soon", "_ts": NOON}, NOON),
         ({"timestamp": NOON, "_ts": 5.0}, NOON),
-        ({"timestamp": NOON * 1000}, None),
+        ({"timestamp": NOON * 1000}, NOON),
         ({"timestamp": 10**400}, None),
         ({"timestamp": 0}, None),
         ({"timestamp": -1.0}, None),

@@ -56,6 +56,10 @@ class PostgreSQLUnitOfWork(UnitOfWork):
             self._connection = None
 
     @property
+    def sees_one_state(self) -> bool:
+        return not self.writes  # READ COMMITTED, so that writers wait for each other instead of failing
+
+    @property
     def is_lost(self) -> bool:
         connection = self._connection
         return bool(connection is None or connection.invalidated or connection.connection.driver_connection.closed)
