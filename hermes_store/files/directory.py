@@ -142,12 +142,12 @@ def _entry(item: os.DirEntry[str]) -> Entry:
 _NOT_SESSIONS: Final = (
     ("*.bak", "a backup copy; its session's file is what counts"),
     ("*.tmp.*", "an unfinished write"),
+    (INCOMPLETE, "the mark of an export that was not finished: sessions are missing in this folder"),
 )
 _OTHERS: Final = (
     ("_*", "a file of the WebUI's own"),
     ("sessions.json", "a file of the agent's"),
     ("session_*.json", "a file of the agent's"),
-    (INCOMPLETE, "the mark of an export that was not finished: sessions are missing in this folder"),
 )
 
 

@@ -91,7 +91,9 @@ def append(unit: UnitOfWork, session: int, messages: Iterable[Encoded], *, first
             raise _count_error(first)
         insert_at(unit, session, added, revision)
     except INTEGRITY_ERRORS as error:
-        raise _count_error(first) from error
+        if unit.violates_unique(error, "messages", "session_id", "position"):
+            raise _count_error(first) from error
+        raise
 
 
 def _count_error(count: int) -> DatabaseCorruptError:

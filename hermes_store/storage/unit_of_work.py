@@ -140,9 +140,9 @@ class UnitOfWork(ABC):
     def savepoint(self) -> contextlib.AbstractContextManager[None]:
         """Give a block that is rolled back alone when an exception leaves it."""
 
-    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
-        """Whether one of `INTEGRITY_ERRORS` says that a value of this unique column is taken."""
-        return self.dialect.violates_unique(getattr(error, "orig", error), table, column)
+    def violates_unique(self, error: BaseException, table: str, *columns: str) -> bool:
+        """Whether one of `INTEGRITY_ERRORS` says that a value of this unique key is taken."""
+        return self.dialect.violates_unique(getattr(error, "orig", error), table, *columns)
 
     def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
         """Run a statement and return its first row, if there is one."""

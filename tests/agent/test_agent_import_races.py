@@ -64,7 +64,7 @@ def test_a_message_that_the_user_adds_just_before_the_import_writes_is_not_taken
         adding.start()
         adding.join(0.5)
 
-    with before_statement(store, "SELECT messages.id, messages.digest", add):
+    with before_statement(store, "SELECT messages.id, messages.position, messages.digest", add):
         outcome = AgentBridge(agent.path, store=store).import_session("talk").outcome
     adding.join()
     theirs = ["theirs"] if outcome is Outcome.UPDATED else []

@@ -22,6 +22,7 @@ from hermes_store import (
     ProjectRecord,
     Store,
 )
+from hermes_store.projects import _RELEASED_AT_ONCE as BATCH
 from hermes_store.storage import session_rows
 
 
@@ -222,7 +223,7 @@ def test_a_cursor_of_projects_is_refused_elsewhere(store: Store, work: ProjectRe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [999, 1000, 1001, 2500])
+@pytest.mark.parametrize("count", [BATCH - 1, BATCH, BATCH + 1, 5 * BATCH // 2])
 def test_a_large_project_is_deleted_in_several_transactions(
     store: Store, work: ProjectRecord, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
@@ -237,7 +238,7 @@ def test_a_large_project_is_deleted_in_several_transactions(
 
     monkeypatch.setattr(store.database, "write", counted)
     assert store.projects.delete("work") == ProjectDeletion(project_id="work", released=count)
-    assert transactions == count // 1000 + 1
+    assert transactions == count // BATCH + 1
     assert store.sessions.count(project_id=WITHOUT) == count
     assert store.projects.list().items == []
 
@@ -258,14 +259,14 @@ def test_a_large_project_is_deleted_as_a_whole_inside_a_transaction(store: Store
 def test_an_interrupted_deletion_leaves_a_project_with_the_rest(
     store: Store, work: ProjectRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _fill(store, 1500)
+    _fill(store, 3 * BATCH // 2)
     with monkeypatch.context() as patch:
         patch.setattr(session_rows, "release_members", _interrupted_at_second(session_rows.release_members))
         with pytest.raises(KeyboardInterrupt):
             store.projects.delete("work")
-    assert store.projects.get("work").session_count == 500
-    assert store.projects.delete("work").released == 500
-    assert store.sessions.count(project_id=WITHOUT) == 1500
+    assert store.projects.get("work").session_count == BATCH // 2
+    assert store.projects.delete("work").released == BATCH // 2
+    assert store.sessions.count(project_id=WITHOUT) == 3 * BATCH // 2
 
 
 def _fill(store: Store, count: int) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from hermes_store import Store
 from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
-from tests.support.internals import reading
+from tests.support.internals import reading, writing
 from tests.support.statements import executed, postgres_plan
 
 SESSIONS = 1000 * sample.BLOCKS
@@ -24,8 +24,12 @@ RANGES = 8
 @pytest.fixture(scope="module")
 def store(make_postgres_database: Callable[..., str]) -> Iterator[Store]:
     with Store.open(make_postgres_database(), durability="normal") as store:
+        with writing(store) as connection:  # which would gather other statistics in between
+            connection.exec_driver_sql("ALTER TABLE sessions SET (autovacuum_enabled = off)")
         sample.fill(store, SESSIONS)
-        sample.analyze(store)
+        with writing(store) as connection:  # from all rows: those from a sample are others each time
+            connection.exec_driver_sql("SET LOCAL default_statistics_target = 1000")
+            connection.exec_driver_sql("ANALYZE")
         yield store
 
 

@@ -317,7 +317,7 @@ class StoreMachine(RuleBasedStateMachine):
             (s.revision, s.transcript_revision, s.fields_revision)
             for s in map(self.sessions.__getitem__, self.in_order())
         ]
-        assert self.store.sessions.get_many(self.sessions) == {item.session_id: item for item in page.items}
+        assert self.store.sessions.get_many(list(self.sessions)) == {item.session_id: item for item in page.items}
         assert page.total == len(shown)
         deleted = {session.session_id for session in self.store.sessions.list_deleted().items}
         assert deleted == {name for name, session in self.sessions.items() if session.deleted}

@@ -125,8 +125,8 @@ class Dialect(ABC):
         """Return this library's error for the driver's."""
 
     @abstractmethod
-    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
-        """Whether an error says that a value of this unique column is taken."""
+    def violates_unique(self, error: BaseException, table: str, *columns: str) -> bool:
+        """Whether an error says that a value of this unique key is taken."""
 
     @abstractmethod
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:

@@ -196,9 +196,9 @@ class PostgreSQL(Dialect):
             text = text.replace(secret, "***")
         return text
 
-    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
+    def violates_unique(self, error: BaseException, table: str, *columns: str) -> bool:
         diagnosis = getattr(error, "diag", None)
-        return getattr(diagnosis, "constraint_name", None) == f"uq_{table}_{column}"
+        return getattr(diagnosis, "constraint_name", None) == f"uq_{table}_{'_'.join(columns)}"
 
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         return unit.values(_next_message_ids, {"count": count})

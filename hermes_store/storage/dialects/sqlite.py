@@ -175,8 +175,8 @@ class SQLiteDialect(Dialect):
         kind, advice = MEANINGS.get(name) or MEANINGS.get(primary) or OTHER
         return kind(f"{self.display}: {error} [{name or type(error).__name__}]. {advice}")
 
-    def violates_unique(self, error: BaseException, table: str, column: str) -> bool:
-        return str(error) == f"UNIQUE constraint failed: {table}.{column}"
+    def violates_unique(self, error: BaseException, table: str, *columns: str) -> bool:
+        return str(error) == f"UNIQUE constraint failed: {', '.join(f'{table}.{column}' for column in columns)}"
 
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         # Nobody else writes during this transaction, and AUTOINCREMENT goes on after the largest id that was ever used.
