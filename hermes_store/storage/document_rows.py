@@ -274,11 +274,6 @@ def _intact(unit: UnitOfWork, session: int, keys: Collection[str]) -> set[str]:
     return {key for key, payload, digest in found if json_codec.digest(payload) == digest}
 
 
-def keys_of(unit: UnitOfWork, session: int, public_id: str) -> set[str]:
-    """Return the keys of all of a session's values; as `read`."""
-    return {*_read_extras(unit, session, public_id), *(key for key, _ in unit.rows(_known, {"session": session}))}
-
-
 #: By the key of a link: the column that has it where the linked row exists.
 _LINK_COLUMNS: Final = {"project_id": Session.project_id, "parent_session_id": Session.parent_id}
 _unlinked: Final = {
