@@ -20,10 +20,10 @@ from ..errors import DatabaseLockedError, SchemaNewerError, SchemaOutdatedError,
 from .dialects import Dialect, Settings, Target, dialect_for
 from .engine import Database
 from .fork_gate import renew_after_fork
+from .held_lock import HeldLock
 from .schema_version import VERSION_TABLE, current_revision, settle
 from .statement import Statement
 from .unit_of_work import UnitOfWork
-from .write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -33,8 +33,8 @@ logger = logging.getLogger("hermes_store")
 #: The newest revision in `migrations/versions`, which a test compares with it.
 HEAD: Final = "0002"
 # Alembic keeps its state in module globals while a command runs, so threads upgrade one after the other.
-_alembic_turns = WriteQueue()
-renew_after_fork(sys.modules[__name__], "_alembic_turns", WriteQueue)
+_alembic_turns = HeldLock()
+renew_after_fork(sys.modules[__name__], "_alembic_turns", HeldLock)
 #: Seconds that a thread waits for another one's upgrade.
 _LONGEST_UPGRADE: Final = 600.0
 
@@ -116,22 +116,15 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
     logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
 
 
-class _Turn:
-    """Holds Alembic for one upgrade."""
-
-
 @contextlib.contextmanager
 def _alembic_turn(dialect: Dialect) -> Iterator[None]:
-    turn = _Turn()
-    if not _alembic_turns.acquire(turn, _LONGEST_UPGRADE):
-        raise DatabaseLockedError(
-            f"{dialect.display} needs an upgrade, and another thread of this process has been upgrading a database for "
-            f"more than {_LONGEST_UPGRADE:g} s. Nothing was changed; try again."
-        )
-    try:
+    with _alembic_turns.hold(_LONGEST_UPGRADE) as is_held:
+        if not is_held:
+            raise DatabaseLockedError(
+                f"{dialect.display} needs an upgrade, and another thread of this process has been upgrading a database "
+                f"for more than {_LONGEST_UPGRADE:g} s. Nothing was changed; try again."
+            )
         yield
-    finally:
-        _alembic_turns.release(turn)
 
 
 @contextlib.contextmanager

@@ -35,8 +35,8 @@ class WriteQueue:
     """Admits one holder at a time."""
 
     def __init__(self) -> None:
-        # Held for a few instructions that wait for nothing, and always by `with`: Python runs no signal handler between
-        # the acquisition of a lock by `with` and the block.
+        # Held for a few instructions that wait for nothing (so that this wait needs no bound), and always by `with`:
+        # Python runs no signal handler between the acquisition of a lock by `with` and the block.
         self._mutex = threading.Lock()
         self._holder: weakref.ref[Any] | None = None
         self._waiting: deque[weakref.ref[_Waiter]] = deque()
@@ -60,6 +60,12 @@ class WriteQueue:
                     return True
             if left <= 0:
                 return False
+
+    @property
+    def holder(self) -> Any | None:
+        """The holder; None if there is none."""
+        holder = self._holder
+        return None if holder is None else holder()
 
     def release(self, owner: Any) -> None:
         """Admit the next one if `owner` is the holder; otherwise do nothing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -12,7 +11,6 @@ from ..agent.bridge import AgentBridge
 from ..agent.records import AgentSession
 from ..errors import AgentMissingError, HermesStoreError
 from ..storage import session_rows
-from ..storage.fork_gate import renew_after_fork
 from ..store import Store
 from ..validation import is_id
 from .sidebar import sendable
@@ -35,8 +33,6 @@ class AgentSessions:
         workspace: the folder that the WebUI works in.
     """
 
-    _lock: threading.Lock
-
     def __init__(
         self,
         store: Callable[[], Store],
@@ -48,8 +44,7 @@ class AgentSessions:
         self._home = home
         self._profile = profile
         self._workspace = workspace
-        self._logged: set[tuple[str, str]] = set()
-        renew_after_fork(self, "_lock", threading.Lock)
+        self._logged: dict[tuple[str, str], object] = {}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the conversations that were active last, at most 200; none when they cannot be read."""
@@ -78,9 +73,8 @@ class AgentSessions:
 
     def _log(self, verb: str, error: Exception) -> None:
         cause = (verb, f"{type(error).__name__}: {error}")
-        with self._lock:
-            new = cause not in self._logged
-            self._logged.add(cause)
+        mark = object()
+        new = self._logged.setdefault(cause, mark) is mark
         unexpected = not isinstance(error, HermesStoreError)
         level = logging.WARNING if new else logging.DEBUG
         logger.log(level, "The agent's sessions are not %s: %s", verb, error, exc_info=unexpected)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import weakref
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from ..files.directory import StateDirectory
 from ..files.importing import import_state_directory
 from ..reports import ImportReport, Outcome
 from ..storage.fork_gate import renew_after_fork
+from ..storage.held_lock import HeldLock
 from ..store import Store
 
 logger = logging.getLogger("hermes_store.webui")
@@ -44,10 +44,10 @@ class _Seen:
 class FolderImport:
     """Imports what appears in a folder of session files; nothing there is written, moved or deleted."""
 
-    _lock: threading.Lock
+    _lock: HeldLock
 
     def __init__(self) -> None:
-        renew_after_fork(self, "_lock", threading.Lock)
+        renew_after_fork(self, "_lock", HeldLock)
         #: What was logged already: a conflict is found again by every import.
         self._logged: set[tuple[str, str]] = set()
         self._seen: weakref.WeakKeyDictionary[Store, dict[Path, _Seen]] = weakref.WeakKeyDictionary()
@@ -64,17 +64,13 @@ class FolderImport:
             return  # there is no folder, and nothing to import
         if self._is_current(store, folder, mtime_ns):
             return
-        lock = self._lock
-        if not lock.acquire(timeout=_PATIENCE):
-            logger.warning("The session files in %s are still being imported; some may be missing until then.", folder)
-            return
-        try:
-            if not self._is_current(store, folder, mtime_ns):
+        with self._lock.hold(_PATIENCE) as is_held:
+            if not is_held:
+                logger.warning("The session files in %s are still being imported; some may be missing now.", folder)
+            elif not self._is_current(store, folder, mtime_ns):
                 self._import(store, folder)
                 # With the time from before: the next call looks for what appeared meanwhile.
                 self._seen.setdefault(store, {})[folder] = _Seen(mtime_ns, now_ns)
-        finally:
-            lock.release()
 
     def _is_current(self, store: Store, folder: Path, mtime_ns: int) -> bool:
         seen = self._seen.get(store, {}).get(folder)

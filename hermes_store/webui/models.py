@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import sys
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -32,6 +31,7 @@ from ..paths import path_of
 from ..storage import session_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
+from ..storage.held_lock import HeldLock
 from ..store import Store
 from ..validation import check_id, is_id
 from . import projects, sidebar
@@ -319,7 +319,7 @@ class WebUIModels:
         live = self._cache.get(old)
         if not isinstance(live, LiveSession):
             return self._rotate(old, new, None)
-        with live._guard:  # else a save in between would write under the old id
+        with live.exclusive():  # else a save in between would write under the old id
             return self._rotate(old, new, live)
 
     def _rotate(self, old: str, new: str, live: LiveSession | None) -> bool:
@@ -346,8 +346,8 @@ class WebUIModels:
 
 #: The open stores by place.
 _stores: Final[dict[str, Store]] = {}
-_opening = threading.Lock()
-renew_after_fork(sys.modules[__name__], "_opening", threading.Lock)
+_opening = HeldLock()
+renew_after_fork(sys.modules[__name__], "_opening", HeldLock)
 #: The most seconds to wait while another thread opens a store, which may upgrade a large database.
 _PATIENCE: Final = 60.0
 
@@ -368,16 +368,13 @@ def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
     store = _stores.get(place)
     if store is not None and not store.closed:
         return store
-    lock = _opening
-    if not lock.acquire(timeout=_PATIENCE):
-        raise DatabaseLockedError(
-            f"Another thread of this process has been opening a store for more than {_PATIENCE:g} s. "
-            "Nothing was opened; try again."
-        )
-    try:
+    with _opening.hold(_PATIENCE) as is_held:
+        if not is_held:
+            raise DatabaseLockedError(
+                f"Another thread of this process has been opening a store for more than {_PATIENCE:g} s. "
+                "Nothing was opened; try again."
+            )
         store = _stores.get(place)
         if store is None or store.closed:
             _stores[place] = store = Store.open(place, **options)
         return store
-    finally:
-        lock.release()

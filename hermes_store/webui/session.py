@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import threading
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from ..errors import HermesStoreError, InvalidPayloadError, SessionDeletedError, SessionNotFoundError
+from ..errors import (
+    DatabaseLockedError,
+    HermesStoreError,
+    InvalidPayloadError,
+    SessionDeletedError,
+    SessionNotFoundError,
+)
 from ..records import UNTITLED
 from ..storage import message_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
+from ..storage.held_lock import HeldLock
 from ..transcripts.copying import deep_copy
 from ..validation import check_id, is_id
 from .saving import Base, Local, Saved, change, create
@@ -43,6 +50,8 @@ from .state import (
 if TYPE_CHECKING:
     from .models import WebUIModels
 
+#: The most seconds to wait while another thread saves or reads the same session.
+_PATIENCE: Final = 60.0
 #: In place of an argument that was left out.
 _LEFT_OUT: Final[Any] = object()
 
@@ -62,8 +71,8 @@ class LiveSession:
 
     __slots__ = ("__dict__", "__weakref__", "_base", "_database", "_guard")
 
-    #: Held while it is read or saved, which waits for the database as long as the store's busy timeout at most.
-    _guard: threading.RLock
+    #: Held while it is read or saved.
+    _guard: HeldLock
     _models: ClassVar[WebUIModels]
 
     # The WebUI's own signature, in its order: its callers name some arguments and leave the others out.
@@ -95,7 +104,7 @@ class LiveSession:
     ) -> None:
         self._base: Base | None = None
         self._database: Database | None = None
-        renew_after_fork(self, "_guard", threading.RLock)
+        renew_after_fork(self, "_guard", HeldLock)
         now = time.time()
         workspace = self._models.default_workspace() if workspace is _LEFT_OUT else workspace
         self.session_id: str = session_id or uuid.uuid4().hex[:12]
@@ -156,7 +165,7 @@ class LiveSession:
     def _of(cls, state: State, database: Database) -> Self:
         session = cls.__new__(cls)
         session._database = database
-        renew_after_fork(session, "_guard", threading.RLock)
+        renew_after_fork(session, "_guard", HeldLock)
         session._base = Base.of(state)
         session.__dict__[SESSION_ID] = state.session_id
         session._set(state.values)
@@ -184,7 +193,7 @@ class LiveSession:
         """Read what was not read yet. (Python comes here only for what the object does not have.)"""
         if name.startswith("__") or name in LiveSession.__slots__:
             raise AttributeError(name)
-        with self._guard:
+        with self.exclusive():
             if name not in self.__dict__:  # else another thread read it meanwhile
                 self._read_more(name)
             if name in self.__dict__:
@@ -195,7 +204,7 @@ class LiveSession:
         # What was not read yet is read first: the new value replaces what is there now, and nothing later.
         if name not in LiveSession.__slots__ and name not in self.__dict__ and self._base is not None:
             # (Of one that is gone, it is the save that is refused.)
-            with self._guard, contextlib.suppress(SessionNotFoundError, SessionDeletedError):
+            with self.exclusive(), contextlib.suppress(SessionNotFoundError, SessionDeletedError):
                 if name != MESSAGES:
                     self._read_more(name)
                 elif self._base.messages is None:
@@ -206,6 +215,21 @@ class LiveSession:
     def __delattr__(self, name: str) -> None:
         getattr(self, name, None)  # what was not read yet can be deleted, too
         object.__delattr__(self, name)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other threads from saving this session, and from reading more of it, during a `with` block.
+
+        Raises:
+            DatabaseLockedError: another thread has been doing that for more than a minute.
+        """
+        with self._guard.hold(_PATIENCE) as is_held:
+            if not is_held:
+                raise DatabaseLockedError(
+                    f"Another thread has been saving or reading session {self.session_id!r} for more than "
+                    f"{_PATIENCE:g} s. Nothing was written; try again."
+                )
+            yield
 
     def _source(self) -> Database:
         """Return the database that it was read from or saved to, which need not be the one now."""
@@ -243,7 +267,7 @@ class LiveSession:
             InvalidIdError, InvalidPayloadError: the id, or a value, cannot be stored.
             DatabaseError: the database refused.
         """
-        with self._guard:
+        with self.exclusive():
             check_id(self.session_id, "session id")
             base, database = self._base, self._models.database()
             if base is not None and (base.session_id != self.session_id or not self.is_of(database)):
@@ -302,7 +326,7 @@ class LiveSession:
 
     def renamed(self, session_id: str, revision: int | None) -> None:
         """Have another id, which the store gave the session as its revision `revision`; None for a new one."""
-        with self._guard:
+        with self.exclusive():
             if self._base is not None and revision is not None:
                 self._base.session_id = session_id
                 if self._base.revision == revision - 1:  # else others wrote before, and a save has to compare
@@ -319,7 +343,7 @@ class LiveSession:
 
     def is_dirty(self) -> bool:
         """Whether there is something that a save would write."""
-        with self._guard:
+        with self.exclusive():
             base = self._base
             try:
                 local = self._local(touch=False)
@@ -389,7 +413,7 @@ class LiveSession:
 
     def __setstate__(self, state: tuple[dict[str, Any], Base | None]) -> None:
         values, base = state
-        renew_after_fork(self, "_guard", threading.RLock)
+        renew_after_fork(self, "_guard", HeldLock)
         # Its own base: what one of them reads later is not thereby in the other.
         self._base = copy.deepcopy(base)
         self._database = None if base is None else self._models.database()

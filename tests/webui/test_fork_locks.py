@@ -83,10 +83,6 @@ class Program:
         self.state.session("filed later", *said("from a file"))
         self.models._folder_import.run(self.store, self.state.sessions)
 
-    def log_about_the_agent(self) -> None:
-        with self.models._agent._lock:
-            self.pauses["agent"]()
-
     def open_another(self) -> None:
         shared_store(self.folder / "another.db", durability="normal")
 
@@ -117,7 +113,6 @@ HOLDERS: dict[str, Callable[[Program], None]] = {
     "shared_store": Program.open_another,
     "folder import": Program.import_folder,
     "cache": Program.cache_another,
-    "agent": Program.log_about_the_agent,
 }
 
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sqlite3
 import sys
-import threading
 import time
 import urllib.parse
 import weakref
@@ -20,6 +19,7 @@ from sqlalchemy.pool import StaticPool
 
 from ... import errors
 from ..fork_gate import renew_after_fork
+from ..held_lock import HeldLock
 from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
@@ -211,9 +211,9 @@ def _engine_on(raw: sqlite3.Connection) -> Engine:
 
 # The registry of queues is a global of this module, which a forked child replaces as it does locks.
 _queues: weakref.WeakValueDictionary[str, WriteQueue] = weakref.WeakValueDictionary()
-_creation_lock = threading.Lock()
+_creation_lock = HeldLock()
 renew_after_fork(sys.modules[__name__], "_queues", weakref.WeakValueDictionary)
-renew_after_fork(sys.modules[__name__], "_creation_lock", threading.Lock)
+renew_after_fork(sys.modules[__name__], "_creation_lock", HeldLock)
 
 
 class SQLiteFile(SQLiteDialect):
@@ -336,7 +336,13 @@ class SQLiteFile(SQLiteDialect):
         other threads on it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
         so no thread may get to opening the file while another still has its empty descriptor.
         """
-        with _creation_lock:
+        timeout = self.settings.busy_timeout
+        with _creation_lock.hold(timeout) as is_held:
+            if not is_held:
+                raise errors.DatabaseLockedError(
+                    f"Another thread of this process has been creating a database for more than {timeout:g} s. "
+                    f"{self._path} was not created; try again."
+                )
             if os.path.exists(self._path):  # noqa: PTH110 - Path.exists() fails where it may not look
                 return
             try:
