@@ -15,6 +15,8 @@ from hermes_store.reports import Outcome
 from tests.support.agent.agentdb import AgentDb
 from tests.support.statements import before_statement
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def agent(state_db: Callable[..., Path]) -> AgentDb:

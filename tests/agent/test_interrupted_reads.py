@@ -28,6 +28,8 @@ from hermes_store.errors import AgentTimeoutError
 from tests.support.agent import writers
 from tests.support.threads import readers_end, threads
 
+pytestmark = pytest.mark.slow
+
 StateDb = Callable[..., Path]
 COUNT = "SELECT count(*) FROM agent.messages m"
 ENDLESS = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
@@ -279,7 +281,6 @@ AgentFile(path=Path(sys.argv[1])).read(read)
 """
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_a_program_that_reads(state_db: StateDb) -> None:
     arguments = [sys.executable, "-W", "error", "-c", PROGRAM, str(state_db())]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

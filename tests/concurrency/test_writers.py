@@ -18,6 +18,8 @@ from tests.support.appending import append_in_worker, append_rounds, begin_worke
 from tests.support.statements import RollbackError
 from tests.support.threads import all_well, together
 
+pytestmark = pytest.mark.slow
+
 SESSIONS = 3
 
 
@@ -39,7 +41,6 @@ def test_sixteen_threads_append_to_sessions_of_their_own(store: Store) -> None:
     require_all_there(store, itertools.chain.from_iterable(all_well(outcomes)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_four_processes_append_to_the_same_and_to_their_own_sessions(
     target: str, store: Store, session_ids: list[str], method: str

@@ -20,6 +20,8 @@ from tests.support.hostile_values import HOSTILE
 from tests.support.internals import writing
 from tests.support.tables import all_rows
 
+pytestmark = pytest.mark.slow
+
 COLLECTIONS = ("sessions", "messages", "documents", "projects")
 #: Methods of a store that make another view of it.
 VIEWS = {"transaction", "snapshot", "close"}
@@ -242,7 +244,6 @@ def test_every_view_of_a_store_stores_or_refuses(surface: str, verb: str) -> Non
         require_usable(store)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("verb", all_verbs())
 def test_each_hostile_value_is_stored_or_refused(verb: str) -> None:
     with Store.open(":memory:") as store:

@@ -14,6 +14,8 @@ from hermes_store import HermesStoreError, Store, View
 from hermes_store.validation import ProjectChanges, SessionChanges
 from tests.support.json_values import nested, same
 
+pytestmark = pytest.mark.slow
+
 
 class Unprintable:
     """An object that cannot even be named in a message."""

@@ -282,6 +282,7 @@ def test_no_verb_sees_or_changes_another_profiles_rows(walled: Store, collection
             assert look(view) == before, f"attack {number} of {verb} changed something"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_every_attack_succeeds_where_there_is_no_wall(walled: Store, collection: str) -> None:
     for verb, number, attack in attacks_on(collection):

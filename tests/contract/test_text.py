@@ -94,12 +94,14 @@ def test_every_text_column_is_tried_here() -> None:
     assert columns == set(LIMITS) | OTHERS
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(text=texts)
 def test_any_text_is_kept_in_every_column(store: Store, text: str) -> None:
     require_kept(store, text, *LIMITS)
 
 
+@pytest.mark.slow
 def test_one_session_per_awkward_text_and_the_list_shows_them_all(store: Store) -> None:
     for text in AWKWARD_TEXTS:
         store.sessions.create(title=text)

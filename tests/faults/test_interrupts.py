@@ -15,6 +15,8 @@ from hermes_store import Store
 from tests.support.internals import units_of_this_thread
 from tests.support.interrupts import interrupted_at
 
+pytestmark = pytest.mark.slow
+
 #: Far less than the busy timeout, and far more than a write takes on a busy machine.
 LONG = 4.0
 

@@ -379,6 +379,7 @@ def test_a_broken_message_loses_no_other(
     assert sqlite_store.sessions.get("a").title == "Session a"
 
 
+@pytest.mark.slow
 def test_time_and_depth_of_recovery_are_bounded(sqlite_store: Store, state: StateDir) -> None:
     size = 300_000
     shapes = {

@@ -21,6 +21,8 @@ from tests.support.first_release import content_digest, make_large
 from tests.support.processes import output, run_function, start_function
 from tests.support.upgrading import rows
 
+pytestmark = pytest.mark.slow
+
 
 def open_store(path: str) -> None:
     """Upgrade a database by opening it, once a line was read."""
@@ -119,7 +121,6 @@ def test_a_killed_upgrade_was_not_begun(tmp_path: Path, moment: Callable[[Path],
     require_whole(path, before)
 
 
-@pytest.mark.slow
 def test_an_upgrade_killed_at_any_time_is_whole(tmp_path: Path) -> None:
     template = make_old(tmp_path / "template.db")
     before = content_digest(template)

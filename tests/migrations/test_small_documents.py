@@ -93,6 +93,7 @@ def test_putting_the_same_values_again_changes_nothing(old_database: str) -> Non
     assert rows(old_database, "SELECT * FROM session_extras ORDER BY session_id") == stored
 
 
+@pytest.mark.slow
 def test_a_downgrade_brings_every_document_back(old_database: str) -> None:
     before = rows(old_database, VALUES.replace("d.payload", "d.digest, d.payload"))
     tables = ("projects", "sessions", "messages", "message_blobs", "retired_ids", "import_items")
@@ -239,6 +240,7 @@ JSON_PIECES = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(JSON_PIECES), max_size=12).map("".join))
 @example('{"a":[1,{"b":null}],"c":"\\ud83d"}')
 @example('["\x00"]')

@@ -18,6 +18,8 @@ from tests.support.first_release import content_digest, make_large
 from tests.support.processes import start_function
 from tests.support.upgrading import execute, upgrade
 
+pytestmark = pytest.mark.slow
+
 #: Runs for some seconds in one statement.
 LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT count(*) FROM n"
 

@@ -14,6 +14,8 @@ from tests.support.processes import alembic, output, python
 from tests.support.sample_rows import fill
 from tests.support.upgrading import NEXT, execute, rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def target(request: pytest.FixtureRequest) -> str:

@@ -73,6 +73,7 @@ def test_a_foreign_file_is_refused_without_a_trace(tmp_path: Path, script: str, 
     assert state_of(path.parent) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("upgrade", "head"), ("stamp", HEAD), ("current",), ("downgrade", "base")])
 @pytest.mark.parametrize("name", ["revision 0001", "no revision", "tables called as ours", "an application id"])
 def test_alembic_refuses_a_foreign_file_without_a_trace(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
@@ -112,6 +113,7 @@ def test_the_log_of_a_dead_foreign_program_stays(tmp_path: Path) -> None:
 LOST = {"emptied": "DELETE FROM {table}", "dropped": "DROP TABLE {table}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOST.values(), ids=LOST)
 def test_a_lost_revision_is_stamped_again(filled: Path, loss: str) -> None:
     with Store.open(filled) as store:
@@ -127,6 +129,7 @@ def test_a_lost_revision_is_stamped_again(filled: Path, loss: str) -> None:
         store.sessions.create(title="written")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOST.values(), ids=LOST)
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_lost_first_revision_is_stamped_again(
@@ -156,6 +159,7 @@ def marks(path: Path) -> tuple[object, object]:
 OURS = int.from_bytes(b"hems", "big")
 
 
+@pytest.mark.slow
 def test_every_way_of_upgrading_marks_the_file(tmp_path: Path) -> None:
     opened, old, command, stepwise = (tmp_path / f"{name}.db" for name in ("opened", "old", "command", "stepwise"))
     Store.open(opened).close()
@@ -189,6 +193,7 @@ def test_a_file_restored_from_a_dump_is_marked_again(filled: Path, tmp_path: Pat
     assert marks(restored) == (OURS, int(HEAD))
 
 
+@pytest.mark.slow
 def test_looking_at_the_first_release_changes_nothing(tmp_path: Path) -> None:
     path = restore_sqlite(tmp_path / "old.db")
     execute(path, "PRAGMA journal_mode = WAL")
@@ -200,6 +205,7 @@ def test_looking_at_the_first_release_changes_nothing(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_sql_of_an_upgrade_from_the_first_revision_works(tmp_path: Path) -> None:
     path = make_large(tmp_path / "old.db", megabytes=1)
     before = content_digest(path)
@@ -253,6 +259,7 @@ def test_a_foreign_schema_is_refused(make_postgres_database: Callable[..., str],
     assert schema_of(url) == before
 
 
+@pytest.mark.slow
 def test_our_tables_work_next_to_another_programs(postgres_url: str) -> None:
     execute(postgres_url, *filter(None, FOREIGN["a hash"].split(";")))
     before = foreign_rows(postgres_url)

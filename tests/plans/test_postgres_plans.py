@@ -81,12 +81,14 @@ def list_faults(store: Store, name: str, **how: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pinned", [None, True, False])
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
     assert list_faults(store, name, pinned=pinned) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pinned", [None, True, False])
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:

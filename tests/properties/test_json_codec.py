@@ -59,6 +59,7 @@ def test_two_halves_side_by_side_are_written_as_the_character_that_they_are_read
     assert json_codec.encode(json_codec.decode(body)) == body
 
 
+@pytest.mark.slow
 @given(json_values, json_values)
 def test_different_values_have_different_digests(one: Any, other: Any) -> None:
     digests = {json_codec.digest(json_codec.encode(value)) for value in (one, other)}

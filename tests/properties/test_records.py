@@ -22,6 +22,7 @@ values_of = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @given(data=st.data())
 def test_a_trusted_record_is_what_pydantic_constructs(kind: type[Record], data: st.DataObject) -> None:

@@ -239,6 +239,7 @@ def test_another_cause_is_logged_as_well(models: WebUIModels, agent: AgentDb, ca
     assert len(warnings_of(caplog)) == 2
 
 
+@pytest.mark.slow
 def test_a_file_that_is_locked_is_no_error_and_is_there_again_afterwards(
     models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,6 +21,7 @@ def same(one: Any, other: Any) -> bool:
     return json_codec.encode(one) == json_codec.encode(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize(
     "key",
@@ -42,6 +43,7 @@ def test_one_deep_value_breaks_no_list(models: WebUIModels, key: str, depth: int
     json.dumps(models.all_sessions())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_a_session_with_deep_values_can_be_copied(models: WebUIModels, depth: int) -> None:
     models.Session(session_id="deep", title="t", messages=[deep_dict(depth)], tool_calls=[deep_list(depth)]).save()
@@ -55,6 +57,7 @@ def test_a_session_with_deep_values_can_be_copied(models: WebUIModels, depth: in
     assert len(live.messages) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_a_project_may_hold_deep_values(models: WebUIModels, depth: int) -> None:
     models.save_projects([{"project_id": "p", "name": "P", "odd": deep_dict(depth)}])
