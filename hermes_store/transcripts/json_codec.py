@@ -204,10 +204,11 @@ def _require_json(value: Any, place: str) -> None:
                 raise refuse("is an integer of more than 4,300 digits, which Python cannot read again")
             return
         if isinstance(child, dict):
-            for key in child:
+            items = list(child.items())  # at once: another thread may change the object meanwhile
+            for key, _ in items:
                 if not isinstance(key, str):
                     raise refuse(f"has a key of type {type(key).__name__}, and JSON keys are text")
-            children = iter(child.items())
+            children = iter(items)
         elif isinstance(child, list | tuple):
             children = enumerate(child)
         else:
@@ -258,7 +259,7 @@ def _encode_deep(value: Any) -> Iterator[str]:
     while True:
         closer = ""
         if isinstance(current, dict):
-            opener, closer, children = "{", "}", iter(current.items())
+            opener, closer, children = "{", "}", iter(list(current.items()))
         elif isinstance(current, list | tuple):
             opener, closer, children = "[", "]", iter(current)
         if closer:

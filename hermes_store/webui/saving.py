@@ -8,8 +8,8 @@ nothing is written.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Final
 
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
@@ -17,7 +17,8 @@ from ..storage import document_rows, message_rows, project_rows, session_rows
 from ..storage.session_rows import SessionKey
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
-from ..transcripts import encoding
+from ..transcripts import encoding, json_codec
+from ..transcripts.encoding import Encoded
 from ..transcripts.merge import MergeConflictError, merge
 from ..validation import is_id
 from ..webui_format import session_json
@@ -25,9 +26,9 @@ from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links,
 from .state import (
     ROW_KEYS,
     State,
+    digest_of,
     digests_of,
     find_current,
-    message_digests,
     read,
     read_again,
     read_documents,
@@ -71,18 +72,42 @@ class Base:
 
 @dataclass
 class Local:
-    """A live session at the moment of saving."""
+    """A live session at the moment of saving.
+
+    Other threads may change its values and messages meanwhile. So what is written was encoded, or copied, when its
+    digest was made.
+    """
 
     session_id: str
+    #: The very objects.
     values: dict[str, Any]
     #: None where they were not read.
     messages: list[Any] | None
+    base: InitVar[Base | None]
+    #: What is written for the values.
+    copies: dict[str, Any] = field(init=False)
     digests: dict[str, bytes] = field(init=False)
-    message_digests: list[bytes] | None = field(init=False)
+    encoded: list[Encoded] | None = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.digests = digests_of(self.values)
-        self.message_digests = None if self.messages is None else message_digests(self.messages)
+    def __post_init__(self, base: Base | None) -> None:
+        self.copies, self.digests = {}, {}
+        for key, value in self.values.items():
+            self.copies[key], self.digests[key] = _frozen(key, value, None if base is None else base.values.get(key))
+        self.encoded = None if self.messages is None else encoding.encode(self.messages)
+
+    @property
+    def message_digests(self) -> list[bytes] | None:
+        """The digests of the messages; None where they were not read."""
+        return None if self.encoded is None else [message.digest for message in self.encoded]
+
+
+def _frozen(key: str, value: Any, base: bytes | None) -> tuple[Any, bytes]:
+    """Return a value that nobody else changes, and its digest; the value itself if it has the digest of its base."""
+    digest = digest_of(key, value)
+    if digest == base or not isinstance(value, dict | list | tuple):
+        return value, digest
+    copied = json_codec.decode(json_codec.encode(value, key))
+    return copied, digest_of(key, copied)
 
 
 @dataclass
@@ -112,10 +137,10 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
         if base is None:
             raise
         return change(unit, base, local)
-    messages = encoding.encode(local.messages or [])
-    content = session_json.from_json(dict(local.values), messages, written_at=time.time())
-    links = _links(unit, local.values, content.columns["profile"], (PROJECT, PARENT), None)
-    linked = map_links(local.values, links)
+    messages = local.encoded or []
+    content = session_json.from_json(dict(local.copies), messages, written_at=time.time())
+    links = _links(unit, local.copies, content.columns["profile"], (PROJECT, PARENT), None)
+    linked = map_links(local.copies, links)
     documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
     columns = {**content.columns, **linked.columns}
     row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
@@ -157,7 +182,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
     changed = base.changed(local.digests)
     if key.revision != base.revision:
         changed = _reconcile(unit, base, local, key, saved, changed)
-    values = {name: value for name, value in {**local.values, **saved.adopted}.items() if name not in saved.gone}
+    values = {name: value for name, value in {**local.copies, **saved.adopted}.items() if name not in saved.gone}
     columns = _write_fields(unit, key, values, changed)
     message_columns = _write_messages(unit, base, local, key, saved)
     if changed or columns or message_columns:
@@ -253,45 +278,40 @@ def _write_messages(unit: UnitOfWork, base: Base, local: Local, key: SessionKey,
     Raises:
         StaleSessionError: others changed the same messages.
     """
-    if local.messages is None or local.message_digests is None or base.messages is None:
+    digests = local.message_digests
+    if local.messages is None or local.encoded is None or digests is None or base.messages is None:
         return {}
     stored = base.messages if key.revision == base.revision else message_rows.digests(unit, key.id)
-    if local.message_digests == stored:
+    if digests == stored:
         return {}
     if stored == base.messages:
-        return _write_transcript(unit, key, stored, local.messages, local.message_digests, saved)
+        return _write_transcript(unit, key, stored, local.encoded, saved)
     try:
-        sources = merge(base.messages, local.message_digests, stored)
+        sources = merge(base.messages, digests, stored)
     except MergeConflictError:
         raise StaleSessionError(key.session_id, base.revision, key.revision, "both changed the same messages") from None
     remote = read_messages(unit, key.id, key.session_id, key.message_count)
     bodies = {"local": local.messages, "remote": remote.messages}
-    digests = {"local": local.message_digests, "remote": stored}
     saved.messages = [bodies[source.side][source.position] for source in sources]
-    merged = [digests[source.side][source.position] for source in sources]
-    if merged == stored:
-        saved.base.messages, saved.base.message_count = merged, len(merged)
-        return {}
-    return _write_transcript(unit, key, stored, saved.messages, merged, saved)
+    encoded = {"local": local.encoded, "remote": encoding.encode(remote.messages)}
+    merged = [encoded[source.side][source.position] for source in sources]
+    return _write_transcript(unit, key, stored, merged, saved)
 
 
-def _write_transcript(  # noqa: PLR0917 - a session, its transcript before and after
-    unit: UnitOfWork,
-    key: SessionKey,
-    stored: list[bytes],
-    messages: list[Any],
-    digests: list[bytes],
-    saved: Saved,
+def _write_transcript(
+    unit: UnitOfWork, key: SessionKey, stored: list[bytes], messages: Sequence[Encoded], saved: Saved
 ) -> dict[str, Any]:
-    """Make the stored transcript be `messages`. Where it only grew, no more than its end is encoded."""
+    """Make the stored transcript be `messages`, and return the session's columns for it; none if it is that already."""
+    digests = [message.digest for message in messages]
     saved.base.messages, saved.base.message_count = digests, len(digests)
+    if digests == stored:
+        return {}
     revision = key.revision + 1
     columns: dict[str, Any] = {"message_count": len(messages)}
     if digests[: len(stored)] == stored:
-        added = encoding.encode(messages[len(stored) :])
+        added = messages[len(stored) :]
         message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
         last = encoding.last_timestamp(added)
         return columns if last is None else {**columns, "last_message_at": last}
-    encoded = encoding.encode(messages)
-    message_rows.replace(unit, key.id, encoded, revision)
-    return {**columns, "last_message_at": encoding.last_timestamp(encoded)}
+    message_rows.replace(unit, key.id, messages, revision)
+    return {**columns, "last_message_at": encoding.last_timestamp(messages)}

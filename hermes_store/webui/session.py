@@ -273,7 +273,7 @@ class LiveSession:
             if base is not None and (base.session_id != self.session_id or not self.is_of(database)):
                 self._read_rest(base)
                 base = None
-            local = self._local(touch_updated_at)
+            local = self._local(base, touch=touch_updated_at)
             try:
                 with database.write() as unit:
                     saved = create(unit, local) if base is None else change(unit, base, local)
@@ -297,14 +297,14 @@ class LiveSession:
             base.complete = True
             self._set({key: value for key, value in unread.items() if key not in self.__dict__})
 
-    def _local(self, touch: bool) -> Local:
+    def _local(self, base: Base | None, *, touch: bool) -> Local:
         values = dict(self.__dict__)
         messages = values.pop(MESSAGES, None)
         if not isinstance(messages, list | tuple) and MESSAGES in self.__dict__:
             raise InvalidPayloadError(f"are a {type(messages).__name__}, not a list", MESSAGES)
         if touch:
             values["updated_at"] = time.time()
-        return Local(values.pop(SESSION_ID), values, None if messages is None else list(messages))
+        return Local(values.pop(SESSION_ID), values, None if messages is None else list(messages), base)
 
     def _accept(self, local: Local, saved: Saved) -> None:
         """Make the result of a save this session's state, except what was assigned to since."""
@@ -346,7 +346,7 @@ class LiveSession:
         with self.exclusive():
             base = self._base
             try:
-                local = self._local(touch=False)
+                local = self._local(base, touch=False)
             except InvalidPayloadError:  # which the store never had
                 return True
             return (

@@ -85,15 +85,6 @@ def digests_of(values: Mapping[str, Any]) -> dict[str, bytes]:
     return {key: digest_of(key, value) for key, value in values.items()}
 
 
-def message_digests(messages: Collection[Any]) -> list[bytes]:
-    """Return the digests of messages, without keeping their JSON.
-
-    Raises:
-        InvalidPayloadError: one is not a JSON value; it names the place.
-    """
-    return [json_codec.digest(json_codec.encode(message, f"message {index}")) for index, message in enumerate(messages)]
-
-
 def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: bool = False) -> SessionKey:
     """Return the session of a row id, whatever its public id is now.
 
