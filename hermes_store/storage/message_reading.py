@@ -93,8 +93,9 @@ def decode(public_id: str, rows: Sequence[Stored], first: int) -> list[Any]:
         DatabaseCorruptError: one is damaged; it names the position.
     """
     try:
-        if json_codec.are_intact(rows):
-            return json_codec.decode_all([row[0] for row in rows])
+        payloads = [row[0] for row in rows]
+        if json_codec.are_intact(payloads, [row[1] for row in rows]):
+            return json_codec.decode_all(payloads)
     except (ValueError, TypeError):  # a payload that is no JSON, or no bytes
         pass
     place = next(first + index for index, row in enumerate(rows) if not _is_sound(row))

@@ -41,11 +41,21 @@ class Changes:
 
 
 def compare(old: Sequence[bytes], new: Sequence[bytes]) -> Changes:
-    """Compare two transcripts by their messages' digests."""
-    changes = Changes([], [], [], [])
-    anchors = _common_subsequence(old, new)
-    previous_old = previous_new = 0
-    for anchor_old, anchor_new in [*anchors, (len(old), len(new))]:
+    """Compare two transcripts by their messages' digests.
+
+    What both begin and end with stays. In between, the messages that stay are those of `_common_subsequence`.
+    """
+    shorter = min(len(old), len(new))
+    start = next((index for index in range(shorter) if old[index] != new[index]), shorter)
+    end = next((index for index in range(shorter - start) if old[-1 - index] != new[-1 - index]), shorter - start)
+    old_stop, new_stop = len(old) - end, len(new) - end
+    changes = Changes([], list(zip(range(start), range(start), strict=True)), [], [])
+    anchors = _common_subsequence(old[start:old_stop], new[start:new_stop])
+    previous_old = previous_new = start
+    for anchor_old, anchor_new in [
+        *((start + first, start + second) for first, second in anchors),
+        (old_stop, new_stop),
+    ]:
         # Between two messages that stay, what was there and what is to be there are paired in order.
         gap_old, gap_new = anchor_old - previous_old, anchor_new - previous_new
         both = min(gap_old, gap_new)
@@ -55,35 +65,28 @@ def compare(old: Sequence[bytes], new: Sequence[bytes]) -> Changes:
                 changes.updated.append(previous_new + i)
         changes.removed.extend(range(previous_old + both, anchor_old))
         changes.inserted.extend(range(previous_new + both, anchor_new))
-        if anchor_old < len(old):
+        if anchor_old < old_stop:
             changes.surviving.append((anchor_old, anchor_new))
         previous_old, previous_new = anchor_old + 1, anchor_new + 1
+    changes.surviving.extend(zip(range(old_stop, len(old)), range(new_stop, len(new)), strict=True))
     return changes
 
 
 def _common_subsequence(old: Sequence[bytes], new: Sequence[bytes]) -> list[tuple[int, int]]:
     """Return index pairs of equal messages, growing in both: the longest such line, for messages that differ.
 
-    What both begin and end with is taken as it is. In between, the n-th occurrence of a message is paired
-    with the n-th, and the longest growing line of pairs is kept (patience sorting), or the messages that are
-    equal at equal places, if these are more. So the time is n log n whatever the transcripts hold.
+    The n-th occurrence of a message is paired with the n-th, and the longest growing line of pairs is kept (patience
+    sorting), or the messages that are equal at equal places, if these are more. So the time is n log n whatever the
+    transcripts hold.
     """
-    start = 0
-    while start < min(len(old), len(new)) and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
-        end += 1
     places: defaultdict[bytes, list[int]] = defaultdict(list)
-    for index in range(len(old) - end - 1, start - 1, -1):
+    for index in range(len(old) - 1, -1, -1):
         places[old[index]].append(index)
-    pairs = [(places[new[index]].pop(), index) for index in range(start, len(new) - end) if places.get(new[index])]
-    in_place = [(index, index) for index in range(start, min(len(old), len(new)) - end) if old[index] == new[index]]
-    return [
-        *((index, index) for index in range(start)),
-        *max(in_place, _longest_growing(pairs), key=len),
-        *((len(old) - index, len(new) - index) for index in range(end, 0, -1)),
-    ]
+    pairs = [(places[message].pop(), index) for index, message in enumerate(new) if places.get(message)]
+    in_place = [(index, index) for index, (one, other) in enumerate(zip(old, new, strict=False)) if one == other]
+    if len(in_place) >= len(pairs):  # no line is longer than the pairs
+        return in_place
+    return max(in_place, _longest_growing(pairs), key=len)
 
 
 def _longest_growing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -38,10 +38,12 @@ def encode(value: Any, place: str = "value") -> bytes:
         InvalidPayloadError: something inside is not JSON; it names the place, as in ``message 3.args[0]``.
     """
     try:
-        _require_json(value, place)
-        with contextlib.suppress(ValueError):  # a lone surrogate, or deeper than its limit
+        if not _is_ordinary(value):
+            _require_json(value, place)
+        try:
             return pydantic_core.to_json(value, inf_nan_mode="constants")
-        return _encode_unusual(value, place)
+        except ValueError:  # a lone surrogate, or deeper than its limit
+            return _encode_unusual(value, place)
     except (InvalidPayloadError, MemoryError):
         raise
     except Exception as error:  # whatever a subclass of `dict` or `list` raises
@@ -171,17 +173,52 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
 
 
-def are_intact(rows: Iterable[tuple[bytes, bytes, int, int]]) -> bool:
-    """Whether each of some payloads, which come first, has the digest that comes second."""
+def are_intact(payloads: Iterable[bytes], digests: Sequence[bytes]) -> bool:
+    """Whether each of some payloads has the digest at its place."""
     blake = functools.partial(hashlib.blake2b, digest_size=DIGEST_SIZE)
-    return all(blake(payload).digest() == expected for payload, expected, _, _ in rows)
+    return [blake(payload).digest() for payload in payloads] == digests
 
 
+_KEYS: Final = frozenset({str})
 _PLAIN: Final = frozenset({str, float, bool, type(None)})
 _ORDINARY: Final = 2**64
 #: Python neither reads nor writes integers of more digits (sys.set_int_max_str_digits).
 _UNREADABLE: Final = 10**4300
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*\Z")
+
+
+_SCALARS: Final = frozenset({str, float, bool, int, type(None)})
+#: So many containers are looked at quickly, which also ends what contains itself.
+_MOST_CONTAINERS: Final = 1_000
+
+
+def _is_ordinary(value: Any) -> bool:
+    """Whether a value is certainly JSON: a quick look, to which most values are known, and which proves nothing else.
+
+    It iterates by single calls of functions in C: another thread may change the value meanwhile.
+    """
+    containers = [value]
+    for container in containers:  # which grows meanwhile
+        kind = type(container)
+        if kind is dict:
+            children = list(container.values())
+            if not _KEYS.issuperset(map(type, container)):
+                return False
+        elif kind is list:
+            children = container.copy()
+        else:
+            return False
+        if _PLAIN.issuperset(map(type, children)):
+            continue
+        for child in children:
+            kind = type(child)
+            if kind is dict or kind is list:
+                containers.append(child)
+            elif kind not in _SCALARS or (kind is int and not -_ORDINARY < child < _ORDINARY):
+                return False
+        if len(containers) > _MOST_CONTAINERS:
+            return False
+    return True
 
 
 def _require_json(value: Any, place: str) -> None:
