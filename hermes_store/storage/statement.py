@@ -82,21 +82,17 @@ class CompiledStatement:
             bound[name] = convert(bound[name])
         return bound
 
-    def row(self, row: Row) -> Row:
-        """Return a row as Python's values."""
-        if not self._columns:
-            return row
-        values = list(row)
-        for index, convert in self._columns:
-            if values[index] is not None:
-                values[index] = convert(values[index])
-        return tuple(values)
-
     def rows(self, rows: list[Row]) -> list[Row]:
         """Return rows as Python's values."""
         if self._types is not None:
             self._types.check(rows)
-        return [self.row(row) for row in rows] if self._columns else rows
+        if not self._columns or not rows:
+            return rows
+        # By columns, which takes half the time.
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        for index, convert in self._columns:
+            columns[index] = [None if value is None else convert(value) for value in columns[index]]
+        return list(zip(*columns, strict=True))
 
 
 def _bind_converter(parameter: BindParameter[Any], dialect: Dialect) -> Convert | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, BigInteger, Dialect, Double, Integer, LargeBinary, Text
@@ -34,8 +34,9 @@ class LosslessText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else escaped(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return value if value is None or not is_escaped(value) else unescaped(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        # Not `process_result_value`, around which SQLAlchemy puts two calls for each text.
+        return _text_of
 
 
 class JsonBytes(TypeDecorator[Any]):
@@ -79,6 +80,10 @@ TextList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(LosslessText())
 _DLE: Final = "\x10"
 _UNSTORABLE: Final = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPED: Final = re.compile("\x10([0-9a-f]{4})")
+
+
+def _text_of(stored: Any) -> Any:
+    return unescaped(stored) if stored is not None and _DLE in stored else stored
 
 
 def is_escaped(stored: str) -> bool:
