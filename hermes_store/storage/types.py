@@ -34,7 +34,7 @@ class LosslessText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else escaped(value)
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], str | None]:
         # Not `process_result_value`, around which SQLAlchemy puts two calls for each text.
         return _text_of
 
@@ -82,7 +82,7 @@ _UNSTORABLE: Final = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPED: Final = re.compile("\x10([0-9a-f]{4})")
 
 
-def _text_of(stored: Any) -> Any:
+def _text_of(stored: str | None) -> str | None:
     return unescaped(stored) if stored is not None and _DLE in stored else stored
 
 

@@ -43,7 +43,7 @@ def _stored(value: str | None) -> str | None:
 
 
 def _loaded(stored: str | None) -> str | None:
-    return LosslessText().process_result_value(stored, DIALECT)
+    return LosslessText().result_processor(DIALECT, None)(stored)
 
 
 @given(any_text)
