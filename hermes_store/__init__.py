@@ -57,12 +57,14 @@ from .errors import (
     TransactionError,
     UnsupportedDatabaseError,
 )
+from .message_streams import MessageStream
 from .records import (
     DEFAULT_PROFILE,
     UNTITLED,
     WITHOUT,
     AppendResult,
     MessagePage,
+    MessageWindow,
     Page,
     ProjectDeletion,
     ProjectRecord,
@@ -120,6 +122,8 @@ __all__ = [
     "InvalidPayloadError",
     "MessageNotFoundError",
     "MessagePage",
+    "MessageStream",
+    "MessageWindow",
     "NotFoundError",
     "Page",
     "ProfileView",

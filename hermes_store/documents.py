@@ -11,7 +11,7 @@ from .quoting import quoted
 from .records import WriteResult
 from .storage import document_rows, session_rows
 from .transcripts import json_codec
-from .validation import KEY_LIMIT, check_revision, mapping_of
+from .validation import KEY_LIMIT, check_flag, check_revision, mapping_of
 
 
 class Documents(Collection):
@@ -37,11 +37,13 @@ class Documents(Collection):
         values: Mapping[str, Any],
         *,
         expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
+        touch: bool = True,
     ) -> WriteResult:
         """Set the values of some keys, writing those that differ.
 
         Args:
             values: JSON values by key.
+            touch: make this the session's last write, which moves it to the front of lists.
             expected_revision: write nothing if fields or documents changed after this revision of the session.
 
         Raises:
@@ -52,20 +54,21 @@ class Documents(Collection):
         """
         checked = mapping_of(values, "The values")
         payloads = {_checked(key): json_codec.encode(value, key) for key, value in checked.items()}
-        return self._write(session_id, payloads, (), expected_revision)
+        return self._write(session_id, payloads, (), expected_revision, touch)
 
     def remove(
         self,
         session_id: str,
         *keys: str,
         expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
+        touch: bool = True,
     ) -> WriteResult:
-        """Remove the values of `keys`, where there are any.
+        """Remove the values of `keys`, where there are any; `touch` as in `put`.
 
         Raises:
             StaleSessionError, SessionNotFoundError, SessionDeletedError: as `put`.
         """
-        return self._write(session_id, {}, tuple(map(_checked, keys)), expected_revision)
+        return self._write(session_id, {}, tuple(map(_checked, keys)), expected_revision, touch)
 
     def _write(
         self,
@@ -73,7 +76,9 @@ class Documents(Collection):
         payloads: Mapping[str, bytes],
         removed: tuple[str, ...],
         expected: int | Literal[Unchecked.UNCHECKED],
+        touch: bool,
     ) -> WriteResult:
+        check_flag("touch", touch)
         if expected is not UNCHECKED:
             check_revision(expected)
         with self._transactions.write() as unit:
@@ -81,7 +86,7 @@ class Documents(Collection):
             if expected is not UNCHECKED:
                 require_current(key, expected, key.fields_revision, "its fields or documents")
             changed = document_rows.write(unit, key.id, session_id, payloads, removed)
-            revision = session_rows.change(unit, key, {}, fields=True) if changed else key.revision
+            revision = session_rows.change(unit, key, {}, fields=True, touch=touch) if changed else key.revision
             return WriteResult(changed=changed, revision=revision)
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .collection import Collection, require_current
 from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .message_streams import MessageStream
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .quoting import quoted
-from .records import AppendResult, MessagePage, ReplaceResult, Transcript, TruncateResult, WriteResult
+from .records import AppendResult, MessagePage, MessageWindow, ReplaceResult, Transcript, TruncateResult, WriteResult
 from .storage import message_reading, message_rows, session_rows
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding
 from .transcripts.encoding import Encoded
-from .validation import check_revision, items_of
+from .validation import MAX_INT, check_revision, check_text, items_of
 
 
 class Messages(Collection):
@@ -68,7 +69,7 @@ class Messages(Collection):
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         with self._transactions.read() as unit:
-            key, _, rows = self._fetch(unit, session_id, lambda count: (0, count))
+            key, _, rows = self._fetch(unit, session_id, lambda key: (0, key.message_count))
         return Transcript(message_reading.decode(session_id, rows, 0), key.revision)
 
     def count(self, session_id: str) -> int:
@@ -104,7 +105,8 @@ class Messages(Collection):
         if before is not None and after is not None:
             raise InvalidInputError("Give `before` or `after`, not both.")
 
-        def bounds(count: int) -> tuple[int, int]:
+        def bounds(key: SessionKey) -> tuple[int, int]:
+            count = key.message_count
             if before is not None:
                 stop = min(_position(before), count)
                 return max(0, stop - limit), stop
@@ -124,13 +126,70 @@ class Messages(Collection):
             }
         )
 
+    def window(
+        self,
+        session_id: str,
+        *,
+        visible: int = 30,
+        before: int | None = None,
+        roles: Iterable[str] = ("user", "assistant"),
+    ) -> MessageWindow:
+        """Return the last messages of some roles, and all others between them and after them.
+
+        It reads backwards, so it takes time for the messages that it returns, whatever the transcript's length.
+
+        Args:
+            visible: how many messages of these roles, 1 to 1000.
+            before: a position: only messages before it. `MessageWindow.first_position` gives the window before one.
+                None for the end.
+            roles: the roles that count.
+
+        Raises:
+            InvalidInputError: `visible`, `before` or `roles` cannot be such.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+            DatabaseCorruptError: one of these messages is damaged or missing; it names the position.
+        """
+        check_limit(visible, "visible")
+        if before is not None and (type(before) is not int or not 0 <= before <= MAX_INT):
+            raise InvalidInputError(f"before is a position, a whole number from 0, not {quoted(before)}.")
+        counted = [check_text(role, "role") for role in items_of(roles, "roles", "Nothing was read.")]
+
+        def bounds(key: SessionKey) -> tuple[int, int]:
+            stop = key.message_count if before is None else min(before, key.message_count)
+            return message_rows.window_start(unit, key.id, stop, counted, visible), stop
+
+        with self._transactions.read() as unit:
+            key, (start, stop), rows = self._fetch(unit, session_id, bounds)
+        return MessageWindow.from_trusted(
+            {
+                "items": message_reading.decode(session_id, rows, start),
+                "first_position": start,
+                "stop_position": stop,
+                "message_count": key.message_count,
+                "revision": key.revision,
+            }
+        )
+
+    def stream(self, session_id: str, message: Mapping[str, Any]) -> MessageStream:
+        """Append a message that grows while it is written, for a `with` block; see `MessageStream`.
+
+        Args:
+            message: its beginning, a JSON object.
+
+        Raises:
+            InvalidInputError: it is no JSON object.
+            InvalidPayloadError: it is not a JSON value. Raised, as the following, when the block begins.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        return MessageStream(self._transactions, self._scope, session_id, message)
+
     def _fetch(
-        self, unit: UnitOfWork, session_id: str, bounds: Callable[[int], tuple[int, int]]
+        self, unit: UnitOfWork, session_id: str, bounds: Callable[[SessionKey], tuple[int, int]]
     ) -> tuple[SessionKey, tuple[int, int], Sequence[message_reading.Stored]]:
-        """Return a session, positions of it, and the messages there; `bounds` are the positions for a message count."""
+        """Return a session, positions of it, and the messages there; `bounds` are the positions."""
         while True:
             key = self._find(unit, session_id)
-            start, stop = bounds(key.message_count)
+            start, stop = bounds(key)
             try:
                 rows = message_reading.fetch(unit, key.id, session_id, start=start, stop=stop, count=key.message_count)
             except DatabaseCorruptError:

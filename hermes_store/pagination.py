@@ -66,12 +66,12 @@ def _parse(cursor: str) -> list[Any]:
     return parts if isinstance(parts, list) and parts else [None]
 
 
-def check_limit(limit: int) -> int:
-    """Return `limit` when it is between 1 and 1000.
+def check_limit(limit: int, name: str = "limit") -> int:
+    """Return `limit` when it is between 1 and 1000; `name` is what the caller calls it.
 
     Raises:
         InvalidInputError: it is not.
     """
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidInputError(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {quoted(limit)}.")
+        raise InvalidInputError(f"{name} must be a whole number from 1 to {MAX_LIMIT}, not {quoted(limit)}.")
     return limit

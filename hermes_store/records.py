@@ -139,6 +139,20 @@ class MessagePage(Record):
     revision: int
 
 
+class MessageWindow(Record):
+    """The last messages of some roles before a position, and all others between them and after them."""
+
+    items: list[Any]
+    #: The position of the first item. Pass it as ``before`` for the window before this one; 0 is the beginning.
+    first_position: int
+    #: The position after the last item.
+    stop_position: int
+    #: How many messages the session has.
+    message_count: int
+    #: The session's revision that this window shows.
+    revision: int
+
+
 class AppendResult(Record):
     """The result of an append: the positions of the new messages.
 

@@ -203,6 +203,7 @@ class Sessions(Collection):
         session_id: str,
         *,
         expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
+        touch: bool = True,
         **changes: Unpack[SessionChanges],
     ) -> SessionRecord:
         """Change the fields that are named, and no others. Without `expected_revision` the last writer wins.
@@ -210,8 +211,9 @@ class Sessions(Collection):
         Args:
             expected_revision: change nothing if fields or documents changed after this revision of the session.
                 (Messages do not count.)
-            **changes: see `SessionRecord`. `updated_at` is now unless it is named. A session that moves to another
-                profile leaves its project and its fork links.
+            touch: make this the session's last write, which moves it to the front of lists.
+            **changes: see `SessionRecord`. `updated_at` is now unless it is named, or `touch` is False. A session that
+                moves to another profile leaves its project and its fork links.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
@@ -222,6 +224,7 @@ class Sessions(Collection):
         checked = session_changes(changes)
         if not checked:
             raise InvalidInputError("Name at least one field to change. Nothing was written.")
+        check_flag("touch", touch)
         if expected_revision is not UNCHECKED:
             check_revision(expected_revision)
         profile = self._own_profile(checked.get("profile"))
@@ -235,7 +238,7 @@ class Sessions(Collection):
             values = _resolved(unit, checked, profile or key.profile, key)
             # These values replace the originals of imported values that did not fit their columns.
             document_rows.write(unit, key.id, session_id, {}, [file_key(name) for name in checked])
-            session_rows.change(unit, key, values, fields=True)
+            session_rows.change(unit, key, values, fields=True, touch=touch)
             return _record(unit, session_id)
 
     def change_id(self, session_id: str, new_id: str) -> SessionRecord:

@@ -231,6 +231,17 @@ def check_profile(value: str) -> str:
     )
 
 
+def check_text(value: Any, noun: str) -> str:
+    """Return `value` when it is text.
+
+    Raises:
+        InvalidInputError: it is not.
+    """
+    if isinstance(value, str):
+        return str(value)
+    raise InvalidInputError(f"A {noun} is text, not {quoted(value)}. Nothing was read or written.")
+
+
 def check_flag(name: str, value: Any) -> bool:
     """Return `value` when it is True or False.
 

@@ -13,7 +13,8 @@ from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
 from ..validation import MAX_INT
 from .schema import Message, MessageBlob
-from .statement import Statement
+from .statement import Statement, one_of
+from .types import TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 #: Messages in one statement, at most: a bound for the memory that their parameters take.
@@ -35,8 +36,8 @@ _insert_payload: Final = Statement(
 )
 
 
-def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], revision: int) -> None:
-    """Insert messages.
+def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], revision: int) -> int:
+    """Insert messages, and return the row id of the last one; 0 if there is none.
 
     Args:
         session: the row id of their session.
@@ -45,9 +46,10 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
     """
     if len(messages) == 1:
         [(position, message)] = messages.items()
-        row_id = unit.value(_insert_one, _columns(session, position, message, revision))
+        row_id: int = unit.value(_insert_one, _columns(session, position, message, revision))
         unit.execute(_insert_payload, {"message_id": row_id, "payload": message.payload})
-        return
+        return row_id
+    row_id = 0
     items = list(messages.items())
     for start in range(0, len(items), _CHUNK):
         chunk = items[start : start + _CHUNK]
@@ -66,6 +68,8 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
                 for row_id, (_, message) in zip(row_ids, chunk, strict=True)
             ],
         )
+        row_id = row_ids[-1]
+    return row_id
 
 
 def _columns(session: int, position: int, message: Encoded, revision: int) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def _columns(session: int, position: int, message: Encoded, revision: int) -> di
     }
 
 
-def append(unit: UnitOfWork, session: int, messages: Iterable[Encoded], *, first: int, revision: int) -> None:
+def append(unit: UnitOfWork, session: int, messages: Iterable[Encoded], *, first: int, revision: int) -> int:
     """Insert messages after the last one of a session, which is before position `first`; as `insert_at`.
 
     Raises:
@@ -89,7 +93,7 @@ def append(unit: UnitOfWork, session: int, messages: Iterable[Encoded], *, first
     try:
         if first + len(added) > MAX_INT:
             raise _count_error(first)
-        insert_at(unit, session, added, revision)
+        return insert_at(unit, session, added, revision)
     except INTEGRITY_ERRORS as error:
         if unit.violates_unique(error, "messages", "session_id", "position"):
             raise _count_error(first) from error
@@ -132,8 +136,35 @@ def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) 
                 "The row of a message was read and cannot be written: the database is damaged. Nothing was written; "
                 "check it with SQLite's PRAGMA integrity_check, and restore a backup."
             )
-        if unit.execute(_update_payload, {"row_id": row_id, "payload": message.payload}) != 1:
-            unit.execute(_insert_payload, {"message_id": row_id, "payload": message.payload})
+        _write_payload(unit, row_id, message.payload)
+
+
+_update_message_at: Final = Statement(
+    update(Message)
+    .where(Message.id == bindparam("row_id"), Message.revision == bindparam("at"))
+    .values({name: bindparam(name) for name in ("role", "timestamp", "digest", "revision")})
+)
+
+
+def overwrite_if_at(unit: UnitOfWork, row_id: int, message: Encoded, *, at: int, revision: int) -> bool:
+    """Write other content into a message if it was last written at a revision of its session, and return whether."""
+    values = {
+        "row_id": row_id,
+        "at": at,
+        "role": message.role,
+        "timestamp": message.timestamp,
+        "digest": message.digest,
+        "revision": revision,
+    }
+    if unit.execute(_update_message_at, values) != 1:
+        return False
+    _write_payload(unit, row_id, message.payload)
+    return True
+
+
+def _write_payload(unit: UnitOfWork, row_id: int, payload: bytes) -> None:
+    if unit.execute(_update_payload, {"row_id": row_id, "payload": payload}) != 1:
+        unit.execute(_insert_payload, {"message_id": row_id, "payload": payload})
 
 
 _stored: Final = Statement(
@@ -270,6 +301,27 @@ def last_timestamp(unit: UnitOfWork, session: int) -> float | None:
     """Return the timestamp of the session's last message that has one."""
     found: float | None = unit.value(_last_timestamp, {"session": session})
     return found
+
+
+_visible: Final = Statement(
+    select(Message.position)
+    .where(_in_session, Message.position < bindparam("stop"), one_of(Message.role, bindparam("roles", type_=TextList)))
+    .order_by(Message.position.desc())
+    .limit(1)
+    .offset(bindparam("skipped"))
+)
+
+
+def window_start(unit: UnitOfWork, session: int, stop: int, roles: Sequence[str], visible: int) -> int:
+    """Return where the last messages of some roles before a position begin; 0 where there are fewer.
+
+    Args:
+        session: the session's row id.
+        stop: the position.
+        visible: how many messages of these roles.
+    """
+    parameters = {"session": session, "stop": stop, "roles": list(roles), "skipped": visible - 1}
+    return unit.value(_visible, parameters) or 0
 
 
 _digests: Final = Statement(select(Message.digest).where(_in_session).order_by(Message.position))

@@ -113,3 +113,35 @@ def test_a_process_killed_while_it_makes_the_database_leaves_one_that_opens(
             store.messages.append(session_id, "one")
             assert store.messages.read(session_id) == ["one"]
         require_sound(path)
+
+
+def _stream_until_killed(path: Path, to_parent: Connection) -> None:
+    """Write checkpoints of one message; tell the parent the length of each that is done."""
+    with Store.open(path) as store, store.messages.stream("s", {"text": ""}) as stream:
+        for length in range(1, 10**6):
+            stream.checkpoint({"text": "x" * length})
+            to_parent.send(length)
+
+
+@pytest.mark.slow
+def test_a_killed_stream_leaves_its_last_checkpoint(sqlite_path: Path, require_sound: Callable[[Path], None]) -> None:
+    with Store.open(sqlite_path, durability="normal") as store:
+        store.sessions.create(session_id="s")
+    receiver, sender = _fork.Pipe(duplex=False)
+    writer = _fork.Process(target=_stream_until_killed, args=(sqlite_path, sender))
+    writer.start()
+    sender.close()
+    for _ in range(20):
+        length = receiver.recv()
+    writer.kill()
+    writer.join()
+    while receiver.poll():
+        try:
+            length = receiver.recv()
+        except EOFError:
+            break
+    require_sound(sqlite_path)
+    with Store.open(sqlite_path) as store:
+        [message] = store.messages.read("s")
+    # (Of the one after that it was not told.)
+    assert message in [{"text": "x" * length, "_partial": True}, {"text": "x" * (length + 1), "_partial": True}]
