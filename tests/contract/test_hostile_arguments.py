@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import HermesStoreError, Store
+from hermes_store import HermesStoreError, MessageStream, Store
 from hermes_store.store import View
 from hermes_store.transcripts import json_codec
 from hermes_store.validation import ProjectChanges, SessionChanges
@@ -100,6 +100,9 @@ def call(scene: Scene, verb: str, method: Callable[..., Any], hostile: str, valu
         first = [named.pop(name) for name in inspect.signature(method).parameters if name == "session_id"]
         positional = [*first, *positional]
     result = method(*positional, **named)
+    if isinstance(result, MessageStream):
+        with result as stream:
+            return stream.checkpoint({"text": "more"})
     return list(result) if isinstance(result, types.GeneratorType) else result
 
 

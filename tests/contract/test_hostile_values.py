@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import HermesStoreError, Store, View
+from hermes_store import HermesStoreError, MessageStream, Store, View
 from hermes_store.validation import ProjectChanges, SessionChanges
 from tests.support.json_values import nested, same
 
@@ -81,6 +81,8 @@ FITTING: dict[str, dict[str, Any]] = {
     "messages.count": {"session_id": "s"},
     "messages.tail": {"session_id": "s"},
     "messages.page": {"session_id": "s"},
+    "messages.window": {"session_id": "s"},
+    "messages.stream": {"session_id": "s", "message": {}},
     "messages.replace": {"session_id": "s", "messages": ["hi"], "expected_revision": 2},
     "messages.update": {"session_id": "s", "position": 0, "message": "hi", "expected_revision": 2},
     "messages.truncate": {"session_id": "s", "keep": 0, "expected_revision": 2},
@@ -161,6 +163,9 @@ def test_a_hostile_argument_is_refused_by_an_error_of_ours_or_stored(filled: Sto
                 outcome = verb_of(view, name)(*args, **kwargs)
                 if inspect.isgenerator(outcome):
                     list(outcome)
+                if isinstance(outcome, MessageStream):
+                    with outcome:
+                        pass
             except HermesStoreError as error:
                 if not str(error):
                     pytest.fail(f"{name}({argument}={value_name}) does not say what is wrong")

@@ -122,6 +122,8 @@ ATTACKS: dict[str, list[Attack]] = {
     "messages.count": [lambda view: view.messages.count("spoken") and SECRET],
     "messages.tail": [lambda view: view.messages.tail("spoken")],
     "messages.page": [lambda view: view.messages.page("spoken")],
+    "messages.window": [lambda view: view.messages.window("spoken")],
+    "messages.stream": [lambda view: view.messages.stream("spoken", {"role": "intruder"}).__enter__()],
     "messages.replace": [lambda view: view.messages.replace("spoken", [], expected_revision=SPOKEN_REVISION)],
     "messages.update": [lambda view: view.messages.update("spoken", 0, "x", expected_revision=SPOKEN_REVISION)],
     "messages.truncate": [lambda view: view.messages.truncate("spoken", keep=0, expected_revision=SPOKEN_REVISION)],

@@ -24,6 +24,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "messages.replace": lambda verbs: verbs.messages.replace("there", [], expected_revision=2),
     "messages.update": lambda verbs: verbs.messages.update("there", 0, "new", expected_revision=2),
     "messages.truncate": lambda verbs: verbs.messages.truncate("there", keep=0, expected_revision=2),
+    "messages.stream": lambda verbs: verbs.messages.stream("there", {}).__enter__(),
     "documents.put": lambda verbs: verbs.documents.put("there", {"new": 1}),
     "documents.remove": lambda verbs: verbs.documents.remove("there", "draft"),
     "projects.create": lambda verbs: verbs.projects.create(name="New"),
@@ -34,7 +35,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 }
 READS = {
     *("sessions.get", "sessions.exists", "sessions.list", "sessions.iterate", "sessions.list_deleted"),
-    *("sessions.count", "messages.read", "messages.count", "messages.tail", "messages.page"),
+    *("sessions.count", "messages.read", "messages.count", "messages.tail", "messages.page", "messages.window"),
     *("documents.read", "projects.get", "projects.list", "sessions.find", "sessions.get_many"),
 }
 

@@ -59,6 +59,7 @@ COUNTS: dict[str, tuple[int, Verb]] = {
     "messages.extend of nothing": (1, lambda store: store.messages.extend("s0", [])),
     "messages.read": (2, lambda store: store.messages.read("s0")),
     "messages.tail": (2, lambda store: store.messages.tail("s0")),
+    "messages.window": (3, lambda store: store.messages.window("s0")),
     "messages.count": (1, lambda store: store.messages.count("s0")),
     # Find, the message's row, both of its rows written, the last time, and the session's row.
     "messages.update": (
