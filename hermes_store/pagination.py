@@ -29,7 +29,12 @@ def read_cursor(kind: str, cursor: str, *types: type) -> tuple[Any, ...]:
     found, *key = _parse(cursor)
     if found == kind and len(key) == len(types) and all(map(_fits, key, types)):
         return tuple(key)
-    raise InvalidCursorError(
+    raise no_cursor(kind, cursor)
+
+
+def no_cursor(kind: str, cursor: Any) -> InvalidCursorError:
+    """Return the error for what is not a cursor of the listing called `kind`."""
+    return InvalidCursorError(
         f"{quoted(cursor)} is not a cursor of this listing ({kind}). Nothing was read; start again without a cursor."
     )
 

@@ -41,7 +41,7 @@ class Sessions(Collection):
                 both times are now, and the rest is empty.
 
         Raises:
-            SessionExistsError: the id is taken.
+            SessionExistsError: the id is taken. (In the view of a profile, also if it was ever used in another one.)
             SessionDeletedError: the id is that of a deleted or purged session.
             ProjectNotFoundError, SessionNotFoundError: the profile has no such project, or parent.
             InvalidInputError: a field is not valid.
@@ -51,7 +51,7 @@ class Sessions(Collection):
         profile = self._own_profile(changes.get("profile")) or DEFAULT_PROFILE
         now = time.time()
         with self._transactions.write() as unit:
-            session_rows.require_free(unit, session_id)
+            session_rows.require_free(unit, session_id, self._scope)
             values = {"created_at": now, "updated_at": now, **_resolved(unit, changes, profile), "profile": profile}
             session_rows.add(unit, session_id, values)
             return _record(unit, session_id)
@@ -212,8 +212,9 @@ class Sessions(Collection):
             expected_revision: change nothing if fields or documents changed after this revision of the session.
                 (Messages do not count.)
             touch: make this the session's last write, which moves it to the front of lists.
-            **changes: see `SessionRecord`. `updated_at` is now unless it is named, or `touch` is False. A session that
-                moves to another profile leaves its project and its fork links.
+            **changes: see `SessionRecord`. `updated_at` is now unless it is named, or `touch` is False, or stays as it
+                is if that is later: a clock that was set back moves no session back. A session that moves to another
+                profile leaves its project and its fork links.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
@@ -246,11 +247,11 @@ class Sessions(Collection):
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
-            SessionExistsError, SessionDeletedError: the new id is, or was, another session's.
+            SessionExistsError, SessionDeletedError: the new id is, or was, another session's; as in `create`.
         """
         check_id(new_id, "session id")
         with self._transactions.write() as unit:
-            session_rows.rename(unit, self._lock(unit, session_id), new_id)
+            session_rows.rename(unit, self._lock(unit, session_id), new_id, self._scope)
             return _record(unit, new_id)
 
     def delete(self, session_id: str) -> SessionRecord:

@@ -21,9 +21,9 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.types import NullType
 
 from ..errors import ProjectExistsError, ProjectNotFoundError
-from ..pagination import read_cursor, read_row_cursor, write_cursor, write_row_cursor
+from ..pagination import no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import ProjectRecord
-from ..validation import MAX_INT, check_id
+from ..validation import MAX_INT, check_id, is_id
 from .schema import ImportItem, Project, Session
 from .statement import Statement
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
@@ -41,6 +41,7 @@ _get: Final = Statement(_record.where(Project.project_id == bindparam("project_i
 _key: Final = select(Project.id, Project.profile, Project.extra).where(Project.project_id == bindparam("project_id"))
 _find: Final = Statement(_key)
 _find_and_lock: Final = Statement(_key.with_for_update())
+_profile_of: Final = Statement(select(Project.profile).where(Project.id == bindparam("row_id")))
 _of_profile: Final = Project.profile == bindparam("profile")
 _ORDER: Final = (Project.profile, Project.position, Project.id)
 #: The key of a row as it is stored, without conversions and checks: that of a damaged row, too.
@@ -149,20 +150,38 @@ def page(
     how = ""
     if after is not None:
         how = "row"
-        parameters["last_row"] = read_row_cursor("projects", after)
-        if parameters["last_row"] is None:
+        parameters["last_row"] = row_id = read_row_cursor("projects", after)
+        if row_id is not None:
+            if profile is not None and unit.value(_profile_of, {"row_id": row_id}) != profile:
+                raise no_cursor("projects", after)
+        else:
             how = "key"
-            last = read_cursor("projects", after, str, int, int)
+            of_profile, position, project_id = read_cursor("projects", after, str, int, str)
+            if not is_id(project_id):
+                raise no_cursor("projects", after)
+            last = (of_profile, position, _row_before(unit, project_id, profile))
             parameters |= {f"last_{column.key}": value for column, value in zip(_ORDER, last, strict=True)}
     rows = unit.rows(_pages[profile is not None, how], parameters)
     more = _cursor(rows[limit - 1]) if len(rows) > limit else None
     return [*map(to_record, rows[:limit])], more
 
 
+def _row_before(unit: UnitOfWork, project_id: str, profile: str | None) -> int:
+    """Return the row id of the project that a page follows.
+
+    A cursor has no row ids: see `session_listing`. If the project was deleted since, or is of another profile, those in
+    the same place come again.
+    """
+    row = unit.row(_find, {"project_id": project_id})
+    return row[0] if row is not None and profile in (None, row[1]) else -1
+
+
 def _cursor(row: Sequence[Any]) -> str:
     row_id, profile, position = row[-3:]
-    if isinstance(profile, str) and "\N{REPLACEMENT CHARACTER}" not in profile and isinstance(position, int):
-        return write_cursor("projects", to_record(row).profile, position, row_id)
+    project = to_record(row)
+    is_sound = isinstance(profile, str) and "\N{REPLACEMENT CHARACTER}" not in profile and isinstance(position, int)
+    if is_sound and is_id(project.project_id):
+        return write_cursor("projects", project.profile, position, project.project_id)
     return write_row_cursor("projects", row_id)
 
 

@@ -20,11 +20,12 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.types import NullType
 
 from ..errors import InvalidInputError
-from ..pagination import check_limit, read_cursor, read_row_cursor, write_cursor, write_row_cursor
+from ..pagination import check_limit, no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import WITHOUT, Missing, Page, SessionRecord, StoreStats
+from ..validation import MAX_INT, is_id
 from . import project_rows
 from .row_types import Row
-from .schema import BLANK, DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, Session
+from .schema import BLANK, DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
@@ -34,6 +35,8 @@ BLANK_SECONDS: Final = 60.0
 
 _parent: Final = aliased(Session, name="parent")
 _NAMES: Final = tuple(SessionRecord.model_fields)
+#: Where a row of `records` has the public id.
+_ID: Final = _NAMES.index("session_id")
 
 
 def _record_column(name: str) -> ColumnElement[Any]:
@@ -234,18 +237,60 @@ class _Place:
         return self.after if one.values.get("pinned", self.pinned) == self.pinned else ""
 
 
-_pinned_of_row: Final = Statement(select(_stored(Session.pinned)).where(Session.id == bindparam("last_row")))
+_of_row: Final = select(_stored(Session.pinned), Session.id).where(Session.id == bindparam("last_row"))
+_pinned_of_row: Final = {
+    False: Statement(_of_row),
+    True: Statement(_of_row.where(Session.profile == bindparam("of_profile"))),
+}
+_named: Final = (
+    select(_last.id)
+    .where(_last.session_id == bindparam("session_id"))
+    .union_all(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
+    .subquery("named")
+)
+_named_row: Final = select(_last.id).join(_named, _named.c.id == _last.id)
+_find_row: Final = {
+    False: Statement(_named_row),
+    True: Statement(_named_row.where(_last.profile == bindparam("of_profile"))),
+}
 
 
-def _place(unit: UnitOfWork, after: str) -> _Place:
-    """Return the place that a cursor says."""
+def _row_before(unit: UnitOfWork, kind: str, cursor: str, session_id: str, profile: str | None) -> int:
+    """Return the row id of the session that a page follows, whose public id a cursor has.
+
+    A cursor has no row ids: from their differences one could tell how many sessions other profiles got. If the session
+    was purged since, or is of another profile, those that are in the same place as it come again.
+    """
+    if not is_id(session_id):
+        raise no_cursor(kind, cursor)
+    parameters = {"session_id": session_id} | ({} if profile is None else {"of_profile": profile})
+    found: int | None = unit.value(_find_row[profile is not None], parameters)
+    return MAX_INT if found is None else found
+
+
+def _require_row(unit: UnitOfWork, kind: str, cursor: str, row_id: int, profile: str | None) -> Any:
+    """Return what is stored as `pinned` in the damaged row that a page follows.
+
+    Raises:
+        InvalidCursorError: it is not there any more, or not of this profile.
+    """
+    parameters = {"last_row": row_id} | ({} if profile is None else {"of_profile": profile})
+    row = unit.row(_pinned_of_row[profile is not None], parameters)
+    if row is None:
+        raise no_cursor(kind, cursor)
+    return row[0]
+
+
+def _place(unit: UnitOfWork, after: str, profile: str | None) -> _Place:
+    """Return the place that a cursor says, in the list of a profile (of all when None)."""
     row_id = read_row_cursor("sessions", after)
     if row_id is None:
-        last = read_cursor("sessions", after, bool, float, int)
+        pinned, updated, session_id = read_cursor("sessions", after, bool, float, str)
+        last = (pinned, updated, _row_before(unit, "sessions", after, session_id, profile))
         keys = {f"last_{column.key}": value for column, value in zip(LIST_ORDER, last, strict=True)}
-        return _Place("key", keys, last[0])
+        return _Place("key", keys, pinned)
     parameters = {"last_row": row_id}
-    pinned = unit.value(_pinned_of_row, parameters)
+    pinned = _require_row(unit, "sessions", after, row_id, profile)
     if not isinstance(pinned, int | float):
         pinned = -math.inf if pinned is None else math.inf  # texts are after all numbers
     return _Place("row", parameters, pinned)
@@ -254,7 +299,7 @@ def _place(unit: UnitOfWork, after: str) -> _Place:
 def list_page(unit: UnitOfWork, wanted: ListFilter, limit: int, after: str | None) -> Page[SessionRecord]:
     """Return the page of at most `limit` sessions that begins after a cursor."""
     check_limit(limit)
-    place = None if after is None else _place(unit, after)
+    place = None if after is None else _place(unit, after, wanted.profile)
     ranges = [one for one in wanted.ranges(_profiles(unit, wanted)) if place is None or place.reaches(one)]
     rows: list[Row] = []
     for start in range(0, len(ranges), _MOST_PARTS):
@@ -277,8 +322,9 @@ def _merged(unit: UnitOfWork, ranges: Sequence[_Range], limit: int, place: _Plac
 
 def _cursor(row: Row) -> str:
     row_id, pinned, updated = row[-3:]
-    if pinned in (0, 1) and isinstance(updated, float) and math.isfinite(updated):
-        return write_cursor("sessions", bool(pinned), updated, row_id)
+    session_id = row[_ID]
+    if pinned in (0, 1) and isinstance(updated, float) and math.isfinite(updated) and is_id(session_id):
+        return write_cursor("sessions", bool(pinned), updated, session_id)
     return write_row_cursor("sessions", row_id)
 
 
@@ -348,9 +394,12 @@ def deleted_page(unit: UnitOfWork, profile: str | None, limit: int, after: str |
     if after is not None:
         how = "row"
         parameters["last_row"] = read_row_cursor("deleted", after)
-        if parameters["last_row"] is None:
+        if parameters["last_row"] is not None:
+            _require_row(unit, "deleted", after, parameters["last_row"], profile)
+        else:
             how = "key"
-            parameters["last_deleted_at"], parameters["last_id"] = read_cursor("deleted", after, float, int)
+            parameters["last_deleted_at"], session_id = read_cursor("deleted", after, float, str)
+            parameters["last_id"] = _row_before(unit, "deleted", after, session_id, profile)
     rows = unit.rows(_deleted_statement(profile is not None, how), parameters)
     more = _deleted_cursor(rows[limit - 1]) if len(rows) > limit else None
     return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
@@ -358,8 +407,8 @@ def deleted_page(unit: UnitOfWork, profile: str | None, limit: int, after: str |
 
 def _deleted_cursor(row: Row) -> str:
     row_id, deleted = row[-2:]
-    if isinstance(deleted, float) and math.isfinite(deleted):
-        return write_cursor("deleted", deleted, row_id)
+    if isinstance(deleted, float) and math.isfinite(deleted) and is_id(row[_ID]):
+        return write_cursor("deleted", deleted, row[_ID])
     return write_row_cursor("deleted", row_id)
 
 

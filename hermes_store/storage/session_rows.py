@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, delete, insert, literal_column, or_, select, u
 
 from ..errors import DatabaseCorruptError, SessionDeletedError, SessionExistsError, SessionNotFoundError
 from ..records import UNTITLED
+from ..transcripts.encoding import LATEST
 from ..validation import MAX_INT, check_id
 from . import import_log
 from .schema import BLANK, EMPTY, RetiredId, Session
@@ -161,23 +162,34 @@ def find_link_target(unit: UnitOfWork, session_id: str, profile: str) -> int | N
     return found
 
 
-_deleted_at: Final = Statement(select(Session.deleted_at).where(Session.session_id == bindparam("session_id")))
+_holder: Final = Statement(
+    select(Session.deleted_at, Session.profile).where(Session.session_id == bindparam("session_id"))
+)
 _retired: Final = Statement(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
 
 
-def require_free(unit: UnitOfWork, session_id: str) -> None:
+def require_free(unit: UnitOfWork, session_id: str, profile: str | None = None) -> None:
     """Make sure that no session has, or ever had, this public id.
+
+    Args:
+        profile: the only one whose sessions the caller may learn about; all when None. Whatever another profile's
+            session is (there, deleted, renamed or purged), the error is the same.
 
     Raises:
         SessionExistsError: one has it, or had it before it was renamed.
         SessionDeletedError: one had it, and is deleted or purged.
     """
-    current = unit.row(_deleted_at, {"session_id": session_id})
+    current = unit.row(_holder, {"session_id": session_id})
     if current is not None:
-        raise (SessionExistsError(session_id) if current[0] is None else SessionDeletedError(session_id))
+        deleted_at, owner = current
+        if profile not in (None, owner):
+            raise _not_free(session_id)
+        raise (SessionExistsError(session_id) if deleted_at is None else SessionDeletedError(session_id))
     retired = unit.row(_retired, {"session_id": session_id})
     if retired is None:
         return
+    if profile is not None and _successor(unit, session_id, profile) is None:
+        raise _not_free(session_id)  # also if it was this profile's own: whose a purged id was is not kept
     if retired[0] is None:
         raise SessionDeletedError(
             session_id, f"Session {session_id!r} was purged; its id is not used again. Nothing was written."
@@ -185,6 +197,12 @@ def require_free(unit: UnitOfWork, session_id: str) -> None:
     raise SessionExistsError(
         session_id,
         f"{session_id!r} is the former id of another session, and never means a new one. Nothing was written.",
+    )
+
+
+def _not_free(session_id: str) -> SessionExistsError:
+    return SessionExistsError(
+        session_id, f"The id {session_id!r} is taken, or was used before. Nothing was written; choose another one."
     )
 
 
@@ -241,9 +259,9 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
     try:
         row_id: int = unit.value(_insert(frozenset(values)), values)
     except INTEGRITY_ERRORS as error:
-        # Another process may have taken the id since it was found to be free.
+        # Another process may have taken the id since it was found to be free; nobody knows in which profile.
         if unit.violates_unique(error, "sessions", "session_id"):
-            raise SessionExistsError(session_id) from error
+            raise _not_free(session_id) from error
         raise
     return row_id
 
@@ -270,13 +288,13 @@ def change(
         values: by the names of the table's columns.
         transcript: messages were written.
         fields: something else was written.
-        touch: `updated_at` is now, unless it is among the values.
+        touch: `updated_at` is now, or stays as it is if that is later, unless it is among the values.
 
     Raises:
         DatabaseCorruptError: the row is damaged, or was lost meanwhile.
     """
     revision = _locked(key).revision + 1
-    written: dict[str, Any] = {"updated_at": time.time(), **values} if touch else dict(values)
+    written: dict[str, Any] = {"updated_at": next_time(key), **values} if touch else dict(values)
     written["revision"] = revision
     if transcript:
         written["transcript_revision"] = revision
@@ -290,6 +308,15 @@ def change(
     return revision
 
 
+def next_time(key: SessionKey) -> float:
+    """Return the time of a write to a session now: never before its last one, also if the clock was set back.
+
+    (A time after 2100 is not believed, here as elsewhere: such a session would be the first in lists for ever.)
+    """
+    now = time.time()
+    return max(now, key.updated_at) if key.updated_at <= LATEST else now
+
+
 _reclaim_id: Final = Statement(
     delete(RetiredId).where(RetiredId.session_id == bindparam("id"), RetiredId.successor_id == bindparam("row_id"))
 )
@@ -300,19 +327,22 @@ _retire_id: Final = Statement(
 )
 
 
-def rename(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
+def rename(unit: UnitOfWork, key: SessionKey, new_id: str, profile: str | None = None) -> int:
     """Give a session another public id, retire the one it had, and return the session's revision.
+
+    Args:
+        profile: as in `require_free`.
 
     Raises:
         SessionExistsError, SessionDeletedError: the new id is, or was, another session's.
     """
     unit.execute(_reclaim_id, {"id": new_id, "row_id": key.id})  # it may go back to an id that was its own
-    require_free(unit, new_id)
+    require_free(unit, new_id, profile)
     try:
         revision = change(unit, key, {"session_id": new_id}, fields=True)
     except INTEGRITY_ERRORS as error:
         if unit.violates_unique(error, "sessions", "session_id"):
-            raise SessionExistsError(new_id) from error
+            raise _not_free(new_id) from error
         raise
     _retire(unit, key.session_id, successor=key.id)
     import_log.carry_forward(unit, key.id, key.revision, revision)

@@ -84,6 +84,8 @@ class Local:
     #: None where they were not read.
     messages: list[Any] | None
     base: InitVar[Base | None]
+    #: Whether this is the session's last change; if not, `updated_at` is written as it is.
+    touched: bool
     #: What is written for the values.
     copies: dict[str, Any] = field(init=False)
     digests: dict[str, bytes] = field(init=False)
@@ -99,6 +101,11 @@ class Local:
     def message_digests(self) -> list[bytes] | None:
         """The digests of the messages; None where they were not read."""
         return None if self.encoded is None else [message.digest for message in self.encoded]
+
+    def set_time(self, time: float) -> None:
+        """Let this be the time of the session's last change."""
+        self.values[_UPDATED] = self.copies[_UPDATED] = time
+        self.digests |= digests_of({_UPDATED: time})
 
 
 def _frozen(key: str, value: Any, base: bytes | None) -> tuple[Any, bytes]:
@@ -167,6 +174,8 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         StaleSessionError: others changed the same part since.
     """
     key = find_current(unit, base.row_id, base.session_id, lock=True)
+    if local.touched:
+        local.set_time(session_rows.next_time(key))
     saved = Saved(
         Base(
             row_id=key.id,

@@ -304,7 +304,7 @@ class LiveSession:
             raise InvalidPayloadError(f"are a {type(messages).__name__}, not a list", MESSAGES)
         if touch:
             values["updated_at"] = time.time()
-        return Local(values.pop(SESSION_ID), values, None if messages is None else list(messages), base)
+        return Local(values.pop(SESSION_ID), values, None if messages is None else list(messages), base, touched=touch)
 
     def _accept(self, local: Local, saved: Saved) -> None:
         """Make the result of a save this session's state, except what was assigned to since."""

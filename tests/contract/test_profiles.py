@@ -24,7 +24,6 @@ from hermes_store import (
     NotFoundError,
     ProfileView,
     ProjectExistsError,
-    SessionDeletedError,
     SessionExistsError,
     Store,
     View,
@@ -148,7 +147,7 @@ ATTACKS: dict[str, list[Attack]] = {
 #: What the same verbs do when the other profile's rows only stand in the way: ids are unique in the whole store.
 COLLISIONS: list[tuple[Attack, type[HermesStoreError]]] = [
     (lambda view: view.sessions.create(session_id="spoken"), SessionExistsError),
-    (lambda view: view.sessions.create(session_id="deleted"), SessionDeletedError),
+    (lambda view: view.sessions.create(session_id="deleted"), SessionExistsError),
     (lambda view: view.sessions.create(session_id="former"), SessionExistsError),
     (lambda view: view.sessions.change_id("own", "spoken"), SessionExistsError),
     (lambda view: view.sessions.change_id("own", "former"), SessionExistsError),

@@ -114,7 +114,7 @@ def test_the_list_of_deleted_sessions_comes_from_its_index(store: Store, profile
     index = "ix_sessions_deleted " if profile is None else "ix_sessions_deleted_profile "
     for after in (None, store.sessions.list_deleted(profile=profile, limit=10).next):
         lines = plan(store, lambda after=after: store.sessions.list_deleted(profile=profile, after=after))
-        assert f"USING INDEX {index}" in lines[0]
+        assert any(f"USING INDEX {index}" in line for line in lines)
         assert faults(lines) == []
 
 

@@ -104,10 +104,10 @@ def analyze(store: Store) -> None:
         connection.exec_driver_sql("ANALYZE")
 
 
-def moment(count: int, fraction: float) -> tuple[float, int]:
-    """Return the time and the row id of the session at `fraction` of the way through `count` of them."""
+def moment(count: int, fraction: float) -> tuple[float, str]:
+    """Return the time and the id of the session at `fraction` of the way through `count` of them."""
     index = round(count * fraction)
-    return EPOCH + index, index + 1
+    return EPOCH + index, f"s{index}"
 
 
 @dataclass(frozen=True)
