@@ -39,7 +39,10 @@ class Documents(Collection):
         expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
         touch: bool = True,
     ) -> WriteResult:
-        """Set the values of some keys, writing those that differ.
+        """Set the values of some keys, writing those that differ or are damaged in the database.
+
+        The small documents of a session are one row. If that is damaged, the small ones among `values` replace it, and
+        the others are gone.
 
         Args:
             values: JSON values by key.
@@ -66,6 +69,7 @@ class Documents(Collection):
         """Remove the values of `keys`, where there are any; `touch` as in `put`.
 
         Raises:
+            DatabaseCorruptError: nothing was removed, because the small documents are damaged.
             StaleSessionError, SessionNotFoundError, SessionDeletedError: as `put`.
         """
         return self._write(session_id, {}, tuple(map(_checked, keys)), expected_revision, touch)
@@ -86,6 +90,8 @@ class Documents(Collection):
             if expected is not UNCHECKED:
                 require_current(key, expected, key.fields_revision, "its fields or documents")
             changed = document_rows.write(unit, key.id, session_id, payloads, removed)
+            if removed and not changed:  # because there is no such document, or because it cannot be read
+                document_rows.read(unit, key.id, session_id, removed)
             revision = session_rows.change(unit, key, {}, fields=True, touch=touch) if changed else key.revision
             return WriteResult(changed=changed, revision=revision)
 

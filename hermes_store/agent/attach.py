@@ -197,7 +197,11 @@ _MEANINGS: Final[Mapping[str, tuple[type[errors.AgentError], str]]] = {
     "SQLITE_PERM": (errors.AgentPermissionError, _SIDECARS),
     "SQLITE_AUTH": (errors.AgentPermissionError, _SIDECARS),
     "SQLITE_NOTADB": (errors.AgentNotADatabaseError, "It is not an SQLite database."),
-    "SQLITE_CORRUPT": (errors.AgentCorruptError, "It is damaged; the agent's own repair is the way to mend it."),
+    "SQLITE_CORRUPT": (
+        errors.AgentCorruptError,
+        "It is damaged (the agent's own repair is the way to mend it), or the disk cannot read a part of it.",
+    ),
+    "SQLITE_IOERR": (errors.AgentError, "The disk or the file system failed."),
     "SQLITE_BUSY": (errors.AgentLockedError, "The agent has locked it. Try again."),
     "SQLITE_LOCKED": (errors.AgentLockedError, "The agent has locked it. Try again."),
     "SQLITE_PROTOCOL": (errors.AgentLockedError, "The agent has locked it. Try again."),

@@ -6,6 +6,7 @@ lists and links look for it by its key.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -15,10 +16,13 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
+from .row_types import log_once
 from .schema import Session, SessionDocument, SessionExtras
 from .statement import Statement, one_of
 from .types import RowIdList, TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
+
+logger = logging.getLogger("hermes_store")
 
 #: The largest value, in bytes of its JSON, that is kept in `session_extras`.
 SMALL: Final = 2048
@@ -60,11 +64,15 @@ def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] |
     Raises:
         DatabaseCorruptError: a value is damaged; it names the key.
     """
-    found: dict[str, Any] = {}
-    if keys is None or not _ROWS.issuperset(keys):
+    if keys is None:
+        return _read_extras(unit, session, public_id) | read_rows(unit, session, public_id)
+    found = read_rows(unit, session, public_id, keys)
+    # The small ones are read for what is not among the others: damaged, they are no obstacle to these.
+    small = [key for key in keys if key not in found and key not in _ROWS]
+    if small:
         extras = _read_extras(unit, session, public_id)
-        found = extras if keys is None else {key: extras[key] for key in keys if key in extras}
-    return found | read_rows(unit, session, public_id, keys)
+        found |= {key: extras[key] for key in small if key in extras}
+    return found
 
 
 def read_rows(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
@@ -76,6 +84,23 @@ def read_rows(unit: UnitOfWork, session: int, public_id: str, keys: Collection[s
     return {key: _verified(public_id, key, payload, digest) for key, payload, digest in rows}
 
 
+def read_sound(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None) -> dict[str, Any]:
+    """Return those values that have rows of their own and are as they were written; the others are logged.
+
+    Args:
+        session, public_id, keys: as in `read`.
+    """
+    try:
+        return read_rows(unit, session, public_id, keys)
+    except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
+        if not unit.is_damage(error):
+            raise
+        values, problems = _salvage_rows(unit, session, public_id, keys)
+    for problem in problems:
+        log_once("%s", problem)
+    return values
+
+
 def salvage(unit: UnitOfWork, session: int, public_id: str) -> tuple[dict[str, Any], list[str]]:
     """Return those values of a session that are as they were written, and why the others are not read; as `read`."""
     values: dict[str, Any] = {}
@@ -84,11 +109,20 @@ def salvage(unit: UnitOfWork, session: int, public_id: str) -> tuple[dict[str, A
         values |= _read_extras(unit, session, public_id)
     except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
         problems.append(str(error))
+    large, more = _salvage_rows(unit, session, public_id, None)
+    return values | large, problems + more
+
+
+def _salvage_rows(
+    unit: UnitOfWork, session: int, public_id: str, wanted: Collection[str] | None
+) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    problems: list[str] = []
     try:
         keys = [key for key, _ in unit.rows(_known, {"session": session})]
     except DRIVER_ERRORS as error:
-        return values, [*problems, str(error)]
-    for key in keys:
+        return values, [str(error)]
+    for key in keys if wanted is None else sorted(set(keys).intersection(wanted)):
         try:
             values |= read_rows(unit, session, public_id, [key])
         except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
@@ -114,11 +148,15 @@ def decode_extras(payload: bytes | None, public_id: str) -> dict[str, Any]:
     """
     if payload is None:
         return {}
-    values = decode(public_id, "(the small ones)", payload)
+    try:
+        values = json_codec.decode(payload)
+    except ValueError:
+        values = None
     if not isinstance(values, dict):
         raise DatabaseCorruptError(
-            f"The small values of session {public_id!r} are damaged in the database: they are no JSON object. Restore "
-            "a backup."
+            f"The small documents of session {public_id!r} (those of at most {SMALL} bytes, which are in one row) are "
+            "damaged in the database: they are no JSON object. Read the others by their keys; restore a backup, or "
+            "`put` small documents, which replace all that are damaged."
         )
     return values
 
@@ -184,6 +222,8 @@ def write(
 ) -> bool:
     """Set some of a session's values and remove others, writing what differs; return whether anything did.
 
+    Damaged values are replaced. The small ones are in one row, which is left as it is when none of them is written.
+
     Args:
         session: its row id.
         public_id: its public id, for messages.
@@ -215,7 +255,14 @@ def _write_extras(
     if _ROWS.issuperset((*payloads, *gone)):
         return False
     stored = unit.value(_extras, {"session": session})
-    values = decode_extras(stored, public_id)
+    small = {key: payload for key, payload in payloads.items() if is_small(key, payload)}
+    try:
+        values = decode_extras(stored, public_id)
+    except DatabaseCorruptError as error:
+        if not small:
+            return False
+        logger.warning("%s They are replaced by %s.", error, ", ".join(map(repr, small)))
+        values = {}
     merged: dict[str, bytes] = {}
     for key, value in values.items():
         if key in payloads:
@@ -223,7 +270,7 @@ def _write_extras(
                 merged[key] = payloads[key]
         elif key not in gone:
             merged[key] = json_codec.encode(value)
-    merged |= {key: payload for key, payload in payloads.items() if is_small(key, payload)}
+    merged |= small
     return _replace_extras(unit, session, stored, json_codec.join_object(merged) if merged else None)
 
 

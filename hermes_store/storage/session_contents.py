@@ -6,10 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, bindparam, literal_column, select
 
+from ..errors import DatabaseCorruptError
 from ..records import SessionRecord
 from ..validation import COLUMN_KEYS
 from . import document_rows
-from .row_types import Row
+from .row_types import Row, log_once
 from .schema import Session, SessionDocument, SessionExtras
 from .session_listing import records, to_record
 from .statement import Statement
@@ -51,11 +52,11 @@ _by_row: Final = Statement(_contents().where(Session.id == bindparam("row_id")))
 def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> SessionContents | None:
     """Return a session, deleted or not; None when there is none.
 
+    Values that are damaged are left out and logged: whoever has the session goes on with the rest, and what is written
+    in their place replaces them.
+
     Args:
         whole: with all of its values, the large ones included.
-
-    Raises:
-        DatabaseCorruptError: a value is damaged; it names the key.
     """
     return _read(unit, unit.row(_by_id, {"session_id": session_id}), whole=whole)
 
@@ -70,7 +71,11 @@ def _read(unit: UnitOfWork, row: Row | None, *, whole: bool) -> SessionContents 
         return None
     record = to_record(row)
     *_, row_id, extras, has_originals = row
-    values = document_rows.decode_extras(extras, record.session_id)
+    try:
+        values = document_rows.decode_extras(extras, record.session_id)
+    except DatabaseCorruptError as error:
+        log_once("%s", error)
+        values = {}
     if whole or has_originals:
-        values |= document_rows.read_rows(unit, row_id, record.session_id, None if whole else _column_keys)
+        values |= document_rows.read_sound(unit, row_id, record.session_id, None if whole else _column_keys)
     return SessionContents(row_id, record, values)

@@ -28,7 +28,7 @@ from .row_types import Row
 from .schema import BLANK, DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList
-from .unit_of_work import UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 #: Seconds after its last write for which a blank session is listed.
 BLANK_SECONDS: Final = 60.0
@@ -434,11 +434,21 @@ def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int) 
 _live_rows: Final = Statement(
     select(Session.id).where(Session.deleted_at.is_(None)).order_by(Session.updated_at.desc(), Session.id.desc())
 )
+#: The index of the public ids has the row ids, too, so this reads no row.
+_indexed_rows: Final = Statement(select(Session.id).order_by(Session.session_id))
 
 
 def live_rows(unit: UnitOfWork) -> list[int]:
-    """Return the row ids of all sessions that are not deleted, the last changed first."""
-    return unit.values(_live_rows)
+    """Return the row ids of all sessions that are not deleted, the last changed first.
+
+    If the database cannot read all their rows because it is damaged, the row ids of all sessions are returned.
+    """
+    try:
+        return unit.values(_live_rows)
+    except DRIVER_ERRORS as error:
+        if not unit.is_damage(error):
+            raise
+        return unit.values(_indexed_rows)
 
 
 _ALL: Final = func.count()

@@ -13,10 +13,11 @@ from sqlalchemy import Integer, LargeBinary, Text, bindparam, literal_column, or
 
 from ..records import UNTITLED
 from ..webui_format.session_json import INDEX_KEYS
+from .row_types import log_once
 from .schema import Project, Session, SessionDocument
 from .statement import Statement, one_of
 from .types import IdList, JsonBytes, LosslessText, TextList, decode_column, is_escaped, unescaped
-from .unit_of_work import UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 COLUMNS: Final = INDEX_KEYS
 
@@ -101,5 +102,15 @@ _originals: Final = Statement(
 
 
 def read_originals(unit: UnitOfWork) -> list[tuple[str, str, bytes]]:
-    """Return the originals of values that do not fit their columns: the session's id, the column, and the JSON."""
-    return [(session_id, key, payload) for session_id, key, payload in unit.rows(_originals)]
+    """Return the originals of values that do not fit their columns: the session's id, the column, and the JSON.
+
+    None are returned if the database cannot find them because it is damaged, which is logged: the columns have similar
+    values.
+    """
+    try:
+        return [(session_id, key, payload) for session_id, key, payload in unit.rows(_originals)]
+    except DRIVER_ERRORS as error:
+        if not unit.is_damage(error):
+            raise
+        log_once("The originals of values in the sidebar cannot be read: %s", error)
+        return []

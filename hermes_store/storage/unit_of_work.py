@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from ..errors import DatabaseCorruptError
 from .row_types import Row
 from .statement import NO_PARAMETERS, Parameters, Statement
 
@@ -143,6 +144,12 @@ class UnitOfWork(ABC):
     def violates_unique(self, error: BaseException, table: str, *columns: str) -> bool:
         """Whether one of `INTEGRITY_ERRORS` says that a value of this unique key is taken."""
         return self.dialect.violates_unique(getattr(error, "orig", error), table, *columns)
+
+    def is_damage(self, error: BaseException) -> bool:
+        """Whether an error says that the database is damaged."""
+        return isinstance(error, DatabaseCorruptError) or (
+            isinstance(error, DRIVER_ERRORS) and isinstance(self._database.translate(error), DatabaseCorruptError)
+        )
 
     def row(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> Row | None:
         """Run a statement and return its first row, if there is one."""

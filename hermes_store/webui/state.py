@@ -188,7 +188,7 @@ def read_documents(unit: UnitOfWork, state: State, keys: Collection[str]) -> Non
     found = {key: state.small[key] for key in keys if key in state.small}
     large = [key for key in keys if key not in found]
     if large:
-        found |= document_rows.read_rows(unit, state.row_id, state.session_id, large)
+        found |= document_rows.read_sound(unit, state.row_id, state.session_id, large)
     if _MESSAGE_COUNT in found:  # a newer WebUI's, which may be wrong
         found[_MESSAGE_COUNT] = state.message_count
     state.values |= _defaults(_DOCUMENT_KEYS.intersection(keys)) | found
