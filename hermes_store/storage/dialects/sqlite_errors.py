@@ -44,8 +44,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "SQLITE_CORRUPT": (
         errors.DatabaseCorruptError,
         # SQLite turns the errors of a failing disk into this one: https://www.sqlite.org/rescode.html#ioerr_corruptfs
-        "The file is damaged, or the disk cannot read a part of it: the system's log would say so. Keep the file as it "
-        "is, and restore a backup or salvage it with sqlite3's .recover.",
+        (
+            "The file is damaged, or the disk cannot read a part of it (then the system's log says so). Keep the file "
+            "as it is, and restore a backup or salvage it with sqlite3's .recover."
+        ),
     ),
     "SQLITE_NOTADB": (
         errors.DatabaseCorruptError,
