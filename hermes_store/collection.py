@@ -43,7 +43,7 @@ class Collection:
             InvalidInputError: this is the view of another profile.
         """
         if profile is not None:
-            check_profile(profile)
+            profile = check_profile(profile)
         if self._scope is not None and profile not in (None, self._scope):
             raise InvalidInputError(
                 f"This is the view of profile {self._scope!r}; it cannot reach into {quoted(profile)}. Use the "

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from .collection import UNCHECKED, Collection, Unchecked, require_current
 from .errors import InvalidInputError
-from .quoting import quoted
+from .quoting import quoted, text_of
 from .records import WriteResult
 from .storage import document_rows, session_rows
 from .transcripts import json_codec
@@ -25,11 +25,10 @@ class Documents(Collection):
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
             DatabaseCorruptError: a value is damaged; it names the key.
         """
-        for name in keys:
-            _checked(name)
+        checked = [_checked(name) for name in keys]
         with self._transactions.read() as unit:
             key = self._find(unit, session_id)
-            return document_rows.read(unit, key.id, session_id, keys or None)
+            return document_rows.read(unit, key.id, key.session_id, checked or None)
 
     def put(
         self,
@@ -56,7 +55,7 @@ class Documents(Collection):
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         checked = mapping_of(values, "The values")
-        payloads = {_checked(key): json_codec.encode(value, key) for key, value in checked.items()}
+        payloads = {(name := _checked(key)): json_codec.encode(value, name) for key, value in checked.items()}
         return self._write(session_id, payloads, (), expected_revision, touch)
 
     def remove(
@@ -89,16 +88,17 @@ class Documents(Collection):
             key = self._lock(unit, session_id)
             if expected is not UNCHECKED:
                 require_current(key, expected, key.fields_revision, "its fields or documents")
-            changed = document_rows.write(unit, key.id, session_id, payloads, removed)
+            changed = document_rows.write(unit, key.id, key.session_id, payloads, removed)
             if removed and not changed:  # because there is no such document, or because it cannot be read
-                document_rows.read(unit, key.id, session_id, removed)
+                document_rows.read(unit, key.id, key.session_id, removed)
             revision = session_rows.change(unit, key, {}, fields=True, touch=touch) if changed else key.revision
             return WriteResult(changed=changed, revision=revision)
 
 
 def _checked(key: Any) -> str:
-    if isinstance(key, str) and len(key) <= KEY_LIMIT:
-        return key
+    plain = text_of(key)
+    if plain is not None and len(plain) <= KEY_LIMIT:
+        return plain
     raise InvalidInputError(
         f"The key of a session's document must be text of at most {KEY_LIMIT} characters, not {quoted(key)}. "
         "Nothing was written."

@@ -70,7 +70,7 @@ class Messages(Collection):
         """
         with self._transactions.read() as unit:
             key, _, rows = self._fetch(unit, session_id, lambda key: (0, key.message_count))
-        return Transcript(message_reading.decode(session_id, rows, 0), key.revision)
+        return Transcript(message_reading.decode(key.session_id, rows, 0), key.revision)
 
     def count(self, session_id: str) -> int:
         """Return how many messages the session has.
@@ -101,7 +101,7 @@ class Messages(Collection):
             InvalidInputError: both cursors are given.
             DatabaseCorruptError: one of these messages is damaged or missing; it names the position.
         """
-        check_limit(limit)
+        limit = check_limit(limit)
         if before is not None and after is not None:
             raise InvalidInputError("Give `before` or `after`, not both.")
 
@@ -117,7 +117,7 @@ class Messages(Collection):
             key, (start, stop), rows = self._fetch(unit, session_id, bounds)
         return MessagePage.from_trusted(
             {
-                "items": message_reading.decode(session_id, rows, start),
+                "items": message_reading.decode(key.session_id, rows, start),
                 "first_position": start,
                 "previous": write_cursor("messages", start) if start > 0 else None,
                 "next": write_cursor("messages", stop) if stop < key.message_count else None,
@@ -162,7 +162,7 @@ class Messages(Collection):
             key, (start, stop), rows = self._fetch(unit, session_id, bounds)
         return MessageWindow.from_trusted(
             {
-                "items": message_reading.decode(session_id, rows, start),
+                "items": message_reading.decode(key.session_id, rows, start),
                 "first_position": start,
                 "stop_position": stop,
                 "message_count": key.message_count,
@@ -191,7 +191,9 @@ class Messages(Collection):
             key = self._find(unit, session_id)
             start, stop = bounds(key)
             try:
-                rows = message_reading.fetch(unit, key.id, session_id, start=start, stop=stop, count=key.message_count)
+                rows = message_reading.fetch(
+                    unit, key.id, key.session_id, start=start, stop=stop, count=key.message_count
+                )
             except DatabaseCorruptError:
                 if unit.sees_one_state or self._find(unit, session_id).revision == key.revision:
                     raise
@@ -253,7 +255,7 @@ class Messages(Collection):
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             if not 0 <= position < key.message_count:
-                raise MessageNotFoundError(session_id, position, key.message_count)
+                raise MessageNotFoundError(key.session_id, position, key.message_count)
             found = message_rows.find(unit, key.id, position)
             changed_at = key.transcript_revision if found is None else found.revision
             require_current(key, expected_revision, changed_at, "this message")
@@ -288,7 +290,7 @@ class Messages(Collection):
             if type(keep) is not int or not 0 <= keep <= key.message_count:
                 raise InvalidInputError(
                     f"keep must be a whole number from 0 to {key.message_count}, the number of messages of session "
-                    f"{session_id!r}, not {quoted(keep)}. Nothing was removed."
+                    f"{key.session_id!r}, not {quoted(keep)}. Nothing was removed."
                 )
             revision, removed = key.revision, 0
             if keep < key.message_count:

@@ -7,7 +7,7 @@ import math
 from typing import Any, Final
 
 from .errors import InvalidCursorError, InvalidInputError
-from .quoting import quoted
+from .quoting import number_of, quoted, text_of
 from .transcripts import json_codec
 
 MAX_LIMIT: Final = 1000
@@ -64,9 +64,12 @@ def _fits(value: Any, wanted: type) -> bool:
 def _parse(cursor: str) -> list[Any]:
     """Return the parts of a cursor; a list with None for anything that is no cursor."""
     try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        plain = text_of(cursor)
+        if plain is None:
+            return [None]
+        padded = plain.encode("ascii") + b"=" * (-len(plain) % 4)
         parts = json_codec.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (AttributeError, TypeError, ValueError):
+    except ValueError:
         return [None]
     return parts if isinstance(parts, list) and parts else [None]
 
@@ -77,6 +80,7 @@ def check_limit(limit: int, name: str = "limit") -> int:
     Raises:
         InvalidInputError: it is not.
     """
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
+    plain = number_of(limit)
+    if not isinstance(plain, int) or not 1 <= plain <= MAX_LIMIT:
         raise InvalidInputError(f"{name} must be a whole number from 1 to {MAX_LIMIT}, not {quoted(limit)}.")
-    return limit
+    return plain

@@ -73,7 +73,7 @@ class Projects(Collection):
         Raises:
             InvalidCursorError: `after` is not a cursor of this list.
         """
-        check_limit(limit)
+        limit = check_limit(limit)
         profile = self._own_profile(profile)
         with self._transactions.read() as unit:
             items, more = project_rows.page(unit, profile, limit, after)
@@ -94,6 +94,7 @@ class Projects(Collection):
         if not checked:
             raise InvalidInputError("Name at least one field to change. Nothing was written.")
         with self._transactions.write() as unit:
+            project_id = check_id(project_id, "project id")
             _, _, extra = project_rows.find(unit, project_id, self._scope, lock=True)
             # The new value replaces the original of an imported value that did not fit its column.
             kept = {key: value for key, value in (extra or {}).items() if key not in checked}
@@ -138,10 +139,10 @@ class Projects(Collection):
                 released += some
                 if some < _RELEASED_AT_ONCE:
                     project_rows.remove(unit, row_id)
-                    return ProjectDeletion(project_id=project_id, released=released)
+                    return ProjectDeletion(project_id=check_id(project_id), released=released)
 
     def _get(self, unit: UnitOfWork, project_id: str) -> ProjectRecord:
-        check_id(project_id, "project id")
+        project_id = check_id(project_id, "project id")
         record = project_rows.get(unit, project_id)
         if record is None or self._scope not in (None, record.profile):
             raise ProjectNotFoundError(project_id)

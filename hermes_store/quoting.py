@@ -1,4 +1,4 @@
-"""Any value as a few characters, for an error's message."""
+"""Any value as a few characters, for an error's message; and what of it is a plain text or number."""
 
 from __future__ import annotations
 
@@ -8,6 +8,27 @@ from typing import Any, Final
 _short: Final = reprlib.Repr()
 _short.maxstring = _short.maxother = 140
 _short.maxlevel = 2
+
+
+def text_of(value: Any) -> str | None:
+    """Return a text as a plain one, and None for anything else.
+
+    A class that is derived from text may do anything when it is compared, and a mock says that it is of a class that it
+    is not of.
+    """
+    if type(value) is str:
+        return value
+    return str.__str__(value) if issubclass(type(value), str) else None
+
+
+def number_of(value: Any) -> int | float | None:
+    """Return a number as a plain one, and None for anything else, booleans included; as `text_of`."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return value  # type: ignore[no-any-return]
+    if issubclass(kind, int) and kind is not bool:
+        return int.__int__(value)
+    return float.__float__(value) if issubclass(kind, float) else None
 
 
 def quoted(value: Any) -> str:

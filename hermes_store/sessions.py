@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack
 from .collection import UNCHECKED, Collection, Unchecked, require_current
 from .errors import InvalidInputError, SessionNotFoundError
 from .pagination import check_limit
-from .quoting import quoted
+from .quoting import quoted, text_of
 from .records import DEFAULT_PROFILE, Missing, Page, SessionRecord
 from .storage import document_rows, project_rows, session_listing, session_rows
 from .storage.session_listing import BLANK_SECONDS, ListFilter
@@ -63,7 +63,7 @@ class Sessions(Collection):
             SessionNotFoundError: there is none of this id.
             SessionDeletedError: it is deleted.
         """
-        check_id(session_id, "session id")
+        session_id = check_id(session_id, "session id")
         with self._transactions.read() as unit:
             record = session_listing.get(unit, session_id)
             if record is not None and record.deleted_at is None and self._scope in (None, record.profile):
@@ -87,7 +87,7 @@ class Sessions(Collection):
         Raises:
             InvalidIdError: it cannot be an id.
         """
-        check_id(session_id, "session id")
+        session_id = check_id(session_id, "session id")
         with self._transactions.read() as unit:
             return session_rows.exists(unit, session_id, self._scope)
 
@@ -101,9 +101,10 @@ class Sessions(Collection):
         Raises:
             InvalidInputError: `limit` is not such a number.
         """
-        check_limit(limit)
+        limit = check_limit(limit)
         if not is_id(prefix):
             return []
+        prefix = check_id(prefix)
         with self._transactions.read() as unit:
             return session_listing.find_prefix(unit, prefix, self._scope, limit)
 
@@ -238,9 +239,9 @@ class Sessions(Collection):
                 session_rows.release_children(unit, key)
             values = _resolved(unit, checked, profile or key.profile, key)
             # These values replace the originals of imported values that did not fit their columns.
-            document_rows.write(unit, key.id, session_id, {}, [file_key(name) for name in checked])
+            document_rows.write(unit, key.id, key.session_id, {}, [file_key(name) for name in checked])
             session_rows.change(unit, key, values, fields=True, touch=touch)
-            return _record(unit, session_id)
+            return _record(unit, key.session_id)
 
     def change_id(self, session_id: str, new_id: str) -> SessionRecord:
         """Give a session another public id. The old one is never used for another session.
@@ -249,7 +250,7 @@ class Sessions(Collection):
             SessionNotFoundError, SessionDeletedError: as `get`.
             SessionExistsError, SessionDeletedError: the new id is, or was, another session's; as in `create`.
         """
-        check_id(new_id, "session id")
+        new_id = check_id(new_id, "session id")
         with self._transactions.write() as unit:
             session_rows.rename(unit, self._lock(unit, session_id), new_id, self._scope)
             return _record(unit, new_id)
@@ -263,7 +264,7 @@ class Sessions(Collection):
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             session_rows.change(unit, key, {"deleted_at": time.time()}, fields=True, touch=False)
-            return _record(unit, session_id)
+            return _record(unit, key.session_id)
 
     def restore(self, session_id: str) -> SessionRecord:
         """Restore a deleted session with everything in it. One that is not deleted is not changed.
@@ -275,7 +276,7 @@ class Sessions(Collection):
             key = session_rows.find(unit, session_id, self._scope, lock=True)
             if key.deleted_at is not None:
                 session_rows.change(unit, key, {"deleted_at": None}, fields=True, touch=False)
-            return _record(unit, session_id)
+            return _record(unit, key.session_id)
 
     def purge(self, session_id: str) -> None:
         """Remove a session, deleted or not, for good, with its messages and documents. Its id is not used again.
@@ -318,10 +319,12 @@ class Sessions(Collection):
         profile = self._own_profile(profile)
         check_flag("include_empty", include_empty)
         for name, flag in (("archived", archived), ("pinned", pinned)):
-            if not (flag is None or isinstance(flag, bool)):
+            if not (flag is None or flag is True or flag is False):
                 raise InvalidInputError(f"{name} is True, False or None, not {quoted(flag)}. Nothing was read.")
-        if not (source is None or isinstance(source, str | Missing)):
-            raise InvalidInputError(f"source is text, WITHOUT or None, not {quoted(source)}. Nothing was read.")
+        if not (source is None or isinstance(source, Missing)):
+            given, source = source, text_of(source)
+            if source is None:
+                raise InvalidInputError(f"source is text, WITHOUT or None, not {quoted(given)}. Nothing was read.")
         project: int | Missing | None
         if project_id is None or isinstance(project_id, Missing):
             project = project_id

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from .documents import Documents
 from .errors import InvalidInputError
 from .messages import Messages
 from .projects import Projects
-from .quoting import quoted
+from .quoting import quoted, text_of
 from .records import StoreInfo, StoreStats
 from .sessions import Sessions
 from .storage import migrations, session_listing
@@ -104,17 +104,17 @@ class Store(View):
             SchemaNewerError: a newer version of this library upgraded it.
             SchemaOutdatedError: it needs an upgrade that `migrate` or `read_only` forbids.
         """
-        if not isinstance(durability, str) or durability not in ("full", "normal"):
+        if text_of(durability) not in ("full", "normal"):
             raise InvalidInputError(f"durability is 'full' or 'normal', not {quoted(durability)}.")
         check_flag("migrate", migrate)
         check_flag("read_only", read_only)
-        if not isinstance(journal_mode, str) or journal_mode not in ("auto", "wal", "delete"):
+        if text_of(journal_mode) not in ("auto", "wal", "delete"):
             raise InvalidInputError(f"journal_mode is 'auto', 'wal' or 'delete', not {quoted(journal_mode)}.")
         settings = Settings(
-            durability=durability,
+            durability=cast(Durability, text_of(durability)),
             read_only=read_only,
             busy_timeout=check_timeout(busy_timeout),
-            journal_mode=journal_mode,
+            journal_mode=cast(JournalMode, text_of(journal_mode)),
         )
         with delay_forks():
             database = Database(target, settings)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .quoting import quoted
+from .quoting import quoted, text_of
 
 _SCHEME: Final = re.compile(r"([A-Za-z][\w+]*)://")
 #: What hosts (several, with commas), users and databases consist of; a part of a password may have anything in it.
@@ -24,8 +24,9 @@ def shown(target: Any) -> str:
     """
     if isinstance(target, URL):
         return _shown_url(target)
-    if isinstance(target, str) and "://" in target:
-        return _shown_text(target)
+    text = text_of(target)
+    if text is not None and "://" in text:
+        return _shown_text(text)
     if isinstance(target, str | bytes | os.PathLike):
         try:
             return os.fsdecode(target)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdap
 from typing_extensions import TypedDict  # Pydantic requires it before Python 3.12
 
 from .errors import InvalidIdError, InvalidInputError
-from .quoting import quoted
+from .quoting import number_of, quoted, text_of
 from .transcripts import json_codec
 
 TITLE_LIMIT: Final = 500
@@ -38,11 +38,12 @@ def text(limit: int, *, minimum: int = 0) -> Callable[[Any], str]:
     """Return a validator of text. (Pydantic's own refuses lone surrogates.)"""
 
     def check(value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValueError(f"must be text, not {type(value).__name__}")  # noqa: TRY004 - what Pydantic takes
-        if not minimum <= len(value) <= limit:
-            raise ValueError(f"must have {minimum} to {limit} characters, not {len(value)}")
-        return value
+        plain = text_of(value)
+        if plain is None:
+            raise ValueError(f"must be text, not {type(value).__name__}")
+        if not minimum <= len(plain) <= limit:
+            raise ValueError(f"must have {minimum} to {limit} characters, not {len(plain)}")
+        return plain
 
     return check
 
@@ -55,13 +56,14 @@ def optional_text(value: Any) -> str | None:
 def color(value: Any) -> str | None:
     """Validate a colour such as ``#7aa2f7``, or None."""
     if is_color(value):
-        return value  # type: ignore[no-any-return]
+        return text_of(value)
     raise ValueError("must be # and three to eight hexadecimal digits, or None")
 
 
 def is_color(value: Any) -> bool:
     """Whether `value` is a colour, or None; see `color`."""
-    return value is None or (isinstance(value, str) and _COLOR.fullmatch(value) is not None)
+    plain = text_of(value)
+    return value is None or (plain is not None and _COLOR.fullmatch(plain) is not None)
 
 
 def _json(value: Any) -> Any:
@@ -135,7 +137,7 @@ def session_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     checked = _checked(_session_changes, changes, SessionChanges.__annotations__, "session")
     for name, check in (("profile", check_profile), ("project_id", check_id), ("parent_id", check_id)):
         if checked.get(name) is not None:
-            check(checked[name])
+            checked[name] = check(checked[name])
     return checked
 
 
@@ -183,8 +185,9 @@ def check_id(value: str, noun: str = "id") -> str:
     Raises:
         InvalidIdError: it cannot.
     """
-    if isinstance(value, str) and _ID.fullmatch(value):
-        return value
+    plain = text_of(value)
+    if plain is not None and _ID.fullmatch(plain):
+        return plain
     raise InvalidIdError(
         f"{quoted(value)} cannot be a {noun}: ids are 1 to 128 of the characters 0-9 A-Z a-z _ and -. Nothing was "
         "written."
@@ -203,7 +206,8 @@ def check_ids(values: Iterable[str], noun: str = "id") -> list[str]:
 
 def is_id(value: Any) -> bool:
     """Whether `value` can be an id; see `check_id`."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    plain = text_of(value)
+    return plain is not None and _ID.fullmatch(plain) is not None
 
 
 def check_time(value: Any) -> float:
@@ -212,8 +216,9 @@ def check_time(value: Any) -> float:
     Raises:
         InvalidInputError: it cannot.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_INT:
-        return float(value)
+    plain = number_of(value)
+    if plain is not None and abs(plain) < MAX_INT:
+        return float(plain)
     raise InvalidInputError(f"A time is a finite number of seconds, not {quoted(value)}. Nothing was written.")
 
 
@@ -223,8 +228,9 @@ def check_profile(value: str) -> str:
     Raises:
         InvalidIdError: it cannot.
     """
-    if isinstance(value, str) and 1 <= len(value) <= PROFILE_LIMIT:
-        return value
+    plain = text_of(value)
+    if plain is not None and 1 <= len(plain) <= PROFILE_LIMIT:
+        return plain
     raise InvalidIdError(
         f"{quoted(value)} cannot be a profile: profiles are text of 1 to {PROFILE_LIMIT} characters. Nothing was "
         "written."
@@ -248,8 +254,8 @@ def check_flag(name: str, value: Any) -> bool:
     Raises:
         InvalidInputError: it is not.
     """
-    if isinstance(value, bool):
-        return value
+    if value is True or value is False:
+        return bool(value)
     raise InvalidInputError(f"{name} is True or False, not {quoted(value)}. Nothing was read or written.")
 
 
@@ -263,9 +269,42 @@ def check_timeout(value: Any, name: str = "busy_timeout") -> float:
     Raises:
         InvalidInputError: it is no number above 0.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:  # false for NaN, too
-        return float(max(0.001, min(value, _LONGEST_TIMEOUT)))
+    plain = number_of(value)
+    if plain is not None and plain > 0:  # false for NaN, too
+        return float(max(0.001, min(plain, _LONGEST_TIMEOUT)))
     raise InvalidInputError(f"{name} is a number of seconds above 0, not {quoted(value)}.")
+
+
+def check_duration(name: str, value: Any) -> float:
+    """Return a number of seconds that may be 0, up to 23 days.
+
+    Raises:
+        InvalidInputError: it is no such number.
+    """
+    plain = number_of(value)
+    if plain is not None and plain >= 0:  # false for NaN, too
+        return float(min(plain, _LONGEST_TIMEOUT))
+    raise InvalidInputError(f"{name} is a number of seconds, 0 or more, not {quoted(value)}.")
+
+
+def check_callable(name: str, value: Any) -> None:
+    """Make sure that a value can be called.
+
+    Raises:
+        InvalidInputError: it cannot.
+    """
+    if not callable(value):
+        raise InvalidInputError(f"{name} is a function, not {quoted(value)}. Nothing was done.")
+
+
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Make sure that a value is of a type.
+
+    Raises:
+        InvalidInputError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise InvalidInputError(f"{name} is a {kind.__name__}, not {quoted(value)}. Nothing was done.")
 
 
 def items_of(values: Any, noun: str, state: str) -> list[Any]:

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import AgentError, SessionNotFoundError, TransactionError
-from ..quoting import quoted
+from ..errors import AgentError, InvalidIdError, InvalidInputError, SessionNotFoundError, TransactionError
+from ..pagination import check_limit
+from ..quoting import quoted, text_of
 from ..records import DEFAULT_PROFILE, Page
 from ..reports import ImportItem, ImportReport
 from ..store import Store
-from ..validation import check_profile
+from ..validation import check_callable, check_duration, check_flag, check_instance, check_profile
 from . import homes, listing, messages
 from .attach import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
 from .deleting import AgentDeletion, delete_session
 from .importing import AgentImporter, OnProgress, Progress
+from .order import usable
 from .records import AgentInfo, AgentMessages, AgentSession
 from .snapshot import Snapshot
 
@@ -47,6 +49,7 @@ class AgentBridge:
 
     Raises:
         InvalidIdError: `store_profile`, or `profile` with a store, cannot be the name of a profile of the store.
+        InvalidInputError: another argument is not valid. (The path and the profile are looked at by each call.)
     """
 
     def __init__(
@@ -64,9 +67,11 @@ class AgentBridge:
         self._path = path
         self._home = home
         self._profile = profile
-        self._busy_timeout = busy_timeout
-        self._deadline = deadline
-        self._foreign_owner = foreign_owner
+        self._busy_timeout = check_duration("busy_timeout", busy_timeout)
+        self._deadline = check_duration("deadline", deadline)
+        self._foreign_owner = check_flag("foreign_owner", foreign_owner)
+        if store is not None:
+            check_instance("store", store, Store)
         self._store = store
         if store_profile is None:
             store_profile = DEFAULT_PROFILE if profile is None or store is None else profile
@@ -74,7 +79,11 @@ class AgentBridge:
 
     @property
     def path(self) -> Path:
-        """The path of the file, as of now."""
+        """The path of the file, as of now.
+
+        Raises:
+            InvalidInputError: what was given cannot be a path, or the name of a profile.
+        """
         return homes.state_db(self._path, self._home, self._profile)
 
     @property
@@ -105,6 +114,7 @@ class AgentBridge:
             InvalidInputError: an argument is not valid.
         """
         groups = listing.check_groups(include)
+        source, limit = _checked_source(source), check_limit(limit)
         return self.file.read(
             lambda snapshot: listing.list_page(snapshot, limit=limit, after=after, source=source, include=groups),
         )
@@ -116,6 +126,7 @@ class AgentBridge:
             SessionNotFoundError: the agent has no such session.
             AgentError: as `sessions`.
         """
+        session_id = _checked_session_id(session_id)
 
         def read(snapshot: Snapshot) -> AgentSession:
             found = listing.find(snapshot, session_id)
@@ -149,6 +160,9 @@ class AgentBridge:
             SessionNotFoundError: the agent has no such session.
             AgentError: as `sessions`.
         """
+        session_id = _checked_session_id(session_id)
+        check_flag("include_rewound", include_rewound)
+        check_flag("lineage", lineage)
         return self.file.read(
             lambda snapshot: messages.read_messages(
                 snapshot,
@@ -174,6 +188,7 @@ class AgentBridge:
             AgentError: as `sessions`.
             TransactionError: this bridge has no store, or this thread is inside a transaction of it.
         """
+        session_id = _checked_session_id(session_id)
         importer = self._importer()
 
         def read(snapshot: Snapshot) -> Conversation:
@@ -198,13 +213,15 @@ class AgentBridge:
         Raises:
             AgentError, TransactionError: as `import_session`. What was imported before stays imported.
         """
+        groups = listing.check_groups(include)
+        source = _checked_source(source)
+        if on_progress is not None:
+            check_callable("on_progress", on_progress)
         importer = self._importer()
         started = time.monotonic()
         path = self.path
         # Read once: the order changes while the agent works, and paging would miss some or see them twice.
-        heads = self.file.read(
-            lambda snapshot: listing.head_sessions(snapshot, source=source, include=frozenset(include))
-        )
+        heads = self.file.read(lambda snapshot: listing.head_sessions(snapshot, source=source, include=groups))
         progress = Progress(len(heads), on_progress)
         while heads:
             del heads[: self._import_some(importer, heads, progress)]
@@ -233,6 +250,12 @@ class AgentBridge:
             AgentSchemaError: the file has triggers or indexes that this library cannot keep right.
             AgentError: as `sessions`. Whatever is raised, nothing was deleted.
         """
+        session_id = _checked_session_id(session_id)
+        check_flag("dry_run", dry_run)
+        check_flag("force", force)
+        if not usable(session_id):  # no query takes it, and no session of the agent's has it
+            self.file.check()
+            raise SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
         return delete_session(self.file, session_id, dry_run=dry_run, force=force)
 
     def _importer(self) -> AgentImporter:
@@ -265,6 +288,21 @@ class AgentBridge:
             )
 
         return self.file.read(read)
+
+
+def _checked_session_id(session_id: object) -> str:
+    """Return an id as a plain text. The agent's may have any characters; one that it does not have is not found."""
+    plain = text_of(session_id)
+    if plain is None:
+        raise InvalidIdError(f"A session of the agent is named by its id, a text, not by {quoted(session_id)}.")
+    return plain
+
+
+def _checked_source(source: object) -> str | None:
+    plain = text_of(source)
+    if source is None or (plain is not None and usable(plain)):
+        return plain
+    raise InvalidInputError(f"source is text that the agent can have, or None, not {quoted(source)}. Nothing was read.")
 
 
 def degrade(callback: Callable[[], T], otherwise: T) -> T:

@@ -16,7 +16,7 @@ from ..storage import import_log, session_listing, session_rows
 from ..storage.engine import Nested
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
-from ..validation import is_id
+from ..validation import check_flag, check_instance, is_id
 from .bridge import AgentBridge
 from .importing import KIND
 from .listing import cursor_after
@@ -60,8 +60,14 @@ def list_combined(
         profile: only this profile's of the store's; the bridge has a profile of its own.
         source: only those from there; None does not filter.
         include_empty: also sessions without messages, and untitled ones, that both lists hide.
+
+    Raises:
+        InvalidInputError: an argument is not valid.
     """
-    check_limit(limit)
+    limit = check_limit(limit)
+    check_instance("store", store, Store)
+    check_instance("bridge", bridge, AgentBridge)
+    check_flag("include_empty", include_empty)
     begin, agent_begin = (_BEGIN, _BEGIN) if after is None else read_cursor("combined", after, str, str)
     agent = _AgentRows(bridge, agent_begin, source=source, include_empty=include_empty)
     origin = os.path.realpath(bridge.path)

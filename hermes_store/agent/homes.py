@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InvalidIdError
-from ..quoting import quoted
+from ..paths import path_of
+from ..quoting import quoted, text_of
 
 STATE_DB: Final = "state.db"
 _PROFILE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -22,7 +23,7 @@ def default_home() -> Path:
     """Return the agent's home: ``HERMES_HOME``, else ``~/.hermes`` (on Windows ``%LOCALAPPDATA%\\hermes``)."""
     given = os.environ.get("HERMES_HOME", "").strip()
     if given:
-        return Path(given).expanduser()
+        return path_of(given, "agent's home")
     if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
         return Path(local) / "hermes"
     return Path("~/.hermes").expanduser()
@@ -39,18 +40,20 @@ def state_db(path: str | os.PathLike[str] | None, home: str | os.PathLike[str] |
 
     Raises:
         InvalidIdError: the profile's name is not one that the agent allows.
+        InvalidInputError: the path, or the home, cannot be a path.
     """
     if path is not None:
-        return Path(os.fsdecode(path)).expanduser()
-    base = default_home() if home is None else Path(os.fsdecode(home)).expanduser()
+        return path_of(path, "agent's database")
+    base = default_home() if home is None else path_of(home, "agent's home")
     if profile is None:
         return base / STATE_DB
     root = base.parent.parent if base.parent.name == "profiles" else base
-    if profile == "default":
+    name = text_of(profile)
+    if name == "default":
         return root / STATE_DB
-    if not isinstance(profile, str) or not _PROFILE.fullmatch(profile):
+    if name is None or not _PROFILE.fullmatch(name):
         raise InvalidIdError(
             f"{quoted(profile)} cannot be a profile of the agent: they are 1 to 64 of a-z 0-9 _ and -, and begin "
             "with a letter or digit."
         )
-    return root / "profiles" / profile / STATE_DB
+    return root / "profiles" / name / STATE_DB

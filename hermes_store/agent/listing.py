@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from ..errors import InvalidInputError
 from ..pagination import check_limit, read_cursor, write_cursor
+from ..quoting import quoted
 from ..records import Page
+from ..validation import items_of
 from .decode import storable
 from .lineage import Lineage
 from .order import Activity, Recent, Sources, activities_of, everything, last_of, sane, started_of
@@ -56,12 +58,11 @@ def check_groups(include: Iterable[str]) -> frozenset[str]:
     Raises:
         InvalidInputError: one of them is not a group.
     """
-    wanted = frozenset(include)
-    if wanted - GROUPS.keys():
-        raise InvalidInputError(
-            f"include takes {', '.join(sorted(GROUPS))}; not {', '.join(sorted(map(str, wanted - GROUPS.keys())))}."
-        )
-    return wanted
+    wanted = items_of(include, "groups", "Nothing was read.")
+    for group in wanted:
+        if not (isinstance(group, str) and group in GROUPS):
+            raise InvalidInputError(f"include takes {', '.join(sorted(GROUPS))}; not {quoted(group)}.")
+    return frozenset(wanted)
 
 
 def list_page(
@@ -109,7 +110,6 @@ def head_sessions(snapshot: Snapshot, *, source: str | None, include: frozenset[
 
     They are in the list's order, except that each comes after the conversation that it was branched from.
     """
-    include = check_groups(include)
     lineage = Lineage(snapshot)
     recent = everything(snapshot, sources=_sources(source, include))
     found = _Wanted(snapshot, lineage, source, include).newest(recent, 2**40, None)

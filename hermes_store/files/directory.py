@@ -5,6 +5,7 @@ Formats and names are those of hermes-webui from v0.1.0 (2026-03-30) to its stat
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -16,7 +17,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import FilesError
+from ..errors import FilesError, InvalidInputError
+from ..paths import path_of
 from ..transcripts import json_codec
 
 SESSIONS: Final = "sessions"
@@ -68,17 +70,21 @@ class StateDirectory:
 
         Raises:
             FilesError: there is none.
+            InvalidInputError: `path` cannot be a path.
         """
         try:
-            given = Path(os.fsdecode(path)).expanduser().absolute()
-        except RuntimeError as error:
-            raise FilesError(f"{os.fsdecode(path)}: {error}.") from error
+            given = path_of(path, "state directory").absolute()
+        except InvalidInputError as error:
+            if isinstance(error.__cause__, RuntimeError):  # the home of nobody is a wrong place as any other
+                raise FilesError(str(error)) from error
+            raise
         # A Hermes home first: it has a sessions folder as well, but that is the agent's.
-        for root in (given / "webui", given):
-            if (root / SESSIONS).is_dir():
-                return cls(root)
-        if (given.parent / PROJECTS).exists() and given.name == SESSIONS and given.is_dir():
-            return cls(given.parent)
+        with contextlib.suppress(OSError):  # a name that is too long, for example: then there is none
+            for root in (given / "webui", given):
+                if (root / SESSIONS).is_dir():
+                    return cls(root)
+            if (given.parent / PROJECTS).exists() and given.name == SESSIONS and given.is_dir():
+                return cls(given.parent)
         raise FilesError(
             f"{given} is no state directory of hermes-webui: it has neither sessions/ nor webui/sessions/. "
             "Name the directory that contains sessions/ and projects.json."

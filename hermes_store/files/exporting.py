@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DatabaseCorruptError, FilesError
+from ..paths import path_of
 from ..records import ProjectRecord
 from ..reports import ExportProblem, ExportProgress, ExportReport
 from ..storage import document_rows, message_reading, session_listing, session_rows
@@ -17,7 +18,7 @@ from ..storage.session_rows import SessionKey
 from ..storage.unit_of_work import DRIVER_ERRORS, UnitOfWork
 from ..store import Store
 from ..transcripts import json_codec
-from ..validation import is_id
+from ..validation import check_callable, check_instance, is_id
 from ..webui_format import project_json, session_json
 from .directory import INCOMPLETE, INDEX, PROJECTS, SESSIONS, file_name
 from .private_folder import PrivateFolder
@@ -44,8 +45,12 @@ def export_directory(
 
     Raises:
         FilesError: there are sessions or projects at `path` already, or it cannot be written.
+        InvalidInputError: an argument is not valid.
     """
-    root = Path(os.fsdecode(path)).expanduser()
+    check_instance("store", store, Store)
+    if on_progress is not None:
+        check_callable("on_progress", on_progress)
+    root = path_of(path, "directory")
     started = time.monotonic()
     try:
         _require_free(root)

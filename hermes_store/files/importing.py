@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal
 
 from ..errors import InvalidInputError
-from ..quoting import quoted
+from ..quoting import quoted, text_of
 from ..reports import ImportItem, ImportProgress, ImportReport, Outcome
 from ..storage import import_log
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
+from ..validation import check_callable, check_flag, check_instance
 from . import linking
 from .decision import Prefer
 from .directory import MAX_FILE_SIZE, Entry, StateDirectory
@@ -61,10 +62,18 @@ def import_directory(
 
     Raises:
         FilesError: `path` is no such directory, or cannot be read.
+        InvalidInputError: an argument is not valid.
         DatabaseError: the database failed (it is full, for example). What was imported before stays imported.
     """
-    if prefer not in ("store", "files"):
+    check_instance("store", store, Store)
+    if text_of(prefer) not in ("store", "files"):
         raise InvalidInputError(f"prefer is 'store' or 'files', not {quoted(prefer)}.")
+    prefer = "files" if text_of(prefer) == "files" else "store"
+    check_flag("dry_run", dry_run)
+    if type(max_file_size) is not int or max_file_size < 0:
+        raise InvalidInputError(f"max_file_size is a number of bytes, not {quoted(max_file_size)}.")
+    if on_progress is not None:
+        check_callable("on_progress", on_progress)
     directory = StateDirectory.find(path)
     return _Import(store, directory, prefer, dry_run, on_progress, max_file_size).run()
 

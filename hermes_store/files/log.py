@@ -7,6 +7,7 @@ from typing import Any
 from ..reports import ImportRecord, Outcome
 from ..storage import import_log as entries
 from ..store import Store
+from ..validation import check_instance
 from .sessions import KIND
 
 
@@ -15,6 +16,7 @@ def import_log(store: Store) -> list[ImportRecord]:
 
     A recovered session can be told by its record's outcome, whose reason says what was missing in its file.
     """
+    check_instance("store", store, Store)
     with store.database.read() as unit:
         return [_record(origin, entry) for origin, entry in entries.all_entries(unit, KIND)]
 

@@ -154,9 +154,9 @@ def decode_extras(payload: bytes | None, public_id: str) -> dict[str, Any]:
         values = None
     if not isinstance(values, dict):
         raise DatabaseCorruptError(
-            f"The small documents of session {public_id!r} (those of at most {SMALL} bytes, which are in one row) are "
-            "damaged in the database: they are no JSON object. Read the others by their keys; restore a backup, or "
-            "`put` small documents, which replace all that are damaged."
+            f"The row with the small documents of session {public_id!r} is damaged in the database: it is no JSON "
+            f"object. Read the others (of more than {SMALL} bytes) by their keys; restore a backup, or `put` small "
+            "documents, which replace all that are damaged."
         )
     return values
 

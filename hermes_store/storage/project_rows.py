@@ -92,7 +92,7 @@ def find(unit: UnitOfWork, project_id: str, profile: str | None, *, lock: bool =
     Raises:
         ProjectNotFoundError: there is none, or it belongs to another profile.
     """
-    check_id(project_id, "project id")
+    project_id = check_id(project_id, "project id")
     row = unit.row(_find_and_lock if lock else _find, {"project_id": project_id})
     if row is None or profile not in (None, row[1]):
         raise ProjectNotFoundError(project_id)

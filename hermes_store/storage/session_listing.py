@@ -298,7 +298,7 @@ def _place(unit: UnitOfWork, after: str, profile: str | None) -> _Place:
 
 def list_page(unit: UnitOfWork, wanted: ListFilter, limit: int, after: str | None) -> Page[SessionRecord]:
     """Return the page of at most `limit` sessions that begins after a cursor."""
-    check_limit(limit)
+    limit = check_limit(limit)
     place = None if after is None else _place(unit, after, wanted.profile)
     ranges = [one for one in wanted.ranges(_profiles(unit, wanted)) if place is None or place.reaches(one)]
     rows: list[Row] = []
@@ -386,7 +386,7 @@ def _deleted_statement(of_profile: bool, after: _After) -> Statement:
 
 def deleted_page(unit: UnitOfWork, profile: str | None, limit: int, after: str | None) -> Page[SessionRecord]:
     """Return a page of the deleted sessions, the last deleted first."""
-    check_limit(limit)
+    limit = check_limit(limit)
     parameters: dict[str, Any] = {"page_limit": limit + 1}
     if profile is not None:
         parameters["of_profile"] = profile

@@ -58,7 +58,7 @@ def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool =
     Raises:
         SessionNotFoundError: there is none, or it belongs to another profile.
     """
-    check_id(session_id, "session id")
+    session_id = check_id(session_id, "session id")
     row = unit.row(_find_and_lock if lock else _find, {"session_id": session_id})
     if row is not None and profile in (None, row[2]):
         return _locked(SessionKey._make(row)) if lock else SessionKey._make(row)

@@ -35,6 +35,14 @@ def deep_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 
 
+_HOLDERS = (list, tuple, dict)
+
+
+def _items(value: Any) -> Any:
+    """Return an iterator of a list or a tuple, whatever a class that is derived from it would do."""
+    return list.__iter__(value) if issubclass(type(value), list) else tuple.__iter__(value)
+
+
 def is_deeper(value: Any, limit: int) -> bool:
     """Whether lists and dicts are nested in each other more than `limit` times (or contain themselves)."""
     level: list[Any] = [value]
@@ -42,9 +50,9 @@ def is_deeper(value: Any, limit: int) -> bool:
         level = [
             child
             for one in level
-            if isinstance(one, list | tuple | dict)
-            for child in (one.values() if isinstance(one, dict) else one)
-            if isinstance(child, list | tuple | dict)
+            if issubclass(type(one), _HOLDERS)
+            for child in (dict.values(one) if issubclass(type(one), dict) else _items(one))
+            if issubclass(type(child), _HOLDERS)
         ]
         if not level:
             return False

@@ -21,7 +21,7 @@ from typing import Any, Final
 import pydantic_core
 
 from ..errors import InvalidPayloadError
-from ..quoting import quoted
+from ..quoting import number_of, quoted, text_of
 
 DIGEST_SIZE: Final = 16
 
@@ -48,6 +48,28 @@ def encode(value: Any, place: str = "value") -> bytes:
         raise
     except Exception as error:  # whatever a subclass of `dict` or `list` raises
         raise InvalidPayloadError(f"could not be read: {quoted(error)}", place) from error
+
+
+_JSON_TYPES: Final = frozenset({str, int, float, bool, type(None), list, dict, tuple})
+
+
+def plain(value: Any, place: str) -> Any:
+    """Return a value that is a text or a number as a plain one, and lists and objects as they are.
+
+    Args:
+        value: anything. What is inside a list or an object is not looked at.
+        place: as in `encode`.
+
+    Raises:
+        InvalidPayloadError: it is none of these, whatever class it says it is of.
+    """
+    kind = type(value)
+    if kind in _JSON_TYPES:
+        return value
+    found = text_of(value) if issubclass(kind, str) else number_of(value)
+    if found is None and not issubclass(kind, list | dict | tuple):
+        raise InvalidPayloadError(f"is a {kind.__name__}, which JSON cannot say", place)
+    return value if found is None else found
 
 
 def _encode_unusual(value: Any, place: str) -> bytes:

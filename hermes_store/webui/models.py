@@ -21,6 +21,7 @@ from ..errors import (
     DatabaseLockedError,
     HermesStoreError,
     InvalidIdError,
+    InvalidInputError,
     NotFoundError,
     SessionDeletedError,
     SessionExistsError,
@@ -28,17 +29,18 @@ from ..errors import (
     StaleSessionError,
 )
 from ..paths import path_of
+from ..quoting import number_of, quoted, text_of
 from ..storage import session_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
 from ..store import Store
-from ..validation import check_id, is_id
+from ..validation import check_callable, check_flag, check_id, check_instance, is_id, items_of
 from . import projects, sidebar
 from .agent import AgentSessions
 from .cache import LiveSessions
 from .folder_import import FolderImport
-from .session import LiveSession
+from .session import LiveSession, given
 from .titles import title_from
 
 logger = logging.getLogger("hermes_store.webui")
@@ -63,6 +65,9 @@ class WebUIModels:
         active_profile: returns the name of the profile that is chosen in the user interface, or None.
         hermes_home: returns the agent's home; that of the environment when left out, or None.
         session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are imported.
+
+    Raises:
+        InvalidInputError: an argument is not of the right kind. What the callables return is looked at by each use.
     """
 
     def __init__(
@@ -80,7 +85,19 @@ class WebUIModels:
         hermes_home: Callable[[], str | os.PathLike[str] | None] = lambda: None,
         session_dir: Path | Callable[[], Path | None] | None = None,
     ) -> None:
-        self._store = store if callable(store) else lambda: store
+        callables = {"active_streams": active_streams, "default_model": default_model, "hermes_home": hermes_home}
+        callables |= {"last_workspace": last_workspace, "active_profile": active_profile}
+        for name, function in callables.items():
+            check_callable(name, function)
+        if default_workspace is not None:
+            check_callable("default_workspace", default_workspace)
+        if cache is not None:
+            check_instance("cache", cache, OrderedDict)
+        if lock is not None:
+            check_instance("lock", lock, contextlib.AbstractContextManager)
+        if not callable(store):
+            check_instance("store", store, Store)
+        self._store_now = store if callable(store) else lambda: store
         self._active_streams = active_streams
         self._session_dir = session_dir if callable(session_dir) else lambda: session_dir
         self._last_workspace = last_workspace
@@ -90,8 +107,12 @@ class WebUIModels:
         self._cache = LiveSessions(
             OrderedDict() if cache is None else cache,
             lock,
-            cache_size if callable(cache_size) else lambda: cache_size,
+            lambda: _checked_size(cache_size() if callable(cache_size) else cache_size),
         )
+        if not callable(cache_size):
+            _checked_size(cache_size)
+        if not callable(session_dir):
+            self.session_dir()  # a wrong one is told now
         #: Live sessions whose saves can never succeed: `get_session` does not return them again.
         self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
         self._folder_import = FolderImport()
@@ -101,6 +122,12 @@ class WebUIModels:
 
     # ── What the live sessions ask ──
 
+    def _store(self) -> Store:
+        """Return the present store."""
+        store = self._store_now()
+        check_instance("The store", store, Store)
+        return store
+
     def database(self) -> Database:
         """Return the database of the present store."""
         return self._store().database
@@ -108,7 +135,7 @@ class WebUIModels:
     def session_dir(self) -> Path | None:
         """Return the folder of JSON files, if there is one now."""
         folder = self._session_dir()
-        return None if folder is None else Path(folder)
+        return None if folder is None else path_of(folder, "folder of sessions")
 
     def import_new_files(self) -> None:
         """Import the JSON files that appeared, where there is a folder of them."""
@@ -136,7 +163,9 @@ class WebUIModels:
             KeyError: there is none.
             DatabaseError: the database cannot be read.
         """
-        if not isinstance(sid, str):
+        check_flag("metadata_only", metadata_only)
+        sid = text_of(sid)
+        if sid is None:
             raise KeyError(sid)
         cached = self._cache.get(sid)
         if cached is not None and (not isinstance(cached, LiveSession) or cached.is_new):
@@ -167,8 +196,8 @@ class WebUIModels:
             profile: its profile; the active one when None.
         """
         session = self.Session(
-            workspace=workspace or self._last_workspace(),
-            model=model or self.default_model(),
+            workspace=given("workspace", workspace, None) or self._last_workspace(),
+            model=given("model", model, None) or self.default_model(),
             profile=self._active_profile() if profile is None else profile,
         )
         session.save()
@@ -253,7 +282,8 @@ class WebUIModels:
 
     def _active_stream_ids(self) -> set[str]:
         """Return the ids of the running streams."""
-        return set(self._active_streams())
+        streams = items_of(self._active_streams(), "streams", "Nothing was done.")
+        return {text for stream in streams if (text := text_of(stream)) is not None}
 
     # ── What the WebUI does with its files elsewhere ──
 
@@ -263,7 +293,6 @@ class WebUIModels:
         Raises:
             DatabaseError: it was not deleted.
         """
-        self._cache.drop(sid)
         return self._unless_missing(sid, lambda store: store.sessions.delete(sid))
 
     def discard_session(self, sid: str) -> bool:
@@ -272,11 +301,14 @@ class WebUIModels:
         Raises:
             DatabaseError: it was not removed.
         """
-        self._cache.drop(sid)
         return self._unless_missing(sid, lambda store: store.sessions.purge(sid))
 
     def _unless_missing(self, sid: str, callback: Callable[[Store], object]) -> bool:
-        if not is_id(sid):
+        name = text_of(sid)
+        if name is None:
+            return False
+        self._cache.drop(name)
+        if not is_id(name):
             return False
         self.import_new_files()
         try:
@@ -291,6 +323,7 @@ class WebUIModels:
         Args:
             zero_only: also those that have a title.
         """
+        check_flag("zero_only", zero_only)
         self.import_new_files()
         unsaved = [session.session_id for session in self._cache.all() if session.message_total]
         with self.database().write() as unit:
@@ -314,7 +347,10 @@ class WebUIModels:
         Raises:
             InvalidIdError: the new id cannot be one.
         """
-        check_id(new, "session id")
+        new = check_id(new, "session id")
+        if not is_id(old):
+            return False
+        old = check_id(old)
         self.import_new_files()
         live = self._cache.get(old)
         if not isinstance(live, LiveSession):
@@ -344,6 +380,18 @@ class WebUIModels:
         return True
 
 
+def _checked_size(value: Any) -> int:
+    """Return a number of live sessions to keep.
+
+    Raises:
+        InvalidInputError: it is no whole number.
+    """
+    plain = number_of(value)
+    if isinstance(plain, int):
+        return plain
+    raise InvalidInputError(f"cache_size is a number of sessions, not {quoted(value)}.")
+
+
 #: The open stores by place.
 _stores: Final[dict[str, Store]] = {}
 _opening = HeldLock()
@@ -364,7 +412,8 @@ def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
         DatabaseLockedError: another thread has been opening a store for more than a minute.
         HermesStoreError: as `Store.open`.
     """
-    place = target if isinstance(target, str) and "://" in target else str(path_of(target, "database").absolute())
+    url = text_of(target)
+    place = url if url is not None and "://" in url else str(path_of(target, "database").absolute())
     store = _stores.get(place)
     if store is not None and not store.closed:
         return store

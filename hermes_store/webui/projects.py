@@ -16,7 +16,7 @@ from ..storage.engine import Database, Nested
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
 from ..transcripts.copying import deep_copy
-from ..validation import is_id
+from ..validation import is_id, items_of
 from ..webui_format import project_json
 from ..webui_format.field_mapping import PROJECT as _KEY
 
@@ -51,7 +51,8 @@ def save(database: Database, projects: Sequence[Any], profile: str | None) -> No
         projects: all of them.
         profile: that of a new project which names none.
     """
-    wanted = [_identified(project, index) for index, project in enumerate(projects)]
+    given = items_of(projects, "projects", "Nothing was written.")
+    wanted = [_identified(project, index) for index, project in enumerate(given)]
     ids = [project[_KEY] for project in wanted]
     if len(set(ids)) < len(ids):
         raise InvalidInputError("The list names a project twice. Nothing was written.")
@@ -96,10 +97,12 @@ def _by_id(projects: Sequence[dict[str, Any]]) -> Base:
 
 def _identified(project: Any, index: int) -> dict[str, Any]:
     """Return a project with an id: its own, or one that is made of its content."""
-    content = project_json.from_json(project, index)
-    if content is None:
+    if not isinstance(project, dict):
         raise InvalidInputError(f"A project is a JSON object, not {quoted(project)}. Nothing was written.")
-    return {**project, _KEY: content.project_id}
+    plain = json_codec.decode(json_codec.encode(project, f"project {index}"))  # whatever its values derive from
+    content = project_json.from_json(plain, index)
+    assert content is not None, "it is an object"  # noqa: S101
+    return {**plain, _KEY: content.project_id}
 
 
 def _stored(unit: UnitOfWork) -> list[dict[str, Any]]:

@@ -94,7 +94,8 @@ class Local:
     def __post_init__(self, base: Base | None) -> None:
         self.copies, self.digests = {}, {}
         for key, value in self.values.items():
-            self.copies[key], self.digests[key] = _frozen(key, value, None if base is None else base.values.get(key))
+            known = None if base is None else base.values.get(key)
+            self.copies[key], self.digests[key] = _frozen(key, json_codec.plain(value, key), known)
         self.encoded = None if self.messages is None else encoding.encode(self.messages)
 
     @property

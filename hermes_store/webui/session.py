@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from ..errors import (
     DatabaseLockedError,
     HermesStoreError,
+    InvalidInputError,
     InvalidPayloadError,
     SessionDeletedError,
     SessionNotFoundError,
 )
+from ..paths import path_of
+from ..quoting import quoted
 from ..records import UNTITLED
 from ..storage import message_rows
 from ..storage.engine import Database
@@ -107,25 +110,25 @@ class LiveSession:
         renew_after_fork(self, "_guard", HeldLock)
         now = time.time()
         workspace = self._models.default_workspace() if workspace is _LEFT_OUT else workspace
-        self.session_id: str = session_id or uuid.uuid4().hex[:12]
+        self.session_id: str = given("session_id", session_id, uuid.uuid4().hex[:12])
         self.title = title
-        self.workspace = None if workspace is None else str(Path(workspace).expanduser().resolve())
+        self.workspace = None if workspace is None else _absolute(workspace)
         self.model = self._models.default_model() if model is _LEFT_OUT else model
-        self.messages: list[Any] = messages or []
-        self.tool_calls: list[Any] = tool_calls or []
+        self.messages: list[Any] = given("messages", messages, [])
+        self.tool_calls: list[Any] = given("tool_calls", tool_calls, [])
         self.created_at = now if created_at is None else created_at
         self.updated_at = now if updated_at is None else updated_at
-        self.pinned = bool(pinned)
-        self.archived = bool(archived)
-        self.project_id = project_id or None
+        self.pinned = bool(given("pinned", pinned, False))
+        self.archived = bool(given("archived", archived, False))
+        self.project_id = given("project_id", project_id, None)
         self.profile = profile
-        self.input_tokens = input_tokens or 0
-        self.output_tokens = output_tokens or 0
+        self.input_tokens = given("input_tokens", input_tokens, 0)
+        self.output_tokens = given("output_tokens", output_tokens, 0)
         self.estimated_cost = estimated_cost
         self.personality = personality
         self.active_stream_id = active_stream_id
         self.pending_user_message = pending_user_message
-        self.pending_attachments: list[Any] = pending_attachments or []
+        self.pending_attachments: list[Any] = given("pending_attachments", pending_attachments, [])
         self.pending_started_at = pending_started_at
         self.compression_anchor_visible_idx = compression_anchor_visible_idx
         self.compression_anchor_message_key = compression_anchor_message_key
@@ -268,7 +271,7 @@ class LiveSession:
             DatabaseError: the database refused.
         """
         with self.exclusive():
-            check_id(self.session_id, "session id")
+            self.__dict__[SESSION_ID] = check_id(self.session_id, "session id")
             base, database = self._base, self._models.database()
             if base is not None and (base.session_id != self.session_id or not self.is_of(database)):
                 self._read_rest(base)
@@ -304,7 +307,11 @@ class LiveSession:
             raise InvalidPayloadError(f"are a {type(messages).__name__}, not a list", MESSAGES)
         if touch:
             values["updated_at"] = time.time()
-        return Local(values.pop(SESSION_ID), values, None if messages is None else list(messages), base, touched=touch)
+        try:
+            now = None if messages is None else list(messages)
+        except Exception as error:  # whatever a class that is derived from `list` raises
+            raise InvalidPayloadError(f"could not be read: {quoted(error)}", MESSAGES) from error
+        return Local(values.pop(SESSION_ID), values, now, base, touched=touch)
 
     def _accept(self, local: Local, saved: Saved) -> None:
         """Make the result of a save this session's state, except what was assigned to since."""
@@ -418,6 +425,31 @@ class LiveSession:
         self._base = copy.deepcopy(base)
         self._database = None if base is None else self._models.database()
         self.__dict__.update(values)
+
+
+def given(name: str, value: Any, otherwise: Any) -> Any:
+    """Return a value, or another one if it is empty.
+
+    Raises:
+        InvalidInputError: it does not say whether it is empty.
+    """
+    try:
+        return value or otherwise
+    except Exception as error:  # whatever an object raises
+        raise InvalidInputError(f"{name} is {quoted(value)}, of which nobody can tell whether it is empty.") from error
+
+
+def _absolute(workspace: Any) -> str:
+    """Return the absolute path of a folder.
+
+    Raises:
+        InvalidInputError: it cannot be a path.
+    """
+    path = path_of(workspace, "workspace")
+    try:
+        return str(path.resolve())
+    except (OSError, RuntimeError):  # a link to itself, a name that is too long: the folder is not opened here
+        return str(path.absolute())
 
 
 def _is_same(base: Base, key: str, value: Any) -> bool:

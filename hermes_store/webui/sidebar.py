@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError
+from ..quoting import number_of, quoted, text_of
 from ..records import DEFAULT_PROFILE, UNTITLED
 from ..storage import document_rows, sidebar_rows
 from ..storage.row_types import log_once
@@ -34,11 +35,12 @@ def rows(unit: UnitOfWork, live: Iterable[LiveSession], streams: Collection[str]
     edited = {one.session_id: changes for one in live if not one.is_new and (changes := _unsaved(one))}
     listed = _stored(unit, fresh, streams, edited)
     special = _special(unit, new, edited, {row["session_id"]: row for row in listed})
-    for session_id, row in special.items():
+    for session_id, stored in special.items():
+        row = {key: sendable(value) for key, value in stored.items()}  # plain values, whatever a live session has
         row["profile"] = row["profile"] or DEFAULT_PROFILE
         row["is_streaming"] = isinstance(row["active_stream_id"], str) and row["active_stream_id"] in streams
         row |= {"pinned": bool(row["pinned"]), "archived": bool(row["archived"]), "updated_at": _time(row)}
-        special[session_id] = {key: sendable(value) for key, value in row.items()}
+        special[session_id] = row
     listed = [row for row in listed if row["session_id"] not in special]
     listed += [row for row in special.values() if _is_shown(row, fresh)]
     listed.sort(key=_order, reverse=True)
@@ -47,7 +49,8 @@ def rows(unit: UnitOfWork, live: Iterable[LiveSession], streams: Collection[str]
 
 def _unsaved(session: LiveSession) -> dict[str, Any]:
     """Return the unsaved values of a live session; under ``message_count``, how many more messages it has."""
-    changes = {key: value for key, value in session.changed_values().items() if key in sidebar_rows.COLUMNS}
+    columns = set(sidebar_rows.COLUMNS) - {"message_count"}  # a value of that name may be anything
+    changes = {key: value for key, value in session.changed_values().items() if key in columns}
     return changes | ({"message_count": session.unsaved_messages} if session.unsaved_messages else {})
 
 
@@ -117,11 +120,18 @@ _LONGEST: Final = 10**4300
 
 
 def _sendable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_sendable(str(key)): _sendable(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sendable(part) for part in value]
-    fits = (isinstance(value, int) and abs(value) < _LONGEST) or (isinstance(value, float) and math.isfinite(value))
-    return value if fits else None  # a live session may hold what its save will refuse
+    kind = type(value)
+    if (text := text_of(value)) is not None:
+        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if issubclass(kind, dict):
+        return {_sendable(_key(key)): _sendable(part) for key, part in dict.items(value)}
+    if issubclass(kind, list | tuple):
+        return [_sendable(part) for part in (list.__iter__(value) if issubclass(kind, list) else tuple.__iter__(value))]
+    number = value if kind is bool else number_of(value)
+    fits = (isinstance(number, int) and abs(number) < _LONGEST) or (isinstance(number, float) and math.isfinite(number))
+    return number if fits else None  # a live session may hold what its save will refuse
+
+
+def _key(key: Any) -> str:
+    text = text_of(key)
+    return quoted(key) if text is None else text

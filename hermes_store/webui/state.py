@@ -71,6 +71,7 @@ def digest_of(key: str, value: Any) -> bytes:
     Raises:
         InvalidPayloadError: it is not a JSON value.
     """
+    value = json_codec.plain(value, key)
     if key in session_json.COLUMNS:
         stored, exact = session_json.COLUMNS[key](value)
         if exact or key == "updated_at":

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ..quoting import text_of
 from ..records import UNTITLED
+from ..validation import items_of
 
 _LENGTH: Final = 64
 
@@ -16,9 +18,12 @@ def title_from(messages: Iterable[Any], fallback: str = UNTITLED) -> str:
     Args:
         messages: a transcript; what is not a message object is skipped.
         fallback: what to return when no user message has a text.
+
+    Raises:
+        InvalidInputError: it is no list of messages.
     """
-    for message in messages:
-        if isinstance(message, dict) and message.get("role") == "user":
+    for message in items_of(messages, "messages", "Nothing was read."):
+        if isinstance(message, dict) and text_of(message.get("role")) == "user":
             text = _text(message.get("content")).strip()
             if text:
                 return text[:_LENGTH]
@@ -26,7 +31,10 @@ def title_from(messages: Iterable[Any], fallback: str = UNTITLED) -> str:
 
 
 def _text(content: Any) -> str:
-    if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
-        return " ".join(str(part) for part in parts if part is not None)
-    return "" if content is None else str(content)
+    try:
+        if isinstance(content, list):
+            parts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
+            return " ".join(str(part) for part in parts if part is not None)
+        return "" if content is None else str(content)
+    except Exception:  # whatever an object raises that was put into a message; a save refuses it
+        return ""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hermes_store import HermesStoreError, MessageStream, Store
+from hermes_store.quoting import number_of
 from hermes_store.store import View
 from hermes_store.transcripts import json_codec
 from hermes_store.validation import ProjectChanges, SessionChanges
@@ -190,7 +191,8 @@ def problem_of(scene: Scene, surface: str, verb: str, argument: str, name: str) 
                 ended = "refused"
             else:
                 if verb in ("sessions.create", "sessions.update") and argument in SessionChanges.__annotations__:
-                    assert same(getattr(result, argument), value) or getattr(result, argument) == value
+                    stored = getattr(result, argument)
+                    assert stored == number_of(value) or same(stored, value)
                 require_stored(scene, view, verb, argument, value)
     except Exception as error:  # the test's subject
         return f"{type(error).__name__}: {str(error)[:100]}"

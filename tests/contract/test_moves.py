@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.files import import_directory
+from hermes_store.files import Outcome, import_directory
 from hermes_store.webui import WebUIModels
 from tests.support.internals import reading
 from tests.support.state_dir import StateDir
@@ -47,8 +47,7 @@ def _save_metadata(store: Store, _: StateDir, session_id: str) -> None:
 
 def _import(store: Store, state: StateDir, session_id: str) -> None:
     state.session(session_id, "hi", profile="work", **PARENTS.get(session_id, {}), project_id="p", age=60)
-    counts = import_directory(store, state.root).counts
-    assert counts["updated"] == 1
+    assert import_directory(store, state.root).counts[Outcome.UPDATED] == 1
 
 
 MOVES: dict[str, Callable[[Store, StateDir, str], None]] = {
@@ -58,7 +57,7 @@ MOVES: dict[str, Callable[[Store, StateDir, str], None]] = {
     "an import": _import,
 }
 #: The sessions: a line of three, and a child that is deleted.
-PARENTS = {
+PARENTS: dict[str, dict[str, Any]] = {
     "middle": {"parent_session_id": "top"},
     "bottom": {"parent_session_id": "middle"},
     "gone": {"parent_session_id": "middle"},

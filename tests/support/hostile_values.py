@@ -38,6 +38,42 @@ class RaisingList(list[Any]):
         raise RuntimeError("no items")
 
 
+class OddText(str):
+    """A text whose comparisons and conversions raise."""
+
+    def _fail(self, *arguments: object) -> Any:
+        raise RuntimeError("nobody is to call this")
+
+    __eq__ = __ne__ = __str__ = __repr__ = __format__ = __len__ = __iter__ = _fail
+    __hash__ = str.__hash__
+
+
+class OddNumber(int):
+    """An integer whose comparisons and conversions raise."""
+
+    def _fail(self, *arguments: object) -> Any:
+        raise RuntimeError("nobody is to call this")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __str__ = __repr__ = __format__ = __bool__ = _fail
+    __abs__ = __float__ = __int__ = __index__ = _fail
+    __hash__ = int.__hash__
+
+
+class Pretender:
+    """An object that says it is of another class, as mocks do."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    @property
+    def __class__(self) -> type:
+        return self._kind
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None:
+        raise TypeError("it stays what it is not")
+
+
 def deep_list(depth: int = 2_000) -> list[Any]:
     value: list[Any] = []
     for _ in range(depth):
@@ -103,6 +139,16 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     "raising path": RaisingPath,
     "raising mapping": lambda: RaisingMapping(a=1),
     "raising list": lambda: RaisingList([1]),
+    "minus zero": lambda: -0.0,
+    "right to left": lambda: "a\u202eb\u2066c\u200b",
+    "a part of a path": lambda: "../../etc/passwd",
+    "home of nobody": lambda: "~no-such-user/x",
+    "a deep JSON text": lambda: "[" * 5_000 + "]" * 5_000,
+    "odd text": lambda: OddText("a"),
+    "odd number": lambda: OddNumber(1),
+    "pretends to be text": lambda: Pretender(str),
+    "pretends to be a number": lambda: Pretender(int),
+    "pretends to be a dict": lambda: Pretender(dict),
     "type": lambda: int,
     "function": lambda: len,
 }

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from ...errors import UnsupportedDatabaseError
 from ...paths import path_of
-from ...quoting import quoted
+from ...quoting import quoted, text_of
 from ...targets import shown
 from .base import Dialect, Durability, Factory, JournalMode, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
@@ -37,15 +37,16 @@ def dialect_for(target: Target, settings: Settings) -> Dialect:
     Raises:
         UnsupportedDatabaseError: no dialect is registered for the URL.
     """
-    if isinstance(target, str) and target == ":memory:":
+    text = text_of(target)
+    if text == ":memory:":
         return SQLiteMemory(settings)
-    if not isinstance(target, URL) and not (isinstance(target, str) and "://" in target):
+    if not isinstance(target, URL) and not (text is not None and "://" in text):
         path = path_of(target, "database")
         scheme, colon, _ = str(path).partition(":")
         if colon and scheme.lower() in _factories:
             raise UnsupportedDatabaseError(f"A URL has slashes after its scheme: {scheme}://…. Nothing was opened.")
         return SQLiteFile(settings, path)
-    url = target if isinstance(target, URL) else _parse(target)
+    url = target if isinstance(target, URL) else _parse(str(text))
     factory = _factories.get(url.drivername)
     if factory is None:
         raise UnsupportedDatabaseError(

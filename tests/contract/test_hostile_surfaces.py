@@ -1,0 +1,28 @@
+"""Every public call but the store's verbs with every hostile value: a result, or an error of this library's.
+
+``python -m tests.support.hostile_surfaces`` prints how many calls there are.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.hostile_surfaces import SURFACES, problems
+from tests.support.hostile_values import HOSTILE
+
+#: Those of which each has found a fault of its own.
+TELLING = ("surrogate", "NUL", "odd text", "pipe")
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_telling_values_are_stored_or_refused(surface: str) -> None:
+    _, found = problems(surface, TELLING)
+    assert found == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("surface", SURFACES)
+def test_all_hostile_values_are_stored_or_refused(surface: str) -> None:
+    count, found = problems(surface)
+    assert found == {}
+    assert count >= len(HOSTILE) * 7
