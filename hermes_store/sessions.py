@@ -13,7 +13,7 @@ from .pagination import check_limit
 from .quoting import quoted, text_of
 from .records import DEFAULT_PROFILE, Missing, Page, SessionRecord
 from .storage import document_rows, project_rows, session_listing, session_rows
-from .storage.session_listing import BLANK_SECONDS, ListFilter
+from .storage.list_filter import BLANK_SECONDS, ListFilter
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import (
@@ -116,6 +116,8 @@ class Sessions(Collection):
         archived: bool | None = None,
         pinned: bool | None = None,
         source: str | Literal[Missing.WITHOUT] | None = None,
+        since: float | None = None,
+        until: float | None = None,
         include_empty: bool = False,
         limit: int = 50,
         after: str | None = None,
@@ -132,6 +134,7 @@ class Sessions(Collection):
             archived, pinned: only those that are (True) or are not (False) archived or pinned.
             source: only those of this source, or `WITHOUT`: those of the user interface itself. Not together with
                 `project_id`.
+            since, until: only those whose `updated_at` is at or after `since`, or before `until`, in epoch seconds.
             include_empty: also blank sessions: untitled ones without messages or a stream, older than a minute.
             limit: the largest number of rows to return, 1 to 1000.
             after: `Page.next` of the page before.
@@ -143,7 +146,7 @@ class Sessions(Collection):
             InvalidInputError: a filter has a wrong type, or there is no index for the combination.
         """
         with self._transactions.read() as unit:
-            wanted = self._filter(unit, profile, project_id, archived, pinned, source, include_empty)
+            wanted = self._filter(unit, profile, project_id, archived, pinned, source, since, until, include_empty)
             page = session_listing.list_page(unit, wanted, limit, after)
             if not check_flag("total", total):
                 return page
@@ -157,6 +160,8 @@ class Sessions(Collection):
         archived: bool | None = None,
         pinned: bool | None = None,
         source: str | Literal[Missing.WITHOUT] | None = None,
+        since: float | None = None,
+        until: float | None = None,
         include_empty: bool = False,
     ) -> Iterator[SessionRecord]:
         """Yield every session that `list` shows on all its pages; the arguments are those of `list`."""
@@ -168,6 +173,8 @@ class Sessions(Collection):
                 archived=archived,
                 pinned=pinned,
                 source=source,
+                since=since,
+                until=until,
                 include_empty=include_empty,
                 limit=500,
                 after=after,
@@ -192,11 +199,13 @@ class Sessions(Collection):
         archived: bool | None = None,
         pinned: bool | None = None,
         source: str | Literal[Missing.WITHOUT] | None = None,
+        since: float | None = None,
+        until: float | None = None,
         include_empty: bool = False,
     ) -> int:
         """Return how many sessions `list` shows on all its pages."""
         with self._transactions.read() as unit:
-            wanted = self._filter(unit, profile, project_id, archived, pinned, source, include_empty)
+            wanted = self._filter(unit, profile, project_id, archived, pinned, source, since, until, include_empty)
             return session_listing.count(unit, wanted)
 
     def update(
@@ -314,6 +323,8 @@ class Sessions(Collection):
         archived: bool | None,
         pinned: bool | None,
         source: str | Literal[Missing.WITHOUT] | None,
+        since: float | None,
+        until: float | None,
         include_empty: bool,
     ) -> ListFilter:
         profile = self._own_profile(profile)
@@ -337,6 +348,8 @@ class Sessions(Collection):
             archived=archived,
             pinned=pinned,
             source=source,
+            since=None if since is None else check_time(since),
+            until=None if until is None else check_time(until),
             include_empty=include_empty,
         )
 

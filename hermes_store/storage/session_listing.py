@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -19,19 +18,16 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.types import NullType
 
-from ..errors import InvalidInputError
 from ..pagination import check_limit, no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
-from ..records import WITHOUT, Missing, Page, SessionRecord, StoreStats
+from ..records import Page, SessionRecord, StoreStats
 from ..validation import MAX_INT, is_id
 from . import project_rows
+from .list_filter import ListFilter, Range, conditions
 from .row_types import Row
-from .schema import BLANK, DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, RetiredId, Session
+from .schema import DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
-
-#: Seconds after its last write for which a blank session is listed.
-BLANK_SECONDS: Final = 60.0
 
 _parent: Final = aliased(Session, name="parent")
 _NAMES: Final = tuple(SessionRecord.model_fields)
@@ -81,92 +77,6 @@ def get_many(unit: UnitOfWork, session_ids: Sequence[str], profile: str | None) 
     return {record.session_id: record for record in records if profile in (None, record.profile)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ListFilter:
-    """Which sessions to list; None does not filter. `project` is a row id, and comes with its profile."""
-
-    profile: str | None = None
-    project: int | Missing | None = None
-    archived: bool | None = None
-    pinned: bool | None = None
-    source: str | Missing | None = None
-    include_empty: bool = False
-
-    def __post_init__(self) -> None:
-        if self.project is not None and self.source is not None:
-            raise InvalidInputError(
-                "Filter by project or by source, not by both: no index serves that. Nothing was read."
-            )
-
-    @property
-    def needs_profile(self) -> bool:
-        """Whether the index that serves it begins with the profile, and it names none."""
-        return self.profile is None and (self.project is not None or self.source is not None)
-
-    def ranges(self, profiles: Sequence[str | None]) -> Iterator[_Range]:
-        """Yield the ranges that the list is merged from; `profiles` are those to look at, or one None."""
-        for profile in profiles:
-            wanted: dict[str, Any] = {} if profile is None else {"profile": profile}
-            if self.project is not None:
-                wanted["project_id"] = None if self.project is WITHOUT else self.project
-            if self.source is not None:
-                wanted["source"] = None if self.source is WITHOUT else self.source
-            for archived in _BOTH if self.archived is None else (self.archived,):
-                here = {**wanted, "archived": archived}
-                yield _Range(False, here if self.pinned is None else {**here, "pinned": self.pinned})
-                if self.include_empty:
-                    yield _Range(True, here if self.pinned is None else {**here, "pinned": self.pinned})
-        if not self.include_empty:
-            # The few blank sessions of the last minute: all of them, from the index without a profile.
-            for archived in _BOTH if self.archived is None else (self.archived,):
-                for pinned in _BOTH if self.pinned is None else (self.pinned,):
-                    wanted = {"archived": archived, "pinned": pinned, "fresh": time.time() - BLANK_SECONDS}
-                    if self.profile is not None:
-                        wanted["profile"] = self.profile
-                    if self.project is not None:
-                        wanted["project_id"] = None if self.project is WITHOUT else self.project
-                    if self.source is not None:
-                        wanted["source"] = None if self.source is WITHOUT else self.source
-                    yield _Range(True, wanted)
-
-
-@dataclass(frozen=True)
-class _Range:
-    """Rows of one index: of visible or of blank sessions, by the values of columns that come first in it."""
-
-    blank: bool
-    values: dict[str, Any]
-
-    @property
-    def shape(self) -> tuple[bool, frozenset[str], frozenset[str]]:
-        """What its part of the statement depends on: which columns there are, and which are null."""
-        nulls = frozenset(name for name, value in self.values.items() if value is None)
-        return self.blank, frozenset(self.values), nulls
-
-
-_BOTH: Final = (True, False)
-_FILTERED: Final = {
-    "profile": Session.profile,
-    "project_id": Session.project_id,
-    "source": Session.source,
-    "archived": Session.archived,
-    "pinned": Session.pinned,
-}
-
-
-def _conditions(
-    blank: bool, names: frozenset[str], nulls: frozenset[str], number: int
-) -> Iterator[ColumnElement[bool]]:
-    yield BLANK if blank else VISIBLE
-    for name, column in _FILTERED.items():
-        if name in nulls:
-            yield column.is_(None)
-        elif name in names:
-            yield column == bindparam(f"{name}_{number}")
-    if "fresh" in names:
-        yield Session.updated_at > bindparam(f"fresh_{number}")
-
-
 #: How a page's beginning is given: not at all, by the key of the row before it, or by that row's id.
 _After = Literal["", "key", "row"]
 _Part = tuple[bool, frozenset[str], frozenset[str], _After]
@@ -205,7 +115,7 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
 
 
 def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: _After) -> Select[Any]:
-    query = select(*LIST_ORDER).where(*_conditions(blank, names, nulls, number))
+    query = select(*LIST_ORDER).where(*conditions(blank, names, nulls, number))
     # Where `pinned` is fixed, the place in the range is given without it: with it, SQLite sorts the whole range.
     order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER
     if after:
@@ -227,14 +137,19 @@ class _Place:
     #: Its `pinned`, as a number in the order of all values that the column may have.
     pinned: float
 
-    def reaches(self, one: _Range) -> bool:
+    def reaches(self, one: Range) -> bool:
         """Whether any row of a range comes after it: after one that is not pinned, no pinned one does."""
         pinned = one.values.get("pinned")
         return pinned is None or pinned <= self.pinned
 
-    def after_in(self, one: _Range) -> _After:
+    def after_in(self, one: Range) -> _After:
         """Return how a range's part of the page begins: one of what is not pinned lies as a whole after what is."""
-        return self.after if one.values.get("pinned", self.pinned) == self.pinned else ""
+        if one.values.get("pinned", self.pinned) != self.pinned:
+            return ""
+        # A cursor of a list without this end may lie after it; then the end is what bounds the range.
+        return (
+            self.after if self.parameters.get("last_updated_at", -math.inf) < one.values.get("until", math.inf) else ""
+        )
 
 
 _of_row: Final = select(_stored(Session.pinned), Session.id).where(Session.id == bindparam("last_row"))
@@ -310,13 +225,16 @@ def list_page(unit: UnitOfWork, wanted: ListFilter, limit: int, after: str | Non
     return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
 
 
-def _merged(unit: UnitOfWork, ranges: Sequence[_Range], limit: int, place: _Place | None) -> list[Row]:
+def _merged(unit: UnitOfWork, ranges: Sequence[Range], limit: int, place: _Place | None) -> list[Row]:
     """Return the first rows of a union of ranges that come after a place."""
     parameters: dict[str, Any] = {"page_limit": limit} | ({} if place is None else place.parameters)
     parts: list[_Part] = []
     for number, one in enumerate(ranges):
+        after = "" if place is None else place.after_in(one)
+        if after == "key":
+            one = one.without("until")  # noqa: PLW2901 - the key is before it, and with two ends a plan may take the wrong one
         parameters |= {f"{name}_{number}": value for name, value in one.values.items() if value is not None}
-        parts.append((*one.shape, "" if place is None else place.after_in(one)))
+        parts.append((*one.shape, after))
     return unit.rows(_page_statement(tuple(parts)), parameters)
 
 
@@ -360,7 +278,7 @@ def profiles(unit: UnitOfWork) -> list[str]:
 
 @functools.cache
 def _count_statement(blank: bool, names: frozenset[str], nulls: frozenset[str]) -> Statement:
-    return Statement(select(func.count()).select_from(Session).where(*_conditions(blank, names, nulls, 0)))
+    return Statement(select(func.count()).select_from(Session).where(*conditions(blank, names, nulls, 0)))
 
 
 def count(unit: UnitOfWork, wanted: ListFilter) -> int:

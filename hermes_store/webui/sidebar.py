@@ -12,8 +12,8 @@ from ..errors import DatabaseCorruptError
 from ..quoting import number_of, quoted, text_of
 from ..records import DEFAULT_PROFILE, UNTITLED
 from ..storage import document_rows, sidebar_rows
+from ..storage.list_filter import BLANK_SECONDS
 from ..storage.row_types import log_once
-from ..storage.session_listing import BLANK_SECONDS
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts.copying import is_deeper
 from .session import LiveSession

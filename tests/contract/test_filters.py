@@ -63,6 +63,15 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"source": "cli", "profile": "work"}, [5]),
     ({"source": "nowhere"}, []),
     ({"source": ""}, []),
+    ({"since": 95.0}, [0, 1, 2, 3, 4, 5]),
+    ({"until": 95.0}, [6, 7]),
+    ({"since": 94.0, "until": 98}, [3, 4, 5, 6]),
+    ({"since": 94.0, "until": 98.5, "profile": "work"}, [4, 5, 6]),
+    ({"since": 94.0, "until": 98.5, "source": WITHOUT}, [2, 4, 6]),
+    ({"since": 95.5, "project_id": "office"}, []),
+    ({"until": 95.5, "project_id": "office"}, [5, 6]),
+    ({"since": 101.0}, []),
+    ({"since": 98.0, "until": 94.0}, []),
 ]
 
 
@@ -81,6 +90,41 @@ def test_none_does_not_filter_and_without_means_that_there_is_none(
     if filters.get("profile") != "default":
         of_work = [title for title in wanted if title.startswith("work")]
         assert titles(view.sessions.list(**filters)) == of_work
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+@pytest.mark.parametrize("include_empty", [True, False])
+def test_a_range_of_times_keeps_pinned_sessions_first(store: Store, limit: int, include_empty: bool) -> None:
+    for number in range(8):
+        title = "Untitled" if number in (2, 5) else str(number)
+        store.sessions.create(
+            session_id=str(number), title=title, updated_at=float(number), pinned=number % 3 == 0, archived=number > 4
+        )
+    shown = {1, 2, 3, 4, 5, 6} if include_empty else {1, 3, 4, 6}
+    wanted = sorted(shown, key=lambda number: (number % 3 == 0, number), reverse=True)
+    found: list[int] = []
+    after = None
+    while True:
+        how: dict[str, Any] = {"since": 1.0, "until": 7.0, "include_empty": include_empty}
+        page = store.sessions.list(**how, limit=limit, after=after)
+        found += [int(one.session_id) for one in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert found == wanted
+    assert store.sessions.count(**how) == len(wanted)
+
+
+def test_a_cursor_after_the_end_of_a_range_gives_the_range(mixed: Store) -> None:
+    first = mixed.sessions.list(limit=1)
+    assert pages(mixed, 50, until=95.0) == titles(mixed.sessions.list(until=95.0, after=first.next))
+
+
+def test_a_fresh_blank_session_is_in_the_range_of_its_time(store: Store) -> None:
+    session = store.sessions.create()
+    assert titles(store.sessions.list(since=session.updated_at)) == ["Untitled"]
+    assert titles(store.sessions.list(until=session.updated_at)) == []
+    assert titles(store.sessions.list(since=session.updated_at + 1)) == []
 
 
 @pytest.mark.parametrize("project", ["home", WITHOUT])

@@ -93,6 +93,15 @@ def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pi
         assert list_faults(store, name, pinned=pinned, after=after) == {}
 
 
+@pytest.mark.parametrize("times", ["since", "until", "both"])
+@pytest.mark.parametrize("name", sample.INDEXED)
+def test_a_range_of_times_is_a_range_of_the_index(store: Store, name: str, times: str) -> None:
+    moments = {"since": sample.moment(SESSIONS, 0.2)[0], "until": sample.moment(SESSIONS, 0.8)[0]}
+    wanted = {key: value for key, value in moments.items() if times in (key, "both")}
+    for after in (None, write_cursor("sessions", False, *sample.moment(SESSIONS, 0.5))):
+        assert list_faults(store, name, after=after, **wanted) == {}
+
+
 @pytest.mark.parametrize("pinned", [None, True, False])
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_count_reads_the_ranges_of_its_list(store: Store, name: str, pinned: bool | None) -> None:
