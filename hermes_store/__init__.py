@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .errors import (
     AgentCorruptError,
@@ -57,29 +57,29 @@ from .errors import (
     TransactionError,
     UnsupportedDatabaseError,
 )
-from .message_streams import MessageStream
-from .records import (
-    DEFAULT_PROFILE,
-    UNTITLED,
-    WITHOUT,
-    AppendResult,
-    MessagePage,
-    MessageWindow,
-    Page,
-    ProjectDeletion,
-    ProjectRecord,
-    ReplaceResult,
-    SessionRecord,
-    StoreInfo,
-    StoreStats,
-    Transcript,
-    TruncateResult,
-    WriteResult,
-)
-from .store import ProfileView, Store, View
 
 if TYPE_CHECKING:
     from .agent import AgentBridge, AgentDeletion, AgentInfo, AgentMessages, AgentSession
+    from .message_streams import MessageStream
+    from .records import (
+        DEFAULT_PROFILE,
+        UNTITLED,
+        WITHOUT,
+        AppendResult,
+        MessagePage,
+        MessageWindow,
+        Page,
+        ProjectDeletion,
+        ProjectRecord,
+        ReplaceResult,
+        SessionRecord,
+        StoreInfo,
+        StoreStats,
+        Transcript,
+        TruncateResult,
+        WriteResult,
+    )
+    from .store import ProfileView, Store, View
 
 __version__ = "0.1.0"
 
@@ -153,9 +153,40 @@ __all__ = [
     "WriteResult",
 ]
 
+_MODULES: Final = {
+    "agent": {"AgentBridge", "AgentDeletion", "AgentInfo", "AgentMessages", "AgentSession"},
+    "message_streams": {"MessageStream"},
+    "records": {
+        "DEFAULT_PROFILE",
+        "UNTITLED",
+        "WITHOUT",
+        "AppendResult",
+        "MessagePage",
+        "MessageWindow",
+        "Page",
+        "ProjectDeletion",
+        "ProjectRecord",
+        "ReplaceResult",
+        "SessionRecord",
+        "StoreInfo",
+        "StoreStats",
+        "Transcript",
+        "TruncateResult",
+        "WriteResult",
+    },
+    "store": {"ProfileView", "Store", "View"},
+}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
+
 
 def __getattr__(name: str) -> Any:
-    """Import the bridge to the agent when it is used: most programs do not wait for it."""
-    if name in {"AgentBridge", "AgentDeletion", "AgentInfo", "AgentMessages", "AgentSession"}:
-        return getattr(importlib.import_module(".agent", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import what needs SQLAlchemy or Pydantic when it is used: the help of the command line does not wait for it."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -41,7 +41,20 @@ def test_every_error_of_the_library_is_public() -> None:
     assert raised <= set(hermes_store.__all__)
 
 
+def test_every_public_name_is_told_by_dir() -> None:
+    assert set(hermes_store.__all__) <= set(dir(hermes_store))
+
+
+def imported_by(program: str, *modules: str) -> set[str]:
+    """Which of these modules a program has imported at its end."""
+    script = f"import sys, hermes_store; {program}; print(*{set(modules)} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 def test_the_bridge_is_loaded_without_what_only_commands_need() -> None:
-    program = "import sys, hermes_store; print(*{'typer', 'rich', 'alembic', 'psycopg'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "\n"
+    assert imported_by("hermes_store.AgentBridge", "typer", "rich", "alembic", "psycopg") == set()
+
+
+def test_an_import_of_the_library_leaves_its_dependencies_for_later() -> None:
+    assert imported_by("pass", "sqlalchemy", "pydantic") == set()
