@@ -16,7 +16,7 @@ from ..quoting import quoted, text_of
 from ..records import DEFAULT_PROFILE, Page
 from ..reports import ImportItem, ImportReport
 from ..store import Store
-from ..validation import check_callable, check_duration, check_flag, check_instance, check_profile
+from ..validation import check_callable, check_duration, check_flag, check_instance, check_profile, check_time
 from . import homes, listing, messages
 from .attach import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
@@ -98,7 +98,14 @@ class AgentBridge:
         )
 
     def sessions(
-        self, *, limit: int = 50, after: str | None = None, source: str | None = None, include: Iterable[str] = ()
+        self,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        source: str | None = None,
+        include: Iterable[str] = (),
+        since: float | None = None,
+        until: float | None = None,
     ) -> Page[AgentSession]:
         """Return a page of conversations, the last active first: one row for each chain of sessions.
 
@@ -108,6 +115,7 @@ class AgentBridge:
             source: only conversations of this source ("cli", "telegram", …), whatever `include` says.
             include: what is otherwise left out: "webui" (the WebUI's own), "cron", "tool", "subagent",
                 "archived", "hidden", "empty".
+            since, until: only conversations last active at or after `since`, or before `until`, in epoch seconds.
 
         Raises:
             AgentError: the file cannot be read; the subclass says why.
@@ -115,9 +123,30 @@ class AgentBridge:
         """
         groups = listing.check_groups(include)
         source, limit = _checked_source(source), check_limit(limit)
+        times = {
+            name: None if time is None else check_time(time) for name, time in (("since", since), ("until", until))
+        }
         return self.file.read(
-            lambda snapshot: listing.list_page(snapshot, limit=limit, after=after, source=source, include=groups),
+            lambda snapshot: listing.list_page(
+                snapshot, limit=limit, after=after, source=source, include=groups, **times
+            ),
         )
+
+    def find(self, prefix: str, *, limit: int = 20) -> list[str]:
+        """Return the ids of sessions, of any kind, that begin with a text, in order.
+
+        Args:
+            prefix: at least one character.
+            limit: the largest number of ids to return, 1 to 1000.
+
+        Raises:
+            AgentError: as `sessions`.
+            InvalidInputError: `limit` is not such a number.
+        """
+        check_limit(limit)
+        if not prefix or not usable(prefix):
+            return []
+        return self.file.read(lambda snapshot: listing.find_prefix(snapshot, prefix, limit))
 
     def session(self, session_id: str) -> AgentSession:
         """Return one conversation, by the id of any session of its chain.

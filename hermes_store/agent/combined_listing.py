@@ -47,6 +47,8 @@ def list_combined(
     after: str | None = None,
     profile: str | None = None,
     source: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
     include_empty: bool = False,
 ) -> CombinedPage:
     """Return a page of the store's sessions and of those of the agent's that the store never had.
@@ -59,6 +61,7 @@ def list_combined(
         after: `CombinedPage.next` of the previous page.
         profile: only this profile's of the store's; the bridge has a profile of its own.
         source: only those from there; None does not filter.
+        since, until: only those last changed or active at or after `since`, or before `until`, in epoch seconds.
         include_empty: also sessions without messages, and untitled ones, that both lists hide.
 
     Raises:
@@ -69,13 +72,14 @@ def list_combined(
     check_instance("bridge", bridge, AgentBridge)
     check_flag("include_empty", include_empty)
     begin, agent_begin = (_BEGIN, _BEGIN) if after is None else read_cursor("combined", after, str, str)
-    agent = _AgentRows(bridge, agent_begin, source=source, include_empty=include_empty)
+    filters: dict[str, Any] = {"source": source, "since": since, "until": until}
+    agent = _AgentRows(bridge, agent_begin, include=["empty"] if include_empty else [], **filters)
     origin = os.path.realpath(bridge.path)
     while True:
         agent.read_more(limit)
         with store.database.read() as unit:
             sessions = Sessions(Nested(unit))
-            own = _StoreRows(sessions, begin, profile=profile, source=source, include_empty=include_empty)
+            own = _StoreRows(sessions, begin, profile=profile, include_empty=include_empty, **filters)
             rows = own.read(limit)
             known = _known(unit, origin, agent.items)
             fresh = [session for session in agent.items if session.session_id not in known]
@@ -135,11 +139,11 @@ class _StoreRows:
 class _AgentRows:
     """The agent's list from some place on, as far as it was read."""
 
-    def __init__(self, bridge: AgentBridge, begin: str, *, source: str | None, include_empty: bool) -> None:
+    def __init__(self, bridge: AgentBridge, begin: str, **filters: Any) -> None:
         self._bridge = bridge
         self._begin = begin
         self._next: str | None = None if begin == _END else begin
-        self._filters: dict[str, Any] = {"source": source, "include": ["empty"] if include_empty else []}
+        self._filters = filters
         self.items: list[AgentSession] = []
         self.error: AgentError | None = None
 

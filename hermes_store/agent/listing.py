@@ -72,11 +72,16 @@ def list_page(
     after: str | None,
     source: str | None,
     include: frozenset[str],
+    since: float | None = None,
+    until: float | None = None,
 ) -> Page[AgentSession]:
-    """Return the page of at most `limit` conversations after the cursor `after`."""
+    """Return the page of at most `limit` conversations after the cursor `after`; see `AgentBridge.sessions`."""
     check_limit(limit)
     last = None if after is None else read_cursor("agent", after, float, str)
+    if until is not None:
+        last = (until, "") if last is None else min(last, (until, ""))
     before = math.inf if last is None else last[0]
+    earliest = -math.inf if since is None else since
     wanted = _Wanted(snapshot, Lineage(snapshot), source, include)
 
     def likely(guess: Recent) -> tuple[float, list[str]] | None:
@@ -93,11 +98,25 @@ def list_page(
         snapshot, before, 3 * limit + _SPARE, empty="empty" in include, sources=_sources(source, include), likely=likely
     ):
         page, counted = wanted.newest(recent, limit + 1, last), recent.counted
-        if len(page) > limit or recent.floor == -math.inf:
+        if len(page) > limit or recent.floor == -math.inf or recent.floor < earliest:
             break
+    page = [one for one in page if one.last_active >= earliest]
     items = _describe(snapshot, page[:limit], counted)
     more = cursor_after(items[-1]) if len(page) > limit else None
     return Page[AgentSession].model_construct(items=items, next=more, total=None)
+
+
+def find_prefix(snapshot: Snapshot, prefix: str, limit: int) -> list[str]:
+    """Return at most `limit` ids of sessions that begin with a text, in order."""
+    return [
+        row[0]
+        for row in snapshot.rows(
+            "SELECT s.id FROM agent.sessions s WHERE s.id >= ? AND s.id < ? ORDER BY s.id LIMIT ?",
+            prefix,
+            f"{prefix}\U0010ffff",
+            limit,
+        )
+    ]
 
 
 def cursor_after(session: AgentSession) -> str:
