@@ -133,7 +133,7 @@ class SessionDeletedError(ConflictError):
     def __init__(self, session_id: str, message: str | None = None) -> None:
         super().__init__(
             message
-            or f"Session {session_id!r} is deleted, so nothing was changed. "
+            or f"Session {session_id!r} is deleted, so nothing was read or written. "
             "sessions.restore() brings it back with all its messages."
         )
         self.session_id = session_id

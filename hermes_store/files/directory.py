@@ -5,7 +5,6 @@ Formats and names are those of hermes-webui from v0.1.0 (2026-03-30) to its stat
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import os
@@ -78,16 +77,23 @@ class StateDirectory:
             if isinstance(error.__cause__, RuntimeError):  # the home of nobody is a wrong place as any other
                 raise FilesError(str(error)) from error
             raise
-        # A Hermes home first: it has a sessions folder as well, but that is the agent's.
-        with contextlib.suppress(OSError):  # a name that is too long, for example: then there is none
+        try:
+            # A Hermes home first: it has a sessions folder as well, but that is the agent's.
             for root in (given / "webui", given):
                 if (root / SESSIONS).is_dir():
                     return cls(root)
             if (given.parent / PROJECTS).exists() and given.name == SESSIONS and given.is_dir():
                 return cls(given.parent)
+            problem = "it has neither sessions/ nor webui/sessions/"
+            if not given.exists():
+                problem = "it does not exist"
+            elif not given.is_dir():
+                problem = "it is no directory"
+        except OSError as error:  # no permission, or a name that is too long
+            raise FilesError(f"{given} cannot be looked at: {error.strerror}. Nothing was read.") from error
         raise FilesError(
-            f"{given} is no state directory of hermes-webui: it has neither sessions/ nor webui/sessions/. "
-            "Name the directory that contains sessions/ and projects.json."
+            f"{given} is no state directory of hermes-webui: {problem}. Name the directory that contains sessions/ and "
+            "projects.json."
         )
 
     @property

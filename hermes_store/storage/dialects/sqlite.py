@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import stat
 import sys
 import time
 import urllib.parse
@@ -28,6 +27,7 @@ from .base import RETRY, Dialect, Result, Settings, logger
 from .file_systems import shared_file_system
 from .sqlite_copy import copy_database
 from .sqlite_errors import MEANINGS, OTHER, is_undecodable
+from .sqlite_file_check import require_openable
 from .sqlite_look import look
 from .sqlite_place import Place, PlacedConnection
 from .sqlite_pool import ConnectionPool
@@ -291,7 +291,7 @@ class SQLiteFile(SQLiteDialect):
         return connection
 
     def create_if_missing(self, *, allowed: bool) -> None:
-        self._require_no_pipe()
+        require_openable(self._path)
         self._place.require_no_lone_log()
         if allowed:
             self._create_private()
@@ -299,15 +299,6 @@ class SQLiteFile(SQLiteDialect):
             raise errors.DatabaseMissingError(
                 f"There is no database {self._path}, and none was made: that takes a store that may write and migrate."
             )
-
-    def _require_no_pipe(self) -> None:
-        """Refuse a pipe or a device: SQLite would wait for it, or read from it, for ever."""
-        with contextlib.suppress(OSError):  # SQLite says what is wrong
-            mode = self._path.stat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise errors.DatabaseUnavailableError(
-                    f"{self._path} is not a regular file. Nothing was opened; choose another place."
-                )
 
     def configure(self) -> None:
         if not self.settings.read_only:
