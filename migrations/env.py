@@ -1,7 +1,7 @@
 """What Alembic runs for each command.
 
-From Python (`hermes_store.storage.migrations`) it is given a connection. From the command line, the database is
-``-x url=…``, else ``HERMES_STORE_URL``, else the default one.
+From Python (`hermes_store.storage.migrations`) it is given a connection, or the name of a database. From the command
+line, the database is ``-x url=…``, else ``HERMES_STORE_URL``, else the default one.
 """
 
 import logging.config
@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from hermes_store import paths
 from hermes_store.errors import HermesStoreError
 from hermes_store.storage import migrations, schema_version
+from hermes_store.storage.alembic_commands import COMPARED
 from hermes_store.storage.dialects import Dialect
-from hermes_store.storage.schema import Base
 from hermes_store.storage.types import JsonBytes, LosslessText
 
 config = context.config
@@ -30,18 +30,10 @@ def plain_type(kind: str, item: object, _context: object) -> str | Literal[False
     return False
 
 
-def is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Whether a name in the database is for Alembic to compare: other programs' tables in a shared schema are not."""
-    return kind != "table" or name in Base.metadata.tables
-
-
 OPTIONS: dict[str, Any] = {
-    "include_name": is_ours,
+    **COMPARED,
     "render_item": plain_type,
-    "target_metadata": Base.metadata,
     "render_as_batch": True,  # SQLite changes a table by rebuilding it
-    "compare_type": True,
-    "compare_server_default": True,
 }
 
 
@@ -52,7 +44,8 @@ def main() -> None:
         return
     if config.config_file_name is not None:
         logging.config.fileConfig(config.config_file_name, disable_existing_loggers=False)
-    url = context.get_x_argument(as_dictionary=True).get("url") or paths.default_target()
+    url = config.attributes.get("target") or context.get_x_argument(as_dictionary=True).get("url")
+    url = url or paths.default_target()
     if context.is_offline_mode():
         write_sql(migrations.dialect_of(url))
         return

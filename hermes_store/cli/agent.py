@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from ..agent import AgentBridge, AgentDeletion, AgentSession
 from ..errors import AgentSessionInUseError
 from ..reports import ImportProgress, ImportReport
-from ..store import Store
 from . import report as reports
 from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id, make_bridge
+from .completing import agent_ids
 from .exits import CommandError, ExitCode
 from .opening import Database
 from .output import Json, make_console, plain, print_json, say
 from .progress import interruptible
-from .rows import of_agent, print_footer, print_rows
+from .rows import After, Limit, of_agent, print_footer, print_rows
 from .show import pager, print_transcript, spent, when
 from .table import print_facts
 from .text import count, printable, size
+from .times import Since, Until, time_range
+
+if TYPE_CHECKING:
+    from ..agent import AgentBridge, AgentDeletion, AgentSession
 
 app = typer.Typer(
     help="The sessions that the agent itself keeps, in its state.db. They are only read, but for `delete`; and only "
@@ -30,7 +33,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Id = Annotated[str, typer.Argument(metavar="ID", help="A session's id, or as much of its beginning as fits no other.")]
+_Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="A session's id, or as much of its beginning as fits no other.", autocompletion=agent_ids
+    ),
+]
 
 
 @app.command("list")
@@ -38,10 +46,10 @@ def list_sessions(
     *,
     source: Source = None,
     include: Include = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many at most, up to 1,000.")] = 50,
-    after: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Go on behind a page; its last line says with what.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    after: After = None,
     home: Home = None,
     path: StatePath = None,
     profile: AgentProfile = None,
@@ -53,7 +61,8 @@ def list_sessions(
     or --source asks for them, are hermes-webui's own, scheduled ones, subagents, archived, hidden and empty ones.
     """
     bridge = make_bridge(path, home, profile)
-    page = bridge.sessions(limit=limit, after=after, source=source, include=include or ())
+    times = time_range(since, until)
+    page = bridge.sessions(limit=limit, after=after, source=source, include=include or (), **times)
     if as_json:
         print_json(plain(page))
         return
@@ -79,7 +88,10 @@ def show_session(
     profile: AgentProfile = None,
     as_json: Json = False,
 ) -> None:
-    """Show one of the agent's conversations. Tool calls and results are shortened; --json has all of everything."""
+    """Show one of the agent's conversations.
+
+    On a terminal, long tool calls and results are shortened. In a pipe, and with --json, everything is whole.
+    """
     bridge = make_bridge(path, home, profile)
     session_id = find_id(bridge, session_id)
     session = bridge.session(session_id)
@@ -120,7 +132,12 @@ def _print_facts(console: Console, session: AgentSession) -> None:
 def import_sessions(
     session_ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Sessions; without any, all that `list` shows.", show_default=False),
+        typer.Argument(
+            metavar="[ID]...",
+            help="Sessions; without any, all that `list` shows.",
+            show_default=False,
+            autocompletion=agent_ids,
+        ),
     ] = None,
     *,
     source: Source = None,
@@ -134,11 +151,13 @@ def import_sessions(
     db: Database = "",
     as_json: Json = False,
 ) -> None:
-    """Take the agent's conversations into the database; make it where there is none.
+    """Import the agent's conversations into the database; create it if there is none.
 
-    The agent's file is only read. Run it again at any time: it takes in what the agent has added since. What was
+    The agent's file is only read. Run it again at any time: it imports what the agent has added since. What was
     deleted in the database stays deleted, and what was changed there stays as it is.
     """
+    from ..store import Store
+
     if session_ids and (source is not None or include):
         raise typer.BadParameter("--source and --include choose among all sessions; they exclude ids.")
     reading = make_bridge(path, home, profile)
@@ -168,7 +187,7 @@ def _import(
     *,
     quiet: bool,
 ) -> ImportReport:
-    """Take in these sessions; without any, what the list shows."""
+    """Import these sessions; without any, what the list shows."""
 
     def state(done: int) -> str:
         return reports.imported_so_far(done, "session")
@@ -191,9 +210,9 @@ def _import(
 
 @app.command("delete")
 def delete_session(
-    session_id: Annotated[str, typer.Argument(metavar="ID", help="A session's whole id.")],
+    session_id: _Id,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be deleted; delete nothing.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Also a session that has not ended, or that the agent is at work on.")
     ] = False,
@@ -208,6 +227,7 @@ def delete_session(
     It is the only command that writes there. Other sessions that came from it stay, and so does a copy in the database.
     """
     bridge = make_bridge(path, home, profile)
+    session_id = find_id(bridge, session_id)
     try:
         done = bridge.delete_session(session_id, dry_run=True, force=force)
         if not dry_run:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..agent import AgentBridge
-from ..agent.listing import GROUPS
 from ..errors import SessionNotFoundError
-from ..store import Store
-from .show import require_one
+from .exits import CommandError, ExitCode
+from .show import SHOWN_IDS, require_one
+
+if TYPE_CHECKING:
+    from ..agent import AgentBridge
+    from ..store import Store
 
 Home = Annotated[
     Path | None,
@@ -46,13 +47,15 @@ Include = Annotated[
     typer.Option(
         metavar="GROUP",
         show_default=False,
-        help=f"Also what is left out otherwise: {', '.join(GROUPS)}. May be repeated.",
+        help="Also what is left out otherwise: webui, cron, tool, subagent, archived, hidden, empty. May be repeated.",
     ),
 ]
 
 
 def make_bridge(path: Path | None, home: Path | None, profile: str | None, store: Store | None = None) -> AgentBridge:
     """Return the bridge to the file that the options name; with a store, one that can import."""
+    from ..agent import AgentBridge
+
     if path is not None and (home is not None or profile is not None):
         raise typer.BadParameter("--path is the file itself; it excludes --home and --agent-profile.")
     return AgentBridge(path, home=home, profile=profile, store=store)
@@ -60,24 +63,15 @@ def make_bridge(path: Path | None, home: Path | None, profile: str | None, store
 
 def find_id(bridge: AgentBridge, wanted: str) -> str:
     """Return the id of the agent's session that is called `wanted`, or whose id alone begins so; otherwise, end."""
-    wanted = wanted.rstrip("…")
     try:
         bridge.session(wanted)
-    except SessionNotFoundError:
-        fits = [one for one in _ids(bridge) if wanted and one.startswith(wanted)]
+    except SessionNotFoundError as error:
+        fits = bridge.find(wanted, limit=SHOWN_IDS + 1)
         if not fits:
-            raise
+            raise CommandError(
+                f"{error} `hermes-store agent list` lists them (and --include those that it leaves out).",
+                ExitCode.NOT_FOUND,
+            ) from error
         require_one(wanted, fits)
         return fits[0]
     return wanted
-
-
-def _ids(bridge: AgentBridge) -> Sequence[str]:
-    found: list[str] = []
-    after: str | None = None
-    while True:
-        page = bridge.sessions(limit=1000, after=after, include=GROUPS)
-        found += [one for session in page.items for one in session.chain]
-        after = page.next
-        if after is None:
-            return found

@@ -16,7 +16,7 @@ from .opening import Database
 class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands in the order of the help: groups last."""
-        return sorted(super().list_commands(ctx), key="agent".__eq__)
+        return sorted(super().list_commands(ctx), key=lambda name: isinstance(self.commands[name], TyperGroup))
 
     def invoke(self, ctx: Any) -> Any:
         with reported():
@@ -29,7 +29,6 @@ app = typer.Typer(
     help="The sessions, messages and projects of an AI agent's users, in a database.",
     epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -48,7 +47,7 @@ def _common(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Take the options that may stand before the command."""
+    """Keep the options that may stand before the command."""
 
 
 app.command("import")(files.import_files)
@@ -59,3 +58,4 @@ app.command("projects")(projects.list_projects)
 app.command("upgrade")(database.upgrade)
 app.command("info")(database.info)
 app.add_typer(agent.app, name="agent")
+app.add_typer(database.app, name="db")

@@ -35,9 +35,12 @@ class ExitCode(enum.IntEnum):
         return member
 
     DONE = 0, "done"
-    SOME_FAILED = 1, "the import or export finished, but at least one file or session failed"
+    SOME_FAILED = (
+        1,
+        "an import or export finished, but a file or session failed; or the tables differ from this version's",
+    )
     USAGE = 2, "wrong usage"
-    NOT_FOUND = 3, "there is no such session, project, database or agent's file"
+    NOT_FOUND = 3, "there is no such session, project, database, directory or agent's file"
     UNUSABLE = 4, "the database, the directory or the agent's file could not be used"
     INTERRUPTED = 130, "interrupted"
 

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from .. import paths
 from ..errors import DatabaseMissingError, SchemaError
-from ..files import (
-    ExportProgress,
-    ExportReport,
-    ImportProgress,
-    ImportReport,
-    export_directory,
-    import_directory,
-)
-from ..files.directory import INCOMPLETE, StateDirectory
-from ..store import Store
-from ..targets import shown
+from ..reports import ExportProgress, ExportReport, ImportProgress, ImportReport
 from . import report as reports
-from .exits import ExitCode
+from .exits import CommandError, ExitCode
 from .opening import Database, command, open_existing
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
 from .text import count
+
+if TYPE_CHECKING:
+    from ..store import Store
 
 
 class Prefer(enum.StrEnum):
@@ -62,7 +55,16 @@ def import_files(
 
     The files are only read. Run it again at any time: it imports what is new or was changed since.
     """
-    source = path or paths.state_directory()
+    from ..files.directory import INCOMPLETE, StateDirectory
+    from ..store import Store
+    from ..targets import shown
+
+    source = paths.state_directory() if path is None else path
+    if not paths.path_of(source, "directory").exists():
+        raise CommandError(
+            f"There is no directory {source}. Name the one that contains sessions/ and projects.json.",
+            ExitCode.NOT_FOUND,
+        )
     directory = StateDirectory.find(source)  # before a database is made for nothing
     console = make_console()
     if (directory.sessions / INCOMPLETE).exists() and not as_json:
@@ -95,12 +97,16 @@ def _is_missing(target: str) -> bool:
 
 def _open_for_dry_run(target: str, is_new: bool) -> Store:
     """Open a database for reading; one in memory if there is none."""
+    from ..store import Store
+
     return Store.open(":memory:") if is_new else open_existing(target)
 
 
 def _import(
     store: Store, source: Path, prefer: Prefer, dry_run: bool, console: Console, *, quiet: bool
 ) -> ImportReport:
+    from ..files import import_directory
+
     def state(done: int) -> str:
         return "Nothing was written." if dry_run else reports.imported_so_far(done, "file")
 
@@ -141,6 +147,8 @@ def _print_export(console: Console, report: ExportReport) -> None:
 
 
 def _export(store: Store, path: Path, console: Console, *, quiet: bool) -> ExportReport:
+    from ..files import export_directory
+
     def state(done: int) -> str:
         return f"{path} has a part of the sessions; repeat the export to get all. The database is as it was."
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import paths
 from ..errors import DatabaseMissingError, SchemaError, SchemaOutdatedError
-from ..store import Store
-from ..targets import shown
+
+if TYPE_CHECKING:
+    from ..store import Store
 
 
-def _resolve(ctx: typer.Context, value: str) -> str:
-    """Take the option behind the command, else the one before it, else the default."""
+def resolved(ctx: typer.Context, value: str) -> str:
+    """Return the option after the command, else the one before it, else the default."""
     parent = ctx.parent
     if parent is None:
         return value
@@ -28,7 +29,7 @@ Database = Annotated[
     typer.Option(
         "--db",
         metavar="TARGET",
-        callback=_resolve,
+        callback=resolved,
         show_default=False,
         help="The database: a path, sqlite:///… or postgresql://…; else $HERMES_STORE_URL, else hermes.db in the "
         "state directory of hermes-webui ($HERMES_WEBUI_STATE_DIR, else ~/.hermes/webui).",
@@ -43,6 +44,8 @@ def open_existing(target: str) -> Store:
         DatabaseMissingError: there is none, or it is empty.
         SchemaError: it needs an upgrade.
     """
+    from ..targets import shown
+
     try:
         return open_as_it_is(target)
     except SchemaOutdatedError as error:
@@ -63,14 +66,21 @@ def open_as_it_is(target: str) -> Store:
         DatabaseMissingError: there is none.
         SchemaOutdatedError: it needs an upgrade, or has no tables yet.
     """
+    from ..store import Store
+
     try:
         return Store.open(target, read_only=True)
     except DatabaseMissingError as error:
-        if target == ":memory:" or ("://" in target and not target.startswith("sqlite")):
-            raise
-        raise DatabaseMissingError(
-            f"There is no database at {shown(target)}; `{command('import', target)}` makes one."
-        ) from error
+        raise missing(target, error) from error
+
+
+def missing(target: str, error: DatabaseMissingError) -> DatabaseMissingError:
+    """Return the error to raise for a database that is not there, which says how to create one."""
+    from ..targets import shown
+
+    if target == ":memory:" or ("://" in target and not target.startswith("sqlite")):
+        return error
+    return DatabaseMissingError(f"There is no database at {shown(target)}; `{command('import', target)}` makes one.")
 
 
 def command(verb: str, target: str) -> str:

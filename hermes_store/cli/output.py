@@ -22,11 +22,16 @@ class _Console(Console):
         raise  # noqa: PLE0704 - rich calls this where it caught the error; `exits.reported` ends the command
 
 
+def is_terminal() -> bool:
+    """Whether a person reads the output. Otherwise, no value in it is cut."""
+    return sys.stdout.isatty()
+
+
 def make_console() -> Console:
     """Return a console on standard output; with colours on a terminal, unless NO_COLOR is set."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # an encoding without "…" shows "?"
-    terminal = sys.stdout.isatty()
+    terminal = is_terminal()
     coloured = terminal and not os.environ.get("NO_COLOR")
     return _Console(
         color_system="auto" if coloured else None,

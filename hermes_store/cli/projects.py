@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..records import ProjectRecord
-from ..store import View
 from .exits import CommandError, ExitCode
 from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say
-from .table import Column, cell, print_table
+from .table import Column, cell, id_column, print_table
 from .text import age, count
+
+if TYPE_CHECKING:
+    from ..records import ProjectRecord
+    from ..store import View
 
 
 def list_projects(
@@ -45,7 +47,7 @@ def _columns(projects: Sequence[ProjectRecord]) -> list[Column]:
         Column(header="Profile", rank=5, least=8, cells=[cell(project.profile) for project in projects]),
         Column(header="Colour", rank=6, least=9, cells=[cell(project.color) for project in projects], style="dim"),
         Column(header="Age", rank=4, right=True, cells=[age(project.created_at, now) for project in projects]),
-        Column(header="Id", rank=2, least=12, cells=[project.project_id for project in projects], style="cyan"),
+        id_column([project.project_id for project in projects]),
     ]
 
 

@@ -90,6 +90,9 @@ def _print_list(
     for item, remarks in entries:
         console.print(Text.assemble("  ", _name(item)), soft_wrap=True)
         for remark in remarks:
+            if not console.is_terminal:
+                console.print(Text.assemble("    ", line(remark)), soft_wrap=True)
+                continue
             for part in line(remark).wrap(console, max(console.width - 4, 20)):
                 part.rstrip()
                 console.print(Text.assemble("    ", part))

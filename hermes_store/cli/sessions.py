@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..agent import AgentBridge, AgentSession
-from ..agent.combined_listing import list_combined
-from ..records import WITHOUT, Missing, SessionRecord
-from ..store import Store, View
+from ..records import WITHOUT, Missing, Page, SessionRecord
 from .agent_file import AgentProfile, Home, StatePath, make_bridge
 from .opening import Database, command, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .projects import find_project, project_names
-from .rows import AGENTS, of_agent, of_store, print_footer, print_rows
+from .rows import AGENTS, After, Limit, Row, of_agent, of_store, print_footer, print_rows
+from .sorting import Order, sorted_page
 from .text import printable
+from .times import Since, Until, time_range
+
+if TYPE_CHECKING:
+    from ..agent import AgentSession
+    from ..store import View
 
 
 def list_sessions(
@@ -37,6 +40,19 @@ def list_sessions(
     no_source: Annotated[
         bool, typer.Option("--no-source", help="Only sessions that were begun in the user interface itself.")
     ] = False,
+    since: Since = None,
+    until: Until = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only sessions whose model has this in its name. Reads them all.")
+    ] = None,
+    sort: Annotated[
+        Order | None,
+        typer.Option(
+            show_default=False,
+            help="Titles from A to Z, the others from the newest or largest on. Pinned sessions are not first then. "
+            "Reads all sessions.",
+        ),
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also the untitled sessions without a message, which are hidden otherwise.")
     ] = False,
@@ -49,10 +65,8 @@ def list_sessions(
     home: Home = None,
     state_path: StatePath = None,
     agent_profile: AgentProfile = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many at most, up to 1,000.")] = 50,
-    after: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="The page after another one, whose last line has the cursor.")
-    ] = None,
+    limit: Limit = 50,
+    after: After = None,
     db: Database = "",
     as_json: Json = False,
 ) -> None:
@@ -61,23 +75,28 @@ def list_sessions(
     With --agent, those that the agent keeps in its state.db are among them; --home, --path and --agent-profile say
     which. A session that both have is shown once, from the store. Without the agent's file, the list is the store's.
     """
-    if project is not None and no_project:
-        raise typer.BadParameter("--project and --no-project exclude each other.")
-    if source is not None and no_source:
-        raise typer.BadParameter("--source and --no-source exclude each other.")
-    chosen = (project, source, archived, pinned, no_project or None, no_source or None, every or None)
-    narrowed = any(value is not None for value in chosen)
-    if (project is not None or no_project) and (source is not None or no_source):
-        raise typer.BadParameter("Filter by project or by source, not by both.")
-    if deleted and narrowed:
-        raise typer.BadParameter("--deleted goes with --profile, --limit and --after only.")
+    filters: dict[str, Any] = {
+        "archived": archived,
+        "pinned": pinned,
+        "source": WITHOUT if no_source else source,
+        "include_empty": every,
+        **time_range(since, until),
+    }
+    _require_sense(
+        {"--project": project is not None, "--no-project": no_project},
+        {"--source": source is not None, "--no-source": no_source},
+        deleted=deleted,
+        others=(archived, pinned, every or None, since, until, model, sort),
+    )
     if agent:
-        unfit = (project, archived, pinned) != (None,) * 3 or no_project or no_source or deleted
-        if unfit:
-            raise typer.BadParameter("--agent goes with --profile, --source, --all, --limit and --after only.")
+        if no_project or no_source or deleted or (project, archived, pinned, model, sort) != (None,) * 5:
+            raise typer.BadParameter(
+                "--agent goes with --profile, --source, --since, --until, --all, --limit and --after only."
+            )
+        del filters["archived"], filters["pinned"]
+        filters |= {"profile": profile, "limit": limit, "after": after}
         agents = agent_profile or (None if state_path else profile)
-        filters = {"profile": profile, "source": source, "include_empty": every, "limit": limit, "after": after}
-        _list_with_agent(db, as_json, bridge=lambda store: make_bridge(state_path, home, agents, store), **filters)
+        _list_with_agent(db, as_json, (state_path, home, agents), filters)
         return
     if (home, state_path, agent_profile) != (None,) * 3:
         raise typer.BadParameter("--home, --path and --agent-profile go with --agent only.")
@@ -85,29 +104,42 @@ def list_sessions(
         if deleted:
             page = view.sessions.list_deleted(profile=profile, limit=limit, after=after)
         else:
-            page = view.sessions.list(
-                profile=profile,
-                project_id=_project_id(view, project, profile, none=no_project),
-                archived=archived,
-                pinned=pinned,
-                source=WITHOUT if no_source else source,
-                include_empty=every,
-                limit=limit,
-                after=after,
-                total=True,
-            )
+            filters["project_id"] = _project_id(view, project, profile, none=no_project)
+            page = _page(view, {**filters, "profile": profile}, sort, model=model, limit=limit, after=after)
         names = project_names(view)
     if as_json:
         print_json(plain(page))
         return
-    console = make_console()
-    rows = [of_store(session, names) for session in page.items]
-    if rows:
-        print_rows(console, rows)
-    elif not (deleted or narrowed or profile or after):
-        say(console, f"No sessions yet; `{command('import', db)}` takes in those of hermes-webui.")
+    by_creation = sort is Order.CREATED
+    rows = [of_store(session, names, then=session.created_at if by_creation else None) for session in page.items]
+    narrowed = (project, source, archived, pinned, since, until, model, profile, after) != (None,) * 9
+    if not (rows or narrowed or no_project or no_source or deleted):
+        say(make_console(), f"No sessions yet; `{command('import', db)}` imports those of hermes-webui.")
         return
-    print_footer(console, rows, "deleted session" if deleted else "session", page.next, page.total)
+    noun = "deleted session" if deleted else "session"
+    _print(rows, noun, page.next, page.total, age_header="Created" if by_creation else "Age")
+
+
+def _require_sense(
+    project: dict[str, bool], source: dict[str, bool], *, deleted: bool, others: tuple[object, ...]
+) -> None:
+    """Raise an error for options that exclude each other."""
+    for names in (project, source):
+        if all(names.values()):
+            raise typer.BadParameter(f"{' and '.join(names)} exclude each other.")
+    if any(project.values()) and any(source.values()):
+        raise typer.BadParameter("Filter by project or by source, not by both.")
+    if deleted and (any(project.values()) or any(source.values()) or others != (None,) * len(others)):
+        raise typer.BadParameter("--deleted goes with --profile, --limit and --after only.")
+
+
+def _page(
+    view: View, filters: dict[str, Any], sort: Order | None, *, model: str | None, limit: int, after: str | None
+) -> Page[SessionRecord]:
+    """Return a page from an index, or, where no index has that order or filter, from all sessions."""
+    if sort is None and model is None:
+        return view.sessions.list(**filters, limit=limit, after=after, total=True)
+    return sorted_page(view.sessions.iterate(**filters), sort, model=model, limit=limit, after=after)
 
 
 def _project_id(
@@ -118,9 +150,13 @@ def _project_id(
     return find_project(view, project, profile).project_id
 
 
-def _list_with_agent(db: str, as_json: bool, *, bridge: Callable[[Store], AgentBridge], **filters: Any) -> None:
+def _list_with_agent(
+    db: str, as_json: bool, place: tuple[Path | None, Path | None, str | None], filters: dict[str, Any]
+) -> None:
+    from ..agent.combined_listing import list_combined
+
     with open_existing(db) as store:
-        page = list_combined(store, bridge(store), **filters)
+        page = list_combined(store, make_bridge(*place, store), **filters)
         names = project_names(store)
     if page.agent_error is not None:
         sys.stderr.write(f"The agent's sessions are left out: {printable(str(page.agent_error))}\n")
@@ -131,10 +167,14 @@ def _list_with_agent(db: str, as_json: bool, *, bridge: Callable[[Store], AgentB
         of_store(session, names) if isinstance(session, SessionRecord) else of_agent(session, AGENTS)
         for session in page.items
     ]
+    _print(rows, "session", page.next)
+
+
+def _print(rows: list[Row], noun: str, after: str | None, total: int | None = None, *, age_header: str = "Age") -> None:
     console = make_console()
     if rows:
-        print_rows(console, rows)
-    print_footer(console, rows, "session", page.next)
+        print_rows(console, rows, age_header=age_header)
+    print_footer(console, rows, noun, after, total)
 
 
 def _with_keeper(session: SessionRecord | AgentSession) -> dict[str, Any]:

@@ -6,37 +6,48 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from ..agent import AgentSession
-from ..errors import SessionNotFoundError
+from ..errors import SessionDeletedError, SessionNotFoundError
 from ..records import SessionRecord
-from ..store import View
+from .completing import session_ids
 from .exits import CommandError, ExitCode
 from .messages import render_message
-from .opening import Database, open_existing
+from .opening import Database, command, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .table import print_facts
 from .text import age, count, moment, printable, shortened
+
+if TYPE_CHECKING:
+    from ..agent import AgentSession
+    from ..store import View
 
 _PAGE = 1000
 
 
 def show(
     session_id: Annotated[
-        str, typer.Argument(metavar="ID", help="A session's id, or as much of its beginning as fits no other.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="A session's id, or as much of its beginning as fits no other.",
+            autocompletion=session_ids,
+        ),
     ],
     tail: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N messages.")] = None,
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Do not page, even on a terminal.")] = False,
     db: Database = "",
     as_json: Json = False,
 ) -> None:
-    """Show a session and its transcript. Tool calls and results are shortened; --json has all of everything."""
+    """Show a session and its transcript.
+
+    On a terminal, long tool calls and results are shortened. In a pipe, and with --json, everything is whole.
+    """
     with open_existing(db) as store, store.snapshot() as view:
-        session = _find(view, session_id.rstrip("…"))
+        session = _find(view, session_id, db)
         documents = view.documents.read(session.session_id, *([] if as_json else ["pending_user_message"]))
         first, messages = _read(view, session, tail or session.message_count)
         project = None if session.project_id is None else view.projects.get(session.project_id).name
@@ -45,31 +56,40 @@ def show(
         return
     console = make_console()
     with pager(console, wanted=not no_pager):
-        _print_facts(console, session, project, documents.get("pending_user_message"))
+        pending = documents.get("pending_user_message")
+        if isinstance(pending, str) and console.is_terminal:
+            pending = shortened(printable(pending), lines=1, characters=200)
+        _print_facts(console, session, project, pending)
         print_transcript(console, first, messages)
 
 
-def _find(view: View, wanted: str) -> SessionRecord:
+def _find(view: View, wanted: str, db: str) -> SessionRecord:
     """Return the session that is called `wanted`, or the only one whose id begins so; otherwise, end."""
     try:
         return view.sessions.get(wanted)
-    except SessionNotFoundError:
-        fits = view.sessions.find(wanted, limit=_SHOWN_IDS + 1)
+    except SessionDeletedError as error:
+        raise CommandError(
+            f"Session {wanted!r} is deleted, and deleted sessions are not shown; `{command('list --deleted', db)}` "
+            f"lists them. From Python, store.sessions.restore({wanted!r}) brings it back with all its messages.",
+            ExitCode.NOT_FOUND,
+        ) from error
+    except SessionNotFoundError as error:
+        fits = view.sessions.find(wanted, limit=SHOWN_IDS + 1)
         if not fits:
-            raise
+            raise CommandError(f"{error} `{command('list --all', db)}` lists them.", ExitCode.NOT_FOUND) from error
     require_one(wanted, fits)
     return view.sessions.get(fits[0])
 
 
 #: So many ids are named where several begin with what was wanted.
-_SHOWN_IDS = 5
+SHOWN_IDS = 5
 
 
 def require_one(wanted: str, fits: Sequence[str]) -> None:
     """End where several ids begin with what was wanted."""
     if len(fits) > 1:
-        ids = ", ".join(fits[:_SHOWN_IDS])
-        more = ", …" if len(fits) > _SHOWN_IDS else ""
+        ids = ", ".join(fits[:SHOWN_IDS])
+        more = ", …" if len(fits) > SHOWN_IDS else ""
         raise CommandError(
             f"The ids of several sessions begin with {wanted!r}: {ids}{more}. Give more of it.", ExitCode.NOT_FOUND
         )
@@ -103,7 +123,7 @@ def print_transcript(console: Console, first: int, messages: Sequence[Any]) -> N
         console.print()
         say(console, f"… {count(first, 'earlier message')}", "dim")
     for position, message in enumerate(messages, first):
-        for part in render_message(position, message):
+        for part in render_message(position, message, width=console.width if console.is_terminal else None):
             # For a program, a line of a message stays a line, however long.
             console.print(part, soft_wrap=not console.is_terminal)
 
@@ -125,7 +145,7 @@ def _print_facts(console: Console, session: SessionRecord, project: str | None, 
         "changed": when(session.updated_at, now),
         "tokens": spent(session),
         "messages": f"{session.message_count:,}",
-        "unanswered": shortened(printable(pending), lines=1, characters=200) if isinstance(pending, str) else None,
+        "unanswered": pending if isinstance(pending, str) else None,
     }
     say(console, session.title, "bold")
     print_facts(console, facts)

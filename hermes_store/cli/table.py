@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -32,6 +32,8 @@ class Column:
     right: bool = False
     #: Which end of its texts is cut off.
     cut: Literal["start", "end"] = "end"
+    #: Its texts are never cut, wherever the table is shown: ids are there to be copied.
+    whole: bool = False
     style: str = ""
 
     @property
@@ -50,19 +52,30 @@ class Column:
         return not any(self.cells)
 
 
+#: Elsewhere than on a terminal, columns are aligned up to this width. A longer text moves the rest of its row.
+_ALIGNED: Final = 60
+
+
 def print_table(console: Console, columns: Sequence[Column], row_styles: Sequence[str]) -> None:
-    """Print a table that is no wider than the console, if that can be."""
+    """Print a table that is no wider than the terminal, if that can be. Elsewhere, no text in it is cut."""
     filled = [column for column in columns if not column.is_empty]
-    widths = _widths(filled, console.width)
+    cuts = console.is_terminal
+    widths = _widths(filled, console.width) if cuts else [min(column.natural, _ALIGNED) for column in filled]
     shown = [(column, width) for column, width in zip(filled, widths, strict=True) if width]
-    rows = [[Text(_aligned(column.header, width, column)) for column, width in shown]]
+    rows = [[Text(_aligned(column.header, width, column, cuts=cuts)) for column, width in shown]]
     for index in range(len(row_styles)):
-        rows.append([Text(_aligned(column.cells[index], width, column), column.style) for column, width in shown])
+        cells = [(_aligned(column.cells[index], width, column, cuts=cuts), column.style) for column, width in shown]
+        rows.append([Text(cell, style) for cell, style in cells])
     gaps = [" " * column.gap for column, _ in shown]
     for row, style in zip(rows, ["bold", *row_styles], strict=True):
         text = Text.assemble(*(part for pair in zip(row, gaps, strict=True) for part in pair))
         text.rstrip()
         console.print(text, style=style, soft_wrap=True)
+
+
+def id_column(ids: Sequence[str]) -> Column:
+    """Return the column of ids, which goes last: a long one makes its row longer than the others, not the table."""
+    return Column(header="Id", rank=1, enough=40, whole=True, cells=[cell(one) for one in ids], style="cyan")
 
 
 def print_facts(console: Console, facts: Mapping[str, str | None]) -> None:
@@ -80,19 +93,26 @@ def _widths(columns: Sequence[Column], room: int) -> list[int]:
     while _sum(widths) > room and (luxuries := [column for column in widths if column.luxury]):
         del widths[max(luxuries, key=_rank)]
     if _sum(widths) > room:
-        widths = {column: min(column.least, column.wanted) for column in widths}
+        widths = {column: column.wanted if column.whole else min(column.least, column.wanted) for column in widths}
     while _sum(widths) > room and len(widths) > 1 and (last := max(widths, key=_rank)).rank > 1:
         del widths[last]
     spare = room - _sum(widths)
-    if spare < 0:
-        widest = max(widths, key=lambda column: widths[column])
-        widths[widest] = max(1, widths[widest] + spare)
+    if spare < 0 and (cut := [column for column in widths if not column.whole]):
+        widest = max(cut, key=lambda column: widths[column])
+        widths[widest] += spare
+        if widths[widest] < _NARROWEST:
+            del widths[widest]
+        spare = max(0, room - _sum(widths))
     for limited in (True, False):
         for column in sorted(widths, key=_rank):
             more = max(0, min(spare, (column.wanted if limited else column.natural) - widths[column]))
             widths[column] += more
             spare -= more
     return [widths.get(column, 0) for column in columns]
+
+
+#: A column that would be narrower vanishes.
+_NARROWEST: Final = 4
 
 
 def _rank(column: Column) -> int:
@@ -103,9 +123,10 @@ def _sum(widths: Mapping[Column, int]) -> int:
     return sum(width + column.gap for column, width in widths.items())
 
 
-def _aligned(text: str, width: int, column: Column) -> str:
+def _aligned(text: str, width: int, column: Column, *, cuts: bool) -> str:
     """Return `text` as `width` cells, cut or filled up."""
-    text = cut(text, width, column.cut)
+    if cuts and not column.whole:
+        text = cut(text, width, column.cut)
     fill = " " * (width - cell_len(text))
     return fill + text if column.right else text + fill
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hermes_store import Store
+from hermes_store.cli import output
 from hermes_store.cli.app import app
 from tests.support.nasty_text import NASTY, nasty_messages
 from tests.support.paths import EXAMPLE_HOME
@@ -22,11 +23,16 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run() -> Run:
-    """Run a command in this process, and check its exit code."""
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process, and check its exit code.
 
-    def run(*arguments: str | Path, code: int = 0, columns: int = 80, **env: str) -> Result:
-        done = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": str(columns), **env})
+    With `columns` it is as on a terminal of that width, without colours; otherwise as in a pipe.
+    """
+
+    def run(*arguments: str | Path, code: int = 0, columns: int | None = None, **env: str) -> Result:
+        monkeypatch.setattr(output, "is_terminal", lambda: columns is not None)
+        terminal = {"COLUMNS": str(columns or 80), "LINES": "30", "TERM": "xterm", "NO_COLOR": "1"}
+        done = CliRunner().invoke(app, [str(one) for one in arguments], env={**terminal, **env})
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         assert done.exit_code == code, done.output

@@ -46,10 +46,10 @@ def test_a_row_has_title_messages_model_source_age_and_id(run: Any, home: Path) 
     assert footer == "5 sessions."
 
 
-@pytest.mark.parametrize("columns", [20, 60, 80, 200])
-def test_no_row_is_wider_than_the_terminal(run: Any, home: Path, columns: int) -> None:
+@pytest.mark.parametrize("columns", [30, 60, 80, 200])
+def test_no_row_is_wider_than_the_terminal_and_each_has_its_id(run: Any, home: Path, columns: int) -> None:
     rows = run("agent", "list", "--home", home, columns=columns).stdout.partition("\n\n")[0].splitlines()
-    assert len(rows) == 1 + len(LISTED)
+    assert [row.split()[-1] for row in rows] == ["Id", *LISTED]
     assert max(map(len, rows)) <= columns
 
 
@@ -127,7 +127,7 @@ def test_messages_that_were_taken_back_or_summarised_are_marked(run: Any, home: 
     assert run("agent", "show", SENSORS, "--home", home).stdout.count("[summarised since:") == 2
 
 
-@pytest.mark.parametrize("given", [FISH, "20260618", "20260618_20…"])
+@pytest.mark.parametrize("given", [FISH, "20260618", "2026061"])
 def test_the_beginning_of_an_id_is_enough(run: Any, home: Path, given: str) -> None:
     assert run("agent", "show", given, "--home", home).stdout.startswith("Prompt for the fish shell\n")
 
@@ -290,11 +290,33 @@ def test_a_session_that_has_not_ended_needs_force(run: Any, home: Path) -> None:
     assert SENSORS not in sessions_of(home)
 
 
-@pytest.mark.parametrize("given", ["20260618", "zzz"])
-def test_a_delete_takes_whole_ids_only(run: Any, home: Path, given: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"), [("20260702", f"begin with '20260702': {LANTERN_ROOT}, {LANTERN}"), ("zzz", "has no session")]
+)
+def test_a_delete_of_no_session_or_several_deletes_none(run: Any, home: Path, given: str, said: str) -> None:
     before = sessions_of(home)
-    assert "The agent has no session" in run("agent", "delete", given, "--yes", "--home", home, code=3).stderr
+    assert said in run("agent", "delete", given, "--yes", "--home", home, code=3).stderr
     assert sessions_of(home) == before
+
+
+def test_the_beginning_of_an_id_is_enough_for_a_delete(run: Any, home: Path) -> None:
+    said = run("agent", "delete", "20260618", "--dry-run", "--home", home).stdout
+    assert said.startswith(f"Would delete session {FISH} (")
+    run("agent", "delete", "20260618", "--yes", "--home", home)
+    assert FISH not in sessions_of(home)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--since", "2026-07-01"], [SENSORS, LANTERN]),
+        (["--until", "2026-06-03"], [RATATOUILLE, NAS]),
+        (["--since", "2026-06-03", "--until", "2026-06-18"], [FISH, RATATOUILLE]),
+        (["-n", "1"], [SENSORS]),
+    ],
+)
+def test_times_and_a_limit_narrow_the_list(run_json: Json, home: Path, options: list[str], expected: list[str]) -> None:
+    assert ids(run_json("agent", "list", "--home", home, *options)) == expected
 
 
 def test_without_a_terminal_a_delete_needs_a_yes(program_line: Any, home: Path) -> None:

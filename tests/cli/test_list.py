@@ -21,17 +21,44 @@ def ids(page: Any) -> list[str]:
 
 def test_a_row_has_title_messages_model_project_age_and_id(run: Any, example_store: Store, database: Path) -> None:
     example_store.sessions.update("5b8e2f61c0d7", workspace="/elsewhere")
-    header, row, *_ = run("list", "--db", database).stdout.splitlines()
+    header, row, *_ = run("list", "--db", database, columns=90).stdout.splitlines()
     assert header.split() == ["Title", "Msgs", "Model", "Project", "Age", "Id"]
     assert re.fullmatch(r"★ Zero-downtime \S.*… +26  …sonnet-4.6 +Lantern +now  5b8e2f61c0d7", row)
 
 
-@pytest.mark.parametrize("columns", [20, 40, 60, 80, 100, 140, 300])
+@pytest.mark.parametrize("columns", [30, 40, 60, 80, 100, 140, 300])
 def test_no_row_is_wider_than_the_terminal_and_each_session_has_one(run: Any, database: Path, columns: int) -> None:
     rows, _, footer = run("list", "--db", database, columns=columns).stdout.partition("\n\n")
     assert len(rows.splitlines()) == 1 + 15
     assert max(map(cell_len, rows.splitlines())) <= columns
     assert footer == "15 sessions (★ pinned, ▫ archived).\n"
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80, 140])
+def test_a_terminal_of_any_width_shows_every_id_whole(
+    run: Any, run_json: Json, example_store: Store, database: Path, columns: int
+) -> None:
+    example_store.sessions.create(session_id="x" * 128, title="A long id")
+    found = [row.split()[-1] for row in run("list", "--db", database, columns=columns).stdout.splitlines()[1:17]]
+    assert found == ids(run_json("list", "--db", database))
+
+
+def test_a_pipe_gets_every_value_whole(run: Any, example_store: Store, database: Path) -> None:
+    title, model, source = "t" * 500, "provider/" + "m" * 400, "s" * 255
+    project = example_store.projects.create(name="p" * 128, profile="q" * 255)
+    example_store.sessions.create(
+        session_id="x" * 128,
+        title=title,
+        model=model,
+        source=source,
+        profile="q" * 255,
+        project_id=project.project_id,
+    )
+    said = run("list", "--db", database, COLUMNS="40").stdout
+    assert "…" not in said
+    (row,) = [row for row in said.splitlines() if row.endswith("  " + "x" * 128)]
+    assert row.split() == [title, "0", model, "p" * 128, "q" * 255, source, "now", "x" * 128]
+    assert "p" * 128 in run("projects", "--db", database).stdout
 
 
 def test_columns_in_which_nothing_stands_vanish(run: Any, sqlite_path: Path) -> None:
@@ -43,8 +70,8 @@ def test_columns_in_which_nothing_stands_vanish(run: Any, sqlite_path: Path) -> 
 
 def test_a_terminal_may_be_narrower_than_anything_in_the_table(run: Any, sqlite_path: Path) -> None:
     with Store.open(sqlite_path, durability="normal") as store:
-        store.sessions.create(session_id="abcdefghijkl", title="")
-    assert run("list", "--db", sqlite_path, columns=8).stdout.startswith("Id\nabcdefg…\n")
+        store.sessions.create(session_id="abcdefghijkl", title="A title")
+    assert run("list", "--db", sqlite_path, columns=8).stdout.startswith("Id\nabcdefghijkl\n")
 
 
 def test_a_wide_terminal_shows_every_text_whole(run: Any, database: Path) -> None:
@@ -142,6 +169,15 @@ def test_blank_sessions_are_hidden_unless_all_are_asked_for(run_json: Json, data
         ["--limit", "0"],
         ["--limit", "1001"],
         ["--after", "nonsense"],
+        ["--sort", "title", "--after", "nonsense"],
+        ["--sort", "size"],
+        ["--since", "never"],
+        ["--until", "2026-13-01"],
+        ["--since", "2026-02-01", "--until", "2026-01-01"],
+        ["--deleted", "--since", "7d"],
+        ["--deleted", "--sort", "title"],
+        ["--deleted", "--model", "x"],
+        ["-n", "0"],
         ["--profile", ""],
     ],
 )
@@ -180,7 +216,7 @@ def test_a_name_that_two_projects_have_needs_the_id_or_the_profile(run: Any, run
 
 def test_an_empty_database_says_how_to_fill_it(run: Any, sqlite_path: Path) -> None:
     said = run("list", "--db", sqlite_path).stdout
-    assert said == f"No sessions yet; `hermes-store import --db {sqlite_path}` takes in those of hermes-webui.\n"
+    assert said == f"No sessions yet; `hermes-store import --db {sqlite_path}` imports those of hermes-webui.\n"
 
 
 def test_the_json_of_a_session_is_its_record(run_json: Json, example_store: Store, database: Path) -> None:

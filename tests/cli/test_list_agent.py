@@ -126,6 +126,7 @@ def test_an_imported_conversation_is_known_when_the_session_whose_id_it_has_is_g
         (["--source", "telegram"], set(), {RATATOUILLE}),
         (["--source", "fork"], {"8c05b2d9e7f3"}, set()),
         (["--profile", "work"], {"f0b39d5c7a12"}, {SENSORS}),
+        (["--since", "2026-05-20", "--until", "2026-06-05"], {"18fa6d02b7ce"}, {RATATOUILLE}),
     ],
 )
 def test_filters_narrow_both(
@@ -163,6 +164,8 @@ def test_without_the_agents_file_the_list_is_the_stores_and_says_so(
         ["--agent", "--project", "Lantern"],
         ["--agent", "--no-project"],
         ["--agent", "--no-source"],
+        ["--agent", "--sort", "title"],
+        ["--agent", "--model", "gpt"],
         ["--agent", "--path", "a", "--home", "b"],
         ["--agent", "--after", "nonsense"],
         ["--agent", "--profile", "No Profile Of An Agent's"],

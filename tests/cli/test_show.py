@@ -26,7 +26,9 @@ def test_pictures_are_named_and_not_dumped(run: Any, database: Path) -> None:
     assert "base64" not in said
 
 
-def test_tool_calls_and_results_are_shortened(run: Any, example_store: Store, database: Path) -> None:
+def test_tool_calls_and_results_are_shortened_on_a_terminal_only(
+    run: Any, example_store: Store, database: Path
+) -> None:
     call = {"function": {"name": "terminal", "arguments": '{"command": "' + "x" * 5000 + '"}'}}
     example_store.messages.extend(
         "3f9c1e7a04b2",
@@ -35,7 +37,11 @@ def test_tool_calls_and_results_are_shortened(run: Any, example_store: Store, da
             {"role": "tool", "name": "terminal", "content": "one line of output\n" * 500},
         ],
     )
-    said = run("show", "3f9c1e7a04b2", "--tail", "2", "--db", database).stdout
+    whole = run("show", "3f9c1e7a04b2", "--tail", "2", "--db", database, COLUMNS="40").stdout
+    assert f'→ terminal {{"command": "{"x" * 5000}"}}\n' in whole
+    assert whole.count("one line of output") == 500
+    assert "…" not in whole.partition("← terminal")[2]
+    said = run("show", "3f9c1e7a04b2", "--tail", "2", "--no-pager", "--db", database, columns=200).stdout
     assert '→ terminal {"command": "xxx' in said
     assert "x … (4,855 characters more)" in said
     assert said.count("one line of output") == 6
@@ -81,10 +87,8 @@ def test_the_json_has_the_record_the_documents_and_the_very_messages(
     assert document["messages"] == list(example_store.messages.read("f0b39d5c7a12"))
 
 
-@pytest.mark.parametrize("given", ["20260512_091500_a1b2c3", "202", "20260512_09…"])
-def test_the_beginning_of_an_id_is_enough_and_so_is_one_cut_off_in_a_table(
-    run: Any, database: Path, given: str
-) -> None:
+@pytest.mark.parametrize("given", ["20260512_091500_a1b2c3", "202", "20260512_09"])
+def test_the_beginning_of_an_id_is_enough(run: Any, database: Path, given: str) -> None:
     assert run("show", given, "--db", database).stdout.startswith("NAS full although df shows 38 %\n")
 
 
@@ -115,4 +119,20 @@ def test_an_id_that_is_none_ends_with_one_line(run: Any, database: Path, given: 
 
 def test_a_deleted_session_is_not_shown(run: Any, example_store: Store, database: Path) -> None:
     example_store.sessions.delete("3f9c1e7a04b2")
-    assert "is deleted" in run("show", "3f9c1e7a04b2", "--db", database, code=3).stderr
+    said = run("show", "3f9c1e7a04b2", "--db", database, code=3).stderr
+    assert said.startswith("Session '3f9c1e7a04b2' is deleted, and deleted sessions are not shown; ")
+    assert f"`hermes-store list --deleted --db {database}` lists them." in said
+    assert "nothing was changed" not in said
+
+
+def test_an_unknown_id_says_where_the_ids_are(run: Any, database: Path) -> None:
+    said = run("show", "zzz", "--db", database, code=3).stderr
+    assert said == f"There is no session 'zzz'. `hermes-store list --all --db {database}` lists them.\n"
+
+
+def test_a_long_heading_stays_whole_in_a_pipe_only(run: Any, example_store: Store, database: Path) -> None:
+    example_store.messages.append("3f9c1e7a04b2", {"role": "r" * 100, "content": "x"})
+    said = run("show", "3f9c1e7a04b2", "--db", database, COLUMNS="30").stdout
+    assert f"\n{'r' * 100} ──\n" in said
+    said = run("show", "3f9c1e7a04b2", "--no-pager", "--db", database, columns=30).stdout
+    assert f"\n{'r' * 30}\n" in said

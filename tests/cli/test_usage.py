@@ -13,14 +13,18 @@ import hermes_store
 from hermes_store.cli.app import app
 from hermes_store.cli.exits import ExitCode
 
-COMMANDS = ["import", "export", "list", "show", "projects", "upgrade", "info", "agent"]
+COMMANDS = ["import", "export", "list", "show", "projects", "upgrade", "info", "agent", "db"]
 AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]
+DB_COMMANDS = ["upgrade", "current", "history", "check", "sql", "stamp"]
+EVERY = [*COMMANDS, *(f"agent {command}" for command in AGENT_COMMANDS), *(f"db {command}" for command in DB_COMMANDS)]
 
 
 def test_the_commands_are_these(run: Any) -> None:
     assert set(typer.main.get_command(app).commands) == set(COMMANDS)  # type: ignore[attr-defined]
     assert set(program_of("agent").commands) == set(AGENT_COMMANDS)
-    for said, commands in ((run("--help").stdout, COMMANDS), (run("agent", "--help").stdout, AGENT_COMMANDS)):
+    assert set(program_of("db").commands) == set(DB_COMMANDS)
+    for words, commands in (([], COMMANDS), (["agent"], AGENT_COMMANDS), (["db"], DB_COMMANDS)):
+        said = run(*words, "--help").stdout
         places = [said.index(f"│ {command} ") for command in commands]
         assert places == sorted(places)
 
@@ -34,7 +38,7 @@ def program_of(*words: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [*COMMANDS, *(f"agent {command}" for command in AGENT_COMMANDS)])
+@pytest.mark.parametrize("command", EVERY)
 def test_every_option_and_argument_has_a_help_text(run: Any, command: str) -> None:
     words = command.split()
     assert run(*words, "--help").stdout == run(*words, "-h").stdout
