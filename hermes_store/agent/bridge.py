@@ -143,10 +143,10 @@ class AgentBridge:
             AgentError: as `sessions`.
             InvalidInputError: `limit` is not such a number.
         """
-        check_limit(limit)
-        if not prefix or not usable(prefix):
+        limit, plain = check_limit(limit), text_of(prefix)
+        if not plain or not usable(plain):
             return []
-        return self.file.read(lambda snapshot: listing.find_prefix(snapshot, prefix, limit))
+        return self.file.read(lambda snapshot: listing.find_prefix(snapshot, plain, limit))
 
     def session(self, session_id: str) -> AgentSession:
         """Return one conversation, by the id of any session of its chain.

@@ -261,7 +261,7 @@ def test_an_import_draws_its_progress_on_a_terminal(program_line: Any, home: Pat
 
 
 def sessions_of(home: Path) -> set[str]:
-    everything = AgentBridge(home=home).sessions(include=GROUPS).items
+    everything = AgentBridge(home=home).sessions(include=list(GROUPS)).items
     return {member for session in everything for member in session.chain}
 
 

@@ -157,7 +157,8 @@ def bridge_verbs(scene: Scene) -> Iterator[Call]:
 
 
 _BRIDGE_VERBS: dict[str, dict[str, Any]] = {
-    "sessions": {"limit": 1, "after": ..., "source": ..., "include": ...},
+    "sessions": {"limit": 1, "after": ..., "source": ..., "include": ..., "since": ..., "until": ...},
+    "find": {"prefix": NAS, "limit": ...},
     "session": {"session_id": NAS},
     "messages": {"session_id": NAS, "after": ..., "limit": 1, "include_rewound": ..., "lineage": ...},
     "import_session": {"session_id": NAS},
