@@ -291,7 +291,9 @@ class AgentBridge:
         if self._store is None:
             raise TransactionError("This bridge has no store to import into; make it with AgentBridge(store=…).")
         origin = os.path.realpath(self.path)
-        return AgentImporter(self._store.database, origin=origin, profile=self._store_profile)
+        importer = AgentImporter(self._store.database, origin=origin, profile=self._store_profile)
+        importer.remove_left_over()
+        return importer
 
     def info(self) -> AgentInfo:
         """Return facts about the file.

@@ -11,21 +11,22 @@ the others only refer to the same copy.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from ..errors import SessionDeletedError, SessionExistsError
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem, ImportProgress, ItemKind, Outcome
-from ..storage import import_log, message_rows, session_rows, session_writer
+from ..storage import import_log, message_rows, session_rows
 from ..storage.engine import Database
+from ..storage.part_writer import PartWriter, remove_left_over
 from ..storage.session_rows import SessionKey
+from ..storage.turns import Turns
 from ..storage.unit_of_work import INTEGRITY_ERRORS, REFUSED_VALUES, UnitOfWork
 from ..transcripts import json_codec
-from ..transcripts.encoding import last_timestamp
 from ..validation import SOURCE_LIMIT, TEXT_LIMIT, is_id
 from . import decision
-from .conversation import Conversation, digest_of
+from .conversation import Conversation, Mark, digest_of
 from .decision import Copy
 from .records import AgentSession
 
@@ -35,8 +36,15 @@ OnProgress = Callable[[ImportProgress], None]
 KIND: Final = "agent-session"
 
 
+class _Stored(NamedTuple):
+    """The messages of a copy, as far as they are compared with the agent's."""
+
+    digest: bytes
+    marks: list[Mark]
+
+
 class AgentImporter:
-    """Imports conversations, each in a transaction of its own.
+    """Imports conversations, each in a transaction of its own; a large one in several (see `part_writer`).
 
     Args:
         database: the store's.
@@ -48,25 +56,59 @@ class AgentImporter:
         self._database = database
         self._origin = origin
         self._profile = profile
+        self._turns = Turns(database)
+        #: What was read last of a copy, with its session as it was then.
+        self._read: tuple[SessionKey, _Stored] | None = None
+
+    def remove_left_over(self) -> None:
+        """Remove what an import that was killed left over; called at the beginning of an import."""
+        remove_left_over(self._database, self._turns)
 
     def import_conversation(self, conversation: Conversation) -> ImportItem:
         """Bring the store up to a conversation, as far as that is right, and return the report on it."""
-        with self._database.write() as unit:
-            try:
-                with unit.savepoint():
-                    return self._import(unit, conversation)
-            except (*INTEGRITY_ERRORS, SessionExistsError):
-                # Another process imported it, or took its id, since it was found to be new.
-                return self._import(unit, conversation)
-            except REFUSED_VALUES as error:
-                reason = f"the database refused it: {getattr(error, 'orig', error)}"
-                return _report(conversation, Outcome.FAILED, reason)
+        documents = _documents(conversation.session)
+        writer = PartWriter(self._database, self._turns, conversation.messages, documents, keep_documents=True)
 
-    def _import(self, unit: UnitOfWork, conversation: Conversation) -> ImportItem:
+        def read() -> None:
+            with self._database.read() as unit:
+                key = self._find(unit, conversation.session.chain)
+                if key is not None:
+                    self._stored(unit, key, writer)
+
+        return writer.write(lambda unit: self._import_or_report(unit, conversation, writer), read)
+
+    def _import_or_report(self, unit: UnitOfWork, conversation: Conversation, writer: PartWriter) -> ImportItem:
+        try:
+            with unit.savepoint():
+                return self._import(unit, conversation, writer)
+        except (*INTEGRITY_ERRORS, SessionExistsError):
+            # Another process imported it, or took its id, since it was found to be new.
+            return self._import(unit, conversation, writer)
+        except REFUSED_VALUES as error:
+            reason = f"the database refused it: {getattr(error, 'orig', error)}"
+            return _report(conversation, Outcome.FAILED, reason)
+
+    def _find(self, unit: UnitOfWork, chain: Sequence[str]) -> SessionKey | None:
+        """Return the copy of a conversation; None when there is none."""
+        known = import_log.sessions_of(unit, KIND, self._origin, chain)
+        row_id = next((known[member] for member in chain if member in known), None)
+        return None if row_id is None else session_rows.find_row(unit, row_id)
+
+    def _stored(self, unit: UnitOfWork, key: SessionKey, writer: PartWriter) -> _Stored:
+        """Return the messages of a copy, as far as they are compared."""
+        if self._read is not None and self._read[0] == key:
+            return self._read[1]
+        if unit.writes:
+            writer.require_short(key)
+        stored = _Stored(digest_of(message_rows.digests(unit, key.id)), message_rows.roles_and_timestamps(unit, key.id))
+        self._read = (key, stored)
+        return stored
+
+    def _import(self, unit: UnitOfWork, conversation: Conversation, writer: PartWriter) -> ImportItem:
         chain = conversation.session.chain
         known = import_log.sessions_of(unit, KIND, self._origin, chain)
         if not known:
-            return self._create(unit, conversation)
+            return self._create(unit, conversation, writer)
         row_id = next(known[member] for member in chain if member in known)
         key = None if row_id is None else session_rows.find_row(unit, row_id, lock=True)
         self._refer(unit, (member for member in chain if member not in known), key and key.id)
@@ -74,9 +116,9 @@ class AgentImporter:
             return _report(conversation, Outcome.SKIPPED, "it was purged from the store")
         if key.deleted_at is not None:
             return _report(conversation, Outcome.SKIPPED, "it is deleted in the store", key.session_id)
-        return self._update(unit, conversation, key)
+        return self._update(unit, conversation, key, writer)
 
-    def _create(self, unit: UnitOfWork, conversation: Conversation) -> ImportItem:
+    def _create(self, unit: UnitOfWork, conversation: Conversation, writer: PartWriter) -> ImportItem:
         session = conversation.session
         if not is_id(session.session_id):
             return _report(conversation, Outcome.FAILED, f"its id {session.session_id!r} cannot be a session's here")
@@ -85,7 +127,7 @@ class AgentImporter:
                 session_rows.require_free(unit, member)
         except SessionExistsError:
             if import_log.sessions_of(unit, KIND, self._origin, session.chain):  # another process imported it just now
-                return self._import(unit, conversation)
+                return self._import(unit, conversation, writer)
             return _report(
                 conversation, Outcome.CONFLICT, "the store's session of this id is from elsewhere, and was kept"
             )
@@ -93,43 +135,28 @@ class AgentImporter:
             return _report(conversation, Outcome.SKIPPED, "it is deleted in the store")
         written = {**decision.following(session), "parent_id": self._parent(unit, session, self._profile)}
         columns = {**_columns(session), "profile": self._profile, **written}
-        row_id = session_writer.add_whole(unit, session.session_id, columns, conversation.messages, _documents(session))
+        row_id = writer.add(unit, session.session_id, columns)
         self._record(unit, conversation, conversation.root, row_id, revision=1, written=written, new=True)
         self._refer(unit, session.chain[1:], row_id)
         return _report(conversation, Outcome.IMPORTED)
 
-    def _update(self, unit: UnitOfWork, conversation: Conversation, key: SessionKey) -> ImportItem:
+    def _update(self, unit: UnitOfWork, conversation: Conversation, key: SessionKey, writer: PartWriter) -> ImportItem:
         # Looked up when the row is locked: another import writes both.
         entry = import_log.noted_entry_of(unit, KIND, self._origin, key.id)
         assert entry is not None, "one of the entries that refer to a copy has the notes"  # noqa: S101
         copy = Copy.read(key, entry)
         changed = self._changed_columns(unit, conversation.session, copy)
-        stored = copy.digest if copy.has_imported_messages else digest_of(message_rows.digests(unit, key.id))
+        stored = copy.digest if copy.has_imported_messages else self._stored(unit, key, writer).digest
         if conversation.digest in (copy.digest, stored):
             return self._write_columns(unit, conversation, copy, changed, is_same=conversation.digest == stored)
-        marks = message_rows.roles_and_timestamps(unit, key.id)
+        marks = self._stored(unit, key, writer).marks
         conflict = decision.find_conflict(conversation, copy, is_changed_here=stored != copy.digest, stored=marks)
         if conflict:
             return _report(conversation, Outcome.CONFLICT, f"{conflict}; the store's copy was kept", key.session_id)
-        self._write_messages(unit, conversation, copy, changed)
+        columns = {**changed, "updated_at": conversation.session.last_active}
+        row_id, revision = writer.overwrite(unit, key, columns, fields=bool(changed))
+        self._record_again(unit, conversation, copy, row_id, revision, changed)
         return _report(conversation, Outcome.UPDATED, decision.describe_messages(copy, conversation), key.session_id)
-
-    def _write_messages(
-        self, unit: UnitOfWork, conversation: Conversation, copy: Copy, changed: Mapping[str, Any]
-    ) -> None:
-        """Write the agent's messages, and the columns that it changed."""
-        messages = conversation.messages
-        changes = message_rows.replace(unit, copy.key.id, messages, copy.key.revision + 1)
-        values = {
-            **changed,
-            "message_count": len(messages),
-            "last_message_at": last_timestamp(messages),
-            "updated_at": conversation.session.last_active,
-        }
-        revision = session_rows.change(
-            unit, copy.key, values, transcript=not changes.is_empty, fields=bool(changed), touch=False
-        )
-        self._record_again(unit, conversation, copy, revision, changed)
 
     def _write_columns(
         self, unit: UnitOfWork, conversation: Conversation, copy: Copy, changed: Mapping[str, Any], *, is_same: bool
@@ -146,7 +173,7 @@ class AgentImporter:
         if changed:
             revision = session_rows.change(unit, key, changed, fields=True, touch=False)
         # A change of the user's has to be noticed the next time, too.
-        self._record_again(unit, conversation, copy, revision if is_same else copy.revision, changed)
+        self._record_again(unit, conversation, copy, key.id, revision if is_same else copy.revision, changed)
         if not changed:  # both sides came to the same messages
             return _report(conversation, Outcome.UNCHANGED, public_id=key.session_id)
         return _report(conversation, Outcome.UPDATED, decision.describe_columns(changed), key.session_id)
@@ -171,11 +198,17 @@ class AgentImporter:
             return key.id
         return session_rows.find_link_target(unit, parent, profile)
 
-    def _record_again(
-        self, unit: UnitOfWork, conversation: Conversation, copy: Copy, revision: int, changed: Mapping[str, Any]
+    def _record_again(  # noqa: PLR0917 - the parts of an entry
+        self,
+        unit: UnitOfWork,
+        conversation: Conversation,
+        copy: Copy,
+        row_id: int,
+        revision: int,
+        changed: Mapping[str, Any],
     ) -> None:
         written = {**copy.written, **changed}
-        self._record(unit, conversation, copy.item, copy.key.id, revision=revision, written=written, new=False)
+        self._record(unit, conversation, copy.item, row_id, revision=revision, written=written, new=False)
 
     def _record(
         self,

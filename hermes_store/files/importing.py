@@ -13,6 +13,8 @@ from ..errors import InvalidInputError
 from ..quoting import quoted, text_of
 from ..reports import ImportItem, ImportProgress, ImportReport, Outcome
 from ..storage import import_log
+from ..storage.part_writer import PART_BYTES, PART_ROWS, PartWriter, UnpreparedError, UnreadError, remove_left_over
+from ..storage.turns import Turns
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
 from ..validation import check_callable, check_flag, check_instance
@@ -23,9 +25,10 @@ from .parsing import FileParser, ParsedFile
 from .projects import ProjectImporter
 from .sessions import KIND, SessionImporter, report_if_unchanged
 
-#: The sessions and the bytes that one transaction imports: enough for few commits, and little to hold in memory.
-_BATCH_SESSIONS: Final = 200
-_BATCH_BYTES: Final = 8 * 2**20
+#: The most sessions that one transaction imports; their messages and bytes are limited as well.
+_BATCH_SESSIONS: Final = 100
+#: Seconds after which a transaction ends before the next session.
+_BATCH_SECONDS: Final = 0.05
 #: How many files are looked up in the import log at once.
 _LOOKUP: Final = 500
 
@@ -84,19 +87,28 @@ def import_state_directory(store: Store, directory: StateDirectory) -> ImportRep
 
 
 class _Batch:
-    """The files of the next transaction."""
+    """The files of the next transactions, each with what writes its content."""
 
     def __init__(self) -> None:
-        self.files: list[ParsedFile] = []
-        self._bytes = 0
+        self._files: list[tuple[ParsedFile, PartWriter]] = []
+        self._rows = self._bytes = 0
 
-    def add(self, file: ParsedFile) -> None:
-        self.files.append(file)
-        self._bytes += file.entry.size
+    def admits(self, file: ParsedFile, writer: PartWriter) -> bool:
+        """Whether one transaction may write a file as well as those that are there."""
+        is_small = self._rows + len(file.content.messages) <= PART_ROWS and self._bytes + writer.size <= PART_BYTES
+        return not self._files or (is_small and len(self._files) < _BATCH_SESSIONS)
 
-    @property
-    def is_full(self) -> bool:
-        return len(self.files) >= _BATCH_SESSIONS or self._bytes >= _BATCH_BYTES
+    def add(self, file: ParsedFile, writer: PartWriter) -> None:
+        """Add a file."""
+        self._files.append((file, writer))
+        self._rows += len(file.content.messages)
+        self._bytes += writer.size
+
+    def take_all(self) -> list[tuple[ParsedFile, PartWriter]]:
+        """Return the files, and be empty."""
+        files, self._files = self._files, []
+        self._rows = self._bytes = 0
+        return files
 
 
 class _Import:
@@ -112,6 +124,7 @@ class _Import:
         max_file_size: int = MAX_FILE_SIZE,
     ) -> None:
         self._database = store.database
+        self._turns = Turns(store.database)
         self._directory = directory
         self._origin = directory.origin
         self._dry_run = dry_run
@@ -125,6 +138,8 @@ class _Import:
 
     def run(self) -> ImportReport:
         started = time.monotonic()
+        if not self._dry_run:
+            remove_left_over(self._database, self._turns)
         with self._transaction() as unit:
             self._projects.load(unit)
         batch = _Batch()
@@ -132,15 +147,17 @@ class _Import:
             if isinstance(loaded, ImportItem):
                 self._add_item(loaded)
                 continue
-            batch.add(loaded)
-            if batch.is_full:
-                self._import(batch)
-                batch = _Batch()
-        self._import(batch)
+            content = loaded.content
+            writer = PartWriter(self._database, self._turns, content.messages, content.documents)
+            if not batch.admits(loaded, writer):
+                self._import(batch.take_all())
+            batch.add(loaded, writer)
+        self._import(batch.take_all())
+        self._turns.wait()
         with self._transaction() as unit:
             self._items += self._projects.finish(unit)
-            if not self._dry_run:
-                linking.link(unit)
+        if not self._dry_run:
+            linking.link(self._database, self._turns)
         return ImportReport(
             source=str(self._directory.root),
             dry_run=self._dry_run,
@@ -163,15 +180,47 @@ class _Import:
     def _recorded(self, unit: UnitOfWork, entries: Sequence[Entry]) -> dict[str, import_log.Entry]:
         return import_log.entries(unit, KIND, self._origin, [entry.path.name for entry in entries])
 
-    def _import(self, batch: _Batch) -> None:
-        if not batch.files:
-            return
+    def _import(self, files: list[tuple[ParsedFile, PartWriter]]) -> None:
+        """Import files in as few transactions as their sizes allow."""
+        while files:
+            done = self._import_some(files)
+            del files[:done]
+            if files and not done:
+                self._import_large(*files.pop(0))
+
+    def _import_some(self, files: Sequence[tuple[ParsedFile, PartWriter]]) -> int:
+        """Import the first files in one transaction, and return how many: none if the first one is too large."""
+        self._turns.wait()
+        items = []
+        ends = time.monotonic() + _BATCH_SECONDS
         with self._transaction() as unit:
             # Looked up again: another process may have imported them since.
-            recorded = self._recorded(unit, [file.entry for file in batch.files])
-            items = [self._sessions.import_file(unit, file, recorded.get(file.entry.path.name)) for file in batch.files]
+            recorded = self._recorded(unit, [file.entry for file, _ in files])
+            for file, writer in files:
+                try:
+                    items.append(self._sessions.import_file(unit, file, recorded.get(file.entry.path.name), writer))
+                except (UnpreparedError, UnreadError):
+                    break
+                if time.monotonic() > ends:
+                    break
         for item in items:
             self._add_item(item)
+        return len(items)
+
+    def _import_large(self, file: ParsedFile, writer: PartWriter) -> None:
+        """Import a file whose session, in it or in the store, is too large for one transaction."""
+
+        def read() -> None:
+            with self._database.read() as unit:
+                self._sessions.read_stored(unit, file, self._recorded_one(unit, file), writer)
+
+        def import_file(unit: UnitOfWork) -> ImportItem:
+            return self._sessions.import_file(unit, file, self._recorded_one(unit, file), writer)
+
+        self._add_item(writer.write(import_file, read))
+
+    def _recorded_one(self, unit: UnitOfWork, file: ParsedFile) -> import_log.Entry | None:
+        return self._recorded(unit, [file.entry]).get(file.entry.path.name)
 
     def _add_item(self, item: ImportItem) -> None:
         self._items.append(item)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..reports import ImportItem, Outcome
-from ..storage import document_rows, import_log, message_rows, session_listing, session_rows, session_writer
+from ..storage import document_rows, import_log, message_rows, session_listing, session_rows
 from ..storage.import_log import Entry as LogEntry
+from ..storage.part_writer import PartWriter
 from ..storage.session_rows import SessionKey
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from ..webui_format import session_json
@@ -57,22 +59,38 @@ class SessionImporter:
         self._dry_run = dry_run
         #: In a dry run: the sessions that an import would have created by now.
         self._simulated: dict[str, SessionContent] = {}
+        #: The content that was read last of one of the store's sessions, with the session as it was then.
+        self._content: tuple[SessionKey, SessionContent] | None = None
 
-    def import_file(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> ImportItem:
+    def read_stored(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, writer: PartWriter) -> None:
+        """Read what the store has for a session file, so that `import_file` need not; as that, but nothing is written.
+
+        Args:
+            unit: a transaction that reads.
+        """
+        key = self._find(unit, file, entry, lock=False)
+        with contextlib.suppress(DatabaseCorruptError):  # `import_file` reports it
+            self._stored(unit, file, key, entry, writer)
+
+    def import_file(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, writer: PartWriter) -> ImportItem:
         """Bring the store up to a session file, as far as that is right, and return the report on it.
 
         Args:
             unit: the transaction. A file that cannot be stored leaves it as it was.
             file: the file.
             entry: the import log's entry of it; None when it was not imported yet.
+            writer: of the file's content.
+
+        Raises:
+            UnpreparedError, UnreadError: the session is so large that this has to be done by `writer.write`.
         """
         try:
-            key = self._find(unit, file, entry)
+            key = self._find(unit, file, entry, lock=not self._dry_run)
             if key is None and _is_purged(unit, file, entry):
                 return _report(file, PURGED, file.session_id)
-            stored = self._stored(unit, file, key, entry)
+            stored = self._stored(unit, file, key, entry, writer)
             decision = decide(file, stored, entry, self._prefer)
-            self._carry_out(unit, file, key, entry, decision)
+            self._carry_out(unit, file, key, entry, decision, writer)
         except (*REFUSED_VALUES, SessionExistsError) as error:  # this file's: the others of the transaction go on
             failed = Decision(
                 Action.NOTHING, Outcome.FAILED, f"the database refused it: {getattr(error, 'orig', error)}"
@@ -82,15 +100,15 @@ class SessionImporter:
             return _report(file, Decision(Action.NOTHING, Outcome.FAILED, str(error)), file.session_id)
         return _report(file, decision, file.session_id if stored is None else stored.session_id)
 
-    def _find(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> SessionKey | None:
+    @staticmethod
+    def _find(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, *, lock: bool) -> SessionKey | None:
         """Return the session that the file became, whatever its id is now; else the one with the file's id."""
-        lock = not self._dry_run
         if entry is None:
             return session_rows.find_current_or_former(unit, file.session_id, lock=lock)
         return None if entry.session is None else session_rows.find_row(unit, entry.session, lock=lock)
 
     def _stored(
-        self, unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, entry: LogEntry | None
+        self, unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, entry: LogEntry | None, writer: PartWriter
     ) -> StoredSession | None:
         if key is None:
             simulated = self._simulated.get(file.session_id)
@@ -99,11 +117,27 @@ class SessionImporter:
             return StoredSession(session_id=file.session_id, revision=1, is_deleted=False, content=simulated)
         is_deleted = key.deleted_at is not None
         is_read = not is_deleted and not is_imported(file, entry)
-        content = _read_content(unit, key) if is_read else None
+        content = self._read(unit, key, writer) if is_read else None
         return StoredSession(session_id=key.session_id, revision=key.revision, is_deleted=is_deleted, content=content)
 
-    def _carry_out(
-        self, unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, entry: LogEntry | None, decision: Decision
+    def _read(self, unit: UnitOfWork, key: SessionKey, writer: PartWriter) -> SessionContent:
+        if self._content is not None and self._content[0] == key:
+            return self._content[1]
+        if unit.writes:
+            writer.require_short(key)
+            return _read_content(unit, key)
+        content = _read_content(unit, key)
+        self._content = (key, content)
+        return content
+
+    def _carry_out(  # noqa: PLR0917 - what is to be done, and of what
+        self,
+        unit: UnitOfWork,
+        file: ParsedFile,
+        key: SessionKey | None,
+        entry: LogEntry | None,
+        decision: Decision,
+        writer: PartWriter,
     ) -> None:
         if decision.action is Action.NOTHING:
             return
@@ -116,7 +150,7 @@ class SessionImporter:
         if self._dry_run:
             return
         with unit.savepoint():
-            row_id, revision = _write(unit, file, key, project, decision)
+            row_id, revision = _write(unit, file, key, project, decision, writer)
             self._record(unit, file, row_id, revision, entry, _notes(file, entry, decision))
 
     def _record(  # noqa: PLR0917 - the parts of an entry
@@ -168,19 +202,22 @@ def _read_content(unit: UnitOfWork, key: SessionKey) -> SessionContent:
     return session_json.show_draft(content)
 
 
-def _write(
-    unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, project: int | None, decision: Decision
+def _write(  # noqa: PLR0917 - what is to be done, and of what
+    unit: UnitOfWork,
+    file: ParsedFile,
+    key: SessionKey | None,
+    project: int | None,
+    decision: Decision,
+    writer: PartWriter,
 ) -> tuple[int, int | None]:
     """Write a file's content, and return the session's row id and the revision that has the content."""
-    content = file.content
-    columns = {**content.columns, "project_id": project}
+    columns = {**file.content.columns, "project_id": project}
     if key is None:
-        added = session_writer.add_whole(unit, file.session_id, columns, content.messages, content.documents)
-        return added, 1
+        return writer.add(unit, file.session_id, columns), 1
     if decision.action is Action.RECORD:
         return key.id, decision.revision
     columns["parent_id"] = None  # it is linked again after all files
-    return key.id, session_writer.overwrite_whole(unit, key, columns, content.messages, content.documents)
+    return writer.overwrite(unit, key, columns, fields=True)
 
 
 def _report(file: ParsedFile, decision: Decision, session_id: str) -> ImportItem:

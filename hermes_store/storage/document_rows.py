@@ -217,6 +217,36 @@ def _row(session: int, key: str, payload: bytes) -> dict[str, Any]:
     return {"session": session, "name": key, "digest": json_codec.digest(payload), "payload": payload}
 
 
+def has_own_row(key: str, payload: bytes) -> bool:
+    """Whether a value has a row of its own that nothing looks for by its key."""
+    return key not in COLUMN_KEYS and not is_small(key, payload)
+
+
+def changed_sizes(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> list[int]:
+    """Return the sizes in bytes of those values that `replace` would write into rows of their own."""
+    known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
+    large = {key: payload for key, payload in payloads.items() if not is_small(key, payload)}
+    return [len(payload) for key, payload in large.items() if known.get(key) != json_codec.digest(payload)]
+
+
+_move_extras: Final = Statement(
+    update(SessionExtras)
+    .where(SessionExtras.session_id == bindparam("before"))
+    .values(session_id=bindparam("after_row"))
+)
+_move_documents: Final = Statement(
+    update(SessionDocument)
+    .where(SessionDocument.session_id == bindparam("before"))
+    .values(session_id=bindparam("after_row"))
+)
+
+
+def move(unit: UnitOfWork, before: int, after: int) -> None:
+    """Let the values of a session be those of another row, which has none; both are row ids."""
+    for statement in (_move_extras, _move_documents):
+        unit.execute(statement, {"before": before, "after_row": after})
+
+
 def write(
     unit: UnitOfWork, session: int, public_id: str, payloads: Mapping[str, bytes], remove: Collection[str] = ()
 ) -> bool:
@@ -324,25 +354,31 @@ def _intact(unit: UnitOfWork, session: int, keys: Collection[str]) -> set[str]:
 #: By the key of a link: the column that has it where the linked row exists.
 _LINK_COLUMNS: Final = {"project_id": Session.project_id, "parent_session_id": Session.parent_id}
 _unlinked: Final = {
-    key: Statement(
-        select(Session.id, Session.profile, SessionDocument.payload)
-        .join(SessionDocument, SessionDocument.session_id == Session.id)
-        .where(SessionDocument.key == bindparam("name"), column.is_(None))
-    )
+    key: select(Session.id, Session.profile, SessionDocument.payload)
+    .join(SessionDocument, SessionDocument.session_id == Session.id)
+    .where(SessionDocument.key == bindparam("name"), column.is_(None))
     for key, column in _LINK_COLUMNS.items()
+}
+_all_unlinked: Final = {key: Statement(query) for key, query in _unlinked.items()}
+_one_unlinked: Final = {
+    key: Statement(query.where(Session.id == bindparam("session"))) for key, query in _unlinked.items()
 }
 
 
-def unlinked(unit: UnitOfWork, key: str) -> list[tuple[int, str, bytes]]:
+def unlinked(unit: UnitOfWork, key: str, session: int | None = None) -> list[tuple[int, str, bytes]]:
     """Return the sessions that have the id of a project or of a parent as a value only, and are not linked to any.
 
     Args:
         key: "project_id" or "parent_session_id".
+        session: only this one, by row id.
 
     Returns:
         Their row ids and profiles, with the value's JSON. Those whose value is damaged are left out.
     """
-    rows = unit.rows(_unlinked[key], {"name": key})
+    if session is None:
+        rows = unit.rows(_all_unlinked[key], {"name": key})
+    else:
+        rows = unit.rows(_one_unlinked[key], {"name": key, "session": session})
     return [(row_id, profile, payload) for row_id, profile, payload in rows if json_codec.is_whole(payload)]
 
 

@@ -186,3 +186,13 @@ def carry_forward_children(unit: UnitOfWork, parent: int) -> None:
 def carry_forward(unit: UnitOfWork, session: int, before: int, after: int) -> None:
     """Let a session that was as imported at revision `before` count as such at `after`: its content is the same."""
     unit.execute(_carry_forward, {"session": session, "before": before, "after": after})
+
+
+_move: Final = Statement(
+    update(ImportItem).where(ImportItem.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
+)
+
+
+def move(unit: UnitOfWork, before: int, after: int) -> None:
+    """Let the entries of a session be those of the row that it moved to; both are row ids."""
+    unit.execute(_move, {"before": before, "after_row": after})

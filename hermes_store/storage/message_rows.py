@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import diff
@@ -176,6 +176,51 @@ _stored: Final = Statement(
 _delete_all: Final = Statement(delete(Message).where(_in_session))
 
 
+class Difference(NamedTuple):
+    """What differs between a session's transcript and another one."""
+
+    #: By position. None if the positions are damaged, so that it is not known what is where: all is written anew.
+    row_ids: list[int] | None
+    changes: Changes
+
+    @property
+    def rows(self) -> int:
+        """How many rows of messages have to be written."""
+        moved = sum(last - first + 1 for first, last, _ in self.changes.moves())
+        return len(self.changes.removed) + len(self.changes.updated) + len(self.changes.inserted) + moved
+
+    def sizes(self, messages: Sequence[Encoded]) -> list[int]:
+        """Return the sizes in bytes of the payloads that have to be written."""
+        return [len(messages[at].payload) for at in (*self.changes.updated, *self.changes.inserted)]
+
+
+def compare(unit: UnitOfWork, session: int, messages: Sequence[Encoded]) -> Difference:
+    """Return what differs between a session's transcript and `messages`, or is damaged.
+
+    Args:
+        session: the session's row id.
+    """
+    rows = unit.rows(_stored, {"session": session})
+    if [position for _, position, _, _ in rows] != list(range(len(rows))):
+        return Difference(None, Changes(list(range(len(rows))), [], [], list(range(len(messages)))))
+    changes = diff.compare([digest for _, _, digest, _ in rows], [message.digest for message in messages])
+    updated = set(changes.updated)
+    damaged = {new for old, new in changes.surviving if new not in updated and rows[old][3] != messages[new].payload}
+    changes.updated[:] = sorted(updated | damaged)
+    return Difference([row[0] for row in rows], changes)
+
+
+def write_difference(
+    unit: UnitOfWork, session: int, difference: Difference, messages: Sequence[Encoded], revision: int
+) -> None:
+    """Write what differs; as `replace`. The session is as it was when it was compared."""
+    if difference.row_ids is None:
+        unit.execute(_delete_all, {"session": session})
+        insert_at(unit, session, dict(enumerate(messages)), revision)
+    else:
+        _apply(unit, session, difference.changes, difference.row_ids, messages, revision)
+
+
 def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revision: int) -> Changes:
     """Replace a session's transcript by `messages`, writing what differs or is damaged, and return the changes.
 
@@ -183,17 +228,9 @@ def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revisio
         session: the session's row id.
         revision: the session's revision that the changes belong to.
     """
-    rows = unit.rows(_stored, {"session": session})
-    if [position for _, position, _, _ in rows] != list(range(len(rows))):  # damaged: what is where is not known
-        unit.execute(_delete_all, {"session": session})
-        insert_at(unit, session, dict(enumerate(messages)), revision)
-        return Changes(list(range(len(rows))), [], [], list(range(len(messages))))
-    changes = diff.compare([digest for _, _, digest, _ in rows], [message.digest for message in messages])
-    updated = set(changes.updated)
-    damaged = {new for old, new in changes.surviving if new not in updated and rows[old][3] != messages[new].payload}
-    changes.updated[:] = sorted(updated | damaged)
-    _apply(unit, session, changes, [row[0] for row in rows], messages, revision)
-    return changes
+    difference = compare(unit, session, messages)
+    write_difference(unit, session, difference, messages, revision)
+    return difference.changes
 
 
 _delete_message: Final = Statement(delete(Message).where(Message.id == bindparam("row_id")))
@@ -260,6 +297,30 @@ _delete_from: Final = Statement(delete(Message).where(_in_session, Message.posit
 def truncate(unit: UnitOfWork, session: int, keep: int) -> int:
     """Remove the messages from position `keep` on, and return how many it was."""
     return unit.execute(_delete_from, {"session": session, "keep": keep})
+
+
+_last_sizes: Final = Statement(
+    select(Message.position, func.length(MessageBlob.payload).label("size"))
+    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    .where(_in_session)
+    .order_by(Message.position.desc())
+    .limit(bindparam("most"))
+)
+
+
+def truncate_some(unit: UnitOfWork, session: int, *, rows: int, size: int) -> int:
+    """Remove messages from a session's end: at least one, at most `rows`, and no more when `size` bytes are reached.
+
+    Returns:
+        How many were removed; 0 when none was left.
+    """
+    keep, removed = None, 0
+    for position, length in unit.rows(_last_sizes, {"session": session, "most": rows}):
+        keep = position
+        removed += length or 0
+        if removed >= size:
+            break
+    return 0 if keep is None else truncate(unit, session, keep)
 
 
 class StoredMessage(NamedTuple):

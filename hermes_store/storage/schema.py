@@ -138,6 +138,13 @@ LIST_ORDER: Final = (Session.pinned, Session.updated_at, Session.id)
 
 #: Without messages, titled or not.
 EMPTY: Final = and_(Session.deleted_at.is_(None), Session.message_count == literal_column("0"))
+#: What the public ids of staged rows begin with, and no session's can: see `staged_rows`.
+STAGED_PREFIX: Final = " staged/"
+#: Their `message_count`. They have no title, stream, project or time of deletion either, so none of the conditions
+#: above is true for them: they are in no index of a list.
+STAGED_COUNT: Final = -1
+#: For statements that read sessions by none of these conditions.
+NOT_STAGED: Final = Session.session_id.not_like(f"{STAGED_PREFIX}%")
 
 
 def _partial(name: str, *columns: Any, where: Any) -> Index:

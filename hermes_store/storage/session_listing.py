@@ -24,7 +24,7 @@ from ..validation import MAX_INT, is_id
 from . import project_rows
 from .list_filter import ListFilter, Range, conditions
 from .row_types import Row
-from .schema import DELETED, EMPTY, LIST_ORDER, VISIBLE, Project, RetiredId, Session
+from .schema import DELETED, EMPTY, LIST_ORDER, NOT_STAGED, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -350,10 +350,12 @@ def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int) 
 
 
 _live_rows: Final = Statement(
-    select(Session.id).where(Session.deleted_at.is_(None)).order_by(Session.updated_at.desc(), Session.id.desc())
+    select(Session.id)
+    .where(Session.deleted_at.is_(None), NOT_STAGED)
+    .order_by(Session.updated_at.desc(), Session.id.desc())
 )
 #: The index of the public ids has the row ids, too, so this reads no row.
-_indexed_rows: Final = Statement(select(Session.id).order_by(Session.session_id))
+_indexed_rows: Final = Statement(select(Session.id).where(NOT_STAGED).order_by(Session.session_id))
 
 
 def live_rows(unit: UnitOfWork) -> list[int]:
@@ -370,7 +372,9 @@ def live_rows(unit: UnitOfWork) -> list[int]:
 
 
 _ALL: Final = func.count()
-_totals: Final = select(_ALL, func.coalesce(func.sum(Session.message_count), 0)).where(Session.deleted_at.is_(None))
+_totals: Final = select(_ALL, func.coalesce(func.sum(Session.message_count), 0)).where(
+    Session.deleted_at.is_(None), NOT_STAGED
+)
 _deleted_total: Final = select(_ALL).select_from(Session).where(DELETED)
 _of_profile: Final = Session.profile == bindparam("of_profile")
 _stats: Final = {

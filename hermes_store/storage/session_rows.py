@@ -18,7 +18,7 @@ from ..records import UNTITLED
 from ..transcripts.encoding import LATEST
 from ..validation import MAX_INT, check_id
 from . import import_log
-from .schema import BLANK, EMPTY, RetiredId, Session
+from .schema import BLANK, EMPTY, STAGED_PREFIX, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
@@ -113,9 +113,28 @@ def current_revision(unit: UnitOfWork, session_id: str) -> int | None:
 
 
 def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey | None:
-    """Return the session of a row id, deleted or not; None when there is none."""
+    """Return the session that a row id was read of, deleted or not; None when there is none."""
     row = unit.row(_find_and_lock_row if lock else _find_row, {"row_id": row_id})
-    return None if row is None else SessionKey._make(row)
+    if row is not None and not is_staged(row[1]):
+        return SessionKey._make(row)
+    successor = row_after(unit, row_id)
+    return None if successor is None else find_row(unit, successor, lock=lock)
+
+
+def is_staged(session_id: str) -> bool:
+    """Whether a public id is that of a staged row, which is no session (see `staged_rows`)."""
+    return session_id.startswith(STAGED_PREFIX)
+
+
+def row_after(unit: UnitOfWork, row_id: int) -> int | None:
+    """Return the row id of a session whose row this was until `exchange`; None for any other row id."""
+    found: int | None = unit.value(_retired, {"session_id": _former_row(row_id)})
+    return found
+
+
+def _former_row(row_id: int) -> str:
+    """Return what stands for a row id among the retired ids; no public id is like it."""
+    return f"{STAGED_PREFIX}{row_id}"
 
 
 _former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id"))
@@ -360,6 +379,41 @@ def purge(unit: UnitOfWork, key: SessionKey) -> None:
     """Remove a session with everything that belongs to it, and retire its id."""
     unit.execute(_delete, {"row_id": key.id})
     _retire(unit, key.session_id, successor=None)
+
+
+def remove_row(unit: UnitOfWork, row_id: int) -> None:
+    """Remove a row that is no session, with what belongs to it."""
+    unit.execute(_delete, {"row_id": row_id})
+
+
+def write_row(unit: UnitOfWork, row_id: int, values: Mapping[str, Any]) -> bool:
+    """Write columns of a row that is no session, or not yet; return whether there is such a row.
+
+    Raises:
+        SessionExistsError: they give it the id of another session.
+    """
+    try:
+        return unit.execute(_update(frozenset(values)), {"row_id": row_id, **values}) == 1
+    except INTEGRITY_ERRORS as error:
+        if unit.violates_unique(error, "sessions", "session_id"):
+            raise SessionExistsError(values["session_id"]) from error
+        raise
+
+
+_move_children: Final = Statement(
+    update(Session).where(Session.parent_id == bindparam("before")).values(parent_id=bindparam("after"))
+)
+_move_former_ids: Final = Statement(
+    update(RetiredId).where(RetiredId.successor_id == bindparam("before")).values(successor_id=bindparam("after"))
+)
+
+
+def move_links(unit: UnitOfWork, before: int, after: int) -> None:
+    """Let what refers to a row refer to the one that has its session now, and let `find_row` find that."""
+    for statement in (_move_children, _move_former_ids):
+        unit.execute(statement, {"before": before, "after": after})
+    _retire(unit, _former_row(before), successor=after)
+    import_log.move(unit, before, after)
 
 
 def _next_revision(**values: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..transcripts.encoding import Encoded, last_timestamp
 from . import document_rows, message_rows, session_rows
+from .message_rows import Difference
 from .session_rows import SessionKey
 from .unit_of_work import UnitOfWork
 
@@ -29,7 +30,7 @@ def add_whole(
     Raises:
         SessionExistsError: another session has the id.
     """
-    row_id = session_rows.add(unit, session_id, {**columns, **_of_transcript(messages)})
+    row_id = session_rows.add(unit, session_id, {**columns, **of_transcript(messages)})
     message_rows.append(unit, row_id, messages, first=0, revision=1)
     document_rows.add(unit, row_id, documents)
     return row_id
@@ -40,7 +41,10 @@ def overwrite_whole(
     key: SessionKey,
     columns: Mapping[str, Any],
     messages: Sequence[Encoded],
-    documents: Mapping[str, bytes],
+    documents: Mapping[str, bytes] | None,
+    *,
+    fields: bool = True,
+    difference: Difference | None = None,
 ) -> int:
     """Make a session have these messages and documents and no others, and return its new revision.
 
@@ -51,21 +55,32 @@ def overwrite_whole(
         key: the session, whose row the caller has locked.
         columns: as in `add_whole`; those that are left out stay as they are, `updated_at` included.
         messages: all of them, in order.
-        documents: the JSON of its values by key.
+        documents: the JSON of its values by key; None to leave them as they are.
+        fields: something else than messages may be written.
+        difference: what differs of the messages, if that is known.
     """
-    changes = message_rows.replace(unit, key.id, messages, key.revision + 1)
-    document_rows.replace(unit, key.id, documents)
-    if columns.get("profile", key.profile) != key.profile:
-        session_rows.release_children(unit, key)
+    if difference is None:
+        difference = message_rows.compare(unit, key.id, messages)
+    message_rows.write_difference(unit, key.id, difference, messages, key.revision + 1)
+    if documents is not None:
+        document_rows.replace(unit, key.id, documents)
+    release_children_of_other_profile(unit, key, columns)
     return session_rows.change(
         unit,
         key,
-        {**columns, **_of_transcript(messages)},
-        transcript=not changes.is_empty,
-        fields=True,
+        {**columns, **of_transcript(messages)},
+        transcript=not difference.changes.is_empty,
+        fields=fields,
         touch=False,
     )
 
 
-def _of_transcript(messages: Sequence[Encoded]) -> dict[str, Any]:
+def release_children_of_other_profile(unit: UnitOfWork, key: SessionKey, columns: Mapping[str, Any]) -> None:
+    """Unlink the sessions that were forked from one if its new columns say another profile."""
+    if columns.get("profile", key.profile) != key.profile:
+        session_rows.release_children(unit, key)
+
+
+def of_transcript(messages: Sequence[Encoded]) -> dict[str, Any]:
+    """Return the columns of a session that follow from its messages."""
     return {"message_count": len(messages), "last_message_at": last_timestamp(messages)}

@@ -14,7 +14,7 @@ from sqlalchemy import Integer, LargeBinary, Text, bindparam, literal_column, or
 from ..records import UNTITLED
 from ..webui_format.session_json import INDEX_KEYS
 from .row_types import log_once
-from .schema import Project, Session, SessionDocument
+from .schema import NOT_STAGED, Project, Session, SessionDocument
 from .statement import Statement, one_of
 from .types import IdList, JsonBytes, LosslessText, TextList, decode_column, is_escaped, unescaped
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -39,6 +39,7 @@ _sessions: Final = Statement(
     .outerjoin(Project, Session.project_id == Project.id)
     .where(
         Session.deleted_at.is_(None),
+        NOT_STAGED,
         or_(
             Session.title != UNTITLED,
             Session.message_count > 0,

@@ -212,7 +212,8 @@ class LiveSession:
                     self._read_more(name)
                 elif self._base.messages is None:
                     with self._source().read() as unit:
-                        self._base.messages = message_rows.digests(unit, self._base.row_id)
+                        key = find_current(unit, self._base.row_id, self._base.session_id)
+                        self._base.messages = message_rows.digests(unit, key.id)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:

@@ -41,9 +41,12 @@ def _killed(database: str, number: str, words: str = "") -> Iterator[Store]:
     print(countdown.reached)
 
 
-def import_folder_and_be_killed(database: str, directory: str, number: str) -> None:
-    """Import a state directory, and be killed before the n-th statement; of 0, the import is left to end."""
-    with _killed(database, number) as store:
+def import_folder_and_be_killed(database: str, directory: str, number: str, words: str = "") -> None:
+    """Import a state directory, and be killed before the n-th statement that begins with some words.
+
+    Of 0, the import is left to end.
+    """
+    with _killed(database, number, words) as store:
         import_directory(store, directory)
 
 

@@ -47,6 +47,10 @@ class Dialect(ABC):
     survives_fork: ClassVar[bool] = True
     #: Whether a child may not even inherit the connections.
     closes_before_fork: ClassVar[bool] = False
+    #: Whether one writer keeps all others waiting. Then imports write what is large in several transactions.
+    writes_in_turn: ClassVar[bool] = False
+    #: Seconds within which every other process that waits for the write lock looks whether it is free.
+    polling: ClassVar[float] = 0.0
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

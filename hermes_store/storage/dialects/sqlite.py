@@ -46,6 +46,7 @@ class SQLiteDialect(Dialect):
     """What files and memory have in common."""
 
     name = "sqlite"
+    writes_in_turn: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -227,6 +228,8 @@ class SQLiteFile(SQLiteDialect):
     """
 
     closes_before_fork: ClassVar[bool] = True
+    # SQLite's busy handler sleeps for 100 ms at most: https://www.sqlite.org/c3ref/busy_timeout.html
+    polling: ClassVar[float] = 0.11
 
     def __init__(self, settings: Settings, path: Path, query: Mapping[str, Any] | None = None) -> None:
         super().__init__(settings)

@@ -1,0 +1,417 @@
+"""Sessions that are too large for one transaction: written in parts, and seen as a whole or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_store import NotFoundError, Store
+from hermes_store.files import export_directory, import_directory
+from hermes_store.files.importing import _BATCH_SESSIONS
+from hermes_store.webui import WebUIModels
+from tests.support.contents import contents
+from tests.support.import_programs import import_folder_and_be_killed
+from tests.support.parts import ROWS, SIZE, Cost, before_parts, orphans, shrink_parts, staged_ids, write_costs
+from tests.support.processes import run_function
+from tests.support.state_dir import StateDir, outcomes
+
+#: The rows of a part: each message and its payload, and the staged row. A session's own rows are a few more.
+MOST_ROWS = 2 * ROWS + 10
+MOST_BYTES = SIZE + 1_000
+#: What is larger than a part, a message or a document, is written with nothing but the staged row.
+ALONE = 3
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_parts(monkeypatch)
+
+
+def talk(count: int, *, version: int = 0, size: int = 50) -> list[dict[str, Any]]:
+    return [
+        {"role": "user", "n": number, "version": version, "text": "x" * size, "timestamp": 1e9 + number}
+        for number in range(count)
+    ]
+
+
+#: A session before and after its file was changed.
+CHANGES: dict[str, tuple[list[Any], list[Any]]] = {
+    "a few more messages": (talk(95), talk(98)),
+    "many more messages": (talk(35), talk(95)),
+    "all changed": (talk(95), talk(95, version=1)),
+    "the first removed": (talk(95), talk(95)[1:]),
+    "cut": (talk(95), talk(3)),
+    "emptied": (talk(95), []),
+    "grown from nothing": ([], talk(95)),
+    "a few large ones": (talk(4, size=2_000), talk(4, version=1, size=2_000)),
+    "one that is larger than a part": (talk(30), [*talk(29), *talk(1, size=20_000)]),
+    "a small one": (talk(5), talk(5, version=1)),
+}
+
+
+def change(state: StateDir, name: str, *, age: float = 1800.0) -> None:
+    state.session("big", *CHANGES[name][1], draft="after", context_messages=talk(3, size=1_500), age=age)
+
+
+def begin(state: StateDir, name: str) -> None:
+    state.session("big", *CHANGES[name][0], draft="before", context_messages=talk(4, size=2_500))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_no_transaction_writes_more_than_a_part(sqlite_store: Store, state: StateDir, name: str) -> None:
+    begin(state, name)
+    with write_costs(sqlite_store) as costs:
+        import_directory(sqlite_store, state.root)
+        change(state, name)
+        assert outcomes(import_directory(sqlite_store, state.root)) == {"big.json": "updated"}
+    assert max(cost.rows for cost in costs) <= MOST_ROWS
+    large = [cost for cost in costs if cost.size > MOST_BYTES]
+    assert all(cost.rows <= ALONE for cost in large), large
+
+
+def test_no_transaction_imports_more_than_a_batch(
+    sqlite_store: Store, state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_parts(monkeypatch, 2_000, 2**20)
+    for number in range(3 * _BATCH_SESSIONS):
+        state.session(f"s{number:03}", *talk(2))
+    with write_costs(sqlite_store) as costs:
+        import_directory(sqlite_store, state.root)
+    one = Cost(rows=7, size=1_000)  # the session, its small values, the log, and two messages
+    assert max(cost.rows for cost in costs) <= _BATCH_SESSIONS * one.rows
+    assert max(cost.size for cost in costs) <= _BATCH_SESSIONS * one.size
+    shrink_parts(monkeypatch, 2_000, 10_000)
+    for number in range(_BATCH_SESSIONS):
+        state.session(f"t{number:03}", *talk(2, size=1_000))
+    with write_costs(sqlite_store) as costs:
+        import_directory(sqlite_store, state.root)
+    assert max(cost.size for cost in costs) <= 10_000 + 1_000
+
+
+def test_links_are_made_in_several_transactions(
+    sqlite_store: Store, state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes_store.files.linking._CHUNK", 4)
+    for number in range(30):
+        state.session(f"s{number:03}", parent_session_id=f"s{number + 1:03}", title="fork")
+    with write_costs(sqlite_store) as costs:
+        import_directory(sqlite_store, state.root)
+    assert sqlite_store.sessions.get("s000").parent_id == "s001"
+    assert sqlite_store.sessions.get("s028").parent_id == "s029"
+    assert max(cost.rows for cost in costs[-5:]) <= 4 * 3
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_session_in_parts_is_what_its_file_says(store: Store, state: StateDir, name: str) -> None:
+    begin(state, name)
+    state.session("small", *talk(2))
+    for expected in CHANGES[name]:
+        assert set(outcomes(import_directory(store, state.root)).values()) <= {"imported", "updated", "unchanged"}
+        assert store.messages.read("big") == expected
+        record = store.sessions.get("big")
+        assert record.message_count == len(expected)
+        assert record.last_message_at == (expected[-1]["timestamp"] if expected else None)
+        assert store.documents.read("big")["context_messages"][0]["text"][:3] == "xxx"
+        assert set(outcomes(import_directory(store, state.root)).values()) == {"unchanged"}
+        change(state, name)
+    assert store.documents.read("big")["context_messages"] == talk(3, size=1_500)
+    assert (staged_ids(store), orphans(store)) == ([], 0)
+
+
+def everything_shown(store: Store, models: WebUIModels, folder: Path) -> dict[str, Any]:
+    """What the store's verbs, an export and hermes-webui's functions tell, where a part of a session might appear."""
+    shown: dict[str, Any] = {
+        "list": [row.session_id for row in store.sessions.list(include_empty=True, total=True, limit=1000).items],
+        "iterate": [row.session_id for row in store.sessions.iterate(include_empty=True)],
+        "total": store.sessions.list(include_empty=True, total=True).total,
+        "count": store.sessions.count(include_empty=True),
+        "deleted": [row.session_id for row in store.sessions.list_deleted().items],
+        "stats": store.stats().model_dump(),
+        "profile": store.profile("default").stats().model_dump(),
+        "found": store.sessions.find("b"),
+        "sidebar": [row["session_id"] for row in models.all_sessions()],
+    }
+    export_directory(store, folder)
+    shown["exported"] = sorted(path.name for path in (folder / "sessions").glob("*.json"))
+    return shown
+
+
+@pytest.mark.parametrize("name", ["all changed", "cut", "grown from nothing"])
+def test_nothing_shows_a_part_of_a_session(
+    sqlite_store: Store, sqlite_path: Path, state: StateDir, tmp_path: Path, name: str
+) -> None:
+    state.session("small", *talk(2))
+    import_directory(sqlite_store, state.root)
+    with Store.open(sqlite_path, durability="normal") as reader:
+        models = WebUIModels(reader, session_dir=tmp_path / "nothing-there" / "sessions")
+        moments: list[tuple[dict[str, Any], Any]] = []
+        numbers = itertools.count()
+
+        def look() -> None:
+            shown = everything_shown(reader, models, tmp_path / f"out-{next(numbers)}")
+            is_there = reader.sessions.exists("big")
+            moments.append((shown, reader.messages.read("big") if is_there else None))
+
+        look()
+        before = moments[0]
+        begin(state, name)
+        with before_parts(look):
+            import_directory(sqlite_store, state.root)
+        look()
+        assert len(moments) > 5
+        after = moments[-1]
+        assert after[1] == CHANGES[name][0]
+        assert all(moment in (before, after) for moment in moments)
+        del moments[:-1]
+        change(state, name)
+        with before_parts(look):
+            import_directory(sqlite_store, state.root)
+        look()
+        assert len(moments) > 5
+        assert moments[-1][1] == CHANGES[name][1]
+        assert all(messages in CHANGES[name] for _, messages in moments)
+        assert {tuple(shown["list"]) for shown, _ in moments} == {tuple(after[0]["list"])}
+        assert {shown["stats"]["messages"] - len(messages) for shown, messages in moments} == {2}
+
+
+def test_a_session_is_not_deleted_as_empty_while_it_is_written(
+    sqlite_store: Store, sqlite_path: Path, state: StateDir
+) -> None:
+    with Store.open(sqlite_path, durability="normal") as other:
+
+        def delete() -> None:
+            assert other.sessions.delete_empty(older_than=0.0, untitled_only=False) == []
+
+        state.session("big", *talk(60))
+        with before_parts(delete):
+            import_directory(sqlite_store, state.root)
+    assert sqlite_store.messages.count("big") == 60
+
+
+# ── What refers to a session whose messages were exchanged ──
+
+
+def test_what_refers_to_a_session_still_does_after_an_exchange(sqlite_store: Store, state: StateDir) -> None:
+    store = sqlite_store
+    state.session("big", *talk(60), parent_session_id="old")
+    state.session("old", "hi")
+    state.session("child", "hi", parent_session_id="big")
+    import_directory(store, state.root)
+    store.sessions.change_id("big", "renamed")
+    first = store.sessions.get("renamed")
+    for version in (1, 2):
+        state.session("big", *talk(60, version=version), parent_session_id="old", age=1800.0 - version)
+        found = outcomes(import_directory(store, state.root))
+        assert found == {"big.json": "updated", "old.json": "unchanged", "child.json": "unchanged"}
+    record = store.sessions.get("renamed")
+    assert record.revision > first.revision
+    assert record.transcript_revision > first.revision
+    assert (record.parent_id, store.sessions.get("child").parent_id) == ("old", "renamed")
+    with pytest.raises(NotFoundError, match="now called 'renamed'"):
+        store.sessions.get("big")
+    assert store.messages.read("renamed") == talk(60, version=2)
+    assert set(outcomes(import_directory(store, state.root)).values()) == {"unchanged"}
+    store.sessions.delete("renamed")
+    store.sessions.purge("renamed")
+    assert store.sessions.get("child").parent_id is None
+    assert outcomes(import_directory(store, state.root))["big.json"] == "skipped"
+
+
+def test_a_writer_that_read_before_an_exchange_is_refused(sqlite_store: Store, state: StateDir) -> None:
+    state.session("big", *talk(60))
+    import_directory(sqlite_store, state.root)
+    revision = sqlite_store.sessions.get("big").revision
+    state.session("big", *talk(60, version=1), age=1800.0)
+    import_directory(sqlite_store, state.root)
+    with pytest.raises(Exception, match="revision"):
+        sqlite_store.messages.update("big", 5, "mine", expected_revision=revision)
+    with pytest.raises(Exception, match="revision"):
+        sqlite_store.messages.replace("big", ["mine"], expected_revision=revision)
+    assert sqlite_store.messages.append("big", "more").first_position == 60
+
+
+def test_a_live_session_goes_on_after_an_exchange(sqlite_store: Store, state: StateDir, tmp_path: Path) -> None:
+    state.session("big", *talk(60))
+    import_directory(sqlite_store, state.root)
+    models = WebUIModels(sqlite_store, session_dir=tmp_path / "nothing-there" / "sessions")
+    whole = models.get_session("big")
+    assert len(whole.messages) == 60
+    part = models.get_session("big", metadata_only=True)
+    state.session("big", *talk(60, version=1), age=1800.0)
+    import_directory(sqlite_store, state.root)
+    whole.title = "Rome"
+    whole.save()
+    assert sqlite_store.sessions.get("big").title == "Rome"
+    assert sqlite_store.messages.read("big") == talk(60, version=1)
+    assert part.messages == talk(60, version=1)
+    assert staged_ids(sqlite_store) == []
+
+
+def test_an_export_has_a_session_that_is_exchanged_meanwhile(
+    sqlite_store: Store, state: StateDir, tmp_path: Path
+) -> None:
+    state.session("big", *talk(60), updated_at=1.7e9)
+    state.session("first", "hi", updated_at=1.8e9)
+    import_directory(sqlite_store, state.root)
+
+    def change_big(progress: Any) -> None:
+        if progress.session_id == "first":
+            state.session("big", *talk(60, version=1), updated_at=1.7e9, age=1800.0)
+            import_directory(sqlite_store, state.root)
+
+    report = export_directory(sqlite_store, tmp_path / "out", on_progress=change_big)
+    assert (report.sessions, report.messages, report.problems) == (2, 61, [])
+
+
+# ── Interrupted ──
+
+
+class _StopError(BaseException):
+    """Ends an import at one of its transactions."""
+
+
+def _stop_before(number: int, run: Callable[[], object]) -> bool:
+    """Run an import and stop it before its n-th transaction; return whether it had that many."""
+    count = 0
+
+    def stop() -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            raise _StopError
+
+    try:
+        with before_parts(stop):
+            run()
+    except _StopError:
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["all changed", "grown from nothing", "many more messages"])
+def test_an_import_that_stops_at_any_transaction_is_finished_by_the_next(
+    new_store: Callable[[], Store], state: StateDir, name: str
+) -> None:
+    begin(state, name)
+    state.session("small", *talk(2))
+    stops = 0
+    for number in range(1, 100):
+        store = new_store()
+        import_directory(store, state.root)
+        change(state, name)
+        is_stopped = _stop_before(number, lambda store=store: import_directory(store, state.root))
+        assert store.messages.read("big") in CHANGES[name]
+        stops += is_stopped and bool(staged_ids(store))
+        import_directory(store, state.root)
+        assert store.messages.read("big") == CHANGES[name][1]
+        assert (staged_ids(store), orphans(store)) == ([], 0)
+        begin(state, name)
+        store.close()
+        if not is_stopped:
+            break
+    assert stops > 3
+
+
+def test_a_new_session_that_stops_at_any_transaction_is_absent_or_whole(
+    new_store: Callable[[], Store], state: StateDir
+) -> None:
+    state.session("big", *talk(60))
+    whole = new_store()
+    import_directory(whole, state.root)
+    for number in range(1, 100):
+        store = new_store()
+        is_stopped = _stop_before(number, lambda store=store: import_directory(store, state.root))
+        assert contents(store) in ({"projects": {}}, contents(whole))
+        import_directory(store, state.root)
+        assert contents(store) == contents(whole)
+        assert (staged_ids(store), orphans(store)) == ([], 0)
+        store.close()
+        if not is_stopped:
+            return
+    raise AssertionError("it has too many transactions")
+
+
+#: Where an import is killed: before which statement, and whether the session is there by then.
+KILLS = {
+    "new, in the second part": (False, "INSERT INTO message_blobs", 2_500),
+    "changed, in the third part": (True, "INSERT INTO message_blobs", 4_500),
+    "changed, when the old messages are removed": (True, "DELETE FROM messages", 2),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KILLS)
+def test_an_import_that_is_killed_in_a_large_session_is_finished_by_the_next(
+    sqlite_path: Path, state: StateDir, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.undo()  # the parts are as large as they are
+    exists, words, number = KILLS[name]
+    before, after = talk(5_000, size=300), talk(5_000, version=1, size=300)
+    state.session("big", *before)
+    if exists:
+        with Store.open(sqlite_path, durability="normal") as store:
+            import_directory(store, state.root)
+        state.session("big", *after, age=1800.0)
+    killed = run_function(import_folder_and_be_killed, sqlite_path, state.root, number, words)
+    assert killed.returncode == -signal.SIGKILL
+    with Store.open(sqlite_path, durability="normal") as store:
+        assert len(staged_ids(store)) == 1
+        assert 0 < orphans(store) < 5_000
+        assert [row.message_count for row in store.sessions.list().items] == [5_000] * exists
+        if exists:
+            assert store.messages.read("big") == (before if words.startswith("INSERT") else after)
+        import_directory(store, state.root)
+        assert store.messages.read("big") == (after if exists else before)
+        assert (staged_ids(store), orphans(store)) == ([], 0)
+
+
+def test_what_another_program_is_writing_is_not_removed(
+    sqlite_store: Store, sqlite_path: Path, state: StateDir
+) -> None:
+    """Also by imports that begin meanwhile."""
+    begins = 0
+
+    def import_too() -> None:
+        nonlocal begins
+        begins += 1
+        if begins == 4:
+            before = staged_ids(sqlite_store)
+            assert len(before) == 1
+            other.sessions.create(title="x")
+            empty = StateDir(state.root.with_name("other"))
+            import_directory(other, empty.root)
+            assert staged_ids(sqlite_store) == before
+
+    with Store.open(sqlite_path, durability="normal") as other:
+        state.session("big", *talk(60))
+        with before_parts(import_too):
+            import_directory(sqlite_store, state.root)
+    assert sqlite_store.messages.count("big") == 60
+
+
+@pytest.mark.parametrize("owner", ["this process", "a running process", "another machine"])
+def test_rows_that_nobody_wrote_to_for_long_are_removed(sqlite_store: Store, state: StateDir, owner: str) -> None:
+    from hermes_store.storage import staged_rows
+    from tests.support.internals import database_of, writing
+
+    host = "0123456789ab" if owner == "another machine" else staged_rows._host()
+    process = os.getppid() if owner == "a running process" else os.getpid()
+    alive = staged_rows.Owner()
+    with database_of(sqlite_store).write() as unit:
+        row_id = staged_rows.add(unit, alive)
+    with writing(sqlite_store) as connection:
+        staged_id = f" staged/{host}/{process}/{alive._name}/1-0"
+        connection.exec_driver_sql("UPDATE sessions SET session_id = ? WHERE id = ?", (staged_id, row_id))
+    import_directory(sqlite_store, state.root)
+    assert len(staged_ids(sqlite_store)) == 1
+    with writing(sqlite_store) as connection:
+        connection.exec_driver_sql("UPDATE sessions SET updated_at = updated_at - 4000")
+    import_directory(sqlite_store, state.root)
+    assert staged_ids(sqlite_store) == []
