@@ -17,7 +17,7 @@ from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
 from .row_types import log_once
-from .schema import Session, SessionDocument, SessionExtras
+from .schema import NOT_STAGED, Session, SessionDocument, SessionExtras
 from .statement import Statement, one_of
 from .types import RowIdList, TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -356,7 +356,7 @@ _LINK_COLUMNS: Final = {"project_id": Session.project_id, "parent_session_id": S
 _unlinked: Final = {
     key: select(Session.id, Session.profile, SessionDocument.payload)
     .join(SessionDocument, SessionDocument.session_id == Session.id)
-    .where(SessionDocument.key == bindparam("name"), column.is_(None))
+    .where(SessionDocument.key == bindparam("name"), column.is_(None), NOT_STAGED)
     for key, column in _LINK_COLUMNS.items()
 }
 _all_unlinked: Final = {key: Statement(query) for key, query in _unlinked.items()}
@@ -385,7 +385,7 @@ def unlinked(unit: UnitOfWork, key: str, session: int | None = None) -> list[tup
 _naming: Final = Statement(
     select(Session.id, SessionDocument.payload)
     .join(SessionDocument, SessionDocument.session_id == Session.id)
-    .where(SessionDocument.key == bindparam("name"))
+    .where(SessionDocument.key == bindparam("name"), NOT_STAGED)
 )
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +12,7 @@ from hermes_store import NotFoundError, Store
 from hermes_store.files import export_directory, import_directory
 from hermes_store.files.importing import _BATCH_SESSIONS
 from hermes_store.webui import WebUIModels
-from tests.support.contents import contents
-from tests.support.import_programs import import_folder_and_be_killed
 from tests.support.parts import ROWS, SIZE, Cost, before_parts, orphans, shrink_parts, staged_ids, write_costs
-from tests.support.processes import run_function
 from tests.support.state_dir import StateDir, outcomes
 
 #: The rows of a part: each message and its payload, and the staged row. A session's own rows are a few more.
@@ -267,151 +261,3 @@ def test_an_export_has_a_session_that_is_exchanged_meanwhile(
 
     report = export_directory(sqlite_store, tmp_path / "out", on_progress=change_big)
     assert (report.sessions, report.messages, report.problems) == (2, 61, [])
-
-
-# ── Interrupted ──
-
-
-class _StopError(BaseException):
-    """Ends an import at one of its transactions."""
-
-
-def _stop_before(number: int, run: Callable[[], object]) -> bool:
-    """Run an import and stop it before its n-th transaction; return whether it had that many."""
-    count = 0
-
-    def stop() -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            raise _StopError
-
-    try:
-        with before_parts(stop):
-            run()
-    except _StopError:
-        return True
-    return False
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["all changed", "grown from nothing", "many more messages"])
-def test_an_import_that_stops_at_any_transaction_is_finished_by_the_next(
-    new_store: Callable[[], Store], state: StateDir, name: str
-) -> None:
-    begin(state, name)
-    state.session("small", *talk(2))
-    stops = 0
-    for number in range(1, 100):
-        store = new_store()
-        import_directory(store, state.root)
-        change(state, name)
-        is_stopped = _stop_before(number, lambda store=store: import_directory(store, state.root))
-        assert store.messages.read("big") in CHANGES[name]
-        stops += is_stopped and bool(staged_ids(store))
-        import_directory(store, state.root)
-        assert store.messages.read("big") == CHANGES[name][1]
-        assert (staged_ids(store), orphans(store)) == ([], 0)
-        begin(state, name)
-        store.close()
-        if not is_stopped:
-            break
-    assert stops > 3
-
-
-def test_a_new_session_that_stops_at_any_transaction_is_absent_or_whole(
-    new_store: Callable[[], Store], state: StateDir
-) -> None:
-    state.session("big", *talk(60))
-    whole = new_store()
-    import_directory(whole, state.root)
-    for number in range(1, 100):
-        store = new_store()
-        is_stopped = _stop_before(number, lambda store=store: import_directory(store, state.root))
-        assert contents(store) in ({"projects": {}}, contents(whole))
-        import_directory(store, state.root)
-        assert contents(store) == contents(whole)
-        assert (staged_ids(store), orphans(store)) == ([], 0)
-        store.close()
-        if not is_stopped:
-            return
-    raise AssertionError("it has too many transactions")
-
-
-#: Where an import is killed: before which statement, and whether the session is there by then.
-KILLS = {
-    "new, in the second part": (False, "INSERT INTO message_blobs", 2_500),
-    "changed, in the third part": (True, "INSERT INTO message_blobs", 4_500),
-    "changed, when the old messages are removed": (True, "DELETE FROM messages", 2),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", KILLS)
-def test_an_import_that_is_killed_in_a_large_session_is_finished_by_the_next(
-    sqlite_path: Path, state: StateDir, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.undo()  # the parts are as large as they are
-    exists, words, number = KILLS[name]
-    before, after = talk(5_000, size=300), talk(5_000, version=1, size=300)
-    state.session("big", *before)
-    if exists:
-        with Store.open(sqlite_path, durability="normal") as store:
-            import_directory(store, state.root)
-        state.session("big", *after, age=1800.0)
-    killed = run_function(import_folder_and_be_killed, sqlite_path, state.root, number, words)
-    assert killed.returncode == -signal.SIGKILL
-    with Store.open(sqlite_path, durability="normal") as store:
-        assert len(staged_ids(store)) == 1
-        assert 0 < orphans(store) < 5_000
-        assert [row.message_count for row in store.sessions.list().items] == [5_000] * exists
-        if exists:
-            assert store.messages.read("big") == (before if words.startswith("INSERT") else after)
-        import_directory(store, state.root)
-        assert store.messages.read("big") == (after if exists else before)
-        assert (staged_ids(store), orphans(store)) == ([], 0)
-
-
-def test_what_another_program_is_writing_is_not_removed(
-    sqlite_store: Store, sqlite_path: Path, state: StateDir
-) -> None:
-    """Also by imports that begin meanwhile."""
-    begins = 0
-
-    def import_too() -> None:
-        nonlocal begins
-        begins += 1
-        if begins == 4:
-            before = staged_ids(sqlite_store)
-            assert len(before) == 1
-            other.sessions.create(title="x")
-            empty = StateDir(state.root.with_name("other"))
-            import_directory(other, empty.root)
-            assert staged_ids(sqlite_store) == before
-
-    with Store.open(sqlite_path, durability="normal") as other:
-        state.session("big", *talk(60))
-        with before_parts(import_too):
-            import_directory(sqlite_store, state.root)
-    assert sqlite_store.messages.count("big") == 60
-
-
-@pytest.mark.parametrize("owner", ["this process", "a running process", "another machine"])
-def test_rows_that_nobody_wrote_to_for_long_are_removed(sqlite_store: Store, state: StateDir, owner: str) -> None:
-    from hermes_store.storage import staged_rows
-    from tests.support.internals import database_of, writing
-
-    host = "0123456789ab" if owner == "another machine" else staged_rows._host()
-    process = os.getppid() if owner == "a running process" else os.getpid()
-    alive = staged_rows.Owner()
-    with database_of(sqlite_store).write() as unit:
-        row_id = staged_rows.add(unit, alive)
-    with writing(sqlite_store) as connection:
-        staged_id = f" staged/{host}/{process}/{alive._name}/1-0"
-        connection.exec_driver_sql("UPDATE sessions SET session_id = ? WHERE id = ?", (staged_id, row_id))
-    import_directory(sqlite_store, state.root)
-    assert len(staged_ids(sqlite_store)) == 1
-    with writing(sqlite_store) as connection:
-        connection.exec_driver_sql("UPDATE sessions SET updated_at = updated_at - 4000")
-    import_directory(sqlite_store, state.root)
-    assert staged_ids(sqlite_store) == []
