@@ -18,7 +18,7 @@ from .engine import Database
 from .message_rows import Difference
 from .session_rows import SessionKey
 from .turns import Turns
-from .unit_of_work import UnitOfWork
+from .unit_of_work import REFUSED_VALUES, UnitOfWork
 
 #: The most messages, and bytes of messages and documents, that one transaction of an import writes. A message or
 #: document that is larger is written alone.
@@ -210,7 +210,9 @@ class PartWriter:
         """Do what takes long: compare the messages with those of a session, or write them under a staged row."""
         self._prepared = None
         if key is None:
-            self._prepared = _Prepared(None, self._stage(1, with_documents=True), None)
+            row_id = self._stage(1, with_documents=True)
+            if row_id is not None:
+                self._prepared = _Prepared(None, row_id, None)
             return
         with self._database.read() as unit:
             if session_rows.find_row(unit, key.id) != key:
@@ -223,10 +225,15 @@ class PartWriter:
             self._prepared = _Prepared(key, None, difference)
         else:
             row_id = self._stage(key.revision + 1, with_documents=not self._keep_documents)
-            self._prepared = _Prepared(key, row_id, None)
+            if row_id is not None:
+                self._prepared = _Prepared(key, row_id, None)
 
     def _stage(self, revision: int, *, with_documents: bool) -> int | None:
-        """Write the messages and the large documents under a new staged row, and return its row id."""
+        """Write the messages and the large documents under a new staged row.
+
+        Returns:
+            Its row id; None if not all could be written.
+        """
         self._remove_staged()
         self._has_staged = True
         row_id: int | None = None
@@ -236,9 +243,14 @@ class PartWriter:
                 if row_id is None:
                     row_id = staged_rows.add(unit, self._owner)
                 elif not staged_rows.touch(unit, row_id, self._owner):
-                    break  # another process took it to be left over, which is noticed again when it is used
-                message_rows.insert_at(unit, row_id, messages, revision)
-                document_rows.add(unit, row_id, documents)
+                    return None  # another process took it to be left over
+                try:
+                    with unit.savepoint():
+                        message_rows.insert_at(unit, row_id, messages, revision)
+                        document_rows.add(unit, row_id, documents)
+                except REFUSED_VALUES:
+                    self._in_parts = False  # written in one transaction, it is refused again, and that is reported
+                    return None
         return row_id
 
     def _parts(self, *, with_documents: bool) -> Iterator[tuple[dict[int, Encoded], dict[str, bytes]]]:

@@ -12,8 +12,9 @@ from hermes_store import NotFoundError, Store
 from hermes_store.files import export_directory, import_directory
 from hermes_store.files.importing import _BATCH_SESSIONS
 from hermes_store.webui import WebUIModels
+from tests.support.internals import writing
 from tests.support.parts import ROWS, SIZE, Cost, before_parts, orphans, shrink_parts, staged_ids, write_costs
-from tests.support.state_dir import StateDir, outcomes
+from tests.support.state_dir import StateDir, by_name, outcomes
 
 #: The rows of a part: each message and its payload, and the staged row. A session's own rows are a few more.
 MOST_ROWS = 2 * ROWS + 10
@@ -186,6 +187,58 @@ def test_a_session_is_not_deleted_as_empty_while_it_is_written(
         with before_parts(delete):
             import_directory(sqlite_store, state.root)
     assert sqlite_store.messages.count("big") == 60
+
+
+# ── What the database refuses, or has damaged ──
+
+
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize(
+    ("table", "column", "value"), [("messages", "role", "bad"), ("import_items", "item", "bad.json")]
+)
+def test_a_large_session_that_the_database_refuses_fails_alone(  # noqa: PLR0917 - what is refused
+    sqlite_store: Store, state: StateDir, exists: bool, table: str, column: str, value: str
+) -> None:
+    before, after = talk(30), [*talk(30, version=1), {"role": "bad"}]
+    if exists:
+        state.session("bad", *before)
+        import_directory(sqlite_store, state.root)
+    with writing(sqlite_store) as connection:
+        for verb in ("INSERT", "UPDATE"):
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER refuse_{verb} BEFORE {verb} ON {table} WHEN NEW.{column} = '{value}' "
+                "BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+    state.session("bad", *after, age=1800.0)
+    for name in ("a", "z"):
+        state.session(name, *talk(30))
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert items["bad.json"].outcome == "failed"
+    assert items["bad.json"].reason.startswith("the database refused it: ")
+    assert {items[name].outcome.value for name in ("a.json", "z.json")} == {"imported"}
+    if exists:
+        assert sqlite_store.messages.read("bad") == before
+    assert sqlite_store.sessions.count() == 2 + exists
+    assert (staged_ids(sqlite_store), orphans(sqlite_store)) == ([], 0)
+    with writing(sqlite_store) as connection:
+        for verb in ("INSERT", "UPDATE"):
+            connection.exec_driver_sql(f"DROP TRIGGER refuse_{verb}")
+    assert outcomes(import_directory(sqlite_store, state.root))["bad.json"] == ("updated" if exists else "imported")
+    assert sqlite_store.messages.read("bad") == after
+
+
+def test_a_large_session_that_is_damaged_in_the_store_fails_alone(sqlite_store: Store, state: StateDir) -> None:
+    for name in ("bad", "good"):
+        state.session(name, *talk(30), draft="first")
+    import_directory(sqlite_store, state.root)
+    with writing(sqlite_store) as connection:
+        bad = "(SELECT id FROM sessions WHERE session_id = 'bad')"
+        connection.exec_driver_sql(f"UPDATE session_extras SET payload = x'7b22' WHERE session_id = {bad}")
+    for name in ("bad", "good"):
+        state.session(name, *talk(30, version=1), age=60)
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert (items["bad.json"].outcome, items["good.json"].outcome) == ("failed", "updated")
+    assert "'bad' is damaged in the database" in items["bad.json"].reason
 
 
 # ── What refers to a session whose messages were exchanged ──
