@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,20 @@ def test_nothing_shows_a_part_of_a_session(
         assert all(messages in CHANGES[name] for _, messages in moments)
         assert {tuple(shown["list"]) for shown, _ in moments} == {tuple(after[0]["list"])}
         assert {shown["stats"]["messages"] - len(messages) for shown, messages in moments} == {2}
+
+
+def test_a_large_file_that_appears_is_shown_by_the_webui_as_a_whole(sqlite_store: Store, state: StateDir) -> None:
+    models = WebUIModels(sqlite_store, session_dir=state.sessions)
+    assert models.all_sessions() == []
+    for version in (0, 1):
+        state.session("big", *talk(60, version=version), age=3600.0 - version)
+        os.utime(state.sessions, (version, version))  # the folder changed
+        with write_costs(sqlite_store) as costs:
+            assert [row["message_count"] for row in models.all_sessions()] == [60]
+        assert models.get_session("big").messages == talk(60, version=version)
+        assert len(costs) > 8
+        assert max(cost.rows for cost in costs) <= MOST_ROWS
+    assert (staged_ids(sqlite_store), orphans(sqlite_store)) == ([], 0)
 
 
 def test_a_session_is_not_deleted_as_empty_while_it_is_written(
