@@ -12,6 +12,7 @@ from .records import WriteResult
 from .storage import document_rows, session_rows
 from .transcripts import json_codec
 from .validation import KEY_LIMIT, check_flag, check_revision, mapping_of
+from .webui_format.session_json import DRAFT_KEYS
 
 
 class Documents(Collection):
@@ -91,7 +92,10 @@ class Documents(Collection):
             changed = document_rows.write(unit, key.id, key.session_id, payloads, removed)
             if removed and not changed:  # because there is no such document, or because it cannot be read
                 document_rows.read(unit, key.id, key.session_id, removed)
-            revision = session_rows.change(unit, key, {}, fields=True, touch=touch) if changed else key.revision
+            columns = {}
+            if changed and not DRAFT_KEYS.isdisjoint({*payloads, *removed}):
+                columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id)
+            revision = session_rows.change(unit, key, columns, fields=True, touch=touch) if changed else key.revision
             return WriteResult(changed=changed, revision=revision)
 
 

@@ -6,7 +6,7 @@ Create Date: ${create_date}
 
 Rules for every migration:
 
-- Its id is the next number, with four digits: `alembic revision --rev-id 0003 -m "what it does"`. SQLite files keep that number
+- Its id is the next number, with four digits: `alembic revision --rev-id 0004 -m "what it does"`. SQLite files keep that number
   in `user_version`.
 - It belongs to one revision and does not change with the library. Use literal SQL and plain SQLAlchemy types, and copy the
   rules that it needs. Of the library, import `hermes_store.storage.migration_operations` only, never `schema` or `types`.
@@ -19,7 +19,7 @@ Rules for every migration:
 - All migrations of an upgrade are one transaction: never commit.
 - A partial index has the same text as `sqlite_where` and as `postgresql_where`.
 - A downgrade keeps everything that the revision before can hold.
-- Set `HEAD` in `hermes_store/storage/migrations.py`, add a column of the new schema to `_facts` in
+- Set `HEAD` in `hermes_store/storage/migrations.py`, add a column of the new schema to `_LATER` in
   `hermes_store/storage/schema_version.py`, and write in CHANGELOG.md what the change means for users.
 """
 

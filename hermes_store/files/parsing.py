@@ -144,7 +144,7 @@ class FileParser:
             digest=file.digest,
             read_at=file.read_at,
             damage=damage,
-            content=session_json.show_draft(content),
+            content=content,
         )
 
     def _identify(self, entry: Entry, inner: Any) -> tuple[str, list[str]]:

@@ -198,8 +198,7 @@ def _read_content(unit: UnitOfWork, key: SessionKey) -> SessionContent:
     assert record is not None, "its row was read in this transaction"  # noqa: S101
     data = session_json.to_json(record, document_rows.read(unit, key.id, key.session_id), [])
     del data["messages"]
-    content = session_json.from_json(data, message_rows.without_payloads(unit, key.id), written_at=0.0)
-    return session_json.show_draft(content)
+    return session_json.from_json(data, message_rows.without_payloads(unit, key.id), written_at=0.0)
 
 
 def _write(  # noqa: PLR0917 - what is to be done, and of what

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
+from ..webui_format import session_json
 from .row_types import log_once
 from .schema import NOT_STAGED, Session, SessionDocument, SessionExtras
 from .statement import Statement, one_of
@@ -73,6 +74,14 @@ def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] |
         extras = _read_extras(unit, session, public_id)
         found |= {key: extras[key] for key in small if key in extras}
     return found
+
+
+def has_draft(unit: UnitOfWork, session: int, public_id: str) -> bool:
+    """Whether a session has a draft among its documents. Damaged ones count as one: nobody is to lose what is left."""
+    try:
+        return session_json.has_draft(read(unit, session, public_id, session_json.DRAFT_KEYS))
+    except DatabaseCorruptError:
+        return True
 
 
 def read_rows(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:

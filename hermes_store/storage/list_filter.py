@@ -14,6 +14,7 @@ from sqlalchemy.sql import ColumnElement
 from ..errors import InvalidInputError
 from ..records import WITHOUT, Missing
 from .schema import BLANK, VISIBLE, Session
+from .session_rows import AHEAD_SECONDS
 
 #: Seconds after its last write for which a blank session is listed.
 BLANK_SECONDS: Final = 60.0
@@ -52,15 +53,17 @@ class ListFilter:
         split = self.since is not None or self.until is not None
         for profile in profiles:
             for values in self._values(profile, split_pinned=split):
-                times = self._times(self.since)
+                times = self._times()
                 yield Range(False, values | times)
                 if self.include_empty:
                     yield Range(True, values | times)
         if not self.include_empty:
             # The few blank sessions of the last minute: all of them, from the index without a profile.
-            fresh = max(time.time() - BLANK_SECONDS, -math.inf if self.since is None else self.since)
+            now = time.time()
+            since = max(now - BLANK_SECONDS, -math.inf if self.since is None else self.since)
+            until = min(now + AHEAD_SECONDS, math.inf if self.until is None else self.until)
             for values in self._values(self.profile, split_pinned=True):
-                yield Range(True, values | self._times(fresh))
+                yield Range(True, {**values, "since": since, "until": until})
 
     def _values(self, profile: str | None, *, split_pinned: bool) -> Iterator[dict[str, Any]]:
         wanted: dict[str, Any] = {} if profile is None else {"profile": profile}
@@ -75,8 +78,8 @@ class ListFilter:
                 if pinned is not None:
                     yield {**wanted, "archived": archived, "pinned": pinned}
 
-    def _times(self, since: float | None) -> dict[str, float]:
-        times = {"since": since, "until": self.until}
+    def _times(self) -> dict[str, float]:
+        times = {"since": self.since, "until": self.until}
         return {name: value for name, value in times.items() if value is not None}
 
 

@@ -113,13 +113,17 @@ class Session(Base):
     transcript_revision: Mapped[int] = mapped_column(server_default=text("1"))
     #: The revision of the last change of anything but messages.
     fields_revision: Mapped[int] = mapped_column(server_default=text("1"))
+    #: Whether it has what a user began besides messages; see `session_json.has_draft`.
+    has_draft: Mapped[bool] = mapped_column(server_default=false())
 
 
 # Literals, not parameters: a query uses a partial index only when its own text implies the index's.
+_has_no_draft = Session.has_draft == literal_column("false")
 _is_blank = and_(
     Session.message_count == literal_column("0"),
     Session.title == literal_column(f"'{UNTITLED}'"),
     Session.active_stream_id.is_(None),
+    _has_no_draft,
 )
 #: A session that lists show at any age.
 VISIBLE: Final = and_(
@@ -128,19 +132,20 @@ VISIBLE: Final = and_(
         Session.message_count > literal_column("0"),
         Session.title != literal_column(f"'{UNTITLED}'"),
         Session.active_stream_id.is_not(None),
+        Session.has_draft == literal_column("true"),
     ),
 )
-#: An empty, untitled session without a stream: lists show it for its first minute only.
+#: An empty, untitled session without a stream or a draft: lists show it for its first minute only.
 BLANK: Final = and_(Session.deleted_at.is_(None), _is_blank)
 DELETED: Final = Session.deleted_at.is_not(None)
 LIST_ORDER: Final = (Session.pinned, Session.updated_at, Session.id)
 
 
-#: Without messages, titled or not.
-EMPTY: Final = and_(Session.deleted_at.is_(None), Session.message_count == literal_column("0"))
+#: Without messages and drafts, titled or not.
+EMPTY: Final = and_(Session.deleted_at.is_(None), Session.message_count == literal_column("0"), _has_no_draft)
 #: What the public ids of staged rows begin with, and no session's can: see `staged_rows`.
 STAGED_PREFIX: Final = " staged/"
-#: Their `message_count`. They have no title, stream, project or time of deletion either, so none of the conditions
+#: Their `message_count`. They have no title, stream, draft, project or time of deletion, so none of the conditions
 #: above is true for them: they are in no index of a list.
 STAGED_COUNT: Final = -1
 #: For statements that read sessions by none of these conditions.

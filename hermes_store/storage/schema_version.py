@@ -17,8 +17,8 @@ FIRST_REVISION: Final = "0001"
 #: The tables of every revision, and columns of `sessions`, by which a database is recognised as this library's.
 _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
-#: A column of `sessions` that came with the second revision.
-_SECOND: Final = "transcript_revision"
+#: A column of `sessions` that came with each later revision, the newest first.
+_LATER: Final = {"0003": "has_draft", "0002": "transcript_revision"}
 _OURS: Final = _TABLES | {"import_items", "session_extras", VERSION_TABLE, FIRST_VERSION_TABLE}
 
 
@@ -40,7 +40,7 @@ def _facts(connection: Connection) -> _Facts:
     if tables >= _TABLES:
         columns = {column["name"] for column in inspector.get_columns("sessions")}
     is_ours = columns >= _COLUMNS
-    looks_like = "0002" if _SECOND in columns else FIRST_REVISION
+    looks_like = next((revision for revision, column in _LATER.items() if column in columns), FIRST_REVISION)
     if VERSION_TABLE in tables:
         return _Facts(tables, is_ours, VERSION_TABLE, _read(connection, VERSION_TABLE), looks_like)
     if is_ours and looks_like == FIRST_REVISION and FIRST_VERSION_TABLE in tables:

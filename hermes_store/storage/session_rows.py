@@ -457,6 +457,10 @@ def release_rows(unit: UnitOfWork, rows: Collection[int]) -> int:
     return unit.execute(_release_rows, {"rows": list(rows)}) if rows else 0
 
 
+#: Seconds by which a clock may be ahead. A blank session that was written to later than that counts as old.
+AHEAD_SECONDS: Final = 3600.0
+
+
 @functools.cache
 def _delete_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> Statement:
     conditions = [BLANK if untitled_only and not with_streams else EMPTY]
@@ -467,7 +471,7 @@ def _delete_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> 
     if with_streams:
         stale = ~one_of(Session.active_stream_id, bindparam("streams", type_=TextList))
         conditions.append(or_(Session.active_stream_id.is_(None), stale))
-    conditions.append(Session.updated_at <= bindparam("until"))
+    conditions.append(or_(Session.updated_at <= bindparam("until"), Session.updated_at > bindparam("ahead")))
     conditions.append(~one_of(Session.session_id, bindparam("keep", type_=IdList)))
     statement = update(Session).where(*conditions)
     return Statement(statement.values(_next_revision(deleted_at=bindparam("now"))).returning(Session.session_id))
@@ -482,17 +486,18 @@ def delete_empty(
     streams: Collection[str] | None = None,
     keep: Collection[str] = (),
 ) -> list[str]:
-    """Delete the sessions without messages, and return their ids.
+    """Delete the sessions without messages and drafts, and return their ids.
 
     Args:
-        until: leave those written to after this time.
+        until: leave those written to after this time, unless it is later than any clock can be.
         profile: only this profile's; all when None.
         untitled_only: leave those that have a title.
         streams: the ids of the streams that are running: a session with another one counts as having none. When None,
             every session with a stream is left if `untitled_only`.
         keep: public ids of sessions to leave.
     """
-    parameters: dict[str, Any] = {"until": until, "now": time.time(), "keep": list(keep)}
+    now = time.time()
+    parameters: dict[str, Any] = {"until": until, "ahead": now + AHEAD_SECONDS, "now": now, "keep": list(keep)}
     if profile is not None:
         parameters["of_profile"] = profile
     if streams is not None:

@@ -35,7 +35,7 @@ def _column(key: str) -> Any:
 _FLAGS: Final = ("pinned", "archived")
 _TEXTS: Final = tuple(key for key in COLUMNS if isinstance(getattr(Session, key).type, LosslessText))
 _sessions: Final = Statement(
-    select(*map(_column, COLUMNS))
+    select(*map(_column, COLUMNS), Session.has_draft)
     .outerjoin(Project, Session.project_id == Project.id)
     .where(
         Session.deleted_at.is_(None),
@@ -43,6 +43,7 @@ _sessions: Final = Statement(
         or_(
             Session.title != UNTITLED,
             Session.message_count > 0,
+            Session.has_draft,
             Session.updated_at > bindparam("since"),
             one_of(Session.active_stream_id, bindparam("streams", type_=TextList)),
             one_of(Session.session_id, bindparam("ids", type_=IdList)),
@@ -57,21 +58,26 @@ class SidebarRows(NamedTuple):
     all: list[dict[str, Any]]
     #: Those among them with a lone surrogate or a NUL in a text, or with a JSON value.
     unusual: list[dict[str, Any]]
+    #: The ids of those that have a draft.
+    drafts: set[str]
 
 
 def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Collection[str]) -> SidebarRows:
     """Return the sessions that are not deleted, in no order.
 
     Args:
-        since: untitled sessions without messages are left out if their last change was before this time (epoch
-            seconds), except those of `streams` and `ids`.
+        since: untitled sessions without messages and drafts are left out if their last change was before this time
+            (epoch seconds), except those of `streams` and `ids`.
         streams: the ids of the streams that are running.
         ids: public ids of sessions to include.
     """
     rows: list[dict[str, Any]] = []
     unusual: list[dict[str, Any]] = []
+    drafts: set[str] = set()
     for values in unit.rows(_sessions, {"since": since, "streams": sorted(streams), "ids": sorted(ids)}):
         row = dict(zip(COLUMNS, values, strict=False))
+        if values[-1]:
+            drafts.add(row["session_id"])
         row["pinned"], row["archived"] = row["pinned"] == 1, row["archived"] == 1
         if row["compression_anchor_message_key"] is not None:
             row["compression_anchor_message_key"] = decode_column(row["compression_anchor_message_key"])
@@ -82,7 +88,7 @@ def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Colle
             row |= {key: unescaped(row[key]) for key in _TEXTS if row[key] is not None}
             unusual.append(row)
         rows.append(row)
-    return SidebarRows(rows, unusual)
+    return SidebarRows(rows, unusual, drafts)
 
 
 #: Found by keys alone, so that no payload but theirs is read. (Else SQLite folds it into a scan of the payloads.)

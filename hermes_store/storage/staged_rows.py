@@ -101,7 +101,8 @@ def add(unit: UnitOfWork, owner: Owner) -> int:
 
 def _columns() -> dict[str, Any]:
     links = {"project_id": None, "parent_id": None, "active_stream_id": None, "deleted_at": None}
-    return {**links, "title": UNTITLED, "message_count": STAGED_COUNT, "updated_at": time.time()}
+    seen = {"title": UNTITLED, "has_draft": False, "message_count": STAGED_COUNT}
+    return {**links, **seen, "updated_at": time.time()}
 
 
 _id_of: Final = Statement(select(Session.session_id).where(Session.id == bindparam("row_id")))

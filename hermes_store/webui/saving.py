@@ -249,6 +249,8 @@ def _write_fields(unit: UnitOfWork, key: SessionKey, values: Mapping[str, Any], 
     writes = map_fields(values, names, _links(unit, values, profile, links, key))
     if writes.documents or writes.removed:
         document_rows.write(unit, key.id, key.session_id, writes.documents, writes.removed)
+        if not session_json.DRAFT_KEYS.isdisjoint(names):
+            writes.columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id)
     if profile != key.profile:
         session_rows.release_children(unit, key)
     return writes.columns

@@ -32,6 +32,7 @@ from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
 from ..transcripts.copying import deep_copy
 from ..validation import check_id, is_id
+from ..webui_format import session_json
 from .saving import Base, Local, Saved, change, create
 from .state import (
     COMPACT_KEYS,
@@ -378,6 +379,11 @@ class LiveSession:
     def stored_id(self) -> str | None:
         """The id that it was read or saved under."""
         return None if self._base is None else self._base.session_id
+
+    @property
+    def has_draft(self) -> bool:
+        """Whether it has a draft, as far as it was read."""
+        return session_json.has_draft(self.__dict__)
 
     @property
     def message_total(self) -> int:

@@ -24,7 +24,7 @@ _order: Final = operator.itemgetter("pinned", "updated_at", "session_id")
 def rows(unit: UnitOfWork, live: Iterable[LiveSession], streams: Collection[str]) -> list[dict[str, Any]]:
     """Return the sessions to show: pinned ones first, then those that changed last.
 
-    An untitled session without messages is shown for a minute, and while its stream is running.
+    An untitled session without messages and drafts is shown for a minute, and while its stream is running.
 
     Args:
         live: sessions that may have unsaved changes.
@@ -33,7 +33,8 @@ def rows(unit: UnitOfWork, live: Iterable[LiveSession], streams: Collection[str]
     fresh = time.time() - BLANK_SECONDS
     new = [session for session in live if session.is_new]
     edited = {one.session_id: changes for one in live if not one.is_new and (changes := _unsaved(one))}
-    listed = _stored(unit, fresh, streams, edited)
+    listed, drafts = _stored(unit, fresh, streams, edited)
+    drafts |= {session.session_id for session in live if session.has_draft}
     special = _special(unit, new, edited, {row["session_id"]: row for row in listed})
     for session_id, stored in special.items():
         row = {key: sendable(value) for key, value in stored.items()}  # plain values, whatever a live session has
@@ -42,7 +43,7 @@ def rows(unit: UnitOfWork, live: Iterable[LiveSession], streams: Collection[str]
         row |= {"pinned": bool(row["pinned"]), "archived": bool(row["archived"]), "updated_at": _time(row)}
         special[session_id] = row
     listed = [row for row in listed if row["session_id"] not in special]
-    listed += [row for row in special.values() if _is_shown(row, fresh)]
+    listed += [row for row in special.values() if row["session_id"] in drafts or _is_shown(row, fresh)]
     listed.sort(key=_order, reverse=True)
     return listed
 
@@ -54,15 +55,17 @@ def _unsaved(session: LiveSession) -> dict[str, Any]:
     return changes | ({"message_count": session.unsaved_messages} if session.unsaved_messages else {})
 
 
-def _stored(unit: UnitOfWork, fresh: float, streams: Collection[str], edited: Collection[str]) -> list[dict[str, Any]]:
-    """Return the rows as the store's columns have them."""
+def _stored(
+    unit: UnitOfWork, fresh: float, streams: Collection[str], edited: Collection[str]
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """Return the rows as the store's columns have them, and the ids of the sessions that have a draft."""
     found = sidebar_rows.read(unit, since=fresh, streams=streams, ids=edited)
     for row in found.all:
         row["is_streaming"] = row["active_stream_id"] in streams
     for row in found.unusual:
         row |= {key: sendable(value) for key, value in row.items()}
         row["updated_at"] = _time(row)
-    return found.all
+    return found.all, found.drafts
 
 
 def _special(
@@ -80,8 +83,6 @@ def _special(
             except DatabaseCorruptError as error:  # the column's value is shown: one damaged row breaks no list
                 log_once("%s", error)
                 continue
-            if key == "title" and value == UNTITLED:
-                continue  # it has only a draft, whose first words the column has
             special[session_id] = stored[session_id]
             special[session_id][key] = value
     for session in new:

@@ -116,6 +116,7 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
     documents: dict[str, bytes] = {}
     columns: dict[str, Any] = {key: SESSION_KEYS[key] for key in COLUMNS}
     project_id = None
+    columns["has_draft"] = has_draft(data)
     data.pop("session_id", None)
     if "message_count" in data:  # newer versions write it, and it may be wrong
         data["message_count"] = len(messages)
@@ -142,31 +143,20 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
     return SessionContent(columns, project_id, documents, messages, notes, filled)
 
 
-#: What a user wrote before there is any message, and how much of it becomes a title.
-_DRAFTS: Final = ("pending_user_message", "composer_draft")
-_DRAFT_TITLE_LIMIT: Final = 64
+#: The keys under which a session has what its user began, before there is any message or besides the messages.
+DRAFT_KEYS: Final = frozenset(
+    {"composer_draft", "pending_user_message", "pending_attachments", "tool_calls", "context_messages"}
+)
 
 
-def show_draft(content: SessionContent) -> SessionContent:
-    """Give an untitled session that has a draft but no messages the draft's first words as its title, and return it.
-
-    So no list or clean-up takes it for blank. Its own title is kept as the original, which an export writes.
-    """
-    if content.messages or content.columns["title"] != UNTITLED or "title" in content.documents:
-        return content
-    words = next((text for key in _DRAFTS if (text := _draft(content.documents.get(key)))), UNTITLED)
-    if words != UNTITLED:
-        content.columns["title"] = words[:_DRAFT_TITLE_LIMIT]
-        content.documents["title"] = json_codec.encode(UNTITLED)
-    return content
+def has_draft(values: Mapping[str, Any]) -> bool:
+    """Whether the values of a session have a draft in them, so that no list or clean-up takes the session for blank."""
+    return any(_is_content(values[key]) for key in DRAFT_KEYS if key in values)
 
 
-def _draft(payload: bytes | None) -> str:
-    """Return the text of a draft or a pending message, on one line."""
-    value = None if payload is None else json_codec.decode(payload)
-    if isinstance(value, dict):
-        value = value.get("text") or ("(files)" if value.get("files") else None)
-    return " ".join(value.split()) if isinstance(value, str) else ""
+def _is_content(value: Any) -> bool:
+    parts = value.values() if isinstance(value, dict) else [value]
+    return any(part.strip() if isinstance(part, str) else isinstance(part, dict | list) and part for part in parts)
 
 
 def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[Any]) -> dict[str, Any]:

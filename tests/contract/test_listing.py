@@ -70,7 +70,7 @@ def test_a_write_moves_a_session_to_the_front(store: Store) -> None:
 def test_pages_split_sessions_of_the_same_moment_without_a_gap(sqlite_store: Store, limit: int) -> None:
     # Visible and blank, archived or not: the list is merged from all four.
     made = [
-        sqlite_store.sessions.create(title=title, archived=archived, updated_at=time.time() + 1e6).session_id
+        sqlite_store.sessions.create(title=title, archived=archived, updated_at=time.time() + 1000).session_id
         for title in ("Trip", "Untitled")
         for archived in (False, True)
         for _ in range(2)

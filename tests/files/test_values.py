@@ -201,7 +201,7 @@ def test_a_session_with_only_a_draft_is_listed_and_kept(
     state.session("blank", title="Untitled", composer_draft={"text": " ", "files": []})
     import_directory(sqlite_store, state.root)
     (record,) = sqlite_store.sessions.list().items
-    assert (record.session_id, record.title) == ("a", "my first question")
+    assert (record.session_id, record.title) == ("a", "Untitled")
     assert sqlite_store.sessions.delete_empty() == ["blank"]
     for path in state.sessions.iterdir():
         path.touch()
