@@ -18,7 +18,7 @@ from ..records import Page
 from ..validation import items_of
 from .decode import storable
 from .lineage import Lineage
-from .order import Activity, Recent, Sources, activities_of, everything, last_of, sane, started_of
+from .order import Activity, Recent, Sources, activities_of, everything, last_of, sane, started_of, usable
 from .order import recent as recently_active
 from .records import AgentSession
 from .snapshot import Snapshot
@@ -151,6 +151,8 @@ def _parents_first(heads: list[str], lineage: Lineage) -> list[str]:
 
 def _sources(source: str | None, include: frozenset[str]) -> Sources:
     if source is not None:
+        if not usable(source):
+            raise InvalidInputError(f"source is text that can be stored, not {quoted(source)}. Nothing was read.")
         return Sources((source,), excluded=False)
     left_out = frozenset[str]().union(*(GROUPS[group] for group in GROUPS.keys() - include))
     return Sources(tuple(sorted(left_out)), excluded=True)
