@@ -297,7 +297,7 @@ class SchemaOutdatedError(SchemaError):
         state = f"has schema revision {found!r}" if found else "has no hermes_store tables yet"
         super().__init__(
             f"{target} {state}, and this version of hermes_store needs {known!r}. The data is untouched; open it "
-            "writable with migrate=True, or run `alembic upgrade head`."
+            "writable with migrate=True, or run `hermes-store db upgrade`."
         )
         self.found = found
         self.known = known
@@ -310,6 +310,6 @@ class SchemaVersionMissingError(SchemaError):
         super().__init__(
             f"{target} has the tables of hermes_store, but its version table was emptied or dropped. The tables look "
             f"like revision {revision!r}. The data is untouched; if nobody changed the tables by hand, run "
-            f"`alembic -x url=… stamp {revision}` and open it again."
+            f"`hermes-store db stamp {revision}` and open it again."
         )
         self.revision = revision
