@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
-import subprocess
+import sqlite3
 import sys
-import venv
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +15,11 @@ from typing import Any
 import pytest
 
 from hermes_store.storage import migrations
+from tests.support.building import SOURCES, copy_sources, install, run_clean
+from tests.support.first_release import restore_sqlite
 from tests.support.paths import EXAMPLE_STATE_DIR, ROOT
 
 pytestmark = pytest.mark.slow
-
-#: What a build needs. The copy has no leftovers of other builds, and the repository gets none of this one.
-SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "hermes_store", "migrations")
-NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +27,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("packaging")
 
 
-def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """Return what a program prints, which must end well; nothing from here is on its Python path."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(
-        command, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def wheel(folder: Path) -> Path:
     """The wheel, built from a copy of the sources in an environment of its own, as at a release."""
-    source = folder / "source"
-    source.mkdir()
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=NO_CACHES)
-        else:
-            shutil.copy(ROOT / name, source / name)
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder / "dist", source, cwd=folder)
+    source = copy_sources(folder / "source", *SOURCES)
+    run_clean(sys.executable, "-m", "build", "--wheel", "--outdir", folder / "dist", source, cwd=folder)
     [built] = (folder / "dist").iterdir()
     return built
 
@@ -58,14 +39,10 @@ def wheel(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def installed(folder: Path, wheel: Path) -> Callable[[str], Any]:
     """Run a program that prints JSON in a fresh environment with nothing but the wheel and what it requires."""
-    environment = folder / "environment"
-    venv.create(environment, with_pip=False)
-    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
-    python = scripts / Path(sys.executable).name
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", wheel, cwd=folder)
+    python = install(folder / "environment", wheel)
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
-    return lambda program: json.loads(run(python, "-W", "error", "-c", program, cwd=elsewhere))
+    return lambda program: json.loads(run_clean(python, "-W", "error", "-c", program, cwd=elsewhere))
 
 
 def test_the_wheel_holds_every_module_the_migrations_and_the_type_marker(wheel: Path) -> None:
@@ -146,3 +123,20 @@ with Store.open("imported.db") as store:
     assert failed == 0
     assert sessions == len(files)
     assert messages == counted > 0
+
+
+def test_the_wheel_with_its_command_line_manages_the_schema(folder: Path, wheel: Path, tmp_path: Path) -> None:
+    python = install(folder / "with the command line", f"{wheel}[cli]")
+
+    def program(*arguments: str) -> str:
+        return run_clean(python, "-W", "error", "-m", "hermes_store", *arguments, cwd=tmp_path)
+
+    script = program("db", "sql", "--db", "made.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "made.db")) as connection:
+        connection.executescript(script)
+    assert program("db", "current", "--db", "made.db") == f"{migrations.HEAD} (head)\n"
+    assert "as revision" in program("db", "check", "--db", "made.db")
+    assert f"{migrations.HEAD} (head)" in program("db", "history")
+    assert "which is the newest" in program("db", "upgrade", "--db", "made.db")
+    restore_sqlite(tmp_path / "old.db")
+    assert f"is at {migrations.HEAD} now" in program("db", "upgrade", "--db", "old.db")
