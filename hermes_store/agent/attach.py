@@ -27,7 +27,7 @@ from .. import errors
 from ..storage.fork_gate import renew_after_fork
 from .reader_thread import Deadline, run_in_thread
 from .schema import AgentSchema
-from .snapshot import Snapshot, driver_connection
+from .snapshot import Snapshot, driver_connection, undecoded
 
 T = TypeVar("T")
 
@@ -88,7 +88,9 @@ class AgentFile:
             # Attaching may have waited for the agent already; both together wait no longer than the timeout.
             _set_busy_timeout(driver, give_up - time.monotonic())
             with deadline.applies_to(driver), connection.begin():
-                return callback(Snapshot(connection, AgentSchema.read(connection, path), deadline))
+                with undecoded(driver):
+                    schema = AgentSchema.read(connection, path)
+                return callback(Snapshot(connection, schema, deadline))
 
     def check(self) -> Path:
         """Return the real path of the file, after looking with `stat` whether it can be read.

@@ -113,7 +113,8 @@ def _message_ids(snapshot: Snapshot, sessions: Sequence[str]) -> dict[str, list[
     """
     order = f"coalesce({snapshot.schema.message('display_order')}, m.id)"
     rows = snapshot.in_chunks(
-        f"SELECT m.session_id, m.id FROM agent.messages m WHERE m.session_id IN ({{}}) ORDER BY {order}, m.id",
+        f"SELECT m.session_id, m.id FROM agent.messages m WHERE m.session_id IN ({{}}) "
+        f"AND {snapshot.schema.identified} ORDER BY {order}, m.id",
         list(sessions),
     )
     ids: defaultdict[str, list[int]] = defaultdict(list)

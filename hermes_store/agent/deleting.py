@@ -22,6 +22,7 @@ from ..quoting import quoted
 from ..records import Record
 from .attach import AgentFile, translate
 from .lineage import markers
+from .order import usable
 from .reader_thread import Deadline, run_in_thread
 
 #: The triggers that the agent's own versions put on its messages; others might do anything on a delete.
@@ -175,7 +176,7 @@ def _released(connection: sqlite3.Connection, deleted: list[str], columns: set[s
     rows = connection.execute(
         f"SELECT id FROM sessions WHERE parent_session_id IN {_LIST} AND id NOT IN {_LIST} ORDER BY id", (ids, ids)
     )
-    return tuple(row[0] for row in rows)
+    return tuple(row[0] for row in rows if isinstance(row[0], str))
 
 
 def _refuse_unknown_triggers(connection: sqlite3.Connection) -> None:
@@ -205,6 +206,8 @@ def _require_indexes(connection: sqlite3.Connection) -> None:
     """Let SQLite say now, and of a dry run as well, if it cannot keep the full-text indexes right."""
     query = "SELECT name FROM sqlite_master WHERE name LIKE 'messages_fts%' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
     for (name,) in connection.execute(query).fetchall():
+        if not usable(name):
+            raise errors.AgentSchemaError(f"The agent's file has a table {quoted(name)}, so nothing was deleted.")
         connection.execute('SELECT 1 FROM "{}" LIMIT 0'.format(name.replace('"', '""')))
 
 
@@ -222,7 +225,7 @@ def _with_subagents(connection: sqlite3.Connection, session_id: str, columns: se
         "FROM sessions AS s WHERE s.parent_session_id IS NOT NULL ORDER BY s.id"
     )
     for parent, child, kind, settings in rows:
-        if isinstance(child, str) and (kind == "subagent" or "_delegate_from" in markers(settings)):
+        if usable(child) and (kind == "subagent" or "_delegate_from" in markers(settings)):
             workers[parent].append(child)
     seen = {session_id}
     for parent in deleted:  # the list grows during the loop
@@ -269,7 +272,8 @@ def _continued(connection: sqlite3.Connection, session_id: str, columns: set[str
     )
     while row := connection.execute(query, (session_id,)).fetchone():
         session_id = row[0]
-        if session_id in found or markers(row[1]):  # a ring; a branch, which is a conversation of its own
+        # What no query takes; a ring; a branch, which is a conversation of its own.
+        if not usable(session_id) or session_id in found or markers(row[1]):
             break
         found.append(session_id)
     return found
@@ -287,7 +291,7 @@ def _prompts_of(connection: sqlite3.Connection, deleted: list[str], tables: set[
         for column in _PROMPT_COLUMNS
         if column in columns
         for row in connection.execute(f"SELECT {column} FROM sessions WHERE id IN {_LIST}", (json.dumps(deleted),))
-        if row[0] is not None
+        if usable(row[0])
     }
 
 

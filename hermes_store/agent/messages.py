@@ -94,7 +94,7 @@ def _places(
     after = "1" if begin is None else f"({order}, m.id) > (?, ?)" if displayed else "m.id > ?"
     parts: tuple[str, ...] = schema.shown_parts if schema.finds_messages else (f"({schema.shown})",)
     if include_rewound:
-        parts = ("1",)
+        parts = (schema.identified,)
     selects = " UNION ALL ".join(
         f"SELECT {order} AS place, m.id AS id FROM agent.messages m WHERE m.session_id = ? AND {part} AND {after}"
         for part in parts

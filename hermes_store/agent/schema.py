@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from ..errors import AgentSchemaError
+from ..storage.row_types import log_once
 
 _NEEDED: Final = {"sessions": {"id"}, "messages": {"id", "session_id"}}
 
@@ -26,6 +27,9 @@ class AgentSchema:
     #: The columns of each index on sessions, and on messages.
     session_indexes: tuple[tuple[str, ...], ...]
     message_indexes: tuple[tuple[str, ...], ...]
+    #: SQL for: the message has an id. It is true of all where the table's key sees to that; in a salvaged file the key
+    #: may be lost, and with it what tells one message from another.
+    identified: str = "1"
 
     @classmethod
     def read(cls, connection: Connection, path: Path) -> AgentSchema:
@@ -41,11 +45,13 @@ class AgentSchema:
         if "message_blobs" in kinds:
             raise AgentSchemaError(f"{path} is a store of this library, not an agent's database.")
         columns: dict[str, tuple[str, ...]] = {}
+        has_key = False
         for table, needed in _NEEDED.items():
             if kinds.get(table) != "table":  # a view could compute anything
                 raise AgentSchemaError(f"{path} has no table {table!r}, so it is no agent's database.")
             info = connection.exec_driver_sql(f"PRAGMA agent.table_info({table})").fetchall()
-            columns[table] = tuple(row[1] for row in info)
+            columns[table] = tuple(row[1] for row in info if is_plain(row[1]))
+            has_key = [row[1:3] for row in info if row[5]] == [("id", "INTEGER")]
             missing = needed - set(columns[table])
             if missing:
                 raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
@@ -55,6 +61,7 @@ class AgentSchema:
             tables=frozenset(name for name, kind in kinds.items() if kind == "table"),
             session_indexes=tuple(_indexes(connection, "sessions")),
             message_indexes=tuple(_indexes(connection, "messages")),
+            identified="1" if has_key else _identified(connection, path),
         )
 
     def session(self, column: str, otherwise: str = "NULL") -> str:
@@ -68,7 +75,7 @@ class AgentSchema:
     @property
     def live(self) -> str:
         """SQL for: the message was not rewound. (Null, in files that were upgraded, means that it was not.)"""
-        return 'm."active" IS NOT 0' if "active" in self.messages else "1"
+        return f'm."active" IS NOT 0 AND {self.identified}' if "active" in self.messages else self.identified
 
     @property
     def shown(self) -> str:
@@ -80,7 +87,7 @@ class AgentSchema:
         """The same in parts of which no two are true of one message. The agent's index on `active` serves each."""
         if "active" not in self.messages or "compacted" not in self.messages:
             return (self.live,)
-        return self.live, 'm."active" = 0 AND coalesce(m."compacted", 0) <> 0'
+        return self.live, f'm."active" = 0 AND coalesce(m."compacted", 0) <> 0 AND {self.identified}'
 
     def session_index(self, *columns: str) -> bool:
         """Whether an index on sessions begins with these columns."""
@@ -97,6 +104,27 @@ class AgentSchema:
         return any(index[:2] == ("session_id", "timestamp") for index in self.message_indexes)
 
 
+_IDENTIFIED: Final = "typeof(m.id) = 'integer'"
+
+
+def _identified(connection: Connection, path: Path) -> str:
+    """Return SQL for: the message has an id; log how many have none."""
+    query = f"SELECT count(*) FROM agent.messages m WHERE NOT ({_IDENTIFIED})"
+    count = connection.exec_driver_sql(query).scalar()
+    if count:
+        log_once("%s has %d messages without an id that is a number. They are left out.", path, count)
+    return _IDENTIFIED
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is UTF-8. One that is not cannot be in a query, and what it names is left out."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _quoted(name: str) -> str:
     """Return a name as SQL. Always used with its table before it: alone, an unknown one would be taken as text."""
     return '"' + name.replace('"', '""') + '"'
@@ -106,7 +134,7 @@ def _indexes(connection: Connection, table: str) -> list[tuple[str, ...]]:
     found = []
     for row in connection.exec_driver_sql(f"PRAGMA agent.index_list({table})").fetchall():
         name, partial = row[1], row[4]
-        if not partial:
+        if not partial and is_plain(name):
             info = connection.exec_driver_sql(f"PRAGMA agent.index_info({_quoted(name)})").fetchall()
             found.append(tuple(entry[2] or "" for entry in info))
     return found

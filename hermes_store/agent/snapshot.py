@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +41,9 @@ class Snapshot:
         except OperationalError as error:
             if not str(error.orig).startswith("Could not decode to UTF-8"):
                 raise
-        driver = driver_connection(self.connection)
         # A text factory in Python is slower than the default one, so it is used only where that failed.
-        driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
-        try:
+        with undecoded(driver_connection(self.connection)):
             return self._fetch(sql, parameters)
-        finally:
-            driver.text_factory = str
 
     def in_chunks(self, sql: str, values: list[Any], *parameters: Any) -> list[Any]:
         """Run a query for a list of any length, in as many statements as SQLite's limit on parameters needs.
@@ -65,6 +62,16 @@ class Snapshot:
     def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         self.deadline.check()
         return list(self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
+
+
+@contextmanager
+def undecoded(driver: sqlite3.Connection) -> Iterator[None]:
+    """Read bytes in a text that are not UTF-8 as lone surrogates."""
+    driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        driver.text_factory = str
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:

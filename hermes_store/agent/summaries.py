@@ -60,7 +60,8 @@ def _first_texts(snapshot: Snapshot, sessions: list[str], begun: dict[str, int])
         sessions = [session for session in sessions if session in begun and session not in found]
         ids = snapshot.in_chunks(
             "SELECT f.id FROM (SELECT m.session_id, m.id, row_number() OVER (PARTITION BY m.session_id ORDER BY m.id) "
-            f"AS n FROM agent.messages m WHERE m.session_id IN ({{}})) f WHERE f.n BETWEEN {low} AND {high}",
+            f"AS n FROM agent.messages m WHERE m.session_id IN ({{}}) AND {snapshot.schema.identified}) f "
+            f"WHERE f.n BETWEEN {low} AND {high}",
             sessions,
         )
         found |= _texts(snapshot, [row[0] for row in ids])

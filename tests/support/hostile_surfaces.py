@@ -257,14 +257,15 @@ _INSIDE = {"database", "session_dir", "import_new_files", "save_failed"}
 
 def model_verbs(scene: Scene) -> Iterator[Call]:
     """Yield calls of every function of `WebUIModels`, and of its class of live sessions."""
-    made = WebUIModels(scene.store, hermes_home=lambda: scene.folder / "home")
+    cache: OrderedDict[str, Any] = OrderedDict()
+    made = WebUIModels(scene.store, cache=cache, hermes_home=lambda: scene.folder / "home")
     verbs = {name for name, _ in inspect.getmembers(made, callable) if not name.startswith("_")}
     assert verbs - {"Session", "default_model", "default_workspace"} == {*_MODEL_VERBS, *_OTHERS, *_INSIDE}
     for verb, fitting in _MODEL_VERBS.items():
         # (hermes-webui's own error of `get_session` for what is not there)
         allowed = (KeyError,) if verb == "get_session" else ()
-        yield from _each(f"WebUIModels.{verb}", _listing(made, getattr(made, verb)), fitting, _plain, allowed)
-    yield from _each("Session.load", _listing(made, made.Session.load), {"sid": "s"}, _plain)
+        yield from _each(f"WebUIModels.{verb}", _listing(made, cache, getattr(made, verb)), fitting, _plain, allowed)
+    yield from _each("Session.load", _listing(made, cache, made.Session.load), {"sid": "s"}, _plain)
     yield from _each("Session.load_metadata_only", made.Session.load_metadata_only, {"sid": "s"}, _plain)
     names = [name for name in inspect.signature(made.Session.__init__).parameters if name not in ("self", "others")]
 
@@ -277,13 +278,16 @@ def model_verbs(scene: Scene) -> Iterator[Call]:
     yield from _each("Session", save, {**dict.fromkeys(names, ...), "custom": ...}, _plain)
 
 
-def _listing(made: WebUIModels, function: Callable[..., Any]) -> Callable[..., Any]:
+def _listing(made: WebUIModels, cache: OrderedDict[str, Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that lists the sessions after each call: what was stored breaks no list."""
 
     def call(**arguments: Any) -> Any:
-        result = function(**arguments)
-        made.all_sessions()
-        return result
+        try:
+            result = function(**arguments)
+            made.all_sessions()
+            return result
+        finally:
+            cache.clear()
 
     return call
 
