@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from hermes_store import HermesStoreError, Store
 from hermes_store.files import export_directory
+from hermes_store.webui import WebUIModels
 
 DOCUMENT = "d" * 5_000
 
@@ -28,13 +30,17 @@ def make(path: Path) -> None:
 
 
 def damage(data: bytes, seed: int) -> bytes:
-    """Return the bytes of a database with some flipped, or with a page or a part of it zeroed."""
+    """Return the bytes of a database with some flipped, with a page or a part of it zeroed, or with a wrong page."""
     chance = random.Random(seed)
     damaged = bytearray(data)
-    kind = chance.randrange(3)
+    kind = chance.randrange(5)
     if kind == 0:
         for _ in range(chance.randint(1, 12)):
             damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+    elif kind in (3, 4):
+        place, other = (chance.randrange(len(damaged) // 4_096) * 4_096 for _ in range(2))
+        page = data[other : other + 4_096] if kind == 3 else chance.randbytes(4_096)
+        damaged[place : place + 4_096] = page
     else:
         size = 4_096 if kind == 1 else chance.randint(1, 600)
         start = chance.randrange(len(damaged) // 4_096) * 4_096 if kind == 1 else chance.randrange(len(damaged))
@@ -60,6 +66,7 @@ def problems(folder: Path) -> list[str]:
 
 def _listing(store: Store) -> list[str]:
     try:
+        WebUIModels(store).all_sessions()
         list(store.sessions.iterate(include_empty=True))
         store.sessions.list_deleted()
         store.projects.list()
@@ -102,12 +109,30 @@ def _reading(store: Store, session: int) -> list[str]:
 
 def _exporting(store: Store, target: Path) -> list[str]:
     try:
-        export_directory(store, target)
+        report = export_directory(store, target)
     except HermesStoreError:
-        pass
+        return []
     except Exception as error:
         return [f"export: {type(error).__name__}: {error}"]
-    return []
+    reported = {problem.session_id for problem in report.problems}
+    found = []
+    for session in range(6):
+        session_id = f"s{session}"
+        path = target / "sessions" / f"{session_id}.json"
+        written = json.loads(path.read_text())["messages"] if path.exists() else []
+        expected = [message(session, position) for position in range(20)]
+        if any(one not in expected for one in written):
+            found.append(f"export: other messages in {session_id}")
+        if written != expected and session_id not in reported and _is_readable(store, session_id, expected):
+            found.append(f"export: {session_id} is readable, and was left out without a word")
+    return found
+
+
+def _is_readable(store: Store, session_id: str, expected: list[dict[str, object]]) -> bool:
+    try:
+        return store.messages.read(session_id) == expected
+    except HermesStoreError:
+        return False
 
 
 def fuzz(first: int, count: int) -> dict[int, list[str]]:
