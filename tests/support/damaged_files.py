@@ -110,8 +110,9 @@ def _reading(store: Store, session: int) -> list[str]:
 def _exporting(store: Store, target: Path) -> list[str]:
     try:
         report = export_directory(store, target)
-    except HermesStoreError:
-        return []
+    except HermesStoreError as error:
+        readable = [one for one in range(6) if _is_readable(store, f"s{one}", [message(one, n) for n in range(20)])]
+        return [f"export: nothing, though {readable} can be read: {error}"] if readable else []
     except Exception as error:
         return [f"export: {type(error).__name__}: {error}"]
     reported = {problem.session_id for problem in report.problems}
