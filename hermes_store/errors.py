@@ -11,7 +11,7 @@
     │   ├── SessionNotFoundError
     │   ├── ProjectNotFoundError
     │   └── MessageNotFoundError
-    ├── ConflictError                       the data is not as expected; nothing was written
+    ├── ConflictError                       the data is not as expected; what was not written is in the message
     │   ├── SessionDeletedError
     │   ├── SessionExistsError
     │   ├── ProjectExistsError
@@ -124,7 +124,7 @@ class MessageNotFoundError(NotFoundError):
 
 
 class ConflictError(HermesStoreError):
-    """The data is not as the caller expects. Nothing was written."""
+    """The data is not as the caller expects. Nothing was written, unless the error says which part was not."""
 
 
 class SessionDeletedError(ConflictError):
@@ -156,16 +156,42 @@ class ProjectExistsError(ConflictError):
 
 
 class StaleSessionError(ConflictError):
-    """The session was changed since the caller read it."""
+    """The session was changed since the caller read it.
 
-    def __init__(self, session_id: str, expected: int, actual: int, detail: str | None = None) -> None:
-        super().__init__(
-            f"Session {session_id!r} is at revision {actual}, not at {expected}: somebody changed it after it "
-            f"was read{f' ({detail})' if detail else ''}. Nothing was written; read it again and repeat the change."
-        )
+    Args:
+        session_id: the session.
+        expected, actual: the revisions that it was read at, and that it has. Attributes `expected_revision` and
+            `actual_revision`.
+        detail: what changed.
+        positions: of the messages that the save of a live session did not write, because others changed them, too.
+            Everything else was written then. Empty where nothing was written.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        expected: int,
+        actual: int,
+        detail: str | None = None,
+        positions: tuple[int, ...] = (),
+    ) -> None:
+        if positions:
+            which = f"{'Message' if len(positions) == 1 else 'Messages'} {', '.join(map(str, positions))}"
+            text = (
+                f"{which} of session {session_id!r}, counted from 0, not saved: changed here, and by somebody else as "
+                f"well, since revision {expected}. Everything else was saved, and the session is at revision {actual}; "
+                "read it again and repeat the change."
+            )
+        else:
+            text = (
+                f"Session {session_id!r} is at revision {actual}, not at {expected}: somebody changed it after it "
+                f"was read{f' ({detail})' if detail else ''}. Nothing was written; read it again and repeat the change."
+            )
+        super().__init__(text)
         self.session_id = session_id
         self.expected_revision = expected
         self.actual_revision = actual
+        self.positions = positions
 
 
 class TransactionError(HermesStoreError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -40,7 +40,7 @@ class Changes:
             yield run
 
 
-def compare(old: Sequence[bytes], new: Sequence[bytes]) -> Changes:
+def compare(old: Sequence[Hashable], new: Sequence[Hashable]) -> Changes:
     """Compare two transcripts by their messages' digests.
 
     What both begin and end with stays. In between, the messages that stay are those of `_common_subsequence`.
@@ -72,14 +72,14 @@ def compare(old: Sequence[bytes], new: Sequence[bytes]) -> Changes:
     return changes
 
 
-def _common_subsequence(old: Sequence[bytes], new: Sequence[bytes]) -> list[tuple[int, int]]:
+def _common_subsequence(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tuple[int, int]]:
     """Return index pairs of equal messages, growing in both: the longest such line, for messages that differ.
 
     The n-th occurrence of a message is paired with the n-th, and the longest growing line of pairs is kept (patience
     sorting), or the messages that are equal at equal places, if these are more. So the time is n log n whatever the
     transcripts hold.
     """
-    places: defaultdict[bytes, list[int]] = defaultdict(list)
+    places: defaultdict[Hashable, list[int]] = defaultdict(list)
     for index in range(len(old) - 1, -1, -1):
         places[old[index]].append(index)
     pairs = [(places[message].pop(), index) for index, message in enumerate(new) if places.get(message)]

@@ -1,30 +1,57 @@
 """The three-way merge of transcripts: what two writers, local and remote, made of the same base.
 
-A message is known by its digest. What one of them did not change is taken from the other, and what both appended
-follows one after the other, the remote messages first. Where both changed the same part, no result would keep both.
+A message is known by its digest. What one of them did not change is taken from the other; what both inserted at one
+place follows one after the other, the remote messages first. A message that one of them changed and the other removed
+stays, as changed. Only a message that both changed differently is a conflict, and only that message is.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from . import diff
 
 REMOVED: Final = -1
 
+Side = Literal["local", "remote"]
+
 
 class Source(NamedTuple):
-    """Where a message of the merged transcript comes from: whose it is, and its position there."""
+    """Where a message of the merged transcript comes from."""
 
-    side: Literal["local", "remote"]
-    position: int
+    side: Side
+    #: Where the message is in the local version, and in the remote one; REMOVED where it is not there.
+    local: int
+    remote: int
+
+    @property
+    def position(self) -> int:
+        """Its position in the version that it comes from."""
+        return self.local if self.side == "local" else self.remote
 
 
-class MergeConflictError(Exception):
-    """Both changed the same part. It never leaves this library, which raises `StaleSessionError` instead."""
+class Conflict(NamedTuple):
+    """A message that both changed: its positions in the three versions. The merged transcript has the remote one."""
+
+    base: int
+    local: int
+    remote: int
+
+
+@dataclass
+class Merged:
+    """The transcript with the changes of both."""
+
+    sources: list[Source] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+
+    def positions(self, side: Side) -> dict[int, int]:
+        """Return where the messages of a version are in the merged transcript, by their positions in the version."""
+        at = Source._fields.index(side)
+        return {source[at]: place for place, source in enumerate(self.sources) if source[at] != REMOVED}  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -37,7 +64,7 @@ class _Edits:
     inserted: dict[int, list[int]]
 
     @classmethod
-    def of(cls, base: Sequence[bytes], version: Sequence[bytes]) -> _Edits:
+    def of(cls, base: Sequence[Hashable], version: Sequence[Hashable]) -> _Edits:
         fate = [REMOVED] * len(base)
         changes = diff.compare(base, version)
         for old, new in changes.surviving:
@@ -52,62 +79,46 @@ class _Edits:
                 inserted[before].append(position)  # the last one first; inserting at the front would be quadratic
         return cls(fate, {index: positions[::-1] for index, positions in inserted.items()})
 
-    def fate_before(self, index: int) -> int | None:
-        """Return the fate of the message of the base that is before an index; None at the beginning."""
-        return self.fate[index - 1] if index else None
 
-
-def merge(base: Sequence[bytes], local: Sequence[bytes], remote: Sequence[bytes]) -> list[Source]:
-    """Return the transcript with the changes of both to `base`; all are given by the messages' digests.
-
-    Raises:
-        MergeConflictError: both changed the same part, differently.
-    """
-    if local in (remote, base):
-        return [Source("remote", position) for position in range(len(remote))]
-    if remote == base:
-        return [Source("local", position) for position in range(len(local))]
+def merge(base: Sequence[Hashable], local: Sequence[Hashable], remote: Sequence[Hashable]) -> Merged:
+    """Return the transcript with the changes of both to `base`; all are given by the messages' digests."""
+    merged = Merged()
     local_edits, remote_edits = _Edits.of(base, local), _Edits.of(base, remote)
-    merged: list[Source] = []
     for index in range(len(base) + 1):
-        merged += _insertions(index, len(base), local_edits, remote_edits, local, remote)
+        merged.sources += _insertions(index, local_edits, remote_edits, local, remote)
         if index < len(base):
-            merged += _one(base[index], local_edits.fate[index], remote_edits.fate[index], local, remote)
+            at_local, at_remote = local_edits.fate[index], remote_edits.fate[index]
+            side = _side(base[index], _at(local, at_local), _at(remote, at_remote))
+            if side is None:
+                merged.conflicts.append(Conflict(index, at_local, at_remote))
+            source = Source(side or "remote", at_local, at_remote)
+            if source.position != REMOVED:
+                merged.sources.append(source)
     return merged
 
 
-def _one(
-    base: bytes, local_position: int, remote_position: int, local: Sequence[bytes], remote: Sequence[bytes]
-) -> list[Source]:
-    """Return what became of one message of the base: nothing, or one message."""
-    local_message = None if local_position == REMOVED else local[local_position]
-    remote_message = None if remote_position == REMOVED else remote[remote_position]
-    if local_message in (base, remote_message):
-        return [] if remote_message is None else [Source("remote", remote_position)]
-    if remote_message == base:
-        return [] if local_message is None else [Source("local", local_position)]
-    raise MergeConflictError
+def _at(version: Sequence[Hashable], position: int) -> Hashable | None:
+    return None if position == REMOVED else version[position]
 
 
-def _insertions(  # noqa: PLR0917 - the place, and both versions of it
-    index: int,
-    end: int,
-    local_edits: _Edits,
-    remote_edits: _Edits,
-    local: Sequence[bytes],
-    remote: Sequence[bytes],
+def _side(base: Hashable, local: Hashable | None, remote: Hashable | None) -> Side | None:
+    """Return which version of a message of the base is taken; None for a conflict. (A removed message is None.)"""
+    if local in (base, remote):
+        return "remote"
+    if remote == base:
+        return "local"
+    if local is None:  # what was edited stays
+        return "remote"
+    return "local" if remote is None else None
+
+
+def _insertions(
+    index: int, local_edits: _Edits, remote_edits: _Edits, local: Sequence[Hashable], remote: Sequence[Hashable]
 ) -> list[Source]:
-    """Return the new messages that are before a message of the base, or at its end."""
+    """Return the new messages that are before a message of the base, or at its end; equal ones of both once."""
     local_positions = local_edits.inserted.get(index, [])
     remote_positions = remote_edits.inserted.get(index, [])
-    for positions, opposite in ((local_positions, remote_edits), (remote_positions, local_edits)):
-        if positions and opposite.fate_before(index) == REMOVED:
-            raise MergeConflictError  # one continued what the other removed
-    from_remote = [Source("remote", position) for position in remote_positions]
-    from_local = [Source("local", position) for position in local_positions]
-    same = [local[position] for position in local_positions] == [remote[position] for position in remote_positions]
-    if not from_local or same:
-        return from_remote
-    if from_remote and index < end:
-        raise MergeConflictError
-    return from_remote + from_local
+    if [local[position] for position in local_positions] == [remote[position] for position in remote_positions]:
+        return [Source("remote", *positions) for positions in zip(local_positions, remote_positions, strict=True)]
+    from_remote = [Source("remote", REMOVED, position) for position in remote_positions]
+    return from_remote + [Source("local", position, REMOVED) for position in local_positions]

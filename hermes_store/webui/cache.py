@@ -19,6 +19,7 @@ class LiveSessions:
         entries: the table; others read and change it, too.
         lock: its lock, which need not be reentrant: nothing here calls out while holding it. One of its own when None.
         size: returns how many to keep.
+        may_drop: whether a session has nothing that is nowhere else. It is called without the lock.
     """
 
     _lock: contextlib.AbstractContextManager[Any]
@@ -28,9 +29,11 @@ class LiveSessions:
         entries: OrderedDict[str, Any],
         lock: contextlib.AbstractContextManager[Any] | None,
         size: Callable[[], int],
+        may_drop: Callable[[LiveSession], bool],
     ) -> None:
         self._entries = entries
         self._size = size
+        self._may_drop = may_drop
         if lock is None:
             renew_after_fork(self, "_lock", threading.Lock)
         else:
@@ -56,16 +59,30 @@ class LiveSessions:
             if there is None or there is instead_of:
                 self._entries[session.session_id] = there = session
             self._entries.move_to_end(session.session_id)
-            self._shrink()
-            return there
+        self._shrink()
+        return there
 
     def _shrink(self) -> None:
-        surplus = len(self._entries) - self._size()
-        if surplus > 0:
-            # One that was never saved is nowhere else.
-            stored = [key for key, one in self._entries.items() if getattr(one, "_base", None) is not None]
-            for key in stored[:surplus]:
-                del self._entries[key]
+        """Remove the least recently used sessions that are too many, except those with unsaved changes."""
+        with self._lock:
+            # One that was never saved, or that is not this library's, is nowhere else.
+            stored = [
+                (key, one) for key, one in self._entries.items() if isinstance(one, LiveSession) and not one.is_new
+            ]
+            is_full = self._is_full()
+        for key, one in stored if is_full else []:
+            may_drop = self._may_drop(one)
+            with self._lock:
+                if self._is_full() and self._entries.get(key) is one:
+                    if may_drop:
+                        del self._entries[key]
+                    else:
+                        self._entries.move_to_end(key)  # so that the next call need not look at it again
+                if not self._is_full():
+                    return
+
+    def _is_full(self) -> bool:
+        return len(self._entries) > self._size()
 
     def drop(self, session_id: str, session: Any = None) -> None:
         """Remove a session; if `session` is given, only if it is this very object."""

@@ -38,9 +38,10 @@ from ..store import Store
 from ..validation import check_callable, check_flag, check_id, check_instance, is_id, items_of
 from . import projects, sidebar
 from .agent import AgentSessions
+from .arguments import given
 from .cache import LiveSessions
 from .folder_import import FolderImport
-from .session import LiveSession, given
+from .session import LiveSession
 from .titles import title_from
 
 logger = logging.getLogger("hermes_store.webui")
@@ -108,12 +109,13 @@ class WebUIModels:
             OrderedDict() if cache is None else cache,
             lock,
             lambda: _checked_size(cache_size() if callable(cache_size) else cache_size),
+            self._may_drop,
         )
         if not callable(cache_size):
             _checked_size(cache_size)
         if not callable(session_dir):
             self.session_dir()  # a wrong one is told now
-        #: Live sessions whose saves can never succeed: `get_session` does not return them again.
+        #: Live sessions whose last save was refused, or not complete: `get_session` does not return them again.
         self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
         self._folder_import = FolderImport()
         self._agent = AgentSessions(self._store, hermes_home, active_profile, last_workspace)
@@ -144,9 +146,17 @@ class WebUIModels:
             self._folder_import.run(self._store(), folder)
 
     def save_failed(self, session: LiveSession, error: HermesStoreError) -> None:
-        """Note a live session whose save can never succeed, so that `get_session` reads it anew."""
+        """Note a live session that has what a save cannot write, so that `get_session` reads it anew."""
         if isinstance(error, StaleSessionError | SessionDeletedError | SessionNotFoundError):
             self._refused.add(session)  # not dropped here: the caller of `save` may hold the cache's lock
+
+    def save_succeeded(self, session: LiveSession) -> None:
+        """Note that all of a live session is in the store."""
+        self._refused.discard(session)
+
+    def _may_drop(self, session: LiveSession) -> bool:
+        """Whether a live session that is not in the cache any more is no loss."""
+        return session in self._refused or session.is_idle()
 
     # ── api/models.py ──
 

@@ -1,121 +1,31 @@
 """Saving a live session: its differences from the state that it was read at, over what others wrote since.
 
 Each value and each message is compared three ways: as it was read (base), as it is here (local), and as the store has
-it now (remote). What only one side changed is taken from that side. What both changed differently is refused, and
-nothing is written.
+it now (remote). What only one side changed is taken from that side; `merged_fields` and `merged_transcripts` merge what
+both changed. Everything is written but the messages that both changed: of those the store keeps its own version.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import InitVar, dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
 
-from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
+from ..errors import SessionExistsError, SessionNotFoundError
 from ..storage import document_rows, message_rows, project_rows, session_rows
 from ..storage.session_rows import SessionKey
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
-from ..transcripts import encoding, json_codec
-from ..transcripts.encoding import Encoded
-from ..transcripts.merge import MergeConflictError, merge
+from ..transcripts import encoding
 from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
-from .state import (
-    ROW_KEYS,
-    State,
-    digest_of,
-    digests_of,
-    find_current,
-    read,
-    read_again,
-    read_documents,
-    read_messages,
-)
-
-_UPDATED: Final = "updated_at"
-
-
-@dataclass
-class Base:
-    """What a live session was when it was read or saved: digests, to find what changed since."""
-
-    row_id: int
-    session_id: str
-    revision: int
-    message_count: int
-    values: dict[str, bytes]
-    #: Whether those are all; else others may be in the store, but for the `absent` ones.
-    complete: bool
-    absent: set[str] = field(default_factory=set)
-    messages: list[bytes] | None = None
-
-    @classmethod
-    def of(cls, state: State) -> Base:
-        """Return the base of a session that was just read."""
-        return cls(
-            row_id=state.row_id,
-            session_id=state.session_id,
-            revision=state.revision,
-            message_count=state.message_count,
-            values=digests_of(state.values),
-            complete=state.complete,
-            messages=state.message_digests,
-        )
-
-    def changed(self, digests: Mapping[str, bytes]) -> set[str]:
-        """Return the keys whose values are others now, are new, or are gone."""
-        return {key for key in self.values.keys() | digests.keys() if self.values.get(key) != digests.get(key)}
-
-
-@dataclass
-class Local:
-    """A live session at the moment of saving.
-
-    Other threads may change its values and messages meanwhile. So what is written was encoded, or copied, when its
-    digest was made.
-    """
-
-    session_id: str
-    #: The very objects.
-    values: dict[str, Any]
-    #: None where they were not read.
-    messages: list[Any] | None
-    base: InitVar[Base | None]
-    #: Whether this is the session's last change; if not, `updated_at` is written as it is.
-    touched: bool
-    #: What is written for the values.
-    copies: dict[str, Any] = field(init=False)
-    digests: dict[str, bytes] = field(init=False)
-    encoded: list[Encoded] | None = field(init=False)
-
-    def __post_init__(self, base: Base | None) -> None:
-        self.copies, self.digests = {}, {}
-        for key, value in self.values.items():
-            known = None if base is None else base.values.get(key)
-            self.copies[key], self.digests[key] = _frozen(key, json_codec.plain(value, key), known)
-        self.encoded = None if self.messages is None else encoding.encode(self.messages)
-
-    @property
-    def message_digests(self) -> list[bytes] | None:
-        """The digests of the messages; None where they were not read."""
-        return None if self.encoded is None else [message.digest for message in self.encoded]
-
-    def set_time(self, time: float) -> None:
-        """Let this be the time of the session's last change."""
-        self.values[_UPDATED] = self.copies[_UPDATED] = time
-        self.digests |= digests_of({_UPDATED: time})
-
-
-def _frozen(key: str, value: Any, base: bytes | None) -> tuple[Any, bytes]:
-    """Return a value that nobody else changes, and its digest; the value itself if it has the digest of its base."""
-    digest = digest_of(key, value)
-    if digest == base or not isinstance(value, dict | list | tuple):
-        return value, digest
-    copied = json_codec.decode(json_codec.encode(value, key))
-    return copied, digest_of(key, copied)
+from .field_policy import UPDATED
+from .merged_fields import Fields, merge_fields
+from .merged_transcripts import Transcript, merge_transcripts
+from .state import digest_of, find_current, read
+from .versions import Base, Local
 
 
 @dataclass
@@ -123,12 +33,13 @@ class Saved:
     """The result of a save."""
 
     base: Base
-    #: What others wrote meanwhile, where this session had no change of its own.
-    adopted: dict[str, Any] = field(default_factory=dict)
-    #: The values that others removed.
-    gone: set[str] = field(default_factory=set)
-    #: The transcript with the others' messages in it; None where it is the one that was saved.
-    messages: list[Any] | None = None
+    fields: Fields
+    #: None where the store has had it already, or it was not read.
+    transcript: Transcript | None = None
+    #: The base that the live session was compared with; None where it is new.
+    former: Base | None = None
+    #: The session's revision.
+    revision: int = 1
 
 
 def create(unit: UnitOfWork, local: Local) -> Saved:
@@ -152,9 +63,9 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
     documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
     columns = {**content.columns, **linked.columns}
     row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
-    base = Base(row_id, local.session_id, 1, len(messages), local.digests, complete=True)
+    base = Base(row_id, local.session_id, 1, len(messages), local.digests, complete=True, sizes=local.sizes)
     base.messages = [message.digest for message in messages]
-    return Saved(base)
+    return Saved(base, Fields(set()))
 
 
 def _base_if_same(unit: UnitOfWork, local: Local) -> Base | None:
@@ -163,7 +74,7 @@ def _base_if_same(unit: UnitOfWork, local: Local) -> Base | None:
         base = Base.of(read(unit, local.session_id, whole=True))
     except SessionNotFoundError:
         return None  # it is the former id of another session
-    same = base.changed(local.digests) <= {_UPDATED} and base.messages == (local.message_digests or [])
+    same = base.changed(local.digests) <= {UPDATED} and base.messages == (local.message_digests or [])
     return base if same else None
 
 
@@ -172,71 +83,61 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
 
     Raises:
         SessionNotFoundError, SessionDeletedError: it is no longer there.
-        StaleSessionError: others changed the same part since.
     """
     key = find_current(unit, base.row_id, base.session_id, lock=True)
     if local.touched:
         local.set_time(session_rows.next_time(key))
-    saved = Saved(
-        Base(
-            row_id=key.id,
-            session_id=key.session_id,
-            revision=key.revision,
-            message_count=key.message_count,
-            values=dict(local.digests),
-            complete=base.complete,
-            absent=base.absent - local.values.keys(),
-            messages=local.message_digests,
-        )
+    own, base = base, _present_base(base, key)
+    written = Base(
+        row_id=key.id,
+        session_id=key.session_id,
+        revision=key.revision,
+        message_count=key.message_count,
+        values=dict(local.digests),
+        complete=base.complete,
+        absent=base.absent - local.values.keys(),
+        sizes=dict(local.sizes),
+        messages=local.message_digests,
     )
-    changed = base.changed(local.digests)
-    if key.revision != base.revision:
-        changed = _reconcile(unit, base, local, key, saved, changed)
-    values = {name: value for name, value in {**local.copies, **saved.adopted}.items() if name not in saved.gone}
+    transcript = merge_transcripts(unit, base, local, key)
+    saved = Saved(written, Fields(base.changed(local.digests)), transcript, base, key.revision)
+    if key.revision == base.revision:
+        own.attempt = written
+    else:
+        own.attempt = None  # what is merged is not in the live session before the save has returned
+        saved.fields = merge_fields(unit, base, local, key, saved.transcript)
+        for name, value in saved.fields.adopted.items():
+            written.put(name, value)
+        for name in saved.fields.gone:
+            written.remove(name)
+    changed, gone = saved.fields.changed, saved.fields.gone
+    values = {name: value for name, value in {**local.copies, **saved.fields.adopted}.items() if name not in gone}
     columns = _write_fields(unit, key, values, changed)
-    message_columns = _write_messages(unit, base, local, key, saved)
+    message_columns = _write_transcript(unit, key, saved)
     if changed or columns or message_columns:
-        saved.base.revision = session_rows.change(
+        saved.revision = written.revision = session_rows.change(
             unit,
             key,
             {**columns, **message_columns},
             transcript=bool(message_columns),
-            fields=bool(changed - {_UPDATED}),
+            fields=bool(changed - {UPDATED}),
             touch=False,
         )
+    if saved.transcript is not None and saved.transcript.conflicts:
+        written.revision = base.revision  # it has not all of the session at any later one
     return saved
 
 
-def _reconcile(  # noqa: PLR0917 - three versions, and what becomes of them
-    unit: UnitOfWork, base: Base, local: Local, key: SessionKey, saved: Saved, changed: set[str]
-) -> set[str]:
-    """Put what others changed into `saved`, and return which of the changes here are still to be written.
+def _present_base(base: Base, key: SessionKey) -> Base:
+    """Return the base of a live session: what its last save wrote, if that was committed and the save did not return.
 
-    Raises:
-        StaleSessionError: the same values were changed to others.
+    Then a connection broke, or an exception of a signal handler came in between. What it wrote is not written again.
     """
-    remote = _read_remote(unit, base)
-    digests = digests_of(remote.values)
-    changed_remotely = base.changed(digests)
-    both = (changed & changed_remotely) - {_UPDATED}
-    if conflicts := sorted(name for name in both if local.digests.get(name) != digests.get(name)):
-        raise StaleSessionError(key.session_id, base.revision, key.revision, f"both changed {', '.join(conflicts)}")
-    for name in changed_remotely - changed:
-        if name in digests:
-            saved.adopted[name] = remote.values[name]
-            saved.base.values[name] = digests[name]
-        else:
-            saved.gone.add(name)
-            saved.base.values.pop(name, None)
-    return changed - both
-
-
-def _read_remote(unit: UnitOfWork, base: Base) -> State:
-    """Read what the store has of those values that the base has."""
-    remote = read_again(unit, base.row_id, base.session_id, complete=base.complete)
-    if not base.complete:
-        read_documents(unit, remote, sorted((base.values.keys() | base.absent) - ROW_KEYS))
-    return remote
+    attempt = base.attempt
+    if attempt is None or attempt.values.get(UPDATED) == base.values.get(UPDATED):
+        return base  # a save that does not set the time cannot be told apart
+    is_stored = key.revision >= attempt.revision and attempt.values.get(UPDATED) == digest_of(UPDATED, key.updated_at)
+    return attempt if is_stored else base
 
 
 # ── Values ──
@@ -284,38 +185,14 @@ def _find_target(unit: UnitOfWork, name: str, public_id: Any, profile: str) -> i
 # ── Messages ──
 
 
-def _write_messages(unit: UnitOfWork, base: Base, local: Local, key: SessionKey, saved: Saved) -> dict[str, Any]:
-    """Write the transcript as far as it differs, and return the session's columns for it; none if it does not.
-
-    Raises:
-        StaleSessionError: others changed the same messages.
-    """
-    digests = local.message_digests
-    if local.messages is None or local.encoded is None or digests is None or base.messages is None:
+def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[str, Any]:
+    """Write the transcript as far as it differs, and return the session's columns for it; none if it does not."""
+    transcript = saved.transcript
+    if transcript is None:
         return {}
-    stored = base.messages if key.revision == base.revision else message_rows.digests(unit, key.id)
-    if digests == stored:
-        return {}
-    if stored == base.messages:
-        return _write_transcript(unit, key, stored, local.encoded, saved)
-    try:
-        sources = merge(base.messages, digests, stored)
-    except MergeConflictError:
-        raise StaleSessionError(key.session_id, base.revision, key.revision, "both changed the same messages") from None
-    remote = read_messages(unit, key.id, key.session_id, key.message_count)
-    bodies = {"local": local.messages, "remote": remote.messages}
-    saved.messages = [bodies[source.side][source.position] for source in sources]
-    encoded = {"local": local.encoded, "remote": encoding.encode(remote.messages)}
-    merged = [encoded[source.side][source.position] for source in sources]
-    return _write_transcript(unit, key, stored, merged, saved)
-
-
-def _write_transcript(
-    unit: UnitOfWork, key: SessionKey, stored: list[bytes], messages: Sequence[Encoded], saved: Saved
-) -> dict[str, Any]:
-    """Make the stored transcript be `messages`, and return the session's columns for it; none if it is that already."""
+    messages, stored = transcript.encoded, transcript.stored
+    saved.base.messages, saved.base.message_count = transcript.base, len(messages)
     digests = [message.digest for message in messages]
-    saved.base.messages, saved.base.message_count = digests, len(digests)
     if digests == stored:
         return {}
     revision = key.revision + 1

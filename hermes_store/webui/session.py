@@ -7,61 +7,44 @@ difference.
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import logging
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import Any, Final, Self
 
 from ..errors import (
-    DatabaseLockedError,
     HermesStoreError,
-    InvalidInputError,
     InvalidPayloadError,
     SessionDeletedError,
     SessionNotFoundError,
+    StaleSessionError,
 )
-from ..paths import path_of
 from ..quoting import quoted
 from ..records import UNTITLED
-from ..storage import message_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
 from ..transcripts.copying import deep_copy
 from ..validation import check_id, is_id
 from ..webui_format import session_json
-from .saving import Base, Local, Saved, change, create
-from .state import (
-    COMPACT_KEYS,
-    MESSAGES,
-    ROW_KEYS,
-    SESSION_ID,
-    State,
-    digest_of,
-    digests_of,
-    find_current,
-    is_reserved,
-    read,
-    read_again,
-    read_documents,
-    read_messages,
-    reserves_its_names,
-)
+from .adopting import adopt_fields, adopt_messages
+from .arguments import absolute_folder, given
+from .field_policy import UPDATED
+from .lazy_values import LazyValues
+from .saving import Saved, change, create
+from .state import COMPACT_KEYS, MESSAGES, ROW_KEYS, SESSION_ID, State, digest_of, read, reserves_its_names
+from .versions import Base, Local
 
-if TYPE_CHECKING:
-    from .models import WebUIModels
+logger = logging.getLogger("hermes_store.webui")
 
-#: The most seconds to wait while another thread saves or reads the same session.
-_PATIENCE: Final = 60.0
 #: In place of an argument that was left out.
 _LEFT_OUT: Final[Any] = object()
 
 
 @reserves_its_names
-class LiveSession:
+class LiveSession(LazyValues):
     """A session as hermes-webui's code uses it; `WebUIModels.Session` is the class of this for one store.
 
     Args:
@@ -73,11 +56,7 @@ class LiveSession:
         **others: any other value of the WebUI's, which becomes an attribute and is kept.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_base", "_database", "_guard")
-
-    #: Held while it is read or saved.
-    _guard: HeldLock
-    _models: ClassVar[WebUIModels]
+    __slots__ = ()
 
     # The WebUI's own signature, in its order: its callers name some arguments and leave the others out.
     def __init__(  # noqa: PLR0917
@@ -106,14 +85,14 @@ class LiveSession:
         compression_anchor_message_key: Any = None,
         **others: Any,
     ) -> None:
-        self._base: Base | None = None
-        self._database: Database | None = None
+        self._base = None
+        self._database = None
         renew_after_fork(self, "_guard", HeldLock)
         now = time.time()
         workspace = self._models.default_workspace() if workspace is _LEFT_OUT else workspace
         self.session_id: str = given("session_id", session_id, uuid.uuid4().hex[:12])
         self.title = title
-        self.workspace = None if workspace is None else _absolute(workspace)
+        self.workspace = None if workspace is None else absolute_folder(workspace)
         self.model = self._models.default_model() if model is _LEFT_OUT else model
         self.messages: list[Any] = given("messages", messages, [])
         self.tool_calls: list[Any] = given("tool_calls", tool_calls, [])
@@ -177,10 +156,6 @@ class LiveSession:
             session.__dict__[MESSAGES] = state.messages
         return session
 
-    def _set(self, values: dict[str, Any]) -> None:
-        """Make values attributes, except those whose names this class uses: these stay in the store alone."""
-        self.__dict__.update({key: value for key, value in values.items() if not is_reserved(key)})
-
     @property
     def path(self) -> Path:
         """Where the WebUI of the JSON files had this session; a file that is put there is imported.
@@ -193,80 +168,19 @@ class LiveSession:
             raise AttributeError("these sessions have no files: no session_dir was given")
         return folder / f"{check_id(self.session_id, 'session id')}.json"
 
-    def __getattr__(self, name: str) -> Any:
-        """Read what was not read yet. (Python comes here only for what the object does not have.)"""
-        if name.startswith("__") or name in LiveSession.__slots__:
-            raise AttributeError(name)
-        with self.exclusive():
-            if name not in self.__dict__:  # else another thread read it meanwhile
-                self._read_more(name)
-            if name in self.__dict__:
-                return self.__dict__[name]
-        raise AttributeError(f"session {self.session_id!r} has no {name!r}", name=name, obj=self)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # What was not read yet is read first: the new value replaces what is there now, and nothing later.
-        if name not in LiveSession.__slots__ and name not in self.__dict__ and self._base is not None:
-            # (Of one that is gone, it is the save that is refused.)
-            with self.exclusive(), contextlib.suppress(SessionNotFoundError, SessionDeletedError):
-                if name != MESSAGES:
-                    self._read_more(name)
-                elif self._base.messages is None:
-                    with self._source().read() as unit:
-                        key = find_current(unit, self._base.row_id, self._base.session_id)
-                        self._base.messages = message_rows.digests(unit, key.id)
-        object.__setattr__(self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        getattr(self, name, None)  # what was not read yet can be deleted, too
-        object.__delattr__(self, name)
-
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Keep other threads from saving this session, and from reading more of it, during a `with` block.
-
-        Raises:
-            DatabaseLockedError: another thread has been doing that for more than a minute.
-        """
-        with self._guard.hold(_PATIENCE) as is_held:
-            if not is_held:
-                raise DatabaseLockedError(
-                    f"Another thread has been saving or reading session {self.session_id!r} for more than "
-                    f"{_PATIENCE:g} s. Nothing was written; try again."
-                )
-            yield
-
-    def _source(self) -> Database:
-        """Return the database that it was read from or saved to, which need not be the one now."""
-        now = self._models.database()
-        return now if self._database is None or self.is_of(now) else self._database
-
-    def _read_more(self, name: str) -> None:
-        base = self._base
-        if base is None or name in base.absent or (base.complete and name != MESSAGES) or is_reserved(name):
-            return
-        with self._source().read() as unit:
-            if name == MESSAGES:
-                key = find_current(unit, base.row_id, base.session_id)
-                self.__dict__[MESSAGES], base.messages = read_messages(unit, key.id, key.session_id, key.message_count)
-                return
-            state = read_again(unit, base.row_id, base.session_id, complete=False)
-            read_documents(unit, state, [name])
-        if name in state.values:
-            base.values[name] = digest_of(name, state.values[name])
-            self.__dict__[name] = state.values[name]
-        else:
-            base.absent.add(name)
-
     def save(self, touch_updated_at: bool = True, skip_index: bool = False) -> None:
-        """Write what differs from what was read, all or nothing; what others wrote meanwhile is kept, and shown here.
+        """Write what differs from what was read; what others wrote meanwhile is kept, and shown here.
+
+        Where others changed the same field, `field_policy` says which value it gets.
 
         Args:
             touch_updated_at: make this the session's last change, so that it moves to the front of lists.
             skip_index: ignored, as there is no index to write.
 
         Raises:
-            StaleSessionError: others changed the same part. This object is as it was; get the session anew.
+            StaleSessionError: others changed the same messages, too; its `positions` says which. Everything else was
+                written. This object keeps its versions of them, and each later save that finds the others' raises this
+                again; get the session anew.
             SessionDeletedError, SessionNotFoundError: it was deleted, and is not brought back.
             SessionExistsError: the session is new, and another one has its id.
             InvalidIdError, InvalidPayloadError: the id, or a value, cannot be stored.
@@ -287,20 +201,7 @@ class LiveSession:
                 raise
             self._database = database
             self._accept(local, saved)
-
-    def _read_rest(self, base: Base) -> None:
-        """Read what was not read yet: under another id, or in another store, it is to be a copy of all of it."""
-        with self._source().read() as unit:
-            whole = read_again(unit, base.row_id, base.session_id, complete=True)
-            if MESSAGES not in self.__dict__:
-                self.__dict__[MESSAGES], base.messages = read_messages(
-                    unit, whole.row_id, whole.session_id, whole.message_count
-                )
-        if not base.complete:
-            unread = {key: value for key, value in whole.values.items() if key not in base.values}
-            base.values |= digests_of(unread)
-            base.complete = True
-            self._set({key: value for key, value in unread.items() if key not in self.__dict__})
+            self._report(saved)
 
     def _local(self, base: Base | None, *, touch: bool) -> Local:
         values = dict(self.__dict__)
@@ -317,21 +218,35 @@ class LiveSession:
 
     def _accept(self, local: Local, saved: Saved) -> None:
         """Make the result of a save this session's state, except what was assigned to since."""
+        values = self.__dict__
         if self.session_id == local.session_id:
-            self.__dict__[SESSION_ID] = saved.base.session_id  # others may have given it another
-        if "updated_at" in local.values:
-            self.__dict__["updated_at"] = local.values["updated_at"]
-        for name, value in saved.adopted.items():
-            if self.__dict__.get(name) is local.values.get(name):
-                self._set({name: value})
-        for name in saved.gone:
-            if self.__dict__.get(name) is local.values.get(name):
-                self.__dict__.pop(name, None)
-        if saved.messages is not None and local.messages is not None:
-            self.messages[: len(local.messages)] = saved.messages  # what was appended since stays after them
+            values[SESSION_ID] = saved.base.session_id  # others may have given it another
+        if UPDATED in local.values:
+            values[UPDATED] = local.values[UPDATED]
+        adopt_fields(values, lambda key, value: self._set({key: value}), local, saved)
+        if saved.transcript is not None and saved.transcript.messages is not None:
+            if not isinstance(values.get(MESSAGES), list):
+                values[MESSAGES] = list(values.get(MESSAGES) or ())
+            adopt_messages(values[MESSAGES], local, saved)
         # Last: a child that is forked before this has the old base, with which the next save finds what was written.
         # With the new base alone, the messages of others would look as if they had been removed here.
         self._base = saved.base
+
+    def _report(self, saved: Saved) -> None:
+        """Log the values that were lost, and raise the error for messages that were not saved."""
+        for key, digest, kept in saved.fields.lost:
+            logger.warning(
+                "Session %s: %s was changed by two writers. The value with the digest %s was replaced by that with %s.",
+                *(saved.base.session_id, quoted(key), _shown(digest), _shown(kept)),
+            )
+        conflicts = [] if saved.transcript is None else saved.transcript.conflicts
+        if not conflicts or saved.former is None:
+            self._models.save_succeeded(self)
+            return
+        revisions = (saved.former.revision, saved.revision)
+        error = StaleSessionError(saved.base.session_id, *revisions, positions=tuple(conflicts))
+        self._models.save_failed(self, error)
+        raise error
 
     def renamed(self, session_id: str, revision: int | None) -> None:
         """Have another id, which the store gave the session as its revision `revision`; None for a new one."""
@@ -342,13 +257,14 @@ class LiveSession:
                     self._base.revision = revision
             self.session_id = session_id
 
-    def is_of(self, database: Database) -> bool:
-        """Whether it was read from, or saved to, this database."""
-        return self._database is not None and self._database.is_same(database)
-
     def is_at(self, revision: int) -> bool:
         """Whether it was read or saved at a revision."""
         return self._base is not None and self._base.revision == revision
+
+    def is_idle(self) -> bool:
+        """Whether no other thread saves or reads it at the moment, and there is nothing that a save would write."""
+        with self._guard.hold(0) as is_held:
+            return is_held and not self.is_dirty()
 
     def is_dirty(self) -> bool:
         """Whether there is something that a save would write."""
@@ -434,29 +350,8 @@ class LiveSession:
         self.__dict__.update(values)
 
 
-def given(name: str, value: Any, otherwise: Any) -> Any:
-    """Return a value, or another one if it is empty.
-
-    Raises:
-        InvalidInputError: it does not say whether it is empty.
-    """
-    try:
-        return value or otherwise
-    except Exception as error:  # whatever an object raises
-        raise InvalidInputError(f"{name} is {quoted(value)}, of which nobody can tell whether it is empty.") from error
-
-
-def _absolute(workspace: Any) -> str:
-    """Return the absolute path of a folder.
-
-    Raises:
-        InvalidInputError: it cannot be a path.
-    """
-    path = path_of(workspace, "workspace")
-    try:
-        return str(path.resolve())
-    except (OSError, RuntimeError):  # a link to itself, a name that is too long: the folder is not opened here
-        return str(path.absolute())
+def _shown(digest: bytes | None) -> str:
+    return "none" if digest is None else digest.hex()
 
 
 def _is_same(base: Base, key: str, value: Any) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
+from tests.support.webui.pairs import Pair
 from tests.support.webui.standin import WebUI
 
 
@@ -21,3 +25,15 @@ def webui(sqlite_store: Store, tmp_path: Path) -> WebUI:
 def models(webui: WebUI) -> WebUIModels:
     """Its functions."""
     return webui.models()
+
+
+@pytest.fixture
+def pair(models: WebUIModels) -> Callable[..., Pair]:
+    """Make a session, and load it twice."""
+    return partial(Pair.of, models)
+
+
+@pytest.fixture
+def stored_of(models: WebUIModels) -> Callable[[Pair], Any]:
+    """Return a pair's session as the store has it."""
+    return lambda pair: models.Session.load(pair.first.session_id)

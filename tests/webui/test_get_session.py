@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,72 +89,6 @@ def test_threads_that_find_a_stale_object_at_once_get_one_new_one(models: WebUIM
         assert {id(one) for one in got} == {id(webui.cache[trip])}
         assert got[0] is not stale
         assert got[0].title == f"Title {number}"
-
-
-# ── The cache ──
-
-
-def test_the_least_used_sessions_are_let_go(models: WebUIModels, webui: WebUI) -> None:
-    webui.cache_size = 2
-    for sid in ("s1", "s2", "s3"):
-        stored(models, sid)
-    for sid in ("s1", "s2", "s1", "s3"):
-        models.get_session(sid)
-    assert list(webui.cache) == ["s1", "s3"]
-
-
-def test_how_many_are_kept_is_asked_at_each_call(models: WebUIModels, webui: WebUI) -> None:
-    for number in range(6):
-        models.get_session(stored(models, f"s{number}"))
-    assert len(webui.cache) == 6
-    webui.cache_size = 3
-    models.get_session(stored(models, "last"))
-    assert list(webui.cache) == ["s4", "s5", "last"]
-
-
-def test_a_session_that_was_never_saved_is_not_let_go(models: WebUIModels, webui: WebUI) -> None:
-    webui.cache_size = 1
-    with webui.lock:
-        webui.cache["unsaved"] = unsaved = models.Session(session_id="unsaved", messages=said("only here"))
-    for number in range(4):
-        models.get_session(stored(models, f"s{number}"))
-    assert list(webui.cache) == ["unsaved"]
-    assert models.get_session("unsaved") is unsaved
-    unsaved.save()
-    models.get_session("s1")
-    assert list(webui.cache) == ["s1"]
-
-
-def test_what_others_put_into_the_cache_is_what_everybody_gets(models: WebUIModels, webui: WebUI) -> None:
-    mine, other = models.Session(session_id="mine"), SimpleNamespace(session_id="other")
-    with webui.lock:
-        webui.cache["mine"], webui.cache["other"] = mine, other
-        webui.cache.move_to_end("mine")
-    assert models.get_session("mine") is mine
-    assert models.get_session("other") is other
-    mine.save()
-    assert models.get_session("mine") is mine
-
-
-def test_what_others_take_out_of_the_cache_is_read_anew(models: WebUIModels, webui: WebUI, trip: str) -> None:
-    first = models.get_session(trip)
-    with webui.lock:
-        webui.cache.pop(trip)
-    assert models.get_session(trip) is not first
-    assert models.get_session(trip).messages == first.messages
-
-
-def test_there_is_a_cache_and_a_lock_where_none_are_given(sqlite_store: Store) -> None:
-    models = WebUIModels(sqlite_store, cache_size=2)
-    first = models.get_session(stored(models, "s1"))
-    assert models.get_session("s1") is first
-    for sid in ("s2", "s3"):
-        models.get_session(stored(models, sid))
-    assert models.get_session("s1") is not first
-    assert models.get_session("s1").workspace == first.workspace
-    fresh = models.new_session()
-    assert (fresh.workspace, fresh.model, fresh.profile) == (None, None, None)
-    assert next(row["session_id"] for row in models.all_sessions()) == fresh.session_id
 
 
 # ── What others wrote ──
@@ -255,24 +188,41 @@ def test_one_that_holds_what_cannot_be_stored_stays_until_that_is_mended(models:
     assert mine.title == "Rome"
 
 
-@pytest.mark.parametrize(
-    ("verb", "arguments", "error"),
-    [("change", [{"title": "Rome"}], StaleSessionError), ("delete", [], SessionDeletedError)],
-)
-def test_after_a_refused_save_the_next_one_to_ask_gets_the_stored_session(
-    models: WebUIModels, trip: str, verb: str, arguments: list[Any], error: type[Exception]
-) -> None:
+def test_after_a_refused_save_the_session_is_gone(models: WebUIModels, trip: str) -> None:
     mine = models.get_session(trip)
     mine.title = "Paris"
-    elsewhere(verb, store_of(models), trip, *arguments)
-    with pytest.raises(error):
+    elsewhere("delete", store_of(models), trip)
+    with pytest.raises(SessionDeletedError):
         mine.save()
-    if error is SessionDeletedError:
-        with pytest.raises(KeyError):
-            models.get_session(trip)
-    else:
-        assert models.get_session(trip).title == "Rome"
-        assert models.get_session(trip) is not mine
+    with pytest.raises(KeyError):
+        models.get_session(trip)
+
+
+def test_after_a_message_was_not_saved_the_next_one_to_ask_gets_the_stored_one(
+    models: WebUIModels, webui: WebUI, trip: str
+) -> None:
+    mine = models.get_session(trip)
+    mine.messages[0]["content"] = "mine"
+    webui.store.messages.update(trip, 0, said("theirs")[0], expected_revision=1)
+    with pytest.raises(StaleSessionError):
+        mine.save()
+    again = models.get_session(trip)
+    assert again is not mine
+    assert again.messages[0]["content"] == "theirs"
+
+
+def test_a_message_that_was_taken_over_is_no_conflict_any_more(models: WebUIModels, webui: WebUI, trip: str) -> None:
+    mine = models.get_session(trip)
+    mine.messages[0]["content"] = "mine"
+    webui.store.messages.update(trip, 0, said("theirs")[0], expected_revision=1)
+    with pytest.raises(StaleSessionError):
+        mine.save()
+    mine.messages[0]["content"] = "theirs"
+    mine.save()
+    assert models.get_session(trip) is mine
+    mine.title = "Rome"
+    webui.store.sessions.update(trip, pinned=True)
+    assert models.get_session(trip) is mine
 
 
 # ── The lock ──
@@ -303,13 +253,16 @@ def test_a_live_session_is_used_while_the_lock_is_held(models: WebUIModels, webu
     assert not isinstance(outcome, Exception)
 
 
-@pytest.mark.parametrize("verb", ["change", "delete", "discard"])
+@pytest.mark.parametrize("verb", ["edit", "delete", "discard"])
 def test_a_save_that_is_refused_while_the_lock_is_held_does_not_wait_for_it(
     models: WebUIModels, webui: WebUI, trip: str, verb: str
 ) -> None:
     session = models.get_session(trip)
-    session.title = "Paris"
-    elsewhere(verb, webui.store, trip, *([{"title": "Rome"}] if verb == "change" else []))
+    session.messages[0]["content"] = "mine"
+    if verb == "edit":
+        webui.store.messages.update(trip, 0, said("theirs")[0], expected_revision=1)
+    else:
+        elsewhere(verb, webui.store, trip)
 
     def under_the_lock() -> None:
         with webui.lock:

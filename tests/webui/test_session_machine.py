@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hermes_store import SessionDeletedError, StaleSessionError, Store
-from hermes_store.transcripts.merge import MergeConflictError, merge
+from hermes_store.transcripts.merge import merge
 from hermes_store.webui import LiveSession, WebUIModels
+from hermes_store.webui.titles import title_from
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +75,56 @@ class Held:
     base: dict[str, Any]
     messages: list[Any] | None = None
     base_messages: list[Any] | None = field(default=None)
+
+
+def merged_values(held: Held, stored: Stored) -> dict[str, Any]:
+    """Return the values that a save has to leave under the keys that the live session knows."""
+    remote = {key: value for key, value in stored.values.items() if key in held.known}
+    ours, theirs = (differ(held.base, version, held.known) for version in (held.values, remote))
+    result = {key: (held.values if key in ours else remote).get(key, ABSENT) for key in held.known}
+    for key in ours & theirs & {"estimated_cost", "tool_calls", "title", "pending_attachments"}:
+        made = MERGES[key](held.base[key], held.values[key], remote[key])
+        result[key] = held.values[key] if made is None else made
+    if "title" in ours & theirs and text_of(held.values["title"]) != text_of(remote["title"]):
+        messages = stored.messages if held.messages is None else held.messages
+        if is_automatic(held.values, ours, messages) and not is_automatic(remote, theirs, stored.messages):
+            result["title"] = remote["title"]
+    stream = {"active_stream_id", "pending_attachments"} & held.known
+    if stream & ours and stream & theirs:
+        for side, changed in ((held.values, ours), (remote, theirs)):
+            if "active_stream_id" in changed and side["active_stream_id"] is not None:
+                result |= {key: side[key] for key in stream}
+                break
+    return {key: value for key, value in result.items() if value is not ABSENT}
+
+
+def is_automatic(values: dict[str, Any], changed: set[str], messages: list[Any]) -> bool:
+    generated = values.get("llm_title_generated") and "llm_title_generated" in changed
+    return bool(generated) or values["title"] in {"", "Untitled", title_from(messages)}
+
+
+def summed(base: Any, local: Any, remote: Any) -> Any:
+    numbers = [0 if value is None else value for value in (base, local, remote)]
+    if not all(map(math.isfinite, numbers)) or (numbers[1] < numbers[0] and numbers[2] < numbers[0]):
+        return None
+    total = numbers[2] + (numbers[1] - numbers[0])
+    return total if math.isfinite(total) else None
+
+
+def joined(base: list[Any], local: list[Any], remote: list[Any]) -> list[Any] | None:
+    size = len(base)
+    if text_of([local[:size], remote[:size]]) != text_of([base, base]) or text_of(local) == text_of(remote):
+        return None
+    added = [*remote[size:], *local[size:]]
+    return [*base, *added] if all(isinstance(one, dict) for one in added) else None
+
+
+MERGES: dict[str, Any] = {
+    "estimated_cost": summed,
+    "tool_calls": joined,
+    "pending_attachments": joined,
+    "title": lambda _base, local, _remote: local,
+}
 
 
 class Sessions(RuleBasedStateMachine):
@@ -177,34 +230,36 @@ class Sessions(RuleBasedStateMachine):
             with pytest.raises(SessionDeletedError):
                 held.live.save(touch_updated_at=touch)
             return
-        local = differ(held.base, held.values, held.known)
-        remote = differ(held.base, self.stored.values, held.known)
-        messages = self.merged(held)
-        if differ(held.values, self.stored.values, local & remote) or messages is None:
-            with pytest.raises(StaleSessionError):
-                held.live.save(touch_updated_at=touch)
-            return
-        held.live.save(touch_updated_at=touch)
-        for key in local:
-            self.stored.values[key] = copy.deepcopy(held.values[key])
-        self.stored.messages = messages
-        known = {key: value for key, value in self.stored.values.items() if key in held.known}
-        held.values, held.base = copy.deepcopy(known), copy.deepcopy(known)
-        if held.messages is not None:
-            held.messages, held.base_messages = copy.deepcopy(messages), copy.deepcopy(messages)
+        conflicts = self.merge_messages(held)
+        values = merged_values(held, self.stored)
+        with pytest.raises(StaleSessionError) if conflicts else contextlib.nullcontext():
+            held.live.save(touch_updated_at=touch)
+        self.stored.values = {key: value for key, value in self.stored.values.items() if key not in held.known} | values
+        self.stored.messages = self.merged if held.messages is not None else self.stored.messages
+        held.values, held.base = copy.deepcopy(values), copy.deepcopy(values)
+        if held.messages is not None and held.base_messages is not None:
+            base, local = held.base_messages, held.messages
+            held.messages, held.base_messages = (copy.deepcopy(self.stored.messages) for _ in range(2))
+            for place, (at_base, at_local) in conflicts.items():
+                held.base_messages[place], held.messages[place] = base[at_base], local[at_local]
 
-    def merged(self, held: Held) -> list[Any] | None:
-        """Return the messages that a save has to leave; None where it has to be refused."""
-        stored = self.stored.messages
+    def merge_messages(self, held: Held) -> dict[int, tuple[int, int]]:
+        """Make the messages that a save has to leave, and return its conflicts: their places in base and local."""
         if held.messages is None or held.base_messages is None:
-            return stored
-        three = (held.base_messages, held.messages, stored)
-        try:
-            sources = merge(*([text_of(message) for message in version] for version in three))
-        except MergeConflictError:
-            return None
-        sides = {"local": held.messages, "remote": stored}
-        return [copy.deepcopy(sides[source.side][source.position]) for source in sources]
+            return {}
+        remote = self.stored.messages
+        outcome = merge(*([text_of(one) for one in version] for version in (held.base_messages, held.messages, remote)))
+        conflicts = {one.remote: one for one in outcome.conflicts}
+        self.merged: list[Any] = []
+        found = {}
+        for source in outcome.sources:
+            mine = conflicts.get(source.remote)
+            message = (held.messages if source.side == "local" else remote)[source.position]
+            if mine is not None and held.messages[mine.local]["role"] == message["role"]:
+                found[len(self.merged)] = (mine.base, mine.local)
+                mine = None
+            self.merged += copy.deepcopy([message] if mine is None else [message, held.messages[mine.local]])
+        return found
 
     @rule(slot=st.sampled_from(SLOTS), change=ASSIGNMENTS)
     def assign_and_save(self, slot: str, change: tuple[str, Any]) -> None:

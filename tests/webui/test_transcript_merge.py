@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from hermes_store.transcripts.merge import MergeConflictError, merge
+from hermes_store.transcripts.merge import Conflict, merge
 
 Version = list[bytes]
-CONFLICT = "conflict"
 
 
 def version(text: str) -> Version:
     return [letter.encode() for letter in text]
 
 
-def merged(base: Version, local: Version, remote: Version) -> Version | str:
+def merged(base: Version, local: Version, remote: Version) -> Version:
     """Return the merged messages, each fetched from where the merge says that it is."""
     sides = {"local": local, "remote": remote}
-    try:
-        return [sides[source.side][source.position] for source in merge(base, local, remote)]
-    except MergeConflictError:
-        return CONFLICT
+    return [sides[source.side][source.position] for source in merge(base, local, remote).sources]
+
+
+def conflicts(base: Version, local: Version, remote: Version) -> list[Conflict]:
+    return merge(base, local, remote).conflicts
 
 
 EXAMPLES = [
@@ -61,26 +61,45 @@ EXAMPLES = [
     ("aa", "aaa", "aa", "aaa"),
     ("aa", "aaa", "aab", "aaba"),
     ("aba", "abaa", "xba", "xbaa"),
-    # No answer that loses nothing.
-    ("abc", "a", "abcx", CONFLICT),
-    ("abc", "abcx", "a", CONFLICT),
-    ("abc", "", "abcx", CONFLICT),
-    ("abc", "abcx", "ab", CONFLICT),
-    ("abc", "abx", "aby", CONFLICT),
-    ("abc", "ab", "abx", CONFLICT),
-    ("abc", "ac", "axc", CONFLICT),
-    ("abc", "axbc", "aybc", CONFLICT),
-    ("abc", "xabc", "yabc", CONFLICT),
-    ("abc", "axbc", "bc", CONFLICT),
+    # What one appended after messages that the other removed.
+    ("abc", "a", "abcx", "ax"),
+    ("abc", "abcx", "a", "ax"),
+    ("abc", "", "abcx", "x"),
+    ("abc", "abcx", "", "x"),
+    ("abc", "abcx", "ab", "abx"),
+    ("abc", "axbc", "bc", "xbc"),
+    # What one edited and the other removed.
+    ("abc", "ab", "abx", "abx"),
+    ("abc", "abx", "ab", "abx"),
+    ("abc", "ac", "axc", "axc"),
+    ("abc", "", "abx", "x"),
+    # Insertions at one place.
+    ("abc", "axbc", "aybc", "ayxbc"),
+    ("abc", "xabc", "yabc", "yxabc"),
+    ("abc", "axbc", "axbc", "axbc"),
+    # Messages that took the place of others.
     ("abcd", "abxy", "abcde", "abxye"),
-    ("abcd", "abx", "abcde", CONFLICT),
+    ("abcd", "abx", "abcde", "abxe"),
+    # A conflict, at which the remote version stays, and what else both did.
+    ("abc", "abx", "aby", "aby"),
+    ("abc", "xbcd", "yb", "ybd"),
 ]
 
 
 @pytest.mark.parametrize(("base", "local", "remote", "expected"), EXAMPLES)
 def test_these_are_merged_so(base: str, local: str, remote: str, expected: str) -> None:
-    outcome = merged(version(base), version(local), version(remote))
-    assert outcome == (CONFLICT if expected == CONFLICT else version(expected))
+    assert merged(version(base), version(local), version(remote)) == version(expected)
+
+
+def test_a_conflict_says_where_the_message_is() -> None:
+    assert conflicts(version("abc"), version("abx"), version("zaby")) == [Conflict(2, 2, 3)]
+
+
+def test_the_places_of_both_versions_are_known() -> None:
+    outcome = merge(version("abc"), version("axcl"), version("rabcs"))
+    assert merged(version("abc"), version("axcl"), version("rabcs")) == version("raxcsl")
+    assert outcome.positions("local") == {0: 1, 1: 2, 2: 3, 3: 5}
+    assert outcome.positions("remote") == {0: 0, 1: 1, 2: 2, 3: 3, 4: 4}
 
 
 # ── Any messages, many of them equal ──
@@ -101,24 +120,20 @@ def test_appends_of_both_survive_the_stored_first(base: Version, local: Version,
 
 @given(versions, versions, versions)
 def test_whether_there_is_a_conflict_depends_on_no_side(base: Version, local: Version, remote: Version) -> None:
-    assert (merged(base, local, remote) == CONFLICT) == (merged(base, remote, local) == CONFLICT)
+    turned = [Conflict(one.base, one.remote, one.local) for one in conflicts(base, remote, local)]
+    assert conflicts(base, local, remote) == turned
 
 
 @given(versions, versions, versions, versions)
 def test_what_all_three_begin_with_changes_nothing(
     prefix: Version, base: Version, local: Version, remote: Version
 ) -> None:
-    outcome = merged(base, local, remote)
-    expected = outcome if isinstance(outcome, str) else prefix + outcome
-    assert merged(prefix + base, prefix + local, prefix + remote) == expected
+    assert merged(prefix + base, prefix + local, prefix + remote) == prefix + merged(base, local, remote)
 
 
 @given(versions, versions, versions)
 def test_each_side_stays_in_its_order_and_is_taken_once(base: Version, local: Version, remote: Version) -> None:
-    try:
-        sources = merge(base, local, remote)
-    except MergeConflictError:
-        return
+    sources = merge(base, local, remote).sources
     for side in ("local", "remote"):
         positions = [source.position for source in sources if source.side == side]
         assert positions == sorted(set(positions))
@@ -128,8 +143,6 @@ def test_each_side_stays_in_its_order_and_is_taken_once(base: Version, local: Ve
 def test_a_merge_is_nothing_new_to_who_has_merged(base: Version, local: Version, remote: Version) -> None:
     """What was merged and saved can be saved again, on top of either side."""
     outcome = merged(base, local, remote)
-    assume(outcome != CONFLICT)
-    assert isinstance(outcome, list)
     assert merged(remote, outcome, remote) == merged(remote, outcome, outcome) == outcome
 
 
@@ -182,12 +195,10 @@ def test_nothing_is_lost_that_only_one_side_touched_and_nothing_else_comes(
 ) -> None:
     base, local, remote = triple
     outcome = merged(base, local.messages, remote.messages)
-    if isinstance(outcome, str):
-        assert local.touched, "a side that changed nothing cannot be in conflict"
-        assert remote.touched
-        return
     kept = [message for message in base if message not in local.removed | remote.removed]
-    assert sorted(outcome) == sorted([*kept, *local.new, *remote.new])
+    lost = {local.messages[one.local] for one in conflicts(base, local.messages, remote.messages)}
+    assert sorted(outcome) == sorted([*kept, *(set(local.new) - lost), *remote.new])
+    assert not lost or (local.touched and remote.touched)
     for side in (local, remote):  # and each side's own stands in its order, with what it kept
         assert [message for message in outcome if message in side.messages] == [
             message for message in side.messages if message in outcome
@@ -195,20 +206,17 @@ def test_nothing_is_lost_that_only_one_side_touched_and_nothing_else_comes(
 
 
 @given(triples())
-def test_the_sides_are_equal_but_for_the_order_of_their_appends(triple: tuple[Version, Edited, Edited]) -> None:
+def test_the_sides_are_equal_but_for_the_order_of_their_messages(triple: tuple[Version, Edited, Edited]) -> None:
     base, local, remote = triple
     one, other = (
         merged(base, local.messages, remote.messages),
         merged(base, remote.messages, local.messages),
     )
-    if one != other:
-        assert isinstance(one, list)
-        assert isinstance(other, list)
-        first = next(place for place in range(len(one)) if one[place] != other[place])
-        tail, turned = one[first:], other[first:]
-        assert tail == [m for m in tail if m in remote.new] + [m for m in tail if m in local.new]
-        assert turned == [m for m in turned if m in local.new] + [m for m in turned if m in remote.new]
-        assert sorted(tail) == sorted(turned)
+    if not conflicts(base, local.messages, remote.messages):
+        assert sorted(one) == sorted(other)
+    for outcome in (one, other):
+        for version in (base, local.messages, remote.messages):
+            assert [m for m in outcome if m in version] == [m for m in version if m in outcome]
 
 
 @given(st.integers(2, 8), st.data())
@@ -228,12 +236,14 @@ def test_a_message_that_both_changed_differently_is_a_conflict(length: int, data
     place = data.draw(st.integers(0, length - 1))
     local, remote = list(base), list(base)
     local[place], remote[place] = b"local", b"remote"
-    assert merged(base, local, remote) == CONFLICT
+    assert conflicts(base, local, remote) == [Conflict(place, place, place)]
+    assert merged(base, local, remote) == remote
 
 
 @given(st.integers(1, 8), st.data())
-def test_who_went_on_from_what_the_other_one_cut_off_is_in_conflict(length: int, data: Any) -> None:
+def test_what_is_appended_to_messages_that_the_other_one_removed_is_kept(length: int, data: Any) -> None:
     base = [f"base{number}".encode() for number in range(length)]
     kept = base[: data.draw(st.integers(0, length - 1))]
     for local, remote in ((kept, [*base, b"new"]), ([*base, b"new"], kept)):
-        assert merged(base, local, remote) == CONFLICT
+        assert merged(base, local, remote) == [*kept, b"new"]
+        assert not conflicts(base, local, remote)

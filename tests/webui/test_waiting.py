@@ -7,11 +7,11 @@ import threading
 import pytest
 
 from hermes_store import DatabaseLockedError
-from hermes_store.webui import WebUIModels, session
+from hermes_store.webui import WebUIModels, lazy_values
 
 
 def test_a_save_waits_for_another_only_so_long(models: WebUIModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_PATIENCE", 0.1)
+    monkeypatch.setattr(lazy_values, "_PATIENCE", 0.1)
     live = models.new_session()
     live.save()
     started, over = threading.Event(), threading.Event()

@@ -1,0 +1,145 @@
+"""The versions of a session that a save compares: as the live object read it (base), and as it is there now (local)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field
+from typing import Any
+
+from ..transcripts import encoding, json_codec
+from ..transcripts.encoding import Encoded
+from . import field_policy
+from .field_policy import Number
+from .state import State, digest_of, digests_of
+
+
+@dataclass
+class Base:
+    """What a live session was when it was read or saved: digests, to find what changed since."""
+
+    row_id: int
+    session_id: str
+    #: The revision whose content this is; an earlier one if others wrote something that the session has not adopted.
+    revision: int
+    message_count: int
+    values: dict[str, bytes]
+    #: Whether those are all; else others may be in the store, but for the `absent` ones.
+    complete: bool
+    absent: set[str] = field(default_factory=set)
+    #: Of counters the number, of lists the length.
+    sizes: dict[str, Number] = field(default_factory=dict)
+    messages: list[bytes] | None = None
+    #: What a save was about to make of this. It is the present base if that was committed and the save did not return;
+    #: None once more was read.
+    attempt: Base | None = None
+
+    @classmethod
+    def of(cls, state: State) -> Base:
+        """Return the base of a session that was just read."""
+        return cls(
+            row_id=state.row_id,
+            session_id=state.session_id,
+            revision=state.revision,
+            message_count=state.message_count,
+            values=digests_of(state.values),
+            complete=state.complete,
+            sizes=sizes_of(state.values),
+            messages=state.message_digests,
+        )
+
+    def changed(self, digests: Mapping[str, bytes]) -> set[str]:
+        """Return the keys whose values are others now, are new, or are gone."""
+        return {key for key in self.values.keys() | digests.keys() if self.values.get(key) != digests.get(key)}
+
+    def size(self, key: str) -> Number | None:
+        """Return the number of a counter or the length of a list, 0 where there was none; None if it was neither."""
+        return self.sizes.get(key) if key in self.values else 0
+
+    def put(self, key: str, value: Any) -> None:
+        """Have a value, which is not changed any more."""
+        self.values[key] = digest_of(key, value)
+        self._put_size(key, size_of(key, value))
+        self.absent.discard(key)
+
+    def remove(self, key: str) -> None:
+        """Have no value."""
+        self.values.pop(key, None)
+        self.sizes.pop(key, None)
+
+    def restore(self, key: str, former: Base) -> None:
+        """Have what a former base has under a key."""
+        self.remove(key)
+        if key in former.values:
+            self.values[key] = former.values[key]
+            self._put_size(key, former.sizes.get(key))
+
+    def _put_size(self, key: str, size: Number | None) -> None:
+        if size is None:
+            self.sizes.pop(key, None)
+        else:
+            self.sizes[key] = size
+
+
+def size_of(key: str, value: Any) -> Number | None:
+    """Return the number of a counter or the length of a list; None if it is neither."""
+    if key in field_policy.COUNTERS:
+        return field_policy.number_of(value)
+    return len(value) if isinstance(value, list) else None
+
+
+def sizes_of(values: Mapping[str, Any]) -> dict[str, Number]:
+    """Return the numbers of counters and the lengths of lists by key."""
+    return {key: size for key, value in values.items() if (size := size_of(key, value)) is not None}
+
+
+@dataclass
+class Local:
+    """A live session at the moment of saving.
+
+    Other threads may change its values and messages meanwhile. So what is written was encoded, or copied, when its
+    digest was made.
+    """
+
+    session_id: str
+    #: The very objects.
+    values: dict[str, Any]
+    #: None where they were not read.
+    messages: list[Any] | None
+    base: InitVar[Base | None]
+    #: Whether this is the session's last change; if not, `updated_at` is written as it is.
+    touched: bool
+    #: What is written for the values.
+    copies: dict[str, Any] = field(init=False)
+    digests: dict[str, bytes] = field(init=False)
+    sizes: dict[str, Number] = field(init=False)
+    encoded: list[Encoded] | None = field(init=False)
+
+    def __post_init__(self, base: Base | None) -> None:
+        self.copies, self.digests = {}, {}
+        for key, value in self.values.items():
+            known = None if base is None else base.values.get(key)
+            self.copies[key], self.digests[key] = _frozen(key, json_codec.plain(value, key), known)
+        self.sizes = sizes_of(self.copies)
+        if base is not None:  # a list that is as it was is not copied, and may have grown since
+            unchanged = {key for key, digest in self.digests.items() if digest == base.values.get(key)}
+            self.sizes |= {key: size for key, size in base.sizes.items() if key in unchanged}
+        self.encoded = None if self.messages is None else encoding.encode(self.messages)
+
+    @property
+    def message_digests(self) -> list[bytes] | None:
+        """The digests of the messages; None where they were not read."""
+        return None if self.encoded is None else [message.digest for message in self.encoded]
+
+    def set_time(self, time: float) -> None:
+        """Let this be the time of the session's last change."""
+        self.values[field_policy.UPDATED] = self.copies[field_policy.UPDATED] = time
+        self.digests |= digests_of({field_policy.UPDATED: time})
+
+
+def _frozen(key: str, value: Any, base: bytes | None) -> tuple[Any, bytes]:
+    """Return a value that nobody else changes, and its digest; the value itself if it has the digest of its base."""
+    digest = digest_of(key, value)
+    if digest == base or not isinstance(value, dict | list | tuple):
+        return value, digest
+    copied = json_codec.decode(json_codec.encode(value, key))
+    return copied, digest_of(key, copied)
