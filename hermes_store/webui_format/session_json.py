@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from .. import validation
 from ..errors import InvalidInputError
+from ..quoting import text_of
 from ..records import DEFAULT_PROFILE, UNTITLED, SessionRecord
 from ..transcripts import encoding, json_codec
 from ..transcripts.encoding import Encoded
@@ -155,8 +156,16 @@ def has_draft(values: Mapping[str, Any]) -> bool:
 
 
 def _is_content(value: Any) -> bool:
-    parts = value.values() if isinstance(value, dict) else [value]
-    return any(part.strip() if isinstance(part, str) else isinstance(part, dict | list) and part for part in parts)
+    parts = dict.values(value) if issubclass(type(value), dict) else [value]
+    return any(map(_is_filled, parts))
+
+
+def _is_filled(value: Any) -> bool:
+    text = text_of(value)
+    if text is not None:
+        return bool(text.strip())
+    kind = type(value)  # (A mock says that it is of a class that it is not of.)
+    return bool(list.__len__(value) if issubclass(kind, list) else issubclass(kind, dict) and dict.__len__(value))
 
 
 def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[Any]) -> dict[str, Any]:

@@ -252,7 +252,7 @@ _MODEL_VERBS: dict[str, dict[str, Any]] = {
 }
 #: Those without an argument, and those for what is inside.
 _OTHERS = {"all_sessions", "load_projects", "get_cli_sessions"}
-_INSIDE = {"database", "session_dir", "import_new_files", "save_failed"}
+_INSIDE = {"database", "session_dir", "import_new_files", "save_failed", "save_succeeded"}
 
 
 def model_verbs(scene: Scene) -> Iterator[Call]:
