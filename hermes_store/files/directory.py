@@ -25,6 +25,8 @@ PROJECTS: Final = "projects.json"
 INDEX: Final = "_index.json"
 #: The largest file that an import reads unless it is told otherwise, in bytes.
 MAX_FILE_SIZE: Final = 512 * 2**20
+#: A file that was this young, in nanoseconds, when it was read may change again without another modification time.
+_RACY_NS: Final = 2 * 10**9
 #: What a sessions folder has while an export to it is not whole.
 INCOMPLETE: Final = ".incomplete"
 
@@ -38,11 +40,21 @@ class Entry:
     mtime_ns: int
     #: Why it is not a session's file; None when it is one.
     not_a_session: str | None
+    #: When anything of it changed last by the file system's own clock, which no program can set.
+    changed_ns: int
 
     @property
     def name(self) -> str:
         """The name in reports."""
         return f"{SESSIONS}/{self.path.name}"
+
+    def is_settled(self, read_at: float) -> bool:
+        """Whether it would have other times had it changed since it was read at a time (epoch seconds).
+
+        A file that was very young then may have changed again without another time. One whose modification time is in
+        the future is judged by the other time.
+        """
+        return min(self.mtime_ns, self.changed_ns) + _RACY_NS < read_at * 1e9
 
     @property
     def stem(self) -> str:
@@ -102,14 +114,14 @@ class StateDirectory:
         return os.path.realpath(self.root)
 
     def entries(self) -> list[Entry]:
-        """Return what is in the sessions folder, by name; folders are left out.
+        """Return what is in the sessions folder, by name.
 
         Raises:
             FilesError: the folder cannot be read.
         """
         try:
             with os.scandir(self.sessions) as found:
-                entries = [_entry(item) for item in found if not _is_folder(item)]
+                entries = [_folder(item) if _is_folder(item) else _entry(item) for item in found]
         except OSError as error:
             raise FilesError(f"{self.sessions} cannot be read: {error.strerror}. Nothing was imported.") from error
         return sorted(entries, key=lambda entry: entry.path.name)
@@ -142,13 +154,26 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
         return False
 
 
+def _folder(item: os.DirEntry[str]) -> Entry:
+    """Return a folder in the sessions folder, where hermes-webui has none."""
+    try:
+        with os.scandir(item.path) as inside:
+            count = sum(1 for _ in inside)
+        reason = f"a folder of {count} files, where hermes-webui has no sessions"
+    except OSError as error:
+        reason = f"a folder that cannot be read: {error.strerror}"
+    return Entry(Path(item.path), 0, 0, reason, 0)
+
+
 def _entry(item: os.DirEntry[str]) -> Entry:
     try:
         status = item.stat()
     except OSError:  # a broken link, for example: reading it gives the error to report
-        return Entry(Path(item.path), 0, 0, _why_not(item.name))
+        return Entry(Path(item.path), 0, 0, _why_not(item.name), 0)
     reason = _why_not(item.name) if stat.S_ISREG(status.st_mode) else "it is not a regular file"
-    return Entry(Path(item.path), status.st_size, status.st_mtime_ns, reason)
+    # (On Windows the other time is that of the creation.)
+    changed_ns = status.st_mtime_ns if os.name == "nt" else status.st_ctime_ns
+    return Entry(Path(item.path), status.st_size, status.st_mtime_ns, reason, changed_ns)
 
 
 _NOT_SESSIONS: Final = (

@@ -19,6 +19,7 @@ from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
 from ..validation import check_callable, check_flag, check_instance
 from . import linking
+from .decided import Decisions
 from .decision import Prefer
 from .directory import MAX_FILE_SIZE, Entry, StateDirectory
 from .parsing import FileParser, ParsedFile
@@ -128,11 +129,13 @@ class _Import:
         self._directory = directory
         self._origin = directory.origin
         self._dry_run = dry_run
+        self._prefer: Prefer = prefer
         self._on_progress = on_progress
         self._entries = directory.entries()
         self._parser = FileParser(directory, self._entries, max_file_size=max_file_size)
         self._projects = ProjectImporter(directory, prefer=prefer, dry_run=dry_run)
         self._sessions = SessionImporter(projects=self._projects, origin=self._origin, prefer=prefer, dry_run=dry_run)
+        self._decisions = Decisions(self._origin, self._parser, prefer=prefer, limit=max_file_size)
         self._items: list[ImportItem] = []
         self._counts: Counter[Outcome] = Counter()
 
@@ -140,7 +143,8 @@ class _Import:
         started = time.monotonic()
         if not self._dry_run:
             remove_left_over(self._database, self._turns)
-        with self._transaction() as unit:
+        self._decisions.load(self._database)
+        with self._project_transaction() as unit:
             self._projects.load(unit)
         batch = _Batch()
         for loaded in self._loaded():
@@ -153,17 +157,27 @@ class _Import:
                 self._import(batch.take_all())
             batch.add(loaded, writer)
         self._import(batch.take_all())
-        self._turns.wait()
-        with self._transaction() as unit:
-            self._items += self._projects.finish(unit)
+        if self._projects.are_waiting:
+            self._turns.wait()
+            with self._transaction() as unit:
+                self._projects.finish(unit)
+        self._items += self._projects.items
         if not self._dry_run:
             linking.link(self._database, self._turns)
+            self._decisions.write(self._database, self._turns)
         return ImportReport(
             source=str(self._directory.root),
             dry_run=self._dry_run,
             items=self._items,
             seconds=time.monotonic() - started,
         )
+
+    def _project_transaction(self) -> contextlib.AbstractContextManager[UnitOfWork]:
+        """Return a transaction that writes only if the projects make that necessary."""
+        trial = ProjectImporter(self._directory, prefer=self._prefer, dry_run=True)
+        with self._database.read() as unit:
+            trial.load(unit)
+        return self._transaction() if trial.would_write else self._database.read()
 
     def _transaction(self) -> contextlib.AbstractContextManager[UnitOfWork]:
         return self._database.read() if self._dry_run else self._database.write()
@@ -174,8 +188,19 @@ class _Import:
             with self._database.read() as unit:
                 recorded = self._recorded(unit, entries)
             for entry in entries:
-                item = self._parser.reject(entry) or report_if_unchanged(entry, recorded.get(entry.path.name))
-                yield item or self._parser.parse(entry)
+                yield self._load(entry, recorded.get(entry.path.name))
+
+    def _load(self, entry: Entry, recorded: import_log.Entry | None) -> ParsedFile | ImportItem:
+        begun = time.time()
+        rejected = self._parser.reject(entry)
+        if rejected is None:
+            known = report_if_unchanged(entry, recorded) or self._decisions.find(entry)
+            if known is not None:
+                return known
+        found = rejected or self._parser.parse(entry)
+        if isinstance(found, ImportItem):
+            self._decisions.note(entry, found, begun)
+        return found
 
     def _recorded(self, unit: UnitOfWork, entries: Sequence[Entry]) -> dict[str, import_log.Entry]:
         return import_log.entries(unit, KIND, self._origin, [entry.path.name for entry in entries])
@@ -203,8 +228,8 @@ class _Import:
                     break
                 if time.monotonic() > ends:
                     break
-        for item in items:
-            self._add_item(item)
+        for (file, _), item in zip(files, items, strict=False):
+            self._add_result(file, item)
         return len(items)
 
     def _import_large(self, file: ParsedFile, writer: PartWriter) -> None:
@@ -217,10 +242,16 @@ class _Import:
         def import_file(unit: UnitOfWork) -> ImportItem:
             return self._sessions.import_file(unit, file, self._recorded_one(unit, file), writer)
 
-        self._add_item(writer.write(import_file, read))
+        self._add_result(file, writer.write(import_file, read))
 
     def _recorded_one(self, unit: UnitOfWork, file: ParsedFile) -> import_log.Entry | None:
         return self._recorded(unit, [file.entry]).get(file.entry.path.name)
+
+    def _add_result(self, file: ParsedFile, item: ImportItem) -> None:
+        compared = self._sessions.compared.pop(file.entry.path.name, None)
+        if item.outcome is not Outcome.FAILED:  # what the database refused once it may take the next time
+            self._decisions.note(file.entry, item, file.read_at, compared)
+        self._add_item(item)
 
     def _add_item(self, item: ImportItem) -> None:
         self._items.append(item)

@@ -33,23 +33,17 @@ def link(database: Database, turns: Turns) -> None:
 
 def _links(unit: UnitOfWork, key: str, session: int | None = None) -> dict[int, int]:
     """Return the links that can be made, of all sessions or of one: the row ids of both ends."""
-    found = {}
-    for row_id, profile, payload in document_rows.unlinked(unit, key, session):
-        value = json_codec.decode(payload)
-        target = _target(unit, key, value, profile, row_id) if is_id(value) else None
-        if target is not None:
-            found[row_id] = target
-    return found
-
-
-def _target(unit: UnitOfWork, key: str, public_id: str, profile: str, row_id: int) -> int | None:
-    """Return the row id of a profile's project or session, unless that was forked from the session itself."""
+    wanted = {
+        row_id: (value, profile)
+        for row_id, profile, payload in document_rows.unlinked(unit, key, session)
+        if is_id(value := json_codec.decode(payload))
+    }
+    find = project_rows.find_link_targets if key == "project_id" else session_rows.find_link_targets
+    targets = find(unit, {value for value, _ in wanted.values()})
+    found = {row_id: targets[other] for row_id, other in wanted.items() if other in targets}
     if key == "project_id":
-        return project_rows.find_link_target(unit, public_id, profile)
-    parent = session_rows.find_current_or_former(unit, public_id)
-    if parent is None or parent.profile != profile or session_rows.descends(unit, parent.id, row_id):
-        return None
-    return parent.id
+        return found
+    return {row_id: parent for row_id, parent in found.items() if not session_rows.descends(unit, parent, row_id)}
 
 
 def _link(unit: UnitOfWork, row_id: int, key: str, target: int) -> None:

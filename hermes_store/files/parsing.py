@@ -80,6 +80,10 @@ class FileParser:
                 self._damaged_lists[path.name] = reason
         return deleted
 
+    def list_of(self, entry: Entry) -> str | None:
+        """Return the name of the list of deleted sessions that has a file's session; None if none has."""
+        return self._deleted.get(entry.stem)
+
     def reject(self, entry: Entry) -> ImportItem | None:
         """Return the report on a file that is not a session, or is a deleted one; None for any other."""
         name = entry.path.name

@@ -37,6 +37,8 @@ class ProjectImporter:
         self._waiting: dict[str, ProjectContent] = {}
         #: In a dry run: the profiles of the projects that an import would create.
         self._simulated: dict[str, str] = {}
+        #: In a dry run: whether an import would write.
+        self.would_write = False
 
     def load(self, unit: UnitOfWork) -> None:
         """Read the file and import the projects that have a profile."""
@@ -75,11 +77,20 @@ class ProjectImporter:
             session.notes.append(f"its project {project_id} is not there (in profile {profile!r}); it is in none")
         return found
 
-    def finish(self, unit: UnitOfWork) -> list[ImportItem]:
-        """Import the projects without a profile that no session is in, and return the items of all projects."""
+    @property
+    def are_waiting(self) -> bool:
+        """Whether there are projects without a profile that no session is in yet."""
+        return bool(self._waiting)
+
+    def finish(self, unit: UnitOfWork) -> None:
+        """Import the projects without a profile that no session is in."""
         for project in self._waiting.values():
             self._create(unit, project, DEFAULT_PROFILE)
         self._waiting.clear()
+
+    @property
+    def items(self) -> list[ImportItem]:
+        """The reports on all projects."""
         return self._items
 
     def _read(self) -> list[Any]:
@@ -145,6 +156,7 @@ class ProjectImporter:
 
     def _add(self, unit: UnitOfWork, project: ProjectContent, profile: str) -> None:
         if self._dry_run:
+            self.would_write = True
             self._simulated[project.project_id] = profile
             return
         with unit.savepoint():
@@ -152,6 +164,7 @@ class ProjectImporter:
             self._record(unit, project, new=True)
 
     def _record(self, unit: UnitOfWork, project: ProjectContent, *, new: bool) -> None:
+        self.would_write = True
         if not self._dry_run:
             digest = project_json.digest(project.columns)
             origin = self._directory.origin

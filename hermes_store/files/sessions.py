@@ -21,15 +21,13 @@ from .projects import ProjectImporter
 
 #: The sessions' kind in the import log.
 KIND: Final = "webui-session"
-#: A file that was this young, in nanoseconds, when it was read may change again without another modification time.
-_RACY_NS: Final = 2 * 10**9
 
 
 def report_if_unchanged(entry: Entry, recorded: LogEntry | None) -> ImportItem | None:
     """Return the report on a file whose size and time are those that were recorded; None if it has to be read."""
     if recorded is None or (recorded.size, recorded.mtime_ns) != (entry.size, entry.mtime_ns):
         return None
-    if entry.mtime_ns + _RACY_NS >= recorded.imported_at * 1e9:
+    if not entry.is_settled(recorded.imported_at):
         return None
     if recorded.session is None:
         return _skipped(entry, entry.stem, PURGED.reason)
@@ -61,6 +59,8 @@ class SessionImporter:
         self._simulated: dict[str, SessionContent] = {}
         #: The content that was read last of one of the store's sessions, with the session as it was then.
         self._content: tuple[SessionKey, SessionContent] | None = None
+        #: By file name: the store's session that a file was compared with, where nothing was done.
+        self.compared: dict[str, SessionKey] = {}
 
     def read_stored(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, writer: PartWriter) -> None:
         """Read what the store has for a session file, so that `import_file` need not; as that, but nothing is written.
@@ -90,6 +90,8 @@ class SessionImporter:
                 return _report(file, PURGED, file.session_id)
             stored = self._stored(unit, file, key, entry, writer)
             decision = decide(file, stored, entry, self._prefer)
+            if decision.action is Action.NOTHING and key is not None:
+                self.compared[file.entry.path.name] = key
             self._carry_out(unit, file, key, entry, decision, writer)
         except (*REFUSED_VALUES, SessionExistsError) as error:  # this file's: the others of the transaction go on
             failed = Decision(

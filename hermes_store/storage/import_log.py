@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from .schema import ImportItem, Session
 from .statement import Statement, one_of
@@ -29,6 +29,8 @@ class Entry(NamedTuple):
     notes: Any
     public_id: str | None
     deleted_at: float | None
+    #: The session's revision now.
+    session_revision: int | None = None
 
 
 _entry: Final = select(
@@ -42,6 +44,7 @@ _entry: Final = select(
     ImportItem.notes,
     Session.session_id.label("public_id"),
     Session.deleted_at,
+    Session.revision.label("session_revision"),
 ).outerjoin(Session, ImportItem.session_id == Session.id)
 _of_origin: Final = (ImportItem.kind == bindparam("kind"), ImportItem.origin == bindparam("origin"))
 _entries: Final = Statement(_entry.where(*_of_origin, one_of(ImportItem.item, bindparam("items", type_=TextList))))
@@ -64,6 +67,14 @@ def entries(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) ->
     """Return the entries of some items of an origin, by item."""
     rows = unit.rows(_entries, {"kind": kind, "origin": origin, "items": list(items)})
     return {row[0]: Entry._make(row) for row in rows}
+
+
+_of_one_origin: Final = Statement(_entry.where(*_of_origin))
+
+
+def of_origin(unit: UnitOfWork, kind: str, origin: str) -> dict[str, Entry]:
+    """Return all entries of a kind of an origin, by item."""
+    return {row[0]: Entry._make(row) for row in unit.rows(_of_one_origin, {"kind": kind, "origin": origin})}
 
 
 _all: Final = Statement(
@@ -158,6 +169,23 @@ def record(
         unit.execute(_insert, {"kind": kind, "origin": origin, "item": item, **values})
     else:
         unit.execute(_update, {"of_kind": kind, "of_origin": origin, "of_item": item, **values})
+
+
+_find: Final = Statement(select(ImportItem.id).where(*_of_origin, ImportItem.item == bindparam("item")))
+_remove: Final = Statement(
+    delete(ImportItem).where(*_of_origin, one_of(ImportItem.item, bindparam("items", type_=TextList)))
+)
+
+
+def put(unit: UnitOfWork, kind: str, origin: str, item: str, values: Mapping[str, Any]) -> None:
+    """Write the entry of an item, whether or not there is one; `values` as `record` takes them."""
+    new = unit.value(_find, {"kind": kind, "origin": origin, "item": item}) is None
+    record(unit, kind, origin, item, new=new, **values)
+
+
+def remove(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) -> None:
+    """Remove the entries of some items of an origin."""
+    unit.execute(_remove, {"kind": kind, "origin": origin, "items": list(items)})
 
 
 _carry_forward: Final = Statement(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -25,7 +25,8 @@ from ..pagination import no_cursor, read_cursor, read_row_cursor, write_cursor, 
 from ..records import ProjectRecord
 from ..validation import MAX_INT, check_id, is_id
 from .schema import ImportItem, Project, Session
-from .statement import Statement
+from .statement import Statement, one_of
+from .types import TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 _NAMES: Final = tuple(name for name in ProjectRecord.model_fields if name != "session_count")
@@ -109,6 +110,18 @@ def find_link_target(unit: UnitOfWork, project_id: str, profile: str) -> int | N
     """Return the row id of a profile's project; None when there is none."""
     row = unit.row(_find, {"project_id": project_id})
     return row[0] if row is not None and row[1] == profile else None
+
+
+_find_many: Final = Statement(
+    select(Project.project_id, Project.profile, Project.id).where(
+        one_of(Project.project_id, bindparam("ids", type_=TextList))
+    )
+)
+
+
+def find_link_targets(unit: UnitOfWork, project_ids: Collection[str]) -> dict[tuple[str, str], int]:
+    """Return the row ids of those of some projects that there are, by public id and profile."""
+    return {(row[0], row[1]): row[2] for row in unit.rows(_find_many, {"ids": list(project_ids)})}
 
 
 def get(unit: UnitOfWork, project_id: str) -> ProjectRecord | None:

@@ -230,6 +230,25 @@ def is_purged(unit: UnitOfWork, session_id: str) -> bool:
     return unit.row(_retired, {"session_id": session_id}) == (None,)
 
 
+_current_among: Final = Statement(
+    select(Session.session_id, Session.profile, Session.id).where(
+        one_of(Session.session_id, bindparam("ids", type_=IdList))
+    )
+)
+_former_among: Final = Statement(
+    select(RetiredId.session_id, Session.profile, Session.id)
+    .join(Session, Session.id == RetiredId.successor_id)
+    .where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+)
+
+
+def find_link_targets(unit: UnitOfWork, session_ids: Collection[str]) -> dict[tuple[str, str], int]:
+    """Return the row ids of the sessions that have, or had, some ids, by that id and the profile; deleted or not."""
+    parameters = {"ids": list(session_ids)}
+    rows = [*unit.rows(_former_among, parameters), *unit.rows(_current_among, parameters)]
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
 _deleted_among: Final = Statement(
     select(Session.session_id)
     .where(one_of(Session.session_id, bindparam("ids", type_=IdList)))

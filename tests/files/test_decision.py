@@ -22,7 +22,7 @@ def _content(*messages: str) -> SessionContent:
 
 
 def _file(*messages: str, digest: bytes = b"new", damage: str | None = None) -> ParsedFile:
-    entry = Entry(Path("sessions/a.json"), size=1, mtime_ns=1, not_a_session=None)
+    entry = Entry(Path("sessions/a.json"), size=1, mtime_ns=1, not_a_session=None, changed_ns=1)
     return ParsedFile(
         entry=entry, session_id="a", digest=digest, read_at=NOW, damage=damage, content=_content(*messages)
     )

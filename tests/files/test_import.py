@@ -87,6 +87,8 @@ def test_what_is_no_session_is_skipped_and_it_is_said_why(sqlite_store: Store, s
     (state.sessions / "link-to-folder").symlink_to(state.sessions / "_run_journal")
     items = by_name(import_directory(sqlite_store, state.root))
     assert items.pop("a.json").outcome == "imported"
+    folders = {name: items.pop(name).reason for name in ("_run_journal", "folder.json", "link-to-folder")}
+    assert set(folders.values()) == {"a folder of 1 files, where hermes-webui has no sessions"}
     assert items.keys() == NOT_SESSIONS.keys()
     for name, item in items.items():
         assert (item.outcome, item.id) == ("skipped", None)

@@ -1,0 +1,132 @@
+"""What was decided about the files that did not become sessions: an import need not read them again.
+
+A session file that was imported has an entry in the import log with its session. One that failed, was skipped, or is in
+conflict with the store's session has an entry of another kind, which says what was decided, and what that depends on:
+the file's size and times, the store's session as it was then, and the arguments of the import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..reports import ImportItem, Outcome
+from ..storage import import_log
+from ..storage.engine import Database
+from ..storage.import_log import Entry as LogEntry
+from ..storage.session_rows import SessionKey
+from ..storage.turns import Turns
+from .decision import Prefer
+from .directory import Entry
+from .parsing import FileParser
+
+#: The kind of these entries in the import log.
+KIND: Final = "webui-file"
+#: Grows when files are read or judged by other rules: what was decided by earlier ones is decided anew.
+RULES: Final = 1
+#: Entries that one transaction writes, at most.
+_CHUNK: Final = 200
+_KEPT: Final = frozenset({Outcome.FAILED, Outcome.SKIPPED, Outcome.CONFLICT})
+
+
+class Decisions:
+    """What is decided about the files of one directory.
+
+    Args:
+        origin: the directory's name in the import log.
+        parser: of its files, which knows the lists of deleted sessions.
+        prefer, limit: the arguments `prefer` and `max_file_size` of the import.
+    """
+
+    def __init__(self, origin: str, parser: FileParser, *, prefer: Prefer, limit: int) -> None:
+        self._origin = origin
+        self._parser = parser
+        self._prefer = prefer
+        self._limit = limit
+        self._known: dict[str, LogEntry] = {}
+        self._now: dict[str, dict[str, Any]] = {}
+        #: The files of which what is known still holds.
+        self._held: set[str] = set()
+
+    def load(self, database: Database) -> None:
+        """Read what was decided by former imports."""
+        with database.read() as unit:
+            self._known = import_log.of_origin(unit, KIND, self._origin)
+
+    def find(self, entry: Entry) -> ImportItem | None:
+        """Return the report on a file about which nothing has to be decided anew; None for any other."""
+        known = self._known.get(entry.path.name)
+        if known is None or not self._holds(entry, known):
+            return None
+        self._held.add(entry.path.name)
+        return item_of(known)
+
+    def _holds(self, entry: Entry, known: LogEntry) -> bool:
+        if (known.size, known.mtime_ns) != (entry.size, entry.mtime_ns) or not entry.is_settled(known.imported_at):
+            return False
+        if known.revision is not None and known.revision != known.session_revision:
+            return False  # the store's session was changed, restored or purged since
+        return isinstance(known.notes, dict) and self._circumstances(entry).items() <= known.notes.items()
+
+    def _circumstances(self, entry: Entry) -> dict[str, Any]:
+        """Return what a decision depends on besides the file and the session."""
+        return {
+            "rules": RULES,
+            "prefer": self._prefer,
+            "limit": self._limit,
+            "changed_ns": entry.changed_ns,
+            "listed": self._parser.list_of(entry),
+        }
+
+    def note(self, entry: Entry, item: ImportItem, decided_at: float, compared: SessionKey | None = None) -> None:
+        """Keep what was decided about a file, if it is to be known to the next import.
+
+        Args:
+            entry: the file.
+            item: the report on it.
+            decided_at: when it was read, in epoch seconds.
+            compared: the store's session that it was compared with.
+        """
+        if item.outcome not in _KEPT:
+            return
+        told = item.model_dump(include={"path", "reason", "notes", "messages", "id"})
+        values = {
+            "digest": b"",
+            "session": None if compared is None else compared.id,
+            "revision": None if compared is None else compared.revision,
+            "size": entry.size,
+            "mtime_ns": entry.mtime_ns,
+            "notes": {**told, "outcome": item.outcome.value, **self._circumstances(entry)},
+        }
+        known = self._known.get(entry.path.name)
+        if known is not None and values == {name: getattr(known, name) for name in values}:
+            self._held.add(entry.path.name)
+        else:
+            self._now[entry.path.name] = {**values, "imported_at": decided_at}
+
+    def write(self, database: Database, turns: Turns) -> None:
+        """Write what was decided now, and remove what does not hold any more; nothing, if nothing changed."""
+        gone = sorted(self._known.keys() - self._held - self._now.keys())
+        names = sorted(self._now)
+        for start in range(0, len(names), _CHUNK):
+            turns.wait()
+            with database.write() as unit:
+                for name in names[start : start + _CHUNK]:
+                    import_log.put(unit, KIND, self._origin, name, self._now[name])
+        if gone:
+            turns.wait()
+            with database.write() as unit:
+                import_log.remove(unit, KIND, self._origin, gone)
+
+
+def item_of(entry: LogEntry) -> ImportItem:
+    """Return the report on a file that an entry of the import log keeps."""
+    notes: Mapping[str, Any] = entry.notes if isinstance(entry.notes, dict) else {}
+    return ImportItem(
+        path=str(notes.get("path", entry.item)),
+        outcome=Outcome(notes.get("outcome", Outcome.SKIPPED)),
+        id=notes.get("id"),
+        reason=str(notes.get("reason", "")),
+        notes=list(notes.get("notes", [])),
+        messages=int(notes.get("messages", 0)),
+    )
