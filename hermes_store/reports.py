@@ -58,19 +58,20 @@ class ImportItem(Record):
 
 
 class ImportRecord(Record):
-    """What the store's import log has of a session file."""
+    """What became of a file of a sessions folder in the last import that saw it."""
 
     #: The state directory.
     origin: str
     #: The file's name in its sessions folder.
     name: str
-    #: The session's id now; None once it was purged.
+    #: The id that its session has now; None if it has none, or it was purged.
     session_id: str | None
-    #: Epoch seconds.
+    #: When that was decided, in epoch seconds.
     imported_at: float
-    #: ``imported``, ``updated`` or ``recovered``: how the file's content came into the store.
+    #: ``imported``, ``updated`` or ``recovered``: how the file's content came into the store; ``conflict``,
+    #: ``skipped`` or ``failed``: that it did not.
     outcome: Outcome
-    #: Of a recovered one: what is wrong with the file, and what is missing.
+    #: Of a recovered one, what is wrong with the file, and what is missing; why the content of another is not there.
     reason: str = ""
     notes: list[str] = Field(default_factory=list)
 

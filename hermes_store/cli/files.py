@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import enum
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
 
 from .. import paths
 from ..errors import DatabaseMissingError, SchemaError
+from ..quoting import quoted
 from ..reports import ExportProgress, ExportReport, ImportProgress, ImportReport
 from . import report as reports
 from .exits import CommandError, ExitCode
+from .import_log import print_import_log
 from .opening import Database, command, open_existing
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
@@ -44,9 +47,19 @@ def import_files(
         Prefer,
         typer.Option(help="Whose version is kept where a file and the store's session were both changed."),
     ] = Prefer.STORE,
+    max_file_size: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE", help="The largest session file to read, in bytes or with a unit, as in 800M or 2G."
+        ),
+    ] = "512M",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what an import would do; write nothing.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="List what was skipped as well, and show all notes.")
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all notes.")] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Import nothing; show what became of each file that imports saw, in PATH or anywhere."
+        ),
     ] = False,
     db: Database = "",
     as_json: Json = False,
@@ -59,28 +72,32 @@ def import_files(
     from ..store import Store
     from ..targets import shown
 
+    if report:
+        print_import_log(path, db, as_json=as_json, verbose=verbose)
+        return
     source = paths.state_directory() if path is None else path
     if not paths.path_of(source, "directory").exists():
         raise CommandError(
             f"There is no directory {source}. Name the one that contains sessions/ and projects.json.",
             ExitCode.NOT_FOUND,
         )
+    limit = size(max_file_size)
     directory = StateDirectory.find(source)  # before a database is made for nothing
     console = make_console()
     if (directory.sessions / INCOMPLETE).exists() and not as_json:
         say(console, f"An export to {directory.root} was not finished: sessions are missing in it.", "bold red")
     is_new = _is_missing(db)
     with _open_for_dry_run(db, is_new) if dry_run else Store.open(db) as store:
-        report = _import(store, source, prefer, dry_run, console, quiet=as_json)
+        done = _import(store, source, prefer, dry_run, limit, console, quiet=as_json)
         target = shown(db) if dry_run and is_new else store.info().target
     if as_json:
-        counts = {outcome.value: number for outcome, number in report.counts.items()}
-        print_json({**report.model_dump(), "target": target, "counts": counts})
+        counts = {outcome.value: number for outcome, number in done.counts.items()}
+        print_json({**done.model_dump(), "target": target, "counts": counts})
     else:
-        reports.print_import(console, report, target, advise=prefer is Prefer.STORE, verbose=verbose)
+        reports.print_import(console, done, target, advise=prefer is Prefer.STORE, verbose=verbose)
         if is_new and not dry_run:
             say(console, f"Next: {command('list', db)}")
-    if report.failed:
+    if done.failed:
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
@@ -102,8 +119,8 @@ def _open_for_dry_run(target: str, is_new: bool) -> Store:
     return Store.open(":memory:") if is_new else open_existing(target)
 
 
-def _import(
-    store: Store, source: Path, prefer: Prefer, dry_run: bool, console: Console, *, quiet: bool
+def _import(  # noqa: PLR0917 - the arguments of the import
+    store: Store, source: Path, prefer: Prefer, dry_run: bool, limit: int, console: Console, *, quiet: bool
 ) -> ImportReport:
     from ..files import import_directory
 
@@ -116,7 +133,28 @@ def _import(
         def on_progress(now: ImportProgress) -> None:
             advance(now.done, now.total, reports.counted(now.counts))
 
-        return import_directory(store, source, prefer=winner, dry_run=dry_run, on_progress=on_progress)
+        return import_directory(
+            store, source, prefer=winner, dry_run=dry_run, max_file_size=limit, on_progress=on_progress
+        )
+
+
+_UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_SIZE: Final = re.compile(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
+
+
+def size(text: str) -> int:
+    """Return the number of bytes that a text such as ``800M`` says.
+
+    Raises:
+        typer.BadParameter: it says none.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(
+            f"{quoted(text)} is no size: write a number of bytes, or one with K, M, G or T.",
+            param_hint="--max-file-size",
+        )
+    return int(match[1]) * _UNITS[match[2].upper()]
 
 
 def export_files(

@@ -36,14 +36,15 @@ def print_import(
 
     Args:
         advise: explain how to keep the files' versions in a conflict.
-        verbose: list what was skipped as well, and show all notes.
+        verbose: show all notes.
         noun: what to call the items that are not projects.
     """
     if report.dry_run:
         say(console, "A dry run: nothing was written. An import would do this:", "bold")
     projects = [item for item in report.items if item.kind is ItemKind.PROJECT]
     files = [item for item in report.items if item.kind is not ItemKind.PROJECT]
-    counts = [f"{count(len(files), noun)} in {report.seconds:.1f} s: {counted(_counts(files)) or 'nothing to do'}"]
+    took = f" in {report.seconds:.1f} s" if report.seconds else ""  # a report on former imports has no duration
+    counts = [f"{count(len(files), noun)}{took}: {counted(_counts(files)) or 'nothing to do'}"]
     if projects:
         counts.append(f"{count(len(projects), 'project')}: {counted(_counts(projects))}")
     say(console, f"{'; '.join(counts)}.")
@@ -53,8 +54,7 @@ def print_import(
     if advise and report.counts.get(Outcome.CONFLICT):
         say(console, "With --prefer files, the files' versions win, unless they are damaged.", "dim")
     _print_items(console, report, Outcome.FAILED, "Failed: nothing of this is in the store, and the file is as it was")
-    if verbose:
-        _print_items(console, report, Outcome.SKIPPED, "Skipped")
+    _print_items(console, report, Outcome.SKIPPED, "Skipped")
     _print_notes(console, report.items, verbose=verbose)
 
 

@@ -28,7 +28,13 @@ After = Annotated[
 PINNED: Final = "★"
 ARCHIVED: Final = "▫"
 AGENTS: Final = "◆"
-_LEGEND: Final = {PINNED: "pinned", ARCHIVED: "archived", AGENTS: "the agent's, not in the store"}
+RECOVERED: Final = "◌"
+_LEGEND: Final = {
+    PINNED: "pinned",
+    ARCHIVED: "archived",
+    AGENTS: "the agent's, not in the store",
+    RECOVERED: "recovered from a damaged file",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,8 @@ def of_store(session: SessionRecord, projects: Mapping[str, str], *, then: float
         then: the time that its age is counted from; else the last change, or when it was deleted.
     """
     return Row(
-        mark=PINNED if session.pinned else ARCHIVED if session.archived else "",
+        mark=(PINNED if session.pinned else ARCHIVED if session.archived else "")
+        + (RECOVERED if session.recovered else ""),
         title=session.title,
         messages=session.message_count,
         model=session.model,
@@ -118,7 +125,7 @@ def print_footer(console: Console, rows: Sequence[Row], noun: str, after: str | 
         words += " on this page" if after is not None else ""
     elif total != len(rows):
         words = f"{len(rows):,} of {count(total, noun)}"
-    marks = {row.mark for row in rows}
+    marks = {mark for row in rows for mark in row.mark}
     legend = [f"{mark} {meaning}" for mark, meaning in _LEGEND.items() if mark in marks]
     explained = f" ({', '.join(legend)})" if legend else ""
     say(console, f"{words}{explained}.", "dim")

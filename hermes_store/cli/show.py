@@ -51,6 +51,7 @@ def show(
         documents = view.documents.read(session.session_id, *([] if as_json else ["pending_user_message"]))
         first, messages = _read(view, session, tail or session.message_count)
         project = None if session.project_id is None else view.projects.get(session.project_id).name
+    missing = _missing(db, session) if session.recovered and not as_json else None
     if as_json:
         print_json({"session": plain(session), "documents": documents, "first_position": first, "messages": messages})
         return
@@ -59,8 +60,17 @@ def show(
         pending = documents.get("pending_user_message")
         if isinstance(pending, str) and console.is_terminal:
             pending = shortened(printable(pending), lines=1, characters=200)
-        _print_facts(console, session, project, pending)
+        _print_facts(console, session, project, pending, missing)
         print_transcript(console, first, messages)
+
+
+def _missing(db: str, session: SessionRecord) -> str | None:
+    """Return what was wrong with the damaged file that a session was imported from, as far as the import log says."""
+    from ..files import import_log
+
+    with open_existing(db) as store:
+        reasons = [record.reason for record in import_log(store) if record.session_id == session.session_id]
+    return "; ".join(reason for reason in reasons if reason) or None
 
 
 def _find(view: View, wanted: str, db: str) -> SessionRecord:
@@ -128,9 +138,12 @@ def print_transcript(console: Console, first: int, messages: Sequence[Any]) -> N
             console.print(part, soft_wrap=not console.is_terminal)
 
 
-def _print_facts(console: Console, session: SessionRecord, project: str | None, pending: Any) -> None:
+def _print_facts(
+    console: Console, session: SessionRecord, project: str | None, pending: Any, missing: str | None
+) -> None:
     now = time.time()
-    state = [word for word, holds in (("pinned", session.pinned), ("archived", session.archived)) if holds]
+    states = {"pinned": session.pinned, "archived": session.archived, "recovered": session.recovered}
+    state = [word for word, holds in states.items() if holds]
     facts = {
         "id": session.session_id,
         "state": ", ".join(state),
@@ -146,6 +159,7 @@ def _print_facts(console: Console, session: SessionRecord, project: str | None, 
         "tokens": spent(session),
         "messages": f"{session.message_count:,}",
         "unanswered": pending if isinstance(pending, str) else None,
+        "damage": missing,
     }
     say(console, session.title, "bold")
     print_facts(console, facts)

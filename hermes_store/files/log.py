@@ -8,17 +8,23 @@ from ..reports import ImportRecord, Outcome
 from ..storage import import_log as entries
 from ..store import Store
 from ..validation import check_instance
-from .sessions import KIND
+from . import decided, sessions
 
 
 def import_log(store: Store) -> list[ImportRecord]:
-    """Return how each session file that the store has came into it, those first that were imported first.
+    """Return what became of each file that imports saw in sessions folders: by folder, then by name.
 
-    A recovered session can be told by its record's outcome, whose reason says what was missing in its file.
+    A file whose content is in the store says how it came there; the reason of a recovered one says what was missing.
+    A file that was imported once and is in conflict, or damaged, since has two records: the other one is of now.
+
+    Raises:
+        InvalidInputError: `store` is no store.
     """
     check_instance("store", store, Store)
     with store.database.read() as unit:
-        return [_record(origin, entry) for origin, entry in entries.all_entries(unit, KIND)]
+        found = [*entries.all_entries(unit, sessions.KIND), *entries.all_entries(unit, decided.KIND)]
+    records = [_record(origin, entry) for origin, entry in found]
+    return sorted(records, key=lambda record: (record.origin, record.name, record.imported_at))
 
 
 def _record(origin: str, entry: entries.Entry) -> ImportRecord:

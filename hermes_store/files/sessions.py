@@ -212,10 +212,12 @@ def _write(  # noqa: PLR0917 - what is to be done, and of what
     writer: PartWriter,
 ) -> tuple[int, int | None]:
     """Write a file's content, and return the session's row id and the revision that has the content."""
-    columns = {**file.content.columns, "project_id": project}
+    columns = {**file.content.columns, "project_id": project, "recovered": file.damage is not None}
     if key is None:
         return writer.add(unit, file.session_id, columns), 1
     if decision.action is Action.RECORD:
+        if not file.damage:  # the store has all that is in the file
+            session_rows.write_row(unit, key.id, {"recovered": False})
         return key.id, decision.revision
     columns["parent_id"] = None  # it is linked again after all files
     return writer.overwrite(unit, key, columns, fields=True)

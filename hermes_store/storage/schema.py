@@ -115,6 +115,8 @@ class Session(Base):
     fields_revision: Mapped[int] = mapped_column(server_default=text("1"))
     #: Whether it has what a user began besides messages; see `session_json.has_draft`.
     has_draft: Mapped[bool] = mapped_column(server_default=false())
+    #: Whether it was imported from a damaged file, of which something is missing.
+    recovered: Mapped[bool] = mapped_column(server_default=false())
 
 
 # Literals, not parameters: a query uses a partial index only when its own text implies the index's.

@@ -101,11 +101,12 @@ def titled(database: Path, session_id: str) -> str:
         return store.sessions.get(session_id).title
 
 
-def test_verbose_names_what_was_skipped_and_shows_the_notes(run: Any, home: Path, tmp_path: Path) -> None:
+def test_verbose_shows_the_notes_and_skips_are_always_shown(run: Any, home: Path, tmp_path: Path) -> None:
     brief = run("import", home, "--db", tmp_path / "a.db").stdout
     assert "1 note; --verbose shows it." in brief
-    assert "_index.json" not in brief
+    assert "Notes:" not in brief
     full = run("import", home, "--db", tmp_path / "b.db", "--verbose").stdout
+    assert "Skipped:\n  sessions/_index.json\n    a file of the WebUI's own\n" in brief
     assert "Skipped:\n  sessions/_index.json\n    a file of the WebUI's own\n" in full
     assert "Notes:\n  projects.json#7a3e51c0d94f\n    it names no profile; it is in 'default'\n" in full
 
@@ -144,3 +145,50 @@ def test_import_list_and_show_work_on_postgresql(run: Any, home: Path, postgres_
     assert "a-password" not in said
     assert "15 sessions" in run("list", "--db", postgres_url).stdout
     assert "番茄钟小程序：整理需求" in run("--db", postgres_url, "show", "20c8").stdout
+
+
+def test_a_report_is_there_at_any_later_time(
+    run: Any, run_json: Callable[..., Any], home: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "a.db"
+    (home / "webui" / "sessions" / "bad.json").write_bytes(b"no JSON")
+    first = run("import", home, "--db", database, code=1).stdout
+    for _ in range(2):
+        later = run("import", "--report", "--db", database).stdout
+        for heading in ("Recovered as far as", "Failed: nothing of this", "Skipped:"):
+            part = first[first.index(heading) :].partition("\n\n")[0]
+            assert part in later
+        assert "15 imported, 1 recovered, 1 skipped, 1 failed" in later
+        run("import", home, "--db", database, code=1)
+    records = {record["name"]: record for record in run_json("import", "--report", home, "--db", database)}
+    assert len(records) == 18
+    assert records["bad.json"]["outcome"] == "failed"
+    assert records["7e52c0a9d4f1.json"]["session_id"] == "7e52c0a9d4f1"
+    assert "Nothing was imported from" in run("import", "--report", tmp_path, "--db", database, code=3).stderr
+
+
+def test_a_recovered_session_is_marked_until_it_is_whole(run: Any, home: Path, tmp_path: Path) -> None:
+    database = tmp_path / "a.db"
+    run("import", home, "--db", database)
+    assert "◌ Port the invoice parser" in run("list", "--db", database).stdout
+    shown = run("show", "7e52", "--db", database).stdout
+    assert "state        recovered" in shown
+    assert "damage       it is torn or damaged at byte 3994" in shown
+    file = home / "webui" / "sessions" / "7e52c0a9d4f1.json"
+    file.write_text('{"session_id": "7e52c0a9d4f1", "title": "Whole", "messages": [1, 2, 3]}')
+    assert "1 updated" in run("import", home, "--db", database).stdout
+    assert "◌" not in run("list", "--db", database).stdout
+    assert "damage" not in run("show", "7e52", "--db", database).stdout
+
+
+@pytest.mark.parametrize(
+    ("size", "outcome"), [("10", "failed"), ("1K", "failed"), ("2 MiB", "imported"), ("1g", "imported")]
+)
+def test_the_largest_file_can_be_set(run_json: Callable[..., Any], tmp_path: Path, size: str, outcome: str) -> None:
+    sessions = tmp_path / "state" / "sessions"
+    sessions.mkdir(parents=True)
+    (sessions / "a.json").write_text('{"session_id": "a", "messages": ["' + "x" * 2000 + '"]}')
+    report = run_json(
+        "import", sessions.parent, "--max-file-size", size, "--db", tmp_path / "a.db", code=int(outcome == "failed")
+    )
+    assert [item["outcome"] for item in report["items"]] == [outcome]

@@ -31,7 +31,7 @@ def test_no_row_is_wider_than_the_terminal_and_each_session_has_one(run: Any, da
     rows, _, footer = run("list", "--db", database, columns=columns).stdout.partition("\n\n")
     assert len(rows.splitlines()) == 1 + 15
     assert max(map(cell_len, rows.splitlines())) <= columns
-    assert footer == "15 sessions (★ pinned, ▫ archived).\n"
+    assert footer == "15 sessions (★ pinned, ▫ archived, ◌ recovered from a damaged file).\n"
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 140])

@@ -36,7 +36,9 @@ def test_the_agents_sessions_stand_among_the_stores_and_are_marked(run: Any, hom
     said = run("list", "--agent", "--home", home, "--db", database, columns=160).stdout
     marked = re.findall(r"^◆ .*  (\w+)$", said, re.MULTILINE)
     assert marked == [SENSORS, LANTERN, FISH, RATATOUILLE]
-    assert said.endswith("19 sessions (★ pinned, ▫ archived, ◆ the agent's, not in the store).\n")
+    assert said.endswith(
+        "19 sessions (★ pinned, ▫ archived, ◆ the agent's, not in the store, ◌ recovered from a damaged file).\n"
+    )
 
 
 def test_pinned_ones_come_first_and_then_the_last_active(run_json: Json, home: Path, database: Path) -> None:

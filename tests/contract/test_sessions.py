@@ -77,11 +77,12 @@ def test_what_is_left_out_has_its_default(store: Store) -> None:
     assert re.fullmatch("[0-9a-f]{12}", made.session_id)
     assert (made.title, made.profile, made.message_count) == ("Untitled", "default", 0)
     assert (made.revision, made.transcript_revision, made.fields_revision) == (1, 1, 1)
-    assert (made.input_tokens, made.output_tokens, made.pinned, made.archived) == (0, 0, False, False)
+    assert (made.input_tokens, made.output_tokens) == (0, 0)
+    assert (made.pinned, made.archived, made.recovered) == (False, False, False)
     empty = set(SessionRecord.model_fields) - {
         *("session_id", "created_at", "updated_at", "title", "profile", "message_count"),
         *("revision", "transcript_revision", "fields_revision"),
-        *("input_tokens", "output_tokens", "pinned", "archived"),
+        *("input_tokens", "output_tokens", "pinned", "archived", "recovered"),
     }
     assert {name: getattr(made, name) for name in empty} == dict.fromkeys(empty)
 

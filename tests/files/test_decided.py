@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.files import ImportReport, import_directory
-from hermes_store.files import parsing, reading
+from hermes_store.files import ImportReport, import_directory, parsing, reading
 from tests.support.state_dir import StateDir
 from tests.support.statements import commits, executed
 

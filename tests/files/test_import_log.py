@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hermes_store import Store
 from hermes_store.files import import_directory, import_log
 from tests.support.state_dir import StateDir
@@ -35,3 +37,56 @@ def test_a_file_that_was_repaired_is_no_longer_recovered(sqlite_store: Store, st
     import_directory(sqlite_store, state.root)
     (record,) = import_log(sqlite_store)
     assert (record.outcome, record.reason) == ("updated", "")
+
+
+def test_a_recovered_session_says_so_until_a_whole_file_replaces_it(store: Store, state: StateDir) -> None:
+    torn = b'{"session_id": "a", "title": "T", "messages": [{"role": "user"}, {"ro'
+    state.write("a.json", torn)
+    state.session("b", {"role": "user"})
+    import_directory(store, state.root)
+    assert {one.session_id: one.recovered for one in store.sessions.list().items} == {"a": True, "b": False}
+    store.sessions.update("b", title="Renamed")
+    store.sessions.change_id("a", "renamed")
+    import_directory(store, state.root)
+    assert store.sessions.get("renamed").recovered
+    state.session("a", {"role": "user"}, {"role": "assistant"}, age=60)
+    state.session("b", {"role": "user"}, {"role": "assistant"}, age=60)
+    import_directory(store, state.root, prefer="files")
+    assert not store.sessions.get("renamed").recovered
+    assert not store.sessions.get("b").recovered
+
+
+def test_the_same_content_in_a_whole_file_ends_the_mark(sqlite_store: Store, state: StateDir) -> None:
+    whole = {"session_id": "a", "title": "T", "created_at": 1.0, "updated_at": 2.0, "messages": [{"role": "user"}]}
+    state.write("a.json", json.dumps(whole).encode() + b"garbage")
+    import_directory(sqlite_store, state.root)
+    assert sqlite_store.sessions.get("a").recovered
+    state.write("a.json", json.dumps(whole).encode(), age=60)
+    import_directory(sqlite_store, state.root)
+    assert not sqlite_store.sessions.get("a").recovered
+
+
+def test_what_did_not_become_a_session_is_in_the_log(store: Store, state: StateDir) -> None:
+    state.write("bad.json", b"no JSON")
+    state.write("notes.txt", b"notes")
+    state.session("other", {"role": "user"})
+    (state.sessions / "folder").mkdir()
+    store.sessions.create(session_id="other", title="Mine")
+    import_directory(store, state.root)
+    found = {record.name: (record.outcome.value, record.session_id) for record in import_log(store)}
+    assert found == {
+        "bad.json": ("failed", None),
+        "notes.txt": ("skipped", None),
+        "folder": ("skipped", None),
+        "other.json": ("conflict", "other"),
+    }
+    assert all(record.reason for record in import_log(store))
+    (state.sessions / "notes.txt").unlink()
+    state.session("bad", {"role": "user"})
+    import_directory(store, state.root)
+    found = {record.name: (record.outcome.value, record.session_id) for record in import_log(store)}
+    assert found == {
+        "bad.json": ("imported", "bad"),
+        "folder": ("skipped", None),
+        "other.json": ("conflict", "other"),
+    }

@@ -1,4 +1,4 @@
-"""Revision 0003: the sessions that have a draft already are listed after the upgrade."""
+"""Revision 0003: the sessions that have a draft already are listed, and the recovered ones are marked."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
+from hermes_store.files import import_directory
 from hermes_store.transcripts.json_codec import digest
 from tests.support.first_release import restore_sqlite
 from tests.support.processes import alembic, output
 from tests.support.schemas import schema_of
+from tests.support.state_dir import StateDir
 from tests.support.upgrading import execute
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -76,3 +78,14 @@ def test_a_damaged_row_of_extras_counts_as_a_draft(tmp_path: Path) -> None:
     execute(target, "UPDATE session_extras SET payload = CAST('{\"pending_user_message' AS BLOB)")
     with Store.open(target) as store:
         assert store.sessions.count() == 1
+
+
+def test_recovered_sessions_are_marked_by_the_upgrade(database: str, tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state")
+    state.write("torn.json", b'{"session_id": "torn", "messages": [{"role": "user"}, {"ro')
+    state.session("whole", {"role": "user", "content": 'about {"outcome":"recovered"}'})
+    with Store.open(database) as store:
+        import_directory(store, state.root)
+    output(alembic("-x", f"url={database}", "downgrade", "0002"))
+    with Store.open(database) as store:
+        assert (store.sessions.get("torn").recovered, store.sessions.get("whole").recovered) == (True, False)

@@ -1,4 +1,4 @@
-"""A session with a draft is not blank.
+"""Sessions with a draft are not blank, and recovered ones are marked.
 
 Revision ID: 0003
 Revises: 0002
@@ -47,6 +47,8 @@ INDEXES = {
 def upgrade() -> None:
     drop_indexes()
     op.add_column("sessions", sa.Column("has_draft", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("sessions", sa.Column("recovered", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.execute(MARK_RECOVERED[op.get_context().dialect.name])
     if not context.is_offline_mode():  # else they are found when their drafts are next written
         mark_drafts()
     create_indexes(AFTER)
@@ -54,6 +56,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     drop_indexes()
+    op.drop_column("sessions", "recovered")
     op.drop_column("sessions", "has_draft")
     create_indexes(BEFORE)
 
@@ -67,6 +70,14 @@ def create_indexes(conditions: dict[str, str]) -> None:
     for name, (kind, columns) in INDEXES.items():
         where = sa.text(conditions[kind])
         op.create_index(name, "sessions", columns, sqlite_where=where, postgresql_where=where)
+
+
+#: The import log says how each session came into the store, as JSON that this library wrote.
+MARK_RECOVERED = {
+    dialect: "UPDATE sessions SET recovered = true WHERE id IN (SELECT session_id FROM import_items "  # noqa: S608
+    f"WHERE kind = 'webui-session' AND {notes} LIKE '%\"outcome\":\"recovered\"%')"
+    for dialect, notes in {"sqlite": "CAST(notes AS TEXT)", "postgresql": "convert_from(notes, 'UTF8')"}.items()
+}
 
 
 # ── Drafts: what counts as one, as the library had it at this revision ──
