@@ -43,5 +43,7 @@ def path_of(value: Any, noun: str) -> Path:
 
 
 def state_directory() -> Path:
-    """Return hermes-webui's state directory: ``HERMES_WEBUI_STATE_DIR``, else ``~/.hermes/webui``."""
-    return Path(os.environ.get("HERMES_WEBUI_STATE_DIR") or "~/.hermes/webui").expanduser()
+    """Return hermes-webui's state directory, as it finds it itself: ``HERMES_WEBUI_STATE_DIR``, else ``webui`` in
+    ``HERMES_HOME``, else in ``~/.hermes``."""
+    home = os.environ.get("HERMES_HOME", "").strip() or "~/.hermes"
+    return Path(os.environ.get("HERMES_WEBUI_STATE_DIR") or Path(home) / "webui").expanduser()

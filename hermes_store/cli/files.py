@@ -38,7 +38,7 @@ def import_files(
         Path | None,
         typer.Argument(
             help="hermes-webui's state directory, or a Hermes home that has one; else $HERMES_WEBUI_STATE_DIR, else "
-            "~/.hermes/webui.",
+            "$HERMES_HOME/webui or ~/.hermes/webui.",
             show_default=False,
         ),
     ] = None,

@@ -32,7 +32,7 @@ Database = Annotated[
         callback=resolved,
         show_default=False,
         help="The database: a path, sqlite:///… or postgresql://…; else $HERMES_STORE_URL, else hermes.db in the "
-        "state directory of hermes-webui ($HERMES_WEBUI_STATE_DIR, else ~/.hermes/webui).",
+        "state directory of hermes-webui ($HERMES_WEBUI_STATE_DIR, else $HERMES_HOME/webui or ~/.hermes/webui).",
     ),
 ]
 

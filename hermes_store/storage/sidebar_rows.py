@@ -91,10 +91,12 @@ def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Colle
     return SidebarRows(rows, unusual, drafts)
 
 
+#: Of these the column has what the sidebar shows: when a session changed last, and how many messages there are.
+_OF_COLUMNS: Final = ("updated_at", "message_count")
 #: Found by keys alone, so that no payload but theirs is read. (Else SQLite folds it into a scan of the payloads.)
 _named: Final = (
     select(SessionDocument.session_id, SessionDocument.key)
-    .where(SessionDocument.key.in_([literal_column(f"'{key}'") for key in COLUMNS]))
+    .where(SessionDocument.key.in_([literal_column(f"'{key}'") for key in COLUMNS if key not in _OF_COLUMNS]))
     .cte("named")
     .prefix_with("MATERIALIZED")
 )

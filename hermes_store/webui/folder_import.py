@@ -29,16 +29,21 @@ _PATIENCE: Final = 60.0
 
 @dataclass
 class _Seen:
-    """A folder when its files were imported."""
+    """A folder that had a modification time when its files were imported."""
 
     mtime_ns: int
-    #: When that was.
-    at_ns: int
+    #: Since when it has had that time, as far as is known, by the clock of this machine that is never set.
+    since_ns: int
+    #: When the import began, by the same clock.
+    imported_ns: int
 
     def is_current(self, mtime_ns: int) -> bool:
-        """Whether nothing appeared since, as far as the folder's time shows that."""
+        """Whether nothing appeared since, as far as the folder's time shows that.
+
+        The time itself is not compared with a clock: that of a file server may be ahead.
+        """
         resolution = _SECOND_NS if mtime_ns % 1_000_000_000 == 0 else _TICK_NS
-        return mtime_ns == self.mtime_ns and mtime_ns + resolution < self.at_ns
+        return mtime_ns == self.mtime_ns and self.since_ns + resolution < self.imported_ns
 
 
 class FolderImport:
@@ -57,7 +62,8 @@ class FolderImport:
 
         While another thread imports, this one waits for it, for a minute at most.
         """
-        now_ns = time.time_ns()  # before everything: an import takes long, and files may appear meanwhile
+        # Both before everything: an import takes long, and files may appear meanwhile.
+        now_ns, clock_ns = time.monotonic_ns(), time.time_ns()
         try:
             mtime_ns = folder.stat().st_mtime_ns
         except OSError:
@@ -70,7 +76,14 @@ class FolderImport:
             elif not self._is_current(store, folder, mtime_ns):
                 self._import(store, folder)
                 # With the time from before: the next call looks for what appeared meanwhile.
-                self._seen.setdefault(store, {})[folder] = _Seen(mtime_ns, now_ns)
+                self._note(store, folder, _Seen(mtime_ns, now_ns - max(0, clock_ns - mtime_ns), now_ns))
+
+    def _note(self, store: Store, folder: Path, seen: _Seen) -> None:
+        known = self._seen.setdefault(store, {})
+        before = known.get(folder)
+        if before is not None and before.mtime_ns == seen.mtime_ns:
+            seen.since_ns = min(seen.since_ns, before.since_ns)
+        known[folder] = seen
 
     def _is_current(self, store: Store, folder: Path, mtime_ns: int) -> bool:
         seen = self._seen.get(store, {}).get(folder)

@@ -77,7 +77,7 @@ def _special(
     """Return the rows of sessions with values that are not in the columns: originals that do not fit, unsaved ones."""
     special: dict[str, dict[str, Any]] = {}
     for session_id, key, payload in sidebar_rows.read_originals(unit):
-        if session_id in stored and key != "message_count":  # a newer WebUI's count, which may be wrong
+        if session_id in stored:
             try:
                 value = document_rows.decode(session_id, key, payload)
             except DatabaseCorruptError as error:  # the column's value is shown: one damaged row breaks no list

@@ -62,7 +62,7 @@ def map_fields(values: Mapping[str, Any], names: Collection[str], links: Mapping
         InvalidInputError: a key is too long.
         InvalidPayloadError: a value is not a JSON value.
     """
-    writes = FieldWrites(removed=set(names) - {_UPDATED})  # every save changes it, and no document ever has it
+    writes = FieldWrites(removed=set(names) - {_UPDATED})  # every save changes it, and an original of it counts no more
     for name in names:
         value = values.get(name, SESSION_KEYS.get(name))
         if name in COLUMNS:

@@ -18,6 +18,7 @@ from ..quoting import text_of
 from ..records import DEFAULT_PROFILE, UNTITLED, SessionRecord
 from ..transcripts import encoding, json_codec
 from ..transcripts.encoding import Encoded
+from .key_order import in_order
 
 #: The keys that hermes-webui of 2026-04-24 writes, in its order, with what a new session has.
 SESSION_KEYS: Final[Mapping[str, Any]] = {
@@ -44,6 +45,8 @@ SESSION_KEYS: Final[Mapping[str, Any]] = {
     "messages": [],
     "tool_calls": [],
 }
+
+_UPDATED: Final = "updated_at"
 
 #: The keys of a row of the WebUI's index.
 INDEX_KEYS: Final = (
@@ -131,8 +134,8 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
             project_id = value
         elif key in COLUMNS:
             columns[key], exact = COLUMNS[key](value)
-            if not exact and key == "updated_at":  # every write changes it, and would leave the original as it is
-                notes.append(f"updated_at is {shown(value)}, which is no number of seconds")
+            if not exact and key == _UPDATED and columns[key] is None:
+                notes.append(f"updated_at is {shown(value)}, which is no time")
             elif not exact:
                 notes.append(f"{key} is {shown(value)}, taken as {shown(columns[key])}")
                 documents[key] = json_codec.encode(value, key)
@@ -181,10 +184,12 @@ def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[
     if record.source is not None and not any(key in documents for key in SOURCE_KEYS):
         data["source_tag"] = record.source
     data.update(documents)
+    if _UPDATED in documents and _time(documents[_UPDATED])[0] != record.updated_at:
+        data[_UPDATED] = record.updated_at  # the session was written to since, and that is the original of another time
     data["messages"] = messages
     if "message_count" in documents:
         data["message_count"] = len(messages)
-    return data
+    return in_order(data)
 
 
 # ── Columns: each function returns what the column stores for a value, and whether that is the whole value ──

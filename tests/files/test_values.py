@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,6 +12,7 @@ import pytest
 from hermes_store import Store
 from hermes_store.files import export_directory, import_directory
 from hermes_store.records import SessionRecord
+from hermes_store.webui import WebUIModels
 from tests.support.state_dir import SPEC, StateDir, by_name, session
 
 ODD_VALUES: list[Any] = [
@@ -174,9 +176,63 @@ def test_times_in_milliseconds_are_taken_as_such(sqlite_store: Store, state: Sta
     times = (record.created_at, record.updated_at, record.last_message_at)
     assert times == (1778458282.125, 1778459001.5, 1778458283.5)
     assert len(item.notes) == 2
+    [row] = WebUIModels(sqlite_store).all_sessions()
+    assert row["updated_at"] == 1778459001.5
     export_directory(sqlite_store, tmp_path / "out")
     exported = json.loads((tmp_path / "out" / "sessions" / "a.json").read_bytes())
-    assert (exported["created_at"], exported["messages"]) == (created, [{"role": "user", "timestamp": sent}])
+    assert (exported["created_at"], exported["updated_at"]) == (created, updated)
+    assert exported["messages"] == [{"role": "user", "timestamp": sent}]
+
+
+@pytest.mark.parametrize("original", [1778459001500, "2026-05-11T00:23:21.500Z", 1778459001500.0])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store: store.messages.append("a", "x"),
+        lambda store: store.sessions.update("a", updated_at=5.0),
+        lambda store: WebUIModels(store).get_session("a").save(),
+    ],
+)
+def test_an_original_of_the_last_change_counts_until_the_next(
+    sqlite_store: Store, state: StateDir, tmp_path: Path, original: Any, write: Callable[[Store], object]
+) -> None:
+    state.session("a", "hi", updated_at=original)
+    import_directory(sqlite_store, state.root)
+    for path in state.sessions.iterdir():
+        path.touch()
+    assert import_directory(sqlite_store, state.root).counts == {"unchanged": 1}
+    export_directory(sqlite_store, tmp_path / "before")
+    assert json.loads((tmp_path / "before" / "sessions" / "a.json").read_bytes())["updated_at"] == original
+    write(sqlite_store)
+    export_directory(sqlite_store, tmp_path / "after")
+    exported = json.loads((tmp_path / "after" / "sessions" / "a.json").read_bytes())
+    assert exported["updated_at"] == sqlite_store.sessions.get("a").updated_at != 1778459001.5
+
+
+def test_the_keys_of_a_file_stand_where_the_webui_writes_them(
+    sqlite_store: Store, state: StateDir, tmp_path: Path
+) -> None:
+    unknown = {"last_usage": 1, "platform": "x"}
+    data = {key: {"of": key} for key in KEYS} | {"session_id": "a", "message_count": 1, "messages": ["hi"]} | unknown
+    data |= {"parent_session_id": "b", "project_id": "p", "tool_calls": [1], "title": "T", "profile": "default"}
+    state.write("a.json", data)
+    import_directory(sqlite_store, state.root)
+    export_directory(sqlite_store, tmp_path / "out")
+    exported = json.loads((tmp_path / "out" / "sessions" / "a.json").read_bytes())
+    assert list(exported) == [*KEYS, *unknown]
+    times = dict.fromkeys(("created_at", "updated_at"))  # which an object cannot be
+    assert exported | times == data | times
+
+
+#: The keys of a file of hermes-webui, in its order.
+KEYS = [
+    *("session_id", "title", "workspace", "created_workspace", "model", "model_provider", "created_at", "updated_at"),
+    *("pinned", "archived", "project_id", "profile", "input_tokens", "output_tokens", "estimated_cost"),
+    *("cache_read_tokens", "personality", "active_stream_id", "pending_user_message", "pending_attachments"),
+    *("pending_started_at", "compression_anchor_visible_idx", "compression_anchor_message_key", "context_length"),
+    *("llm_title_generated", "manual_title", "parent_session_id", "is_cli_session", "source_tag", "composer_draft"),
+    *("share_token", "message_count", "anchor_scene_index", "messages", "tool_calls", "context_messages"),
+]
 
 
 def test_a_time_in_the_far_future_is_not_believed(sqlite_store: Store, state: StateDir) -> None:

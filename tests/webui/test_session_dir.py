@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from hermes_store.webui import WebUIModels
+from hermes_store.files import importing
+from hermes_store.webui import WebUIModels, folder_import
 from tests.support.state_dir import StateDir, fingerprint, session
-from tests.support.webui.sessions import contents, stored, warnings_of
+from tests.support.webui.sessions import contents, said, stored, warnings_of
 from tests.support.webui.standin import WebUI
 from tests.support.webui.verbs import elsewhere
 
@@ -347,3 +348,26 @@ def test_nothing_in_the_folder_is_ever_written(models: WebUIModels, webui: WebUI
     models._write_session_index()
     assert ids(models) == ["five", "one"]
     assert fingerprint(state.root) == before
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, 4e8])
+def test_a_folder_with_any_time_settles(
+    webui: WebUI, state: StateDir, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    models = webui.models()
+    imports: list[Any] = []
+    original = importing.import_state_directory
+    monkeypatch.setattr(
+        folder_import, "import_state_directory", lambda *given: imports.append(given) or original(*given)
+    )
+    state.session("a", *said("hi"))
+    moment = time.time() + ahead + 0.123
+    os.utime(state.sessions, (moment, moment))
+    for _ in range(3):
+        assert [row["session_id"] for row in models.all_sessions()] == ["a"]
+        time.sleep(0.06)
+    count = len(imports)
+    models.all_sessions()
+    assert len(imports) == count <= 3
+    state.session("b", *said("hi"))
+    assert {row["session_id"] for row in models.all_sessions()} == {"a", "b"}
