@@ -52,7 +52,7 @@ _by_row: Final = Statement(_contents().where(Session.id == bindparam("row_id")))
 def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> SessionContents | None:
     """Return a session, deleted or not; None when there is none.
 
-    Values that are damaged are left out and logged: whoever has the session goes on with the rest, and what is written
+    Values that are damaged are left out and logged: the caller goes on with the rest, and what is written
     in their place replaces them.
 
     Args:

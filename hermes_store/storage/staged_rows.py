@@ -31,7 +31,7 @@ from .session_rows import SessionKey
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
-#: Seconds after which a staged row that nobody wrote to is left over, whoever made it.
+#: Seconds after which a staged row that nobody wrote to is left over, whatever process made it.
 _ABANDONED: Final = 3600.0
 
 
