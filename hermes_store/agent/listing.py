@@ -58,7 +58,8 @@ def check_groups(include: Iterable[str]) -> frozenset[str]:
     Raises:
         InvalidInputError: one of them is not a group.
     """
-    wanted = items_of(include, "groups", "Nothing was read.")
+    groups = list(include) if issubclass(type(include), Mapping) else include
+    wanted = items_of(groups, "groups", "Nothing was read.")
     for group in wanted:
         if not (isinstance(group, str) and group in GROUPS):
             raise InvalidInputError(f"include takes {', '.join(sorted(GROUPS))}; not {quoted(group)}.")
