@@ -76,6 +76,7 @@ class Decisions:
             "limit": self._limit,
             "changed_ns": entry.changed_ns,
             "listed": self._parser.list_of(entry),
+            "backup": self._parser.backup_of(entry),
         }
 
     def note(self, entry: Entry, item: ImportItem, decided_at: float, compared: SessionKey | None = None) -> None:

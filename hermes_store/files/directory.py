@@ -49,12 +49,13 @@ class Entry:
         return f"{SESSIONS}/{self.path.name}"
 
     def is_settled(self, read_at: float) -> bool:
-        """Whether it would have other times had it changed since it was read at a time (epoch seconds).
+        """Whether it is as it was when it was read at a time (epoch seconds), if its size and modification time are.
 
         A file that was very young then may have changed again without another time. One whose modification time is in
-        the future is judged by the other time.
+        the future is judged by the other time, which also tells of a change after which the first was set back.
         """
-        return min(self.mtime_ns, self.changed_ns) + _RACY_NS < read_at * 1e9
+        read_ns = read_at * 1e9
+        return min(self.mtime_ns, self.changed_ns) + _RACY_NS < read_ns and self.changed_ns <= read_ns
 
     @property
     def stem(self) -> str:

@@ -58,6 +58,7 @@ class FileParser:
     def __init__(self, directory: StateDirectory, entries: list[Entry], *, max_file_size: int = MAX_FILE_SIZE) -> None:
         self._directory = directory
         self._max_file_size = max_file_size
+        self._backups = {entry.path.name: entry for entry in entries if entry.path.name.endswith(".bak")}
         self._names = {entry.stem for entry in entries if entry.not_a_session is None}
         #: The lists of deleted sessions that cannot be read: what is wrong with each.
         self._damaged_lists: dict[str, str] = {}
@@ -83,6 +84,11 @@ class FileParser:
     def list_of(self, entry: Entry) -> str | None:
         """Return the name of the list of deleted sessions that has a file's session; None if none has."""
         return self._deleted.get(entry.stem)
+
+    def backup_of(self, entry: Entry) -> list[int] | None:
+        """Return the size and the times of a file's backup copy, which may be read in its place; None without one."""
+        backup = self._backups.get(f"{entry.path.name}.bak")
+        return None if backup is None else [backup.size, backup.mtime_ns, backup.changed_ns]
 
     def reject(self, entry: Entry) -> ImportItem | None:
         """Return the report on a file that is not a session, or is a deleted one; None for any other."""

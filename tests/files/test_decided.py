@@ -105,8 +105,13 @@ def linked(store: Store, state: StateDir) -> dict[str, str]:
     return {"nowhere.json": "imported"}
 
 
+def backed_up(store: Store, state: StateDir) -> dict[str, str]:
+    state.write("failed.json.bak", {"session_id": "failed", "messages": [MESSAGE]})
+    return {"failed.json": "recovered", "failed.json.bak": "skipped"}
+
+
 CHANGES: list[Callable[[Store, StateDir], dict[str, str]]] = [
-    *(changed_in_the_store, restored, purged, mended, off_the_list, linked),
+    *(changed_in_the_store, restored, purged, mended, off_the_list, linked, backed_up),
 ]
 
 
@@ -149,6 +154,16 @@ def test_a_file_rewritten_at_once_is_read_again(
     read = reads(monkeypatch)
     import_directory(sqlite_store, state.root)
     assert "failed.json" in read
+
+
+def test_a_file_whose_time_was_set_back_is_read_again(sqlite_store: Store, state: StateDir) -> None:
+    path = state.sessions / "good.json"
+    status = path.stat()
+    changed = path.read_bytes().replace(b'"hi"', b'"ho"')
+    path.write_bytes(changed)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert outcomes(import_directory(sqlite_store, state.root))["good.json"] == "updated"
+    assert sqlite_store.messages.read("good") == [{"role": "user", "content": "ho"}]
 
 
 def test_a_file_of_the_future_is_read_once(
