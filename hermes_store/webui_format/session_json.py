@@ -149,7 +149,10 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
 
 #: The keys under which a session has what its user began, before there is any message or besides the messages.
 DRAFT_KEYS: Final = frozenset(
-    {"composer_draft", "pending_user_message", "pending_attachments", "tool_calls", "context_messages"}
+    {
+        *("composer_draft", "pending_user_message", "pending_attachments", "attachments", "goal"),
+        *("tool_calls", "context_messages", "anchor_activity_scenes", "share_token", "worktree_path"),
+    }
 )
 
 

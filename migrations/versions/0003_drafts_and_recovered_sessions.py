@@ -82,7 +82,10 @@ MARK_RECOVERED = {
 
 # ── Drafts: what counts as one, as the library had it at this revision ──
 
-KEYS = ("composer_draft", "pending_user_message", "pending_attachments", "tool_calls", "context_messages")
+KEYS = (
+    *("composer_draft", "pending_user_message", "pending_attachments", "attachments", "goal"),
+    *("tool_calls", "context_messages", "anchor_activity_scenes", "share_token", "worktree_path"),
+)
 EXTRAS_SIZES = (
     "SELECT session_id, 1, length(payload) FROM session_extras "
     "WHERE session_id > :after ORDER BY session_id LIMIT :limit"

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from hermes_store.cli.app import app
 from hermes_store.cli.exits import ExitCode
+from tests.support.hostile_values import some_of
 from tests.support.paths import EXAMPLE_HOME, EXAMPLE_STATE_DB
 
 #: Arguments that fit, by command; hostile values take the place of one of them, or are given as one more option.
@@ -139,7 +140,7 @@ def test_a_hostile_value_ends_in_a_message_and_an_exit_code(place: Path, words: 
 def test_every_hostile_value_ends_in_a_message_and_an_exit_code(
     place: Path, words: list[str], option: str | None
 ) -> None:
-    assert problems(place, words, option, HOSTILE) == {}
+    assert problems(place, words, option, some_of(HOSTILE, f"{words}{option}")) == {}
 
 
 def test_the_database_is_whole_after_all_that(place: Path) -> None:

@@ -26,12 +26,17 @@ CONTENT: dict[str, dict[str, Any]] = {
     "attachments": {"pending_attachments": [{"name": "f"}]},
     "tool calls": {"tool_calls": [{"name": "terminal"}]},
     "another transcript": {"context_messages": [{"role": "system"}]},
+    "scenes": {"anchor_activity_scenes": {"run:1": {"scene": {}}}},
+    "a goal": {"goal": {"text": "learn"}},
+    "files": {"attachments": ["f"]},
+    "a share": {"share_token": "tok123"},
+    "a worktree": {"worktree_path": "/srv"},
 }
 NOTHING: dict[str, dict[str, Any]] = {
     "nothing": {},
     "empty values": {"composer_draft": {"text": "", "files": []}, "pending_user_message": None, "tool_calls": []},
     "blank text": {"pending_user_message": " \n", "composer_draft": {}},
-    "settings": {"context_length": 200_000, "enabled_toolsets": ["web"], "worktree_path": "/srv"},
+    "settings": {"context_length": 200_000, "enabled_toolsets": ["web"], "worktree_path": None},
 }
 
 

@@ -17,7 +17,7 @@ from hermes_store.quoting import number_of
 from hermes_store.store import View
 from hermes_store.transcripts import json_codec
 from hermes_store.validation import ProjectChanges, SessionChanges
-from tests.support.hostile_values import HOSTILE
+from tests.support.hostile_values import HOSTILE, some_of
 from tests.support.internals import writing
 from tests.support.tables import all_rows
 
@@ -71,6 +71,13 @@ def verbs_of(view: View) -> dict[str, Callable[..., Any]]:
         for name, method in inspect.getmembers(owner, inspect.ismethod)
         if not name.startswith("_") and name not in VIEWS | {"open"}
     }
+
+
+def verb_of(view: View, verb: str) -> Callable[..., Any]:
+    """Return one of them."""
+    collection, _, name = verb.rpartition(".")
+    found: Callable[..., Any] = getattr(getattr(view, collection) if collection else view, name)
+    return found
 
 
 def arguments_of(verb: str, method: Callable[..., Any]) -> list[str]:
@@ -160,6 +167,14 @@ def clear(store: Store) -> None:
             connection.exec_driver_sql(f"DELETE FROM {table}")
 
 
+def rows_of(store: Store) -> str:
+    """Return all rows as text, in which NaN is equal to itself; another text each time if a value is nested deep."""
+    try:
+        return repr(all_rows(store))
+    except RecursionError:
+        return uuid.uuid4().hex
+
+
 def require_usable(store: Store) -> None:
     """Require that everything goes on as before."""
     session_id = store.sessions.create(title="afterwards").session_id
@@ -171,11 +186,11 @@ def require_usable(store: Store) -> None:
 def problem_of(scene: Scene, surface: str, verb: str, argument: str, name: str) -> str:
     """Make one call, and return what was wrong with how it ended; empty if nothing was."""
     store, value = scene.store, HOSTILE[name]()
-    before = repr(all_rows(store))  # as text, in which NaN is equal to itself
+    before = rows_of(store)
     ended = ""
     try:
         with SURFACES[surface](store) as view:
-            method = verbs_of(view)[verb]
+            method = verb_of(view, verb)
             try:
                 result = call(_Inside(scene, view), verb, method, argument, value)
             except HermesStoreError:
@@ -196,7 +211,7 @@ def problem_of(scene: Scene, surface: str, verb: str, argument: str, name: str) 
                 require_stored(scene, view, verb, argument, value)
     except Exception as error:  # the test's subject
         return f"{type(error).__name__}: {str(error)[:100]}"
-    if ended == "refused" and repr(all_rows(store)) != before:
+    if ended == "refused" and rows_of(store) != before:
         return "half written"
     return ""
 
@@ -222,12 +237,16 @@ def problems_of(store: Store, surface: str, verb: str, names: Iterable[str]) -> 
         assert verb in ("profile", "info")
         return {}
     problems = {}
+    scene, rows = Scene(store), rows_of(store)
     for argument in arguments_of(verb, method):
-        for name in names:
-            problem = problem_of(Scene(store), surface, verb, argument, name)
-            clear(store)
+        for name in names if names is TELLING else some_of(names, verb + argument):
+            problem = problem_of(scene, surface, verb, argument, name)
             if problem:
                 problems[argument, name] = problem
+            if rows_of(store) != rows:  # otherwise the next call finds the same
+                clear(store)
+                scene, rows = Scene(store), rows_of(store)
+    clear(store)
     return problems
 
 
@@ -236,9 +255,10 @@ TELLING = ("10**5000", "nan", "surrogate", "a deep list", "raising object", "byt
 
 
 @pytest.mark.parametrize("verb", all_verbs())
-def test_hostile_values_are_stored_or_refused(store: Store, verb: str) -> None:
-    assert problems_of(store, "store", verb, TELLING) == {}
-    require_usable(store)
+def test_hostile_values_are_stored_or_refused(postgres_url: str, verb: str) -> None:
+    with Store.open(postgres_url, durability="normal") as store:
+        assert problems_of(store, "store", verb, TELLING) == {}
+        require_usable(store)
 
 
 @pytest.mark.parametrize("surface", ["profile", "transaction", "snapshot"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -152,3 +152,13 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     "type": lambda: int,
     "function": lambda: len,
 }
+
+
+#: Whether every value is tried in every place, which takes minutes; else each is tried in every third place.
+EVERYWHERE = bool(os.environ.get("HERMES_STORE_ALL_VALUES"))
+
+
+def some_of(values: Iterable[str], place: str) -> list[str]:
+    """Return those of some values, by name, that are tried in a place."""
+    shift = sum(place.encode())
+    return [value for index, value in enumerate(values) if EVERYWHERE or (index + shift) % 3 == 0]
