@@ -163,9 +163,13 @@ def _parse(content: bytes) -> SessionFile:
         return _session(json_codec.decode(content))
     except ValueError as error:
         problem = _problem(error, len(content))
-        if text.startswith(b"["):
+        if text.startswith(b"[") and _begins_as_object(text[1:]) is None:
             raise UnreadableError(problem) from error
         return _recovered(content, problem)
+
+
+#: A key comes first: what is before it began an object, whatever it is now.
+_begins_as_object: Final = re.compile(rb'[ \t\r\n]*"(?:[^"\\\n]|\\.)*+"[ \t\r\n]*:').match
 
 
 def _recovered(content: bytes, problem: str) -> SessionFile:

@@ -523,3 +523,17 @@ def test_a_damaged_backup_is_taken_when_it_has_more(sqlite_store: Store, state: 
     item = by_name(import_directory(sqlite_store, state.root))["a.json"]
     assert (item.outcome, item.messages) == ("recovered", 9)
     assert "the .bak is damaged as well" in item.reason
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_one_bad_byte_at_the_beginning_costs_no_message(
+    sqlite_store: Store, state: StateDir, indent: int | None
+) -> None:
+    messages = [{"role": "user", "content": f"message {number}"} for number in range(3)]
+    for byte in range(256):
+        content = bytearray(json.dumps({"session_id": "s", "title": "T", "messages": messages}, indent=indent).encode())
+        content[0] = byte
+        state.write(f"s{byte}.json", bytes(content))
+    items = import_directory(sqlite_store, state.root).items
+    assert {item.outcome.value for item in items} == {"recovered", "imported"}  # (with the right byte)
+    assert all(sqlite_store.messages.read(f"s{byte}") == messages for byte in range(256))
