@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -113,7 +114,12 @@ def decode(content: bytes) -> tuple[Any, bool]:
     except ValueError:
         pass
     value = json_codec.decode_damaged(content)
+    if isinstance(value, dict) and any(map(_has_control, value)):
+        raise ValueError("a key has a character in it that no JSON text has")
     return value, not _is_plain(content)
+
+
+_has_control: Final = re.compile("[\x00-\x1f]").search
 
 
 def _is_plain(content: bytes) -> bool:
