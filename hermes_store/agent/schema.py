@@ -55,13 +55,12 @@ class AgentSchema:
             missing = needed - set(columns[table])
             if missing:
                 raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
-        indexes = _indexes(connection)
         return cls(
             sessions=columns["sessions"],
             messages=columns["messages"],
             tables=frozenset(name for name, kind in kinds.items() if kind == "table"),
-            session_indexes=indexes["sessions"],
-            message_indexes=indexes["messages"],
+            session_indexes=tuple(_indexes(connection, "sessions")),
+            message_indexes=tuple(_indexes(connection, "messages")),
             identified="1" if has_key else _identified(connection, path),
         )
 
@@ -131,17 +130,11 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-#: One statement for all: after each one, Python's global lock is waited for while other threads are busy.
-_INDEXES: Final = """
-SELECT t.name, i.seq, x.name FROM (SELECT 'sessions' AS name UNION ALL SELECT 'messages') AS t
-JOIN pragma_index_list(t.name, 'agent') AS i JOIN pragma_index_info(i.name, 'agent') AS x
-WHERE NOT i.partial ORDER BY t.name, i.seq, x.seqno
-"""
-
-
-def _indexes(connection: Connection) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Return the columns of each index on a table, by table. Partial indexes are left out."""
-    found: dict[str, dict[int, list[str]]] = {table: {} for table in _NEEDED}
-    for table, index, column in connection.exec_driver_sql(_INDEXES).fetchall():
-        found[table].setdefault(index, []).append(column or "")
-    return {table: tuple(map(tuple, indexes.values())) for table, indexes in found.items()}
+def _indexes(connection: Connection, table: str) -> list[tuple[str, ...]]:
+    found = []
+    for row in connection.exec_driver_sql(f"PRAGMA agent.index_list({table})").fetchall():
+        name, partial = row[1], row[4]
+        if not partial and is_plain(name):
+            info = connection.exec_driver_sql(f"PRAGMA agent.index_info({_quoted(name)})").fetchall()
+            found.append(tuple(entry[2] or "" for entry in info))
+    return found
