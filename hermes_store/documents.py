@@ -57,7 +57,7 @@ class Documents(Collection):
         """
         checked = mapping_of(values, "The values")
         payloads = {(name := _checked(key)): json_codec.encode(value, name) for key, value in checked.items()}
-        return self._write(session_id, payloads, (), expected_revision, touch)
+        return self._write(session_id, payloads, (), expected_revision, touch, written=checked)
 
     def remove(
         self,
@@ -72,7 +72,7 @@ class Documents(Collection):
             DatabaseCorruptError: nothing was removed, because the small documents are damaged.
             StaleSessionError, SessionNotFoundError, SessionDeletedError: as `put`.
         """
-        return self._write(session_id, {}, tuple(map(_checked, keys)), expected_revision, touch)
+        return self._write(session_id, {}, tuple(map(_checked, keys)), expected_revision, touch, written={})
 
     def _write(
         self,
@@ -81,6 +81,8 @@ class Documents(Collection):
         removed: tuple[str, ...],
         expected: int | Literal[Unchecked.UNCHECKED],
         touch: bool,
+        *,
+        written: Mapping[str, Any],
     ) -> WriteResult:
         check_flag("touch", touch)
         if expected is not UNCHECKED:
@@ -92,9 +94,9 @@ class Documents(Collection):
             changed = document_rows.write(unit, key.id, key.session_id, payloads, removed)
             if removed and not changed:  # because there is no such document, or because it cannot be read
                 document_rows.read(unit, key.id, key.session_id, removed)
-            columns = {}
+            columns: dict[str, Any] = {}
             if changed and not DRAFT_KEYS.isdisjoint({*payloads, *removed}):
-                columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id)
+                columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id, written)
             revision = session_rows.change(unit, key, columns, fields=True, touch=touch) if changed else key.revision
             return WriteResult(changed=changed, revision=revision)
 

@@ -76,8 +76,16 @@ def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] |
     return found
 
 
-def has_draft(unit: UnitOfWork, session: int, public_id: str) -> bool:
-    """Whether a session has a draft among its documents. Damaged ones count as one: nobody is to lose what is left."""
+def has_draft(unit: UnitOfWork, session: int, public_id: str, written: Mapping[str, Any]) -> bool:
+    """Whether a session has a draft among its documents. Damaged ones count as one: nobody is to lose what is left.
+
+    Args:
+        session: the session's row id.
+        public_id: its public id, for messages.
+        written: values that were just written: where they have a draft, the others are not read.
+    """
+    if session_json.has_draft(written):
+        return True
     try:
         return session_json.has_draft(read(unit, session, public_id, session_json.DRAFT_KEYS))
     except DatabaseCorruptError:

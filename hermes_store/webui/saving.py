@@ -151,7 +151,8 @@ def _write_fields(unit: UnitOfWork, key: SessionKey, values: Mapping[str, Any], 
     if writes.documents or writes.removed:
         document_rows.write(unit, key.id, key.session_id, writes.documents, writes.removed)
         if not session_json.DRAFT_KEYS.isdisjoint(names):
-            writes.columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id)
+            written = {name: values[name] for name in names if name in values}
+            writes.columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id, written)
     if profile != key.profile:
         session_rows.release_children(unit, key)
     return writes.columns

@@ -73,6 +73,11 @@ COUNTS: dict[str, tuple[int, Verb]] = {
     "documents.read": (3, lambda store: store.documents.read("s0")),
     # Find, the small values, the keys of the large ones, the small values written, and the session's row.
     "documents.put": (5, lambda store: undone(store, lambda tx: tx.documents.put("s0", {"draft": 2}))()),
+    # A draft that was written is one: the other documents are not read for that.
+    "documents.put of a draft": (
+        5,
+        lambda store: undone(store, lambda tx: tx.documents.put("s0", {"composer_draft": {"text": "a"}}))(),
+    ),
     "projects.list": (1, lambda store: store.projects.list()),
     "projects.get": (1, lambda store: store.projects.get(sample.PROJECT)),
     "projects.create": (3, lambda store: undone(store, lambda tx: tx.projects.create(name="New"))()),
