@@ -21,13 +21,18 @@ Home = Annotated[
         "--home",
         metavar="DIRECTORY",
         show_default=False,
+        parser=Path,
         help="The agent's home; else $HERMES_HOME, else ~/.hermes.",
     ),
 ]
 StatePath = Annotated[
     Path | None,
     typer.Option(
-        "--path", metavar="FILE", show_default=False, help="The agent's state.db itself, instead of a home's."
+        "--path",
+        metavar="FILE",
+        show_default=False,
+        parser=Path,
+        help="The agent's state.db itself, instead of a home's.",
     ),
 ]
 AgentProfile = Annotated[

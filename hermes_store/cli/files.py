@@ -40,6 +40,7 @@ def import_files(
             help="hermes-webui's state directory, or a Hermes home that has one; else $HERMES_WEBUI_STATE_DIR, else "
             "$HERMES_HOME/webui or ~/.hermes/webui.",
             show_default=False,
+            parser=Path,  # older versions of click look at the path themselves, and fail at one that cannot be
         ),
     ] = None,
     *,
@@ -158,7 +159,10 @@ def size(text: str) -> int:
 
 
 def export_files(
-    path: Annotated[Path, typer.Argument(help="The state directory to make; it may exist, but without sessions.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="The state directory to make; it may exist, but without sessions.", parser=Path),
+    ],
     db: Database = "",
     as_json: Json = False,
 ) -> None:
