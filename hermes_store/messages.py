@@ -149,7 +149,7 @@ class Messages(Collection):
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
             DatabaseCorruptError: one of these messages is damaged or missing; it names the position.
         """
-        check_limit(visible, "visible")
+        visible = check_limit(visible, "visible")
         if before is not None and (type(before) is not int or not 0 <= before <= MAX_INT):
             raise InvalidInputError(f"before is a position, a whole number from 0, not {quoted(before)}.")
         counted = [check_text(role, "role") for role in items_of(roles, "roles", "Nothing was read.")]

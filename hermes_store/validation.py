@@ -243,8 +243,9 @@ def check_text(value: Any, noun: str) -> str:
     Raises:
         InvalidInputError: it is not.
     """
-    if isinstance(value, str):
-        return str(value)
+    plain = text_of(value)
+    if plain is not None:
+        return plain
     raise InvalidInputError(f"A {noun} is text, not {quoted(value)}. Nothing was read or written.")
 
 

@@ -195,7 +195,7 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
 
 
-def are_intact(payloads: Iterable[bytes], digests: Sequence[bytes]) -> bool:
+def are_intact(payloads: Iterable[bytes], digests: list[bytes]) -> bool:
     """Whether each of some payloads has the digest at its place."""
     blake = functools.partial(hashlib.blake2b, digest_size=DIGEST_SIZE)
     return [blake(payload).digest() for payload in payloads] == digests
