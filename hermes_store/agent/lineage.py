@@ -15,6 +15,7 @@ from ..transcripts import json_codec
 from .order import last_of, usable
 from .snapshot import Snapshot
 
+_PARENT: Final = "parent_session_id"
 _MARKERS: Final = ("_delegate_from", "_branched_from", "_reset_from")
 
 
@@ -42,7 +43,7 @@ class Lineage:
         self._by_parent: defaultdict[str, dict[str, Link]] = defaultdict(dict)
         self._successors: dict[str, str | None] = {}
         self._chains: dict[str, tuple[str, ...]] = {}
-        self._child_rows = _child_rows(snapshot)
+        self._child_rows = {} if snapshot.schema.session_index(_PARENT) else _child_rows(snapshot)
 
     def load(self, session_ids: Iterable[str]) -> None:
         """Read sessions, their ancestors, and all children that may continue one of them."""
@@ -51,7 +52,7 @@ class Lineage:
         while ids or rowids:
             rows = self._snapshot.in_chunks(self._query("id"), sorted(ids))
             rows += self._snapshot.in_chunks(self._query("rowid"), rowids)
-            links = [_link(row) for row in rows if usable(row[0])]
+            links = [_link(row) for row in rows if usable(row[0]) and self._links.get(row[0]) is None]
             self._links.update(dict.fromkeys(ids))
             self._links.update((link.id, link) for link in links)
             for link in links:
@@ -59,7 +60,7 @@ class Lineage:
                     self._by_parent[link.parent][link.id] = link
             ids = {link.parent for link in links if link.parent is not None} - self._links.keys()
             fresh = [link.id for link in links if link.end_reason == "compression"]
-            rowids = [rowid for session_id in fresh for rowid in self._child_rows.pop(session_id, ())]
+            rowids = self._children(fresh)
             full += fresh
         self._choose(full)
 
@@ -134,6 +135,13 @@ class Lineage:
             cycle.append(following)
         return min(cycle)
 
+    def _children(self, session_ids: list[str]) -> list[int]:
+        """Return the row numbers of the children of sessions. Each session is asked for once."""
+        if self._snapshot.schema.session_index(_PARENT):
+            query = "SELECT s.rowid FROM agent.sessions s WHERE s.parent_session_id IN ({})"
+            return [row[0] for row in self._snapshot.in_chunks(query, session_ids)]
+        return [rowid for session_id in session_ids for rowid in self._child_rows.pop(session_id, ())]
+
     def _query(self, key: str) -> str:
         schema = self._snapshot.schema
         config = schema.session("model_config")
@@ -161,9 +169,9 @@ def _stands_alone(child: Link, parent_end: str | None) -> bool:
 
 
 def _child_rows(snapshot: Snapshot) -> dict[str, list[int]]:
-    """Return the row numbers of each session's children: an index has these, but not the children's ids."""
+    """Return the row numbers of each session's children, in one look at all rows: for files without an index."""
     found: defaultdict[str, list[int]] = defaultdict(list)
-    if "parent_session_id" in snapshot.schema.sessions:
+    if _PARENT in snapshot.schema.sessions:
         for parent, rowid in snapshot.rows(
             "SELECT s.parent_session_id, s.rowid FROM agent.sessions s WHERE s.parent_session_id IS NOT NULL"
         ):

@@ -5,7 +5,7 @@ Forks reuse the agent's version numbers, and the agent adds columns without coun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,8 @@ from ..errors import AgentSchemaError
 from ..storage.row_types import log_once
 
 _NEEDED: Final = {"sessions": {"id"}, "messages": {"id", "session_id"}}
+#: How many schemas are remembered; files of one version of the agent have the same.
+_MAX_ANALYSED: Final = 16
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,26 @@ class AgentSchema:
         Raises:
             AgentSchemaError: it has not what every agent's file has.
         """
-        found = connection.exec_driver_sql(
-            "SELECT name, type FROM agent.sqlite_master WHERE type IN ('table', 'view')"
+        # The text of the schema says everything but what the data decides, so it is analysed once.
+        rows = connection.exec_driver_sql(
+            "SELECT name, type, sql FROM agent.sqlite_master WHERE type IN ('table', 'view', 'index')"
         ).fetchall()
-        kinds = {row[0]: row[1] for row in found}
-        if "message_blobs" in kinds:
+        text = tuple(map(tuple, rows))
+        schema = _analysed.get(text)
+        if schema is None:
+            schema, has_key = cls._analyse(connection, path, {row[0]: row[1] for row in text})
+            if has_key:
+                if len(_analysed) >= _MAX_ANALYSED:
+                    _analysed.clear()
+                _analysed[text] = schema
+            else:
+                schema = replace(schema, identified=_identified(connection, path))
+        return schema
+
+    @classmethod
+    def _analyse(cls, connection: Connection, path: Path, kinds: dict[str, str]) -> tuple[AgentSchema, bool]:
+        """Return what the file has, and whether the keys of its tables give each message an id."""
+        if kinds.get("message_blobs") == "table":
             raise AgentSchemaError(f"{path} is a store of this library, not an agent's database.")
         columns: dict[str, tuple[str, ...]] = {}
         has_key = False
@@ -55,14 +72,14 @@ class AgentSchema:
             missing = needed - set(columns[table])
             if missing:
                 raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
-        return cls(
+        schema = cls(
             sessions=columns["sessions"],
             messages=columns["messages"],
             tables=frozenset(name for name, kind in kinds.items() if kind == "table"),
             session_indexes=tuple(_indexes(connection, "sessions")),
             message_indexes=tuple(_indexes(connection, "messages")),
-            identified="1" if has_key else _identified(connection, path),
         )
+        return schema, has_key
 
     def session(self, column: str, otherwise: str = "NULL") -> str:
         """Return SQL for a column of the sessions aliased ``s``, or for what stands in where it is missing."""
@@ -103,6 +120,9 @@ class AgentSchema:
         """Whether an index leads to a session's last message by time."""
         return any(index[:2] == ("session_id", "timestamp") for index in self.message_indexes)
 
+
+#: The schemas that were analysed, by the rows of `sqlite_master`.
+_analysed: dict[tuple[tuple[object, ...], ...], AgentSchema] = {}
 
 _IDENTIFIED: Final = "typeof(m.id) = 'integer'"
 
