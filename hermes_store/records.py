@@ -93,7 +93,7 @@ class SessionRecord(Record):
     transcript_revision: int
     #: The revision of the last change of anything else: fields, documents, links.
     fields_revision: int
-    #: Whether it was imported from a damaged file: `hermes_store.files.import_log` says what is missing.
+    #: Whether it was imported from a damaged file: `store.imports.of_session` says what is missing.
     recovered: bool
     deleted_at: float | None
 

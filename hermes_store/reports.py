@@ -58,12 +58,13 @@ class ImportItem(Record):
 
 
 class ImportRecord(Record):
-    """What became of a file of a sessions folder in the last import that saw it."""
+    """What became of a file or a project in the last import that saw it."""
 
+    kind: ItemKind = ItemKind.SESSION
     #: The state directory.
     origin: str
-    #: The file's name in its sessions folder.
-    name: str
+    #: The file's name in the state directory, with ``/``; for a project ``projects.json#ID``.
+    path: str
     #: The id that its session has now; None if it has none, or it was purged.
     session_id: str | None
     #: When that was decided, in epoch seconds.

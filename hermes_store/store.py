@@ -9,6 +9,7 @@ from typing import Self, cast
 
 from .documents import Documents
 from .errors import InvalidInputError
+from .imports import Imports
 from .messages import Messages
 from .projects import Projects
 from .quoting import quoted, text_of
@@ -34,6 +35,7 @@ class View:
         self.messages = Messages(transactions, scope)
         self.documents = Documents(transactions, scope)
         self.projects = Projects(transactions, scope)
+        self.imports = Imports(transactions, scope)
         self._transactions = transactions
         self._scope = scope
 

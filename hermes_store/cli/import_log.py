@@ -29,10 +29,8 @@ def print_import_log(path: Path | None, db: str, *, as_json: bool, verbose: bool
         as_json: print the records as a JSON array.
         verbose: show all notes.
     """
-    from ..files import import_log
-
     with open_existing(db) as store:
-        records = import_log(store)
+        records = store.imports.records()
         target = store.info().target
     if path is not None:
         place = os.path.realpath(paths.path_of(path, "directory"))
@@ -59,7 +57,8 @@ def _print_directory(console: Console, origin: str, records: list[ImportRecord],
 def _items(records: list[ImportRecord]) -> Iterator[ImportItem]:
     for record in records:
         yield ImportItem(
-            path=f"sessions/{record.name}",
+            kind=record.kind,
+            path=record.path,
             outcome=record.outcome,
             id=record.session_id,
             reason=record.reason,

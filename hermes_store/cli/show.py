@@ -51,7 +51,7 @@ def show(
         documents = view.documents.read(session.session_id, *([] if as_json else ["pending_user_message"]))
         first, messages = _read(view, session, tail or session.message_count)
         project = None if session.project_id is None else view.projects.get(session.project_id).name
-    missing = _missing(db, session) if session.recovered and not as_json else None
+        missing = _missing(view, session) if session.recovered and not as_json else None
     if as_json:
         print_json({"session": plain(session), "documents": documents, "first_position": first, "messages": messages})
         return
@@ -64,12 +64,9 @@ def show(
         print_transcript(console, first, messages)
 
 
-def _missing(db: str, session: SessionRecord) -> str | None:
+def _missing(view: View, session: SessionRecord) -> str | None:
     """Return what was wrong with the damaged file that a session was imported from, as far as the import log says."""
-    from ..files import import_log
-
-    with open_existing(db) as store:
-        reasons = [record.reason for record in import_log(store) if record.session_id == session.session_id]
+    reasons = [record.reason for record in view.imports.of_session(session.session_id)]
     return "; ".join(reason for reason in reasons if reason) or None
 
 

@@ -16,7 +16,6 @@ from ..reports import (
 )
 from .exporting import export_directory
 from .importing import import_directory
-from .log import import_log
 
 __all__ = [
     "ExportProblem",
@@ -30,5 +29,4 @@ __all__ = [
     "Outcome",
     "export_directory",
     "import_directory",
-    "import_log",
 ]

@@ -7,10 +7,11 @@ the file's size and times, the store's session as it was then, and the arguments
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..reports import ImportItem, Outcome
+from ..reports import ImportItem, ItemKind, Outcome
 from ..storage import import_log
 from ..storage.engine import Database
 from ..storage.import_log import Entry as LogEntry
@@ -21,11 +22,13 @@ from .directory import Entry
 from .parsing import FileParser
 
 #: The kind of these entries in the import log.
-KIND: Final = "webui-file"
+KIND: Final = import_log.OTHER_FILE
 #: Grows when files are read or judged by other rules: what was decided by earlier ones is decided anew.
 RULES: Final = 1
 #: Entries that one transaction writes, at most.
 _CHUNK: Final = 200
+#: The values of an entry that no later import goes by.
+_UNCONDITIONAL: Final = {"session": None, "revision": None, "size": None, "mtime_ns": None}
 _KEPT: Final = frozenset({Outcome.FAILED, Outcome.SKIPPED, Outcome.CONFLICT})
 
 
@@ -90,20 +93,34 @@ class Decisions:
         """
         if item.outcome not in _KEPT:
             return
-        told = item.model_dump(include={"path", "reason", "notes", "messages", "id"})
         values = {
-            "digest": b"",
             "session": None if compared is None else compared.id,
             "revision": None if compared is None else compared.revision,
             "size": entry.size,
             "mtime_ns": entry.mtime_ns,
-            "notes": {**told, "outcome": item.outcome.value, **self._circumstances(entry)},
+            "notes": {**_told(item), **self._circumstances(entry)},
         }
-        known = self._known.get(entry.path.name)
+        self._keep(entry.path.name, values, decided_at)
+
+    def note_project(self, item: ImportItem) -> None:
+        """Keep what was decided about a project, if its content did not come into the store.
+
+        That is for the record: `projects.json` is read by each import.
+        """
+        if item.outcome in _KEPT:  # no file of the sessions folder has a name with a slash
+            self._keep(f"../{item.path}", {**_UNCONDITIONAL, "notes": _told(item)}, time.time())
+
+    def note_refused(self, entry: Entry, item: ImportItem) -> None:
+        """Keep that the database refused a file, for the record: the next import tries again."""
+        self._keep(entry.path.name, {**_UNCONDITIONAL, "notes": _told(item)}, time.time())
+
+    def _keep(self, name: str, values: dict[str, Any], decided_at: float) -> None:
+        values = {"digest": b"", **values}
+        known = self._known.get(name)
         if known is not None and values == {name: getattr(known, name) for name in values}:
-            self._held.add(entry.path.name)
+            self._held.add(name)
         else:
-            self._now[entry.path.name] = {**values, "imported_at": decided_at}
+            self._now[name] = {**values, "imported_at": decided_at}
 
     def write(self, database: Database, turns: Turns) -> None:
         """Write what was decided now, and remove what does not hold any more; nothing, if nothing changed."""
@@ -118,6 +135,11 @@ class Decisions:
             turns.wait()
             with database.write() as unit:
                 import_log.remove(unit, KIND, self._origin, gone)
+
+
+def _told(item: ImportItem) -> dict[str, Any]:
+    told = item.model_dump(mode="json", include={"kind", "path", "outcome", "reason", "notes", "messages", "id"})
+    return told if item.kind is not ItemKind.SESSION else {name: told[name] for name in told if name != "kind"}
 
 
 def item_of(entry: LogEntry) -> ImportItem:

@@ -162,6 +162,8 @@ class _Import:
             with self._transaction() as unit:
                 self._projects.finish(unit)
         self._items += self._projects.items
+        for item in self._projects.items:
+            self._decisions.note_project(item)
         if not self._dry_run:
             linking.link(self._database, self._turns)
             self._decisions.write(self._database, self._turns)
@@ -249,7 +251,9 @@ class _Import:
 
     def _add_result(self, file: ParsedFile, item: ImportItem) -> None:
         compared = self._sessions.compared.pop(file.entry.path.name, None)
-        if item.outcome is not Outcome.FAILED:  # what the database refused once it may take the next time
+        if item.outcome is Outcome.FAILED:
+            self._decisions.note_refused(file.entry, item)
+        else:
             self._decisions.note(file.entry, item, file.read_at, compared)
         self._add_item(item)
 

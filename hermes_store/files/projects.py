@@ -16,7 +16,7 @@ from ..webui_format.session_json import SessionContent, shown
 from .directory import PROJECTS, StateDirectory, read_regular
 
 #: The projects' kind in the import log.
-KIND: Final = "webui-project"
+KIND: Final = import_log.PROJECT
 
 _CHANGEABLE: Final = ("name", "color", "created_at", "extra")
 

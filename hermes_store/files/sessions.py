@@ -20,7 +20,7 @@ from .parsing import ParsedFile
 from .projects import ProjectImporter
 
 #: The sessions' kind in the import log.
-KIND: Final = "webui-session"
+KIND: Final = import_log.SESSION_FILE
 
 
 def report_if_unchanged(entry: Entry, recorded: LogEntry | None) -> ImportItem | None:

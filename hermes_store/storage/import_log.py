@@ -13,6 +13,12 @@ from .statement import Statement, one_of
 from .types import TextList
 from .unit_of_work import UnitOfWork
 
+#: The kinds of items: a file of a sessions folder that became a session; what was decided about any other file there,
+#: or about a project; a project of a ``projects.json``.
+SESSION_FILE: Final = "webui-session"
+OTHER_FILE: Final = "webui-file"
+PROJECT: Final = "webui-project"
+
 
 class Entry(NamedTuple):
     """What the log has of one item of an origin, and of the session that it became."""
@@ -77,14 +83,34 @@ def of_origin(unit: UnitOfWork, kind: str, origin: str) -> dict[str, Entry]:
     return {row[0]: Entry._make(row) for row in unit.rows(_of_one_origin, {"kind": kind, "origin": origin})}
 
 
-_all: Final = Statement(
-    _entry.add_columns(ImportItem.origin).where(ImportItem.kind == bindparam("kind")).order_by(ImportItem.id)
+_of_kind: Final = _entry.add_columns(ImportItem.origin).where(ImportItem.kind == bindparam("kind"))
+_in_profile: Final = Session.profile == bindparam("profile")
+_all: Final = Statement(_of_kind)
+_all_of_profile: Final = Statement(_of_kind.where(_in_profile))
+_all_of_origin: Final = Statement(_of_kind.where(_of_origin[1]))
+_all_of_both: Final = Statement(_of_kind.where(_of_origin[1], _in_profile))
+_of_session: Final = Statement(
+    _entry.add_columns(ImportItem.origin, ImportItem.kind)
+    .where(ImportItem.session_id == bindparam("session"))
+    .order_by(ImportItem.id)
 )
 
 
-def all_entries(unit: UnitOfWork, kind: str) -> list[tuple[str, Entry]]:
-    """Return all entries of a kind, each with its origin, those first that were imported first."""
-    return [(row[-1], Entry._make(row[:-1])) for row in unit.rows(_all, {"kind": kind})]
+def all_entries(
+    unit: UnitOfWork, kind: str, origin: str | None = None, profile: str | None = None
+) -> list[tuple[str, Entry]]:
+    """Return all entries of a kind, each with its origin: those of one origin, or of the sessions of one profile."""
+    if origin is None:
+        statement = _all if profile is None else _all_of_profile
+    else:
+        statement = _all_of_origin if profile is None else _all_of_both
+    rows = unit.rows(statement, {"kind": kind, "origin": origin, "profile": profile})
+    return [(row[-1], Entry._make(row[:-1])) for row in rows]
+
+
+def entries_of_session(unit: UnitOfWork, session: int) -> list[tuple[str, str, Entry]]:
+    """Return the entries of a session, which is given by row id, each with its kind and origin."""
+    return [(row[-1], row[-2], Entry._make(row[:-2])) for row in unit.rows(_of_session, {"session": session})]
 
 
 def sessions_of(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) -> dict[str, int | None]:

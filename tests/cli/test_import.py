@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,10 @@ def test_a_report_is_there_at_any_later_time(
             assert part in later
         assert "15 imported, 1 recovered, 1 skipped, 1 failed" in later
         run("import", home, "--db", database, code=1)
-    records = {record["name"]: record for record in run_json("import", "--report", home, "--db", database)}
-    assert len(records) == 18
-    assert records["bad.json"]["outcome"] == "failed"
-    assert records["7e52c0a9d4f1.json"]["session_id"] == "7e52c0a9d4f1"
+    records = {record["path"]: record for record in run_json("import", "--report", home, "--db", database)}
+    assert Counter(record["kind"] for record in records.values()) == {"session": 18, "project": 2}
+    assert records["sessions/bad.json"]["outcome"] == "failed"
+    assert records["sessions/7e52c0a9d4f1.json"]["session_id"] == "7e52c0a9d4f1"
     assert "Nothing was imported from" in run("import", "--report", tmp_path, "--db", database, code=3).stderr
 
 

@@ -23,7 +23,7 @@ from tests.support.tables import all_rows
 
 pytestmark = pytest.mark.slow
 
-COLLECTIONS = ("sessions", "messages", "documents", "projects")
+COLLECTIONS = ("sessions", "messages", "documents", "projects", "imports")
 #: Methods of a store that make another view of it.
 VIEWS = {"transaction", "snapshot", "close"}
 

@@ -23,7 +23,7 @@ from typing import Any
 from hermes_store import AgentBridge, HermesStoreError, Store
 from hermes_store.agent.bridge import degrade
 from hermes_store.agent.combined_listing import list_combined
-from hermes_store.files import export_directory, import_directory, import_log
+from hermes_store.files import export_directory, import_directory
 from hermes_store.quoting import number_of
 from hermes_store.transcripts import json_codec
 from hermes_store.webui import WebUIModels, shared_store
@@ -186,7 +186,6 @@ def files(scene: Scene) -> Iterator[Call]:
     yield from _each(
         "export_directory", export, {"store": scene.store, "path": str(target), "on_progress": ...}, values
     )
-    yield from _each("import_log", import_log, {"store": scene.store}, values)
 
 
 def opening(scene: Scene) -> Iterator[Call]:

@@ -1,0 +1,69 @@
+"""What imports of hermes-webui's files did, as the store keeps it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .collection import Collection
+from .errors import InvalidInputError
+from .quoting import quoted, text_of
+from .reports import ImportRecord, ItemKind, Outcome
+from .storage import import_log
+from .validation import check_id
+
+_KINDS: Final = (import_log.SESSION_FILE, import_log.OTHER_FILE, import_log.PROJECT)
+
+
+class Imports(Collection):
+    """The outcome of each file and project that imports saw.
+
+    A file whose content is in the store says how it came there; the reason of a recovered one says what was missing. A
+    file that was imported once and is in conflict, or damaged, since has two records: the other one is of now.
+    """
+
+    def records(self, *, origin: str | None = None) -> list[ImportRecord]:
+        """Return the records of all imports, by directory, then by file.
+
+        In the view of a profile, these are the ones of its sessions only: a file without a session is in no profile.
+
+        Args:
+            origin: only those from this state directory: its real path, as in `ImportRecord.origin`.
+
+        Raises:
+            InvalidInputError: `origin` is no text.
+        """
+        if origin is not None and not (origin := text_of(origin)):
+            raise InvalidInputError(f"origin is the path of a state directory, not {quoted(origin)}. Nothing was read.")
+        with self._transactions.read() as unit:
+            found = [
+                (kind, *entry) for kind in _KINDS for entry in import_log.all_entries(unit, kind, origin, self._scope)
+            ]
+        records = [_record(*one) for one in found]
+        return sorted(records, key=lambda record: (record.origin, record.path, record.imported_at))
+
+    def of_session(self, session_id: str) -> list[ImportRecord]:
+        """Return the records of the files that became a session, or are in conflict with it.
+
+        Raises:
+            SessionNotFoundError: there is none of this id.
+            SessionDeletedError: it is deleted.
+        """
+        session_id = check_id(session_id, "session id")
+        with self._transactions.read() as unit:
+            key = self._find(unit, session_id)
+            return [_record(*one) for one in import_log.entries_of_session(unit, key.id) if one[0] in _KINDS]
+
+
+def _record(kind: str, origin: str, entry: import_log.Entry) -> ImportRecord:
+    notes: Any = entry.notes if isinstance(entry.notes, dict) else {"notes": entry.notes or []}
+    is_project = kind == import_log.PROJECT
+    return ImportRecord(
+        kind=ItemKind.PROJECT if is_project else ItemKind(notes.get("kind", ItemKind.SESSION)),
+        origin=origin,
+        path=notes.get("path") or (f"projects.json#{entry.item}" if is_project else f"sessions/{entry.item}"),
+        session_id=entry.public_id,
+        imported_at=entry.imported_at,
+        outcome=Outcome(notes.get("outcome", Outcome.IMPORTED)),
+        reason=notes.get("reason", ""),
+        notes=notes.get("notes", []),
+    )
