@@ -24,6 +24,20 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+#: Parameters and fixtures of tests that run on another backend than SQLite files.
+_BACKENDS = {"postgresql", "sqlite-memory", "postgres_server", "make_postgres_database", "postgres_url"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of other backends, before any are selected by their marks."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if not _BACKENDS.isdisjoint([*item.fixturenames, *(one for one in parameters if isinstance(one, str))]):
+            item.add_marker("backend")
+
+
 @pytest.fixture(autouse=True)
 def _no_default_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test may touch the databases of whoever runs it."""

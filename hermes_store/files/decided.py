@@ -102,10 +102,10 @@ class Decisions:
         }
         self._keep(entry.path.name, values, decided_at)
 
-    def note_project(self, item: ImportItem) -> None:
-        """Keep what was decided about a project, if its content did not come into the store.
+    def note_other(self, item: ImportItem) -> None:
+        """Keep what was decided about a project, or a folder next to the sessions folder, if nothing was imported.
 
-        That is for the record: `projects.json` is read by each import.
+        That is for the record: the next import looks at them again.
         """
         if item.outcome in _KEPT:  # no file of the sessions folder has a name with a slash
             self._keep(f"../{item.path}", {**_UNCONDITIONAL, "notes": _told(item)}, time.time())

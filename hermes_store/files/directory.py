@@ -127,6 +127,12 @@ class StateDirectory:
             raise FilesError(f"{self.sessions} cannot be read: {error.strerror}. Nothing was imported.") from error
         return sorted(entries, key=lambda entry: entry.path.name)
 
+    def others(self) -> list[tuple[str, str]]:
+        """Return the folders next to the sessions folder that belong to sessions, with what each is."""
+        folders = ((name, self.root / name, what) for name, what in _FOLDERS.items())
+        # (`Path.is_dir` raises an error where the directory may not be searched.)
+        return [(name, _what_folder(path, what)) for name, path, what in folders if os.path.isdir(path)]  # noqa: PTH112
+
     def tombstones(self) -> Iterator[Path]:
         """Yield the lists of deleted and pruned sessions."""
         for pattern in ("_deleted*.json", "_pruned*.json"):
@@ -157,13 +163,29 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 
 def _folder(item: os.DirEntry[str]) -> Entry:
     """Return a folder in the sessions folder, where hermes-webui has none."""
+    path = Path(item.path)
+    return Entry(path, 0, 0, _what_folder(path, _JOURNALS.get(item.name, "no sessions of hermes-webui")), 0)
+
+
+def _what_folder(path: Path, what: str) -> str:
     try:
-        with os.scandir(item.path) as inside:
+        with os.scandir(path) as inside:
             count = sum(1 for _ in inside)
-        reason = f"a folder of {count} files, where hermes-webui has no sessions"
     except OSError as error:
-        reason = f"a folder that cannot be read: {error.strerror}"
-    return Entry(Path(item.path), 0, 0, reason, 0)
+        return f"a folder that cannot be read: {error.strerror}"
+    return f"a folder of {count} {'file' if count == 1 else 'files'}: {what}"
+
+
+#: Folders of the WebUI's own: in the sessions folder, and next to it.
+_JOURNALS: Final = {
+    "_turn_journal": "the WebUI's records of turns",
+    "_run_journal": "the WebUI's records of runs",
+}
+_FOLDERS: Final = {
+    "shares": "shared copies of conversations",
+    "attachments": "uploaded files, which messages refer to",
+    "media_snapshots": "pictures, which messages refer to",
+}
 
 
 def _entry(item: os.DirEntry[str]) -> Entry:

@@ -161,9 +161,12 @@ class _Import:
             self._turns.wait()
             with self._transaction() as unit:
                 self._projects.finish(unit)
-        self._items += self._projects.items
-        for item in self._projects.items:
-            self._decisions.note_project(item)
+        others = [
+            ImportItem(path=name, outcome=Outcome.SKIPPED, reason=reason) for name, reason in self._directory.others()
+        ]
+        for item in (*self._projects.items, *others):
+            self._decisions.note_other(item)
+            self._items.append(item)
         if not self._dry_run:
             linking.link(self._database, self._turns)
             self._decisions.write(self._database, self._turns)

@@ -75,6 +75,21 @@ NOT_SESSIONS = {
 }
 
 
+def test_folders_next_to_the_sessions_are_named(sqlite_store: Store, state: StateDir) -> None:
+    state.session("a", "hi")
+    (state.root / "shares").mkdir()
+    (state.root / "shares" / "token.json").write_bytes(b"{}")
+    (state.root / "attachments").write_bytes(b"a file")
+    for _ in range(2):
+        items = {item.path: item for item in import_directory(sqlite_store, state.root).items}
+        assert items.keys() == {"sessions/a.json", "shares"}
+        assert (items["shares"].outcome, items["shares"].reason) == (
+            "skipped",
+            "a folder of 1 file: shared copies of conversations",
+        )
+    assert "shares" in {record.path for record in sqlite_store.imports.records()}
+
+
 def test_what_is_no_session_is_skipped_and_it_is_said_why(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
     for name in NOT_SESSIONS:
@@ -88,7 +103,11 @@ def test_what_is_no_session_is_skipped_and_it_is_said_why(sqlite_store: Store, s
     items = by_name(import_directory(sqlite_store, state.root))
     assert items.pop("a.json").outcome == "imported"
     folders = {name: items.pop(name).reason for name in ("_run_journal", "folder.json", "link-to-folder")}
-    assert set(folders.values()) == {"a folder of 1 files, where hermes-webui has no sessions"}
+    assert folders == {
+        "_run_journal": "a folder of 1 file: the WebUI's records of runs",
+        "folder.json": "a folder of 1 file: no sessions of hermes-webui",
+        "link-to-folder": "a folder of 1 file: no sessions of hermes-webui",
+    }
     assert items.keys() == NOT_SESSIONS.keys()
     for name, item in items.items():
         assert (item.outcome, item.id) == ("skipped", None)
