@@ -193,6 +193,18 @@ class WriteResult(Record):
     revision: int
 
 
+class PurgeResult(Record):
+    """The result of removing sessions for good."""
+
+    session_ids: list[str]
+    #: How many messages they had.
+    messages: int
+    #: Whether nothing of them is left in the files that are the database. False on SQLite: its log, which has older
+    #: versions of what was removed, is in use by another connection, or a transaction is not over; the next purge, or
+    #: `Store.close`, empties it. False on PostgreSQL, where VACUUM removes old rows.
+    erased: bool
+
+
 class ProjectDeletion(Record):
     """The result of deleting a project."""
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Unpack
 
-from .collection import UNCHECKED, Collection, Unchecked, require_current
+from .collection import UNCHECKED, Unchecked, require_current
+from .deletion import Deletion
 from .errors import InvalidInputError, SessionNotFoundError
 from .pagination import check_limit
 from .quoting import quoted, text_of
 from .records import DEFAULT_PROFILE, Missing, Page, SessionRecord
 from .storage import document_rows, project_rows, session_listing, session_rows
-from .storage.list_filter import BLANK_SECONDS, ListFilter
+from .storage.list_filter import ListFilter
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import (
@@ -29,7 +30,7 @@ from .validation import (
 )
 
 
-class Sessions(Collection):
+class Sessions(Deletion):
     """The sessions of a store, or of one profile of it."""
 
     def create(self, *, session_id: str | None = None, **fields: Unpack[SessionChanges]) -> SessionRecord:
@@ -54,7 +55,7 @@ class Sessions(Collection):
             session_rows.require_free(unit, session_id, self._scope)
             values = {"created_at": now, "updated_at": now, **_resolved(unit, changes, profile), "profile": profile}
             session_rows.add(unit, session_id, values)
-            return _record(unit, session_id)
+            return session_listing.get_existing(unit, session_id)
 
     def get(self, session_id: str) -> SessionRecord:
         """Return a session.
@@ -184,13 +185,6 @@ class Sessions(Collection):
             if after is None:
                 return
 
-    def list_deleted(
-        self, *, profile: str | None = None, limit: int = 50, after: str | None = None
-    ) -> Page[SessionRecord]:
-        """Return a page of the deleted sessions that can be restored, the last deleted first."""
-        with self._transactions.read() as unit:
-            return session_listing.deleted_page(unit, self._own_profile(profile), limit, after)
-
     def count(
         self,
         *,
@@ -250,7 +244,7 @@ class Sessions(Collection):
             # These values replace the originals of imported values that did not fit their columns.
             document_rows.write(unit, key.id, key.session_id, {}, [file_key(name) for name in checked])
             session_rows.change(unit, key, values, fields=True, touch=touch)
-            return _record(unit, key.session_id)
+            return session_listing.get_existing(unit, key.session_id)
 
     def change_id(self, session_id: str, new_id: str) -> SessionRecord:
         """Give a session another public id. The old one is never used for another session.
@@ -262,58 +256,7 @@ class Sessions(Collection):
         new_id = check_id(new_id, "session id")
         with self._transactions.write() as unit:
             session_rows.rename(unit, self._lock(unit, session_id), new_id, self._scope)
-            return _record(unit, new_id)
-
-    def delete(self, session_id: str) -> SessionRecord:
-        """Delete a session, and return it. It leaves every list and refuses every write until it is restored.
-
-        Raises:
-            SessionNotFoundError, SessionDeletedError: as `get`.
-        """
-        with self._transactions.write() as unit:
-            key = self._lock(unit, session_id)
-            session_rows.change(unit, key, {"deleted_at": time.time()}, fields=True, touch=False)
-            return _record(unit, key.session_id)
-
-    def restore(self, session_id: str) -> SessionRecord:
-        """Restore a deleted session with everything in it. One that is not deleted is not changed.
-
-        Raises:
-            SessionNotFoundError: there is none of this id (any more).
-        """
-        with self._transactions.write() as unit:
-            key = session_rows.find(unit, session_id, self._scope, lock=True)
-            if key.deleted_at is not None:
-                session_rows.change(unit, key, {"deleted_at": None}, fields=True, touch=False)
-            return _record(unit, key.session_id)
-
-    def purge(self, session_id: str) -> None:
-        """Remove a session, deleted or not, for good, with its messages and documents. Its id is not used again.
-
-        Raises:
-            SessionNotFoundError: there is none of this id.
-        """
-        with self._transactions.write() as unit:
-            session_rows.purge(unit, session_rows.find(unit, session_id, self._scope, lock=True))
-
-    def delete_empty(
-        self, *, profile: str | None = None, untitled_only: bool = True, older_than: float = BLANK_SECONDS
-    ) -> Sequence[str]:
-        """Delete the sessions without messages, and return their ids.
-
-        Args:
-            profile: only this profile's; all when None.
-            untitled_only: keep sessions that have a title, or a running stream.
-            older_than: seconds; keep sessions that were written to more recently.
-
-        Raises:
-            InvalidInputError: an argument is not valid.
-        """
-        check_flag("untitled_only", untitled_only)
-        profile = self._own_profile(profile)
-        until = time.time() - check_time(older_than)
-        with self._transactions.write() as unit:
-            return session_rows.delete_empty(unit, until=until, profile=profile, untitled_only=untitled_only)
+            return session_listing.get_existing(unit, new_id)
 
     def _filter(  # noqa: PLR0917 - the arguments of `list`, in its order
         self,
@@ -370,9 +313,3 @@ def _resolved(
             )
         values["parent_id"] = parent.id
     return values
-
-
-def _record(unit: UnitOfWork, session_id: str) -> SessionRecord:
-    record = session_listing.get(unit, session_id)
-    assert record is not None, "it was written in this transaction"  # noqa: S101
-    return record

@@ -242,6 +242,16 @@ def carry_forward(unit: UnitOfWork, session: int, before: int, after: int) -> No
     unit.execute(_carry_forward, {"session": session, "before": before, "after": after})
 
 
+_forget_notes: Final = Statement(
+    update(ImportItem).where(ImportItem.session_id == bindparam("session")).values(notes=None)
+)
+
+
+def forget_notes(unit: UnitOfWork, session: int) -> None:
+    """Remove the notes on a session that is purged: they may have its title, or other text of it."""
+    unit.execute(_forget_notes, {"session": session})
+
+
 _move: Final = Statement(
     update(ImportItem).where(ImportItem.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
 )

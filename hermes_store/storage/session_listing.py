@@ -71,6 +71,13 @@ def get(unit: UnitOfWork, session_id: str) -> SessionRecord | None:
     return None if row is None else to_record(row)
 
 
+def get_existing(unit: UnitOfWork, session_id: str) -> SessionRecord:
+    """Return a session that was found or written in this transaction, deleted or not."""
+    record = get(unit, session_id)
+    assert record is not None, "it is locked"  # noqa: S101
+    return record
+
+
 def get_many(unit: UnitOfWork, session_ids: Sequence[str], profile: str | None) -> dict[str, SessionRecord]:
     """Return those of some sessions that exist, are not deleted, and belong to a profile (any when None), by id."""
     records = map(to_record, unit.rows(_get_many, {"ids": list(session_ids)}))

@@ -396,6 +396,7 @@ _delete: Final = Statement(delete(Session).where(Session.id == bindparam("row_id
 
 def purge(unit: UnitOfWork, key: SessionKey) -> None:
     """Remove a session with everything that belongs to it, and retire its id."""
+    import_log.forget_notes(unit, key.id)
     unit.execute(_delete, {"row_id": key.id})
     _retire(unit, key.session_id, successor=None)
 

@@ -115,6 +115,14 @@ class UnitOfWork(ABC):
     def _end(self) -> None:
         """Roll back if the transaction is still open, and give the connection back; doing it again does nothing."""
 
+    def erase(self) -> None:  # noqa: B027 - the default is to do nothing
+        """Once this is committed, leave nothing of what it removes in the files of the database, as far as it can."""
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it was committed and nothing is left of what it removed; see `erase`."""
+        return False
+
     @property
     @abstractmethod
     def is_lost(self) -> bool:

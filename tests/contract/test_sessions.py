@@ -299,7 +299,9 @@ def test_a_purged_session_is_gone_for_good(store: Store, session: SessionRecord,
     child = store.sessions.create(parent_id=session.session_id).session_id
     if deleted:
         store.sessions.delete(session.session_id)
-    store.sessions.purge(session.session_id)
+    result = store.sessions.purge(session.session_id)
+    assert (result.session_ids, result.messages) == ([session.session_id], 2)
+    assert result.erased == (store.info().dialect == "sqlite")
     for verb in (store.sessions.get, store.sessions.restore, store.sessions.purge, store.messages.read):
         with pytest.raises(SessionNotFoundError):
             verb(session.session_id)

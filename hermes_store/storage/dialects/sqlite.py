@@ -28,6 +28,7 @@ from .file_systems import shared_file_system
 from .sqlite_copy import copy_database
 from .sqlite_errors import MEANINGS, OTHER, is_undecodable
 from .sqlite_file_check import require_openable
+from .sqlite_log import Log
 from .sqlite_look import look
 from .sqlite_place import Place, PlacedConnection
 from .sqlite_pool import ConnectionPool
@@ -56,6 +57,7 @@ class SQLiteDialect(Dialect):
                 f"this Python has {sqlite3.sqlite_version}."
             )
         self._pool = ConnectionPool(self._connect)
+        self._log = Log()
         self._place: Place | None = None
 
     @abstractmethod
@@ -87,6 +89,8 @@ class SQLiteDialect(Dialect):
             # On macOS fsync() does not reach the disk's surface, and F_FULLFSYNC does; elsewhere this does nothing.
             f"fullfsync = {'ON' if self.settings.durability == 'full' else 'OFF'}",
             "journal_size_limit = 67108864",
+            # What is removed is overwritten: https://www.sqlite.org/pragma.html#pragma_secure_delete
+            "secure_delete = ON",
             "temp_store = MEMORY",  # there are containers without a writable temporary folder
             "trusted_schema = OFF",
             *(["query_only = ON"] if self.settings.read_only else []),
@@ -94,9 +98,12 @@ class SQLiteDialect(Dialect):
             connection.execute(f"PRAGMA {pragma}")
 
     def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
-        return SQLiteUnitOfWork(database, self._pool, self._place, writes=writes)
+        return SQLiteUnitOfWork(database, self._pool, self._place, self._log, writes=writes)
 
     def close(self) -> None:
+        if self._log.is_due:
+            with contextlib.suppress(sqlite3.Error, errors.HermesStoreError), self._connected() as (raw, _):
+                self._log.empty(raw)
         self._pool.close()
 
     @contextlib.contextmanager

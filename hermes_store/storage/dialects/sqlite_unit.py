@@ -14,6 +14,7 @@ from ..row_types import Row, log_once
 from ..statement import NO_PARAMETERS, Parameters, Statement, one_of
 from ..unit_of_work import UnitOfWork
 from .sqlite_errors import is_undecodable
+from .sqlite_log import Log
 from .sqlite_place import Place
 from .sqlite_pool import ConnectionPool
 
@@ -35,14 +36,26 @@ def _decode(data: bytes) -> str:
 
 
 class SQLiteUnitOfWork(UnitOfWork):
-    """One transaction on a connection of a pool; `place` is where its file is, None for a database in memory."""
+    """One transaction on a connection of a pool.
 
-    __slots__ = ("_place", "_pool", "raw")
+    Args:
+        database: the database.
+        pool: its connections.
+        place: where its file is; None for a database in memory.
+        log: empties the database's log.
+        writes: whether the transaction writes.
+    """
 
-    def __init__(self, database: Database, pool: ConnectionPool, place: Place | None, *, writes: bool) -> None:
+    __slots__ = ("_erases", "_is_erased", "_log", "_place", "_pool", "raw")
+
+    def __init__(
+        self, database: Database, pool: ConnectionPool, place: Place | None, log: Log, *, writes: bool
+    ) -> None:
         super().__init__(database, writes=writes)
         self._pool = pool
         self._place = place
+        self._log = log
+        self._erases = self._is_erased = False
         #: The driver's connection; None while there is no transaction.
         self.raw: Any = None
 
@@ -59,6 +72,8 @@ class SQLiteUnitOfWork(UnitOfWork):
         if self.writes and self._place is not None:
             self._place.require_unmoved(self.raw)
         self.raw.execute("COMMIT")
+        if self._erases:
+            self._is_erased = self._log.empty(self.raw)
 
     def _end(self) -> None:
         raw = self._pool.of(self)
@@ -72,6 +87,13 @@ class SQLiteUnitOfWork(UnitOfWork):
             keep = False
         self._pool.give_back(self, keep=keep)
         self.raw = None
+
+    def erase(self) -> None:
+        self._erases = True
+
+    @property
+    def is_erased(self) -> bool:
+        return self._is_erased
 
     @property
     def is_lost(self) -> bool:
