@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from .collection import Collection
+from .pagination import check_limit
 from .records import Page, PurgeResult, SessionRecord
 from .storage import session_listing, session_rows
 from .storage.list_filter import BLANK_SECONDS
+from .storage.session_rows import SessionKey
 from .validation import check_flag, check_time
+
+#: The most sessions that one transaction purges, and the most messages, unless one session has more.
+_BATCH: Final = 100
+_MESSAGES: Final = 2_000
 
 
 class Deletion(Collection):
@@ -57,7 +66,36 @@ class Deletion(Collection):
             key = session_rows.find(unit, session_id, self._scope, lock=True)
             session_rows.purge(unit, key)
             unit.erase()
-        return PurgeResult(session_ids=[key.session_id], messages=key.message_count, erased=unit.is_erased)
+        return _result([key], erased=unit.is_erased)
+
+    def purge_deleted(self, *, older_than: float, profile: str | None = None, limit: int | None = None) -> PurgeResult:
+        """Purge the sessions that were deleted some time ago, in several short transactions.
+
+        Those that were deleted first are purged first. An error leaves those purged that were purged before it.
+
+        Args:
+            older_than: seconds; keep sessions that were deleted more recently.
+            profile: only this profile's; all when None.
+            limit: the largest number of sessions to purge, 1 to 1000; no limit when None.
+
+        Raises:
+            InvalidInputError: an argument is not valid.
+        """
+        profile = self._own_profile(profile)
+        until = time.time() - check_time(older_than)
+        left = math.inf if limit is None else check_limit(limit)
+        purged: list[SessionKey] = []
+        while True:
+            with self._transactions.write() as unit:
+                found = session_rows.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)))
+                batch = _first(found)
+                for key in batch:
+                    session_rows.purge(unit, key)
+                unit.erase()
+            purged += batch
+            left -= len(batch)
+            if not batch or left <= 0:
+                return _result(purged, erased=unit.is_erased)
 
     def delete_empty(
         self, *, profile: str | None = None, untitled_only: bool = True, older_than: float = BLANK_SECONDS
@@ -77,3 +115,17 @@ class Deletion(Collection):
         until = time.time() - check_time(older_than)
         with self._transactions.write() as unit:
             return session_rows.delete_empty(unit, until=until, profile=profile, untitled_only=untitled_only)
+
+
+def _first(keys: Sequence[SessionKey]) -> list[SessionKey]:
+    """Return the first of some sessions, as many as one transaction purges."""
+    messages = list(itertools.accumulate(key.message_count for key in keys))
+    return [key for key, total in zip(keys, messages, strict=True) if key is keys[0] or total <= _MESSAGES]
+
+
+def _result(keys: Sequence[SessionKey], *, erased: bool) -> PurgeResult:
+    return PurgeResult(
+        session_ids=[key.session_id for key in keys],
+        messages=sum(key.message_count for key in keys),
+        erased=erased,
+    )

@@ -18,7 +18,7 @@ from ..records import UNTITLED
 from ..transcripts.encoding import LATEST
 from ..validation import MAX_INT, check_id
 from . import import_log
-from .schema import BLANK, EMPTY, STAGED_PREFIX, RetiredId, Session
+from .schema import BLANK, DELETED, EMPTY, STAGED_PREFIX, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
@@ -392,6 +392,27 @@ def _retire(unit: UnitOfWork, session_id: str, successor: int | None) -> None:
 
 
 _delete: Final = Statement(delete(Session).where(Session.id == bindparam("row_id")))
+
+
+@functools.cache
+def _find_deleted(of_profile: bool) -> Statement:
+    statement = _key.where(DELETED, Session.deleted_at <= bindparam("until"))
+    if of_profile:
+        statement = statement.where(Session.profile == bindparam("of_profile"))
+    order = statement.order_by(Session.deleted_at, Session.id).limit(bindparam("some"))
+    return Statement(order.with_for_update())
+
+
+def find_deleted(unit: UnitOfWork, until: float, profile: str | None, *, limit: int) -> list[SessionKey]:
+    """Return at most `limit` sessions that were deleted at a time or before it, locked, the first deleted first.
+
+    Args:
+        profile: only this profile's; all when None.
+    """
+    parameters: dict[str, Any] = {"until": until, "some": limit}
+    if profile is not None:
+        parameters["of_profile"] = profile
+    return [SessionKey._make(row) for row in unit.rows(_find_deleted(profile is not None), parameters)]
 
 
 def purge(unit: UnitOfWork, key: SessionKey) -> None:

@@ -55,6 +55,7 @@ class Scene:
             "messages": ["a", "z"],
             "position": 0,
             "keep": 1,
+            "older_than": 1e9,
             "values": {"k": 2},
             "keys": "k",
             "title": "T",

@@ -127,6 +127,14 @@ def test_the_list_of_deleted_sessions_comes_from_its_index(store: Store, profile
         assert faults(lines) == []
 
 
+@pytest.mark.parametrize("profile", [None, "work"])
+def test_what_was_deleted_long_ago_comes_from_its_index(store: Store, profile: str | None) -> None:
+    lines = plan(store, undone(store, lambda tx: tx.sessions.purge_deleted(older_than=0, profile=profile, limit=1)))
+    index = "ix_sessions_deleted " if profile is None else "ix_sessions_deleted_profile "
+    assert any(f"USING INDEX {index}" in line for line in lines)
+    assert faults(lines) == []
+
+
 @pytest.mark.parametrize("untitled_only", [True, False])
 def test_empty_sessions_are_found_among_the_empty_ones_alone(store: Store, untitled_only: bool) -> None:
     def lines(**how: Any) -> list[str]:

@@ -96,6 +96,9 @@ VERBS: dict[str, Verb] = {
     "sessions.update": lambda store: undone(store, lambda tx: tx.sessions.update("s7", title="Renamed", pinned=True)),
     "sessions.delete": lambda store: undone(store, lambda tx: tx.sessions.delete("s7")),
     "sessions.purge": lambda store: undone(store, lambda tx: tx.sessions.purge("s7")),
+    "sessions.purge_deleted": lambda store: undone(
+        store, lambda tx: tx.sessions.purge_deleted(older_than=0, limit=LIMIT)
+    ),
     "sessions.change_id": lambda store: undone(store, lambda tx: tx.sessions.change_id("s7", "renamed")),
     "projects.delete": lambda store: undone(store, lambda tx: tx.projects.delete("other7")),
     "projects.rename": lambda store: undone(store, lambda tx: tx.projects.rename("other7", "Renamed")),
