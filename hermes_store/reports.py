@@ -77,6 +77,26 @@ class ImportRecord(Record):
     notes: list[str] = Field(default_factory=list)
 
 
+class RemovalOutcome(enum.StrEnum):
+    """What became of a file that was to be removed."""
+
+    REMOVED = "removed"
+    """It is gone; of the index, the session's row is."""
+    GONE = "gone"
+    """It was not there any more."""
+    KEPT = "kept"
+    """It was left as it is; the reason says why."""
+
+
+class FileRemoval(Record):
+    """What became of a JSON file that a session was imported from."""
+
+    #: The file.
+    path: str
+    outcome: RemovalOutcome
+    reason: str = ""
+
+
 class ImportProgress(Record):
     """How far an import is."""
 

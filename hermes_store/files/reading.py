@@ -72,7 +72,7 @@ def read_session(path: Path, *, limit: int, indexed_count: Callable[[], int | No
 
 def _whole_or_backup(path: Path, content: bytes, limit: int, indexed_count: Callable[[], int | None]) -> SessionFile:
     try:
-        file = _parse(content)
+        file = parse_session(content)
     except UnreadableError as error:
         backup = _Backup.read(path, limit)
         if backup is None or not (backup.is_whole or backup.file.messages):
@@ -105,7 +105,7 @@ class _Backup:
         backup = path.with_name(path.name + ".bak")
         try:
             when = datetime.datetime.fromtimestamp(backup.stat().st_mtime, datetime.UTC)
-            file = _parse(read_regular(backup, limit))
+            file = parse_session(read_regular(backup, limit))
         except (OSError, OverflowError, ValueError, UnreadableError):
             return None
         return cls(file, file.damage is None, f"{when:%Y-%m-%d %H:%M} UTC")
@@ -139,7 +139,12 @@ class _Backup:
 _messages: Final = re.compile(rb'\n  "messages": \[')
 
 
-def _parse(content: bytes) -> SessionFile:
+def parse_session(content: bytes) -> SessionFile:
+    """Return the session in a file's bytes; of a damaged one, what is whole in it.
+
+    Raises:
+        UnreadableError: nothing of it can be read.
+    """
     if not content.strip(b"\0 \t\r\n"):
         raise UnreadableError(f"it is empty ({len(content)} blank bytes)" if content else "it is empty")
     try:

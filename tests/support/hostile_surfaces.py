@@ -23,7 +23,7 @@ from typing import Any
 from hermes_store import AgentBridge, HermesStoreError, Store
 from hermes_store.agent.bridge import degrade
 from hermes_store.agent.combined_listing import list_combined
-from hermes_store.files import export_directory, import_directory
+from hermes_store.files import export_directory, import_directory, remove_imported_files
 from hermes_store.quoting import number_of
 from hermes_store.transcripts import json_codec
 from hermes_store.webui import WebUIModels, shared_store
@@ -185,6 +185,13 @@ def files(scene: Scene) -> Iterator[Call]:
 
     yield from _each(
         "export_directory", export, {"store": scene.store, "path": str(target), "on_progress": ...}, values
+    )
+    removing = {"store": scene.store, "session_id": "s", "sessions_folder": ...}
+    yield from _each(
+        "remove_imported_files",
+        remove_imported_files,
+        removing,
+        lambda name: scene.paths() if name == "sessions_folder" else HOSTILE,
     )
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hermes_store import HermesStoreError, Store
-from hermes_store.files import export_directory, import_directory
+from hermes_store.files import export_directory, import_directory, remove_imported_files
 from tests.support.internals import configure_connections
+from tests.support.processes import become_nobody
 
 
 class _Countdown:
@@ -105,3 +106,11 @@ def export_small(database: str, directory: str, limit: str) -> None:
             export_directory(store, directory)
         except HermesStoreError as error:
             print(json.dumps([type(error).__name__, str(error)]))
+
+
+def remove_as_nobody(directory: str, session_id: str) -> None:
+    """Import a directory, remove the files of a session without the rights to, and print why they were kept."""
+    with Store.open(":memory:") as store:
+        import_directory(store, directory)
+        become_nobody()
+        print([f"{item.outcome}: {item.reason}" for item in remove_imported_files(store, session_id)])
