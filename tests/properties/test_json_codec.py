@@ -68,7 +68,7 @@ def test_different_values_have_different_digests(one: Any, other: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("depth", [100, 300, 1_200, 100_000])
+@pytest.mark.parametrize("depth", [100, 300, 1_200, 30_000])
 def test_nesting_of_any_depth_is_kept(kind: str, depth: int) -> None:
     value = nested(kind, depth)
     is_same = same(json_codec.decode(json_codec.encode(value)), value)

@@ -62,7 +62,7 @@ def test_text_of_any_characters_is_kept_and_found(store: Store, title: str, prof
 @pytest.mark.slow
 def test_a_very_deep_message_and_document_are_kept_beside_ordinary_ones(store: Store) -> None:
     session_id = store.sessions.create().session_id
-    deep = nested("both", 100_000)
+    deep = nested("both", 30_000)
     store.messages.extend(session_id, [{"role": "user"}, deep, {"role": "assistant"}])
     store.documents.put(session_id, {"draft": deep})
     first, found, last = store.messages.read(session_id)
