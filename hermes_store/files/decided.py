@@ -7,6 +7,7 @@ the file's size and times, the store's session as it was then, and the arguments
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,9 +18,12 @@ from ..storage.engine import Database
 from ..storage.import_log import Entry as LogEntry
 from ..storage.session_rows import SessionKey
 from ..storage.turns import Turns
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from .decision import Prefer
 from .directory import Entry
 from .parsing import FileParser
+
+logger = logging.getLogger("hermes_store")
 
 #: The kind of these entries in the import log.
 KIND: Final = import_log.OTHER_FILE
@@ -130,11 +134,18 @@ class Decisions:
             turns.wait()
             with database.write() as unit:
                 for name in names[start : start + _CHUNK]:
-                    import_log.put(unit, KIND, self._origin, name, self._now[name])
+                    self._put(unit, name)
         if gone:
             turns.wait()
             with database.write() as unit:
                 import_log.remove(unit, KIND, self._origin, gone)
+
+    def _put(self, unit: UnitOfWork, name: str) -> None:
+        try:
+            with unit.savepoint():
+                import_log.put(unit, KIND, self._origin, name, self._now[name])
+        except REFUSED_VALUES as error:  # the report has what was decided; the next import decides again
+            logger.warning("What was decided about %s could not be kept: %s", name, getattr(error, "orig", error))
 
 
 def _told(item: ImportItem) -> dict[str, Any]:

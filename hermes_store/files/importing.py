@@ -82,9 +82,11 @@ def import_directory(
     return _Import(store, directory, prefer, dry_run, on_progress, max_file_size).run()
 
 
-def import_state_directory(store: Store, directory: StateDirectory) -> ImportReport:
+def import_state_directory(
+    store: Store, directory: StateDirectory, on_progress: OnProgress | None = None
+) -> ImportReport:
     """Import a directory that was found already; as `import_directory`."""
-    return _Import(store, directory, "store", dry_run=False, on_progress=None).run()
+    return _Import(store, directory, "store", dry_run=False, on_progress=on_progress).run()
 
 
 class _Batch:

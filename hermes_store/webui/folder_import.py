@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import FilesError
 from ..files.directory import StateDirectory
-from ..files.importing import import_state_directory
+from ..files.importing import OnProgress, import_state_directory
 from ..reports import ImportReport, Outcome
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
@@ -57,7 +57,14 @@ class FolderImport:
         self._logged: set[tuple[str, str]] = set()
         self._seen: weakref.WeakKeyDictionary[Store, dict[Path, _Seen]] = weakref.WeakKeyDictionary()
 
-    def run(self, store: Store, folder: Path) -> None:
+    def is_due(self, store: Store, folder: Path) -> bool:
+        """Whether anything appeared in the folder since the last time, which one `stat` of it shows."""
+        try:
+            return not self._is_current(store, folder, folder.stat().st_mtime_ns)
+        except OSError:
+            return False  # there is no folder, and nothing to import
+
+    def run(self, store: Store, folder: Path, on_progress: OnProgress | None = None) -> None:
         """Import the folder if anything appeared in it since the last time, which one `stat` of it shows.
 
         While another thread imports, this one waits for it, for a minute at most.
@@ -74,7 +81,7 @@ class FolderImport:
             if not is_held:
                 logger.warning("The session files in %s are still being imported; some may be missing now.", folder)
             elif not self._is_current(store, folder, mtime_ns):
-                self._import(store, folder)
+                self._import(store, folder, on_progress)
                 # With the time from before: the next call looks for what appeared meanwhile.
                 self._note(store, folder, _Seen(mtime_ns, now_ns - max(0, clock_ns - mtime_ns), now_ns))
 
@@ -89,9 +96,9 @@ class FolderImport:
         seen = self._seen.get(store, {}).get(folder)
         return seen is not None and seen.is_current(mtime_ns)
 
-    def _import(self, store: Store, folder: Path) -> None:
+    def _import(self, store: Store, folder: Path, on_progress: OnProgress | None) -> None:
         try:
-            report = import_state_directory(store, StateDirectory(folder.parent, folder))
+            report = import_state_directory(store, StateDirectory(folder.parent, folder), on_progress)
         except FilesError as error:
             level = logging.WARNING if self._is_new(str(folder), str(error)) else logging.DEBUG
             logger.log(level, "The session files in %s were not imported: %s", folder, error)

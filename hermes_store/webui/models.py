@@ -35,10 +35,11 @@ from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
 from ..store import Store
-from ..validation import check_callable, check_flag, check_id, check_instance, is_id, items_of
+from ..validation import check_callable, check_duration, check_flag, check_id, check_instance, is_id, items_of
 from . import projects, sidebar
 from .agent import AgentSessions
 from .arguments import given
+from .background_import import BackgroundImport, ImportStatus
 from .cache import LiveSessions
 from .folder_import import FolderImport
 from .session import LiveSession
@@ -47,6 +48,7 @@ from .titles import title_from
 logger = logging.getLogger("hermes_store.webui")
 
 _CACHE_SIZE: Final = 100
+_IMPORT_WAIT: Final = 0.3
 
 
 class WebUIModels:
@@ -65,7 +67,10 @@ class WebUIModels:
         last_workspace: returns the folder of a new session that names none.
         active_profile: returns the name of the profile that is chosen in the user interface, or None.
         hermes_home: returns the agent's home; that of the environment when left out, or None.
-        session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are imported.
+        session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are imported,
+            in a thread of their own.
+        import_wait: the most seconds for which a call that lists sessions or projects waits for an import. When it
+            takes longer, the call returns what is there, and the import goes on (see `import_status`).
 
     Raises:
         InvalidInputError: an argument is not of the right kind. What the callables return is looked at by each use.
@@ -85,6 +90,7 @@ class WebUIModels:
         active_profile: Callable[[], str | None] = lambda: None,
         hermes_home: Callable[[], str | os.PathLike[str] | None] = lambda: None,
         session_dir: Path | Callable[[], Path | None] | None = None,
+        import_wait: float = _IMPORT_WAIT,
     ) -> None:
         callables = {"active_streams": active_streams, "default_model": default_model, "hermes_home": hermes_home}
         callables |= {"last_workspace": last_workspace, "active_profile": active_profile}
@@ -117,7 +123,8 @@ class WebUIModels:
             self.session_dir()  # a wrong one is told now
         #: Live sessions whose last save was refused, or not complete: `get_session` does not return them again.
         self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
-        self._folder_import = FolderImport()
+        self._import_wait = check_duration("import_wait", import_wait)
+        self._imports = BackgroundImport(FolderImport())
         self._agent = AgentSessions(self._store, hermes_home, active_profile, last_workspace)
         #: The class of this store's live sessions.
         self.Session: type[LiveSession] = type("Session", (LiveSession,), {"_models": self, "__slots__": ()})
@@ -140,10 +147,20 @@ class WebUIModels:
         return None if folder is None else path_of(folder, "folder of sessions")
 
     def import_new_files(self) -> None:
-        """Import the JSON files that appeared, where there is a folder of them."""
+        """Import the JSON files that appeared, where there is a folder of them; an import that takes long goes on."""
         folder = self.session_dir()
         if folder is not None:
-            self._folder_import.run(self._store(), folder)
+            self._imports.run(self._store(), folder, self._import_wait)
+
+    def wait_for_import(self, sid: str) -> bool:
+        """Wait for the import that is under way if it may bring a session, and return whether it was waited for."""
+        folder = self.session_dir()
+        is_waiting = folder is not None and (folder / f"{sid}.json").exists()
+        return is_waiting and self._imports.wait(_PATIENCE)
+
+    def import_status(self) -> ImportStatus:
+        """Return how far the import of the JSON files is, or what became of the last one."""
+        return self._imports.status
 
     def save_failed(self, session: LiveSession, error: HermesStoreError) -> None:
         """Note a live session that has what a save cannot write, so that `get_session` reads it anew."""

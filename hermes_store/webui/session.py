@@ -136,6 +136,13 @@ class LiveSession(LazyValues):
         if not is_id(sid):
             return None
         cls._models.import_new_files()
+        found = cls._find(sid, whole=whole)
+        if found is None and cls._models.wait_for_import(sid):
+            found = cls._find(sid, whole=whole)
+        return found
+
+    @classmethod
+    def _find(cls, sid: str, *, whole: bool) -> Self | None:
         database = cls._models.database()
         try:
             with database.read() as unit:

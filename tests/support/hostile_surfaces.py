@@ -257,8 +257,8 @@ _MODEL_VERBS: dict[str, dict[str, Any]] = {
     "title_from": {"messages": [], "fallback": ...},
 }
 #: Those without an argument, and those for what is inside.
-_OTHERS = {"all_sessions", "load_projects", "get_cli_sessions"}
-_INSIDE = {"database", "session_dir", "import_new_files", "save_failed", "save_succeeded"}
+_OTHERS = {"all_sessions", "load_projects", "get_cli_sessions", "import_status"}
+_INSIDE = {"database", "session_dir", "import_new_files", "wait_for_import", "save_failed", "save_succeeded"}
 
 
 def model_verbs(scene: Scene) -> Iterator[Call]:

@@ -42,4 +42,5 @@ class WebUI:
             active_profile=lambda: self.profile,
             hermes_home=lambda: self.home,
             session_dir=lambda: self.session_dir,
+            import_wait=60.0,
         )
