@@ -18,6 +18,7 @@ from ..reports import (
 )
 from .exporting import export_directory
 from .importing import import_directory
+from .purging import PurgeWithFiles, purge_deleted_with_files
 from .removing import remove_imported_files
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "ImportReport",
     "ItemKind",
     "Outcome",
+    "PurgeWithFiles",
     "RemovalOutcome",
     "export_directory",
     "import_directory",
+    "purge_deleted_with_files",
     "remove_imported_files",
 ]

@@ -395,24 +395,27 @@ _delete: Final = Statement(delete(Session).where(Session.id == bindparam("row_id
 
 
 @functools.cache
-def _find_deleted(of_profile: bool) -> Statement:
+def _find_deleted(of_profile: bool, lock: bool) -> Statement:
     statement = _key.where(DELETED, Session.deleted_at <= bindparam("until"))
     if of_profile:
         statement = statement.where(Session.profile == bindparam("of_profile"))
-    order = statement.order_by(Session.deleted_at, Session.id).limit(bindparam("some"))
-    return Statement(order.with_for_update())
+    statement = statement.order_by(Session.deleted_at, Session.id).limit(bindparam("some"))
+    return Statement(statement.with_for_update() if lock else statement)
 
 
-def find_deleted(unit: UnitOfWork, until: float, profile: str | None, *, limit: int) -> list[SessionKey]:
-    """Return at most `limit` sessions that were deleted at a time or before it, locked, the first deleted first.
+def find_deleted(
+    unit: UnitOfWork, until: float, profile: str | None, *, limit: int, lock: bool = True
+) -> list[SessionKey]:
+    """Return at most `limit` sessions that were deleted at a time or before it, the first deleted first.
 
     Args:
         profile: only this profile's; all when None.
+        lock: keep others from changing their rows until the transaction ends.
     """
     parameters: dict[str, Any] = {"until": until, "some": limit}
     if profile is not None:
         parameters["of_profile"] = profile
-    return [SessionKey._make(row) for row in unit.rows(_find_deleted(profile is not None), parameters)]
+    return [SessionKey._make(row) for row in unit.rows(_find_deleted(profile is not None, lock), parameters)]
 
 
 def purge(unit: UnitOfWork, key: SessionKey) -> None:

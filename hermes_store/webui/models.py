@@ -44,6 +44,7 @@ from .cache import LiveSessions
 from .folder_import import FolderImport
 from .session import LiveSession
 from .titles import title_from
+from .trash import Trash, checked_days
 
 logger = logging.getLogger("hermes_store.webui")
 
@@ -71,6 +72,10 @@ class WebUIModels:
             in a thread of their own.
         import_wait: the most seconds for which a call that lists sessions or projects waits for an import. When it
             takes longer, the call returns what is there, and the import goes on (see `import_status`).
+        trash_days: how many days a deleted session can be restored. Those that were deleted earlier are purged after
+            a session is deleted, at most once an hour. 0: a deleted session is purged at once. None: never.
+        remove_imported_files: when a session is purged, also remove the JSON files that it was imported from, as
+            `hermes_store.files.remove_imported_files` does. The log names those that were kept.
 
     Raises:
         InvalidInputError: an argument is not of the right kind. What the callables return is looked at by each use.
@@ -91,6 +96,8 @@ class WebUIModels:
         hermes_home: Callable[[], str | os.PathLike[str] | None] = lambda: None,
         session_dir: Path | Callable[[], Path | None] | None = None,
         import_wait: float = _IMPORT_WAIT,
+        trash_days: float | None = 30,
+        remove_imported_files: bool = False,
     ) -> None:
         callables = {"active_streams": active_streams, "default_model": default_model, "hermes_home": hermes_home}
         callables |= {"last_workspace": last_workspace, "active_profile": active_profile}
@@ -125,6 +132,11 @@ class WebUIModels:
         self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
         self._import_wait = check_duration("import_wait", import_wait)
         self._imports = BackgroundImport(FolderImport())
+        self._trash = Trash(
+            checked_days(trash_days),
+            remove_files=check_flag("remove_imported_files", remove_imported_files),
+            session_dir=self.session_dir,
+        )
         self._agent = AgentSessions(self._store, hermes_home, active_profile, last_workspace)
         #: The class of this store's live sessions.
         self.Session: type[LiveSession] = type("Session", (LiveSession,), {"_models": self, "__slots__": ()})
@@ -315,12 +327,16 @@ class WebUIModels:
     # ── What the WebUI does with its files elsewhere ──
 
     def delete_session(self, sid: str) -> bool:
-        """Delete a session, and return whether there was one. `Store.sessions.restore` brings it back.
+        """Delete a session, and return whether there was one. `Store.sessions.restore` brings it back until it is
+        purged, after `trash_days`.
 
         Raises:
             DatabaseError: it was not deleted.
         """
-        return self._unless_missing(sid, lambda store: store.sessions.delete(sid))
+        is_deleted = self._unless_missing(sid, lambda store: store.sessions.delete(sid))
+        if is_deleted:
+            self._trash.empty(self._store())
+        return is_deleted
 
     def discard_session(self, sid: str) -> bool:
         """Remove a session that was for one question only, for good; return whether there was one.
@@ -328,7 +344,7 @@ class WebUIModels:
         Raises:
             DatabaseError: it was not removed.
         """
-        return self._unless_missing(sid, lambda store: store.sessions.purge(sid))
+        return self._unless_missing(sid, lambda store: self._trash.purge(store, sid))
 
     def _unless_missing(self, sid: str, callback: Callable[[Store], object]) -> bool:
         name = text_of(sid)
@@ -359,6 +375,8 @@ class WebUIModels:
             )
         for session_id in deleted:
             self._cache.drop(session_id)
+        if deleted:
+            self._trash.empty(self._store())
         return len(deleted)
 
     def unassign_project(self, project_id: str) -> int:

@@ -23,7 +23,12 @@ from typing import Any
 from hermes_store import AgentBridge, HermesStoreError, Store
 from hermes_store.agent.bridge import degrade
 from hermes_store.agent.combined_listing import list_combined
-from hermes_store.files import export_directory, import_directory, remove_imported_files
+from hermes_store.files import (
+    export_directory,
+    import_directory,
+    purge_deleted_with_files,
+    remove_imported_files,
+)
 from hermes_store.quoting import number_of
 from hermes_store.transcripts import json_codec
 from hermes_store.webui import WebUIModels, shared_store
@@ -186,6 +191,8 @@ def files(scene: Scene) -> Iterator[Call]:
     yield from _each(
         "export_directory", export, {"store": scene.store, "path": str(target), "on_progress": ...}, values
     )
+    purging = {"store": scene.store, "older_than": 1e9, "profile": ..., "limit": ..., "sessions_folder": ...}
+    yield from _each("purge_deleted_with_files", purge_deleted_with_files, purging, lambda _: HOSTILE)
     removing = {"store": scene.store, "session_id": "s", "sessions_folder": ...}
     yield from _each(
         "remove_imported_files",
