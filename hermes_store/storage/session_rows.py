@@ -6,6 +6,7 @@ a message, and of anything else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Collection, Mapping
@@ -263,6 +264,34 @@ def gone_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
     """Return which of some ids are those of sessions that are deleted, purged or renamed."""
     parameters = {"ids": list(session_ids)}
     return {*unit.values(_deleted_among, parameters), *unit.values(_retired_among, parameters)}
+
+
+_purged_among: Final = Statement(
+    select(RetiredId.session_id)
+    .where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+    .where(RetiredId.successor_id.is_(None))
+)
+
+
+def removed_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Return which of some ids are those of sessions that are deleted or purged."""
+    parameters = {"ids": list(session_ids)}
+    return {*unit.values(_deleted_among, parameters), *unit.values(_purged_among, parameters)}
+
+
+def retire_unused(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Retire those of some ids that no session has or had, as if it was purged; return them.
+
+    So an import of a session that was deleted elsewhere does not bring it here.
+    """
+    parameters = {"ids": list(session_ids)}
+    used = {*unit.values(_retired_among, parameters), *(row[0] for row in unit.rows(_current_among, parameters))}
+    retired = set(session_ids) - used
+    for session_id in sorted(retired):
+        # Another process may retire it, or create a session of that id, at this moment: then that is how it is.
+        with contextlib.suppress(*INTEGRITY_ERRORS), unit.savepoint():
+            _retire(unit, session_id, successor=None)
+    return retired
 
 
 def _ancestors() -> Statement:

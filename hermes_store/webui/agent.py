@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from ..agent.bridge import AgentBridge
 from ..agent.records import AgentSession
-from ..errors import AgentMissingError, HermesStoreError
+from ..errors import AgentError, AgentMissingError, HermesStoreError, SessionNotFoundError
 from ..storage import session_rows
 from ..store import Store
 from ..validation import is_id
@@ -51,16 +51,39 @@ class AgentSessions:
         return self._unless_failed(list, "listed", self._rows)
 
     def messages(self, session_id: str) -> list[dict[str, Any]]:
-        """Return a conversation's messages; none when it is not there, or cannot be read."""
-        return self._unless_failed(list, "read", lambda bridge: bridge.messages(session_id).items)
+        """Return a conversation's messages; none when it is not there, was deleted, or cannot be read."""
+
+        def callback(bridge: AgentBridge) -> list[dict[str, Any]]:
+            found = bridge.messages(session_id).items
+            return [] if self._is_removed(session_id) else found
+
+        return self._unless_failed(list, "read", callback)
 
     def delete(self, session_id: str) -> bool:
-        """Delete a session from the agent's file, and return whether that was done."""
+        """Delete a conversation, and return whether it was there.
 
-        def callback(bridge: AgentBridge) -> bool:
-            return session_id in bridge.delete_session(session_id).sessions
+        It is hidden at once, by retiring its ids in the store. It is also deleted from the agent's file unless the
+        agent may be at work on it, or the file cannot be written.
+        """
+        return self._unless_failed(bool, "deleted", lambda bridge: self._delete(bridge, session_id))
 
-        return self._unless_failed(bool, "deleted", callback)
+    def _delete(self, bridge: AgentBridge, session_id: str) -> bool:
+        chain = bridge.session(session_id).chain
+        ids = [member for member in chain if is_id(member)]
+        with self._store().database.write() as unit:
+            hidden = session_rows.retire_unused(unit, ids)
+            is_removed = bool(session_rows.removed_among(unit, ids))
+        deleted = False
+        try:
+            for member in reversed(chain):  # the last one first: it is the one that the agent may be at work on
+                deleted = member in bridge.delete_session(member).sessions or deleted
+        except SessionNotFoundError:  # the agent deleted it meanwhile
+            pass
+        except AgentError as error:
+            if not is_removed:  # a copy of it is in the store
+                raise
+            logger.info("Session %s is hidden, and still in the agent's file: %s", session_id, error)
+        return deleted or bool(hidden)
 
     def _unless_failed(self, otherwise: Callable[[], T], verb: str, callback: Callable[[AgentBridge], T]) -> T:
         try:
@@ -81,18 +104,24 @@ class AgentSessions:
 
     def _rows(self, bridge: AgentBridge) -> list[dict[str, Any]]:
         found = bridge.sessions(limit=_LIMIT, include=("cron", "tool")).items
-        deleted = self._deleted([session.session_id for session in found])
+        gone = self._gone([member for session in found for member in session.chain])
         profile, workspace = self._profile(), self._workspace()
         return [
             _row(session, profile, None if workspace is None else str(workspace))
             for session in found
-            if session.session_id not in deleted
+            if gone.isdisjoint(session.chain)
         ]
 
-    def _deleted(self, session_ids: list[str]) -> set[str]:
-        """Return those sessions that were imported once and are deleted here: they are not shown again."""
+    def _gone(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those that were deleted here, imported or not, or were imported and have another id now."""
         with self._store().database.read() as unit:
             return session_rows.gone_among(unit, [session_id for session_id in session_ids if is_id(session_id)])
+
+    def _is_removed(self, session_id: str) -> bool:
+        if not is_id(session_id):
+            return False
+        with self._store().database.read() as unit:
+            return bool(session_rows.removed_among(unit, [session_id]))
 
 
 def _row(session: AgentSession, profile: str | None, workspace: str | None) -> dict[str, Any]:

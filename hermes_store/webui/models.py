@@ -309,11 +309,15 @@ class WebUIModels:
         return self._agent.rows()
 
     def get_cli_session_messages(self, sid: str) -> list[dict[str, Any]]:
-        """Return the messages of an agent's conversation; none when that fails."""
+        """Return the messages of an agent's conversation; none when it was deleted here, or that fails."""
         return self._agent.messages(sid)
 
     def delete_cli_session(self, sid: str) -> bool:
-        """Delete a session from the agent's own file; False when it is not there, is live, or that fails."""
+        """Delete a conversation of the agent's, and return whether it was there.
+
+        It is never listed, read or imported again. Its sessions are deleted from the agent's file as well, unless the
+        agent may be at work on them: they have not ended, or it has locked them. Then the file is not changed.
+        """
         return self._agent.delete(sid)
 
     def _write_session_index(self, updates: Any = None) -> None:

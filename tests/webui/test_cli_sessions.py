@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from hermes_store import AgentBridge, SessionDeletedError
+from hermes_store.agent.combined_listing import list_combined
 from hermes_store.webui import WebUIModels
 from tests.support.agent import foreign
 from tests.support.agent import writers as agent_writers
@@ -118,7 +120,7 @@ def test_home_profile_and_workspace_are_asked_for_at_each_call(
     assert models.delete_cli_session(NAS) is True
     assert models.get_cli_sessions() == []
     webui.home = agent.path.parent
-    assert len(listed(models)) == len(SHOWN)
+    assert set(listed(models)) == {*SHOWN} - {NAS}  # the same conversation, in a copy of its file
 
 
 def test_without_a_home_it_is_that_of_the_environment(
@@ -296,13 +298,63 @@ def test_a_session_is_deleted_from_the_agent_s_file(models: WebUIModels, agent: 
 
 
 @pytest.mark.parametrize("sid", [COOKING, SENSORS])
-def test_a_live_session_is_not_deleted(
-    models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture, sid: str
+def test_a_live_session_is_hidden_and_its_file_kept(
+    models: WebUIModels, webui: WebUI, agent: AgentDb, sid: str
 ) -> None:
     before = agent.bytes()
-    assert models.delete_cli_session(sid) is False
+    assert models.delete_cli_session(sid) is True
     assert agent.bytes() == before
-    assert "not deleted" in warnings_of(caplog)[0]
+    for process in (models, webui.models()):
+        assert set(listed(process)) == {*SHOWN} - {sid}
+        assert process.get_cli_session_messages(sid) == []
+    assert models.delete_cli_session(sid) is False  # it was deleted already
+    with pytest.raises(SessionDeletedError):
+        models.import_cli_session(sid, "Back", [{"role": "user", "content": "again"}])
+
+
+@pytest.mark.parametrize("table", ["compression_locks", "session_turn_leases"])
+def test_a_session_that_the_agent_holds_is_hidden(models: WebUIModels, agent: AgentDb, table: str) -> None:
+    column = "session_id" if table == "compression_locks" else "conversation_id"
+    agent.sql(f"DROP TABLE IF EXISTS {table}")
+    agent.sql(f"CREATE TABLE {table} ({column} TEXT, expires_at REAL)")
+    agent.sql(f"INSERT INTO {table} VALUES (?, 4e9)", FISH)
+    before = agent.bytes()
+    assert models.delete_cli_session(FISH) is True
+    assert agent.bytes() == before
+    assert FISH not in listed(models)
+    agent.sql(f"DELETE FROM {table}")
+    assert models.delete_cli_session(FISH) is True  # now from the file as well
+    assert agent.sql("SELECT count(*) FROM messages WHERE session_id = ?", FISH) == [(0,)]
+
+
+def test_no_import_brings_a_deleted_session_back(models: WebUIModels, webui: WebUI, agent: AgentDb) -> None:
+    assert models.delete_cli_session(SENSORS) is True
+    bridge = AgentBridge(home=webui.home, store=webui.store)
+    assert bridge.import_session(SENSORS).outcome == "skipped"
+    assert not webui.store.sessions.exists(SENSORS)
+    assert SENSORS not in [session.session_id for session in list_combined(webui.store, bridge).items]
+
+
+def test_an_imported_and_deleted_session_cannot_be_read(models: WebUIModels, webui: WebUI, agent: AgentDb) -> None:
+    AgentBridge(home=webui.home, store=webui.store).import_session(COOKING)
+    assert models.get_cli_session_messages(COOKING) != []
+    assert models.delete_session(COOKING) is True
+    assert models.delete_cli_session(COOKING) is False  # what was to be hidden is
+    assert models.get_cli_session_messages(COOKING) == []
+    assert COOKING not in listed(models)
+
+
+def test_a_conversation_is_deleted_with_all_its_sessions(models: WebUIModels, agent: AgentDb) -> None:
+    assert models.delete_cli_session(LANTERN_2) is True
+    assert agent.sql("SELECT count(*) FROM messages WHERE session_id IN (?, ?)", LANTERN, LANTERN_2) == [(0,)]
+    assert set(listed(models)) == {*SHOWN} - {LANTERN_2}
+
+
+def test_a_hidden_conversation_that_goes_on_stays_hidden(models: WebUIModels, agent: AgentDb) -> None:
+    assert models.delete_cli_session(COOKING) is True
+    agent.sql("UPDATE sessions SET ended_at = 2e9, end_reason = 'compression' WHERE id = ?", COOKING)
+    agent.begin("later", "goes on", parent_session_id=COOKING)
+    assert not {COOKING, "later"} & {*listed(models)}
 
 
 def test_deleting_what_the_agent_does_not_have_leaves_its_file_alone(models: WebUIModels, agent: AgentDb) -> None:
