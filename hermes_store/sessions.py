@@ -92,22 +92,25 @@ class Sessions(Deletion):
         with self._transactions.read() as unit:
             return session_rows.exists(unit, session_id, self._scope)
 
-    def find(self, prefix: str, *, limit: int = 20) -> list[str]:
-        """Return the ids that begin with a text, in order; deleted sessions are left out.
+    def find(self, prefix: str, *, limit: int = 20, deleted: bool | None = False) -> list[str]:
+        """Return the ids that begin with a text, in order.
 
         Args:
             prefix: at least one character.
             limit: the largest number of ids to return, 1 to 1000.
+            deleted: only those of sessions that are (True) or are not (False) deleted; None: both.
 
         Raises:
-            InvalidInputError: `limit` is not such a number.
+            InvalidInputError: an argument is not valid.
         """
         limit = check_limit(limit)
+        if deleted is not None:
+            check_flag("deleted", deleted)
         if not is_id(prefix):
             return []
         prefix = check_id(prefix)
         with self._transactions.read() as unit:
-            return session_listing.find_prefix(unit, prefix, self._scope, limit)
+            return session_listing.find_prefix(unit, prefix, self._scope, limit, deleted=deleted)
 
     def list(
         self,

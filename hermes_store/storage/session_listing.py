@@ -337,23 +337,28 @@ def _deleted_cursor(row: Row) -> str:
     return write_row_cursor("deleted", row_id)
 
 
-_with_prefix: Final = (
-    select(Session.session_id)
-    .where(Session.deleted_at.is_(None))
-    .where(Session.session_id >= bindparam("prefix"), Session.session_id < bindparam("end"))
-    .order_by(Session.session_id)
-    .limit(bindparam("page_limit"))
-)
-_find_prefix: Final = Statement(_with_prefix)
-_find_prefix_of_profile: Final = Statement(_with_prefix.where(Session.profile == bindparam("of_profile")))
+@functools.cache
+def _find_prefix(deleted: bool | None, of_profile: bool) -> Statement:
+    statement = select(Session.session_id).where(
+        Session.session_id >= bindparam("prefix"), Session.session_id < bindparam("end")
+    )
+    if deleted is not None:
+        statement = statement.where(Session.deleted_at.is_not(None) if deleted else Session.deleted_at.is_(None))
+    if of_profile:
+        statement = statement.where(Session.profile == bindparam("of_profile"))
+    return Statement(statement.order_by(Session.session_id).limit(bindparam("page_limit")))
 
 
-def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int) -> list[str]:
-    """Return at most `limit` ids of sessions that are not deleted and begin with a text, in order."""
+def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int, *, deleted: bool | None) -> list[str]:
+    """Return at most `limit` ids of sessions that begin with a text, in order.
+
+    Args:
+        deleted: only those that are (True) or are not (False) deleted; None: both.
+    """
     parameters: dict[str, Any] = {"prefix": prefix, "end": f"{prefix}\x7f", "page_limit": limit}
-    if profile is None:
-        return unit.values(_find_prefix, parameters)
-    return unit.values(_find_prefix_of_profile, {**parameters, "of_profile": profile})
+    if profile is not None:
+        parameters["of_profile"] = profile
+    return unit.values(_find_prefix(deleted, profile is not None), parameters)
 
 
 _live_rows: Final = Statement(

@@ -38,6 +38,15 @@ def test_a_limit_of_found_ids_is_kept(named: Store) -> None:
         named.sessions.find("ab", limit=0)
 
 
+def test_deleted_sessions_are_found_if_wanted(named: Store) -> None:
+    named.profile("work").sessions.delete("ab-elsewhere")
+    assert named.sessions.find("ab-", deleted=True) == ["ab-deleted", "ab-elsewhere"]
+    assert named.sessions.find("ab-", deleted=None) == ["ab-2", "ab-deleted", "ab-elsewhere"]
+    assert named.profile("work").sessions.find("ab-", deleted=True) == ["ab-elsewhere"]
+    with pytest.raises(InvalidInputError, match="deleted is True or False"):
+        named.sessions.find("ab-", deleted="yes")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("prefix", ["", "%", "ab*", "a b", "../", "half \ud83d", "nul\x00", "a" * 129, 5, None, b"ab"])
 def test_nothing_begins_with_what_no_id_can_have(named: Store, prefix: Any) -> None:
     assert named.sessions.find(prefix) == []
