@@ -9,7 +9,7 @@ from .collection import Collection
 from .errors import InvalidInputError, SessionDeletedError, SessionNotFoundError, StaleSessionError
 from .quoting import quoted
 from .records import WriteResult
-from .storage import message_rows, session_rows
+from .storage import message_rows, session_rows, transcript_columns
 from .storage.engine import Transactions
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
@@ -55,10 +55,7 @@ class MessageStream(Collection):
             key = self._lock(unit, self._session_id)
             position, revision = key.message_count, key.revision + 1
             row = message_rows.append(unit, key.id, [encoded], first=position, revision=revision)
-            values: dict[str, Any] = {"message_count": position + 1}
-            if encoded.timestamp is not None:
-                values["last_message_at"] = encoded.timestamp
-            session_rows.change(unit, key, values, transcript=True)
+            session_rows.change(unit, key, transcript_columns.of_appended(position, [encoded]), transcript=True)
         self._session, self._row, self._position, self._revision = key.id, row, position, revision
         self._written = encoded
         return self
@@ -110,8 +107,8 @@ class MessageStream(Collection):
             if not message_rows.overwrite_if_at(unit, self._row, encoded, at=self._revision, revision=revision):
                 raise StaleSessionError(key.session_id, self._revision, key.revision, "others changed this message")
             values: dict[str, Any] = {}
-            if encoded.timestamp != self._written.timestamp:
-                values["last_message_at"] = message_rows.last_timestamp(unit, key.id)
+            if (encoded.role, encoded.timestamp) != (self._written.role, self._written.timestamp):
+                values = transcript_columns.times_after(unit, key, encoded)
             session_rows.change(unit, key, values, transcript=True)
         self._message, self._written, self._revision = whole, encoded, revision
         return WriteResult(changed=True, revision=revision)

@@ -11,7 +11,7 @@ from .message_streams import MessageStream
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .quoting import quoted
 from .records import AppendResult, MessagePage, MessageWindow, ReplaceResult, Transcript, TruncateResult, WriteResult
-from .storage import message_reading, message_rows, session_rows
+from .storage import message_reading, message_rows, session_rows, transcript_columns
 from .storage.session_rows import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding
@@ -50,7 +50,7 @@ class Messages(Collection):
             first, revision = key.message_count, key.revision
             if encoded:
                 message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)
-                values = {"message_count": first + len(encoded), **_last_message_at(encoded)}
+                values = transcript_columns.of_appended(first, encoded)
                 revision = session_rows.change(unit, key, values, transcript=True)
         return AppendResult.from_trusted(
             {
@@ -222,8 +222,7 @@ class Messages(Collection):
             changes = message_rows.replace(unit, key.id, encoded, key.revision + 1)
             revision = key.revision
             if not changes.is_empty or key.message_count != len(encoded):
-                values = {"message_count": len(encoded), "last_message_at": encoding.last_timestamp(encoded)}
-                revision = session_rows.change(unit, key, values, transcript=True)
+                revision = session_rows.change(unit, key, transcript_columns.of_all(encoded), transcript=True)
         return ReplaceResult(
             kept=len(changes.surviving) - len(changes.updated),
             inserted=len(changes.inserted),
@@ -265,10 +264,8 @@ class Messages(Collection):
                 return WriteResult(changed=False, revision=key.revision)
             else:
                 message_rows.overwrite(unit, {found.row_id: encoded}, key.revision + 1)
-            last = encoded.timestamp
-            if key.last_message_at is not None:
-                last = message_rows.last_timestamp(unit, key.id)
-            revision = session_rows.change(unit, key, {"last_message_at": last}, transcript=True)
+            times = transcript_columns.times_after(unit, key, encoded)
+            revision = session_rows.change(unit, key, times, transcript=True)
             return WriteResult(changed=True, revision=revision)
 
     def truncate(self, session_id: str, *, keep: int, expected_revision: int) -> TruncateResult:
@@ -295,24 +292,13 @@ class Messages(Collection):
             revision, removed = key.revision, 0
             if keep < key.message_count:
                 removed = message_rows.truncate(unit, key.id, keep)
-                revision = session_rows.change(unit, key, _truncated(unit, key, keep), transcript=True)
+                values = {"message_count": keep, **transcript_columns.times_after(unit, key)}
+                revision = session_rows.change(unit, key, values, transcript=True)
             return TruncateResult(removed=removed, message_count=keep, revision=revision)
 
 
 def _many(messages: Any) -> Sequence[Any]:
     return items_of(messages, "messages", "Nothing was written.")
-
-
-def _last_message_at(encoded: Sequence[Encoded]) -> dict[str, float]:
-    last = encoding.last_timestamp(encoded)
-    return {} if last is None else {"last_message_at": last}
-
-
-def _truncated(unit: UnitOfWork, key: SessionKey, keep: int) -> dict[str, Any]:
-    last = None
-    if key.last_message_at is not None:  # otherwise no message has a timestamp, and looking for one reads all of them
-        last = message_rows.last_timestamp(unit, key.id)
-    return {"message_count": keep, "last_message_at": last}
 
 
 #: The cursor after every message.

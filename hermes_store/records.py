@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,10 @@ class Missing(enum.Enum):
 
 #: As a filter: only the sessions that have no such value. (None does not filter at all.)
 WITHOUT: Final = Missing.WITHOUT
+
+
+#: The orders of a list of sessions: by `SessionRecord.updated_at`, or by its `last_activity_at`.
+SessionOrder = Literal["updated", "activity"]
 
 
 class Record(BaseModel):
@@ -71,6 +75,9 @@ class SessionRecord(Record):
     updated_at: float
     #: The timestamp of the last message that has one.
     last_message_at: float | None
+    #: The timestamp of the last message that has one and whose role is not "tool". Lists by activity are sorted by it,
+    #: or by `updated_at` where there is none.
+    last_activity_at: float | None
     message_count: int
     pinned: bool
     archived: bool

@@ -12,7 +12,7 @@ from .deletion import Deletion
 from .errors import InvalidInputError, SessionNotFoundError
 from .pagination import check_limit
 from .quoting import quoted, text_of
-from .records import DEFAULT_PROFILE, Missing, Page, SessionRecord
+from .records import DEFAULT_PROFILE, Missing, Page, SessionOrder, SessionRecord
 from .storage import document_rows, project_rows, session_listing, session_rows
 from .storage.list_filter import ListFilter
 from .storage.session_rows import SessionKey
@@ -22,6 +22,7 @@ from .validation import (
     check_flag,
     check_id,
     check_ids,
+    check_order,
     check_revision,
     check_time,
     file_key,
@@ -123,14 +124,15 @@ class Sessions(Deletion):
         since: float | None = None,
         until: float | None = None,
         include_empty: bool = False,
+        order: SessionOrder = "updated",
         limit: int = 50,
         after: str | None = None,
         total: bool = False,
     ) -> Page[SessionRecord]:
-        """Return a page of sessions: pinned ones first, then the last written first.
+        """Return a page of sessions: pinned ones first, then those with the latest time first.
 
         Pages are keyset-based: sessions created or deleted between two calls are neither skipped nor repeated. (One
-        that is written to moves to the front.) None as a filter does not filter.
+        whose time changes moves to the front.) None as a filter does not filter.
 
         Args:
             profile: only this profile's.
@@ -138,19 +140,24 @@ class Sessions(Deletion):
             archived, pinned: only those that are (True) or are not (False) archived or pinned.
             source: only those of this source, or `WITHOUT`: those of the user interface itself. Not together with
                 `project_id`.
-            since, until: only those whose `updated_at` is at or after `since`, or before `until`, in epoch seconds.
+            since, until: only those whose time, by which they are sorted, is at or after `since`, or before `until`, in
+                epoch seconds.
             include_empty: also blank sessions: untitled ones without messages or a stream, older than a minute.
+            order: which time they are sorted by: "updated" by `updated_at`, which every write moves; "activity" by
+                `last_activity_at`, which only messages move, or by `updated_at` where that is None.
             limit: the largest number of rows to return, 1 to 1000.
             after: `Page.next` of the page before.
             total: count the rows of all pages as well, which takes time that grows with them.
 
         Raises:
             ProjectNotFoundError: there is no such project.
-            InvalidCursorError: `after` is not a cursor of this list.
+            InvalidCursorError: `after` is not a cursor of this list, or one of another order.
             InvalidInputError: a filter has a wrong type, or there is no index for the combination.
         """
         with self._transactions.read() as unit:
-            wanted = self._filter(unit, profile, project_id, archived, pinned, source, since, until, include_empty)
+            wanted = self._filter(
+                unit, profile, project_id, archived, pinned, source, since, until, include_empty, order
+            )
             page = session_listing.list_page(unit, wanted, limit, after)
             if not check_flag("total", total):
                 return page
@@ -167,6 +174,7 @@ class Sessions(Deletion):
         since: float | None = None,
         until: float | None = None,
         include_empty: bool = False,
+        order: SessionOrder = "updated",
     ) -> Iterator[SessionRecord]:
         """Yield every session that `list` shows on all its pages; the arguments are those of `list`."""
         after: str | None = None
@@ -180,6 +188,7 @@ class Sessions(Deletion):
                 since=since,
                 until=until,
                 include_empty=include_empty,
+                order=order,
                 limit=500,
                 after=after,
             )
@@ -199,10 +208,13 @@ class Sessions(Deletion):
         since: float | None = None,
         until: float | None = None,
         include_empty: bool = False,
+        order: SessionOrder = "updated",
     ) -> int:
-        """Return how many sessions `list` shows on all its pages."""
+        """Return how many sessions `list` shows on all its pages; `order` says which time `since` and `until` mean."""
         with self._transactions.read() as unit:
-            wanted = self._filter(unit, profile, project_id, archived, pinned, source, since, until, include_empty)
+            wanted = self._filter(
+                unit, profile, project_id, archived, pinned, source, since, until, include_empty, order
+            )
             return session_listing.count(unit, wanted)
 
     def update(
@@ -272,6 +284,7 @@ class Sessions(Deletion):
         since: float | None,
         until: float | None,
         include_empty: bool,
+        order: SessionOrder,
     ) -> ListFilter:
         profile = self._own_profile(profile)
         check_flag("include_empty", include_empty)
@@ -294,6 +307,7 @@ class Sessions(Deletion):
             archived=archived,
             pinned=pinned,
             source=source,
+            order=check_order(order),
             since=None if since is None else check_time(since),
             until=None if until is None else check_time(until),
             include_empty=include_empty,

@@ -9,13 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, cast, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # Pydantic requires it before Python 3.12
 
 from .errors import InvalidIdError, InvalidInputError
 from .quoting import number_of, quoted, text_of
+from .records import SessionOrder
 from .transcripts import json_codec
 
 TITLE_LIMIT: Final = 500
@@ -259,6 +260,20 @@ def check_flag(name: str, value: Any) -> bool:
         return bool(value)
     raise InvalidInputError(f"{name} is True or False, not {quoted(value)}. Nothing was read or written.")
 
+
+def check_order(order: Any) -> SessionOrder:
+    """Return the order of a list of sessions.
+
+    Raises:
+        InvalidInputError: there is no such order.
+    """
+    plain = text_of(order)
+    if plain in _ORDERS:
+        return cast("SessionOrder", plain)
+    raise InvalidInputError(f"order is {' or '.join(map(repr, _ORDERS))}, not {quoted(order)}. Nothing was read.")
+
+
+_ORDERS: Final = get_args(SessionOrder)
 
 #: PostgreSQL counts a timeout in milliseconds, in 31 bits.
 _LONGEST_TIMEOUT: Final = 2_000_000.0

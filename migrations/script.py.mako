@@ -6,7 +6,7 @@ Create Date: ${create_date}
 
 Rules for every migration:
 
-- Its id is the next number, with four digits: `alembic revision --rev-id 0004 -m "what it does"`. SQLite files keep that number
+- Its id, NUMBER, is the next one, with four digits: `alembic revision --rev-id NUMBER -m "what it does"`. SQLite files keep that number
   in `user_version`.
 - It belongs to one revision and does not change with the library. Use literal SQL and plain SQLAlchemy types, and copy the
   rules that it needs. Of the library, import `hermes_store.storage.migration_operations` only, never `schema` or `types`.

@@ -15,6 +15,7 @@ class Order(enum.StrEnum):
     """The values of ``--sort``."""
 
     UPDATED = "updated"
+    ACTIVITY = "activity"
     CREATED = "created"
     TITLE = "title"
     MESSAGES = "messages"
@@ -26,6 +27,7 @@ class Order(enum.StrEnum):
 _KEYS: Final[dict[Order | None, Callable[[SessionRecord], tuple[Any, ...]]]] = {
     None: lambda one: (float(not one.pinned), -one.updated_at),
     Order.UPDATED: lambda one: (-one.updated_at,),
+    Order.ACTIVITY: lambda one: (-(one.updated_at if one.last_activity_at is None else one.last_activity_at),),
     Order.CREATED: lambda one: (-one.created_at,),
     Order.TITLE: lambda one: (one.title.casefold(),),
     Order.MESSAGES: lambda one: (-float(one.message_count),),

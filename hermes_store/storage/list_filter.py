@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, case
 from sqlalchemy.sql import ColumnElement
 
 from ..errors import InvalidInputError
-from ..records import WITHOUT, Missing
-from .schema import BLANK, VISIBLE, Session
+from ..records import WITHOUT, Missing, SessionOrder
+from .schema import BLANK, ORDER_TIMES, VISIBLE, Session
 from .session_rows import AHEAD_SECONDS
 
 #: Seconds after its last write for which a blank session is listed.
@@ -30,9 +31,10 @@ class ListFilter:
     archived: bool | None = None
     pinned: bool | None = None
     source: str | Missing | None = None
-    #: Only sessions last written at this time or later.
+    order: SessionOrder = "updated"
+    #: Only sessions whose time, by which they are sorted, is this one or later.
     since: float | None = None
-    #: Only sessions last written before this time.
+    #: Only sessions whose time is before this one.
     until: float | None = None
     include_empty: bool = False
 
@@ -51,26 +53,23 @@ class ListFilter:
         """Yield the ranges that the list is merged from; `profiles` are those to look at, or one None."""
         # In the indexes the time comes after `pinned`, so a range of times needs its value.
         split = self.since is not None or self.until is not None
+        times = self._times()
         for profile in profiles:
             for values in self._values(profile, split_pinned=split):
-                times = self._times()
-                yield Range(False, values | times)
+                for members in self._members(profile):
+                    yield Range(False, self.order, values | members | times)
                 if self.include_empty:
-                    yield Range(True, values | times)
+                    yield Range(True, self.order, values | self._links() | times)
         if not self.include_empty:
             # The few blank sessions of the last minute: all of them, from the index without a profile.
             now = time.time()
             since = max(now - BLANK_SECONDS, -math.inf if self.since is None else self.since)
             until = min(now + AHEAD_SECONDS, math.inf if self.until is None else self.until)
             for values in self._values(self.profile, split_pinned=True):
-                yield Range(True, {**values, "since": since, "until": until})
+                yield Range(True, self.order, {**values, **self._links(), "since": since, "until": until})
 
     def _values(self, profile: str | None, *, split_pinned: bool) -> Iterator[dict[str, Any]]:
         wanted: dict[str, Any] = {} if profile is None else {"profile": profile}
-        if self.project is not None:
-            wanted["project_id"] = None if self.project is WITHOUT else self.project
-        if self.source is not None:
-            wanted["source"] = None if self.source is WITHOUT else self.source
         for archived in _BOTH if self.archived is None else (self.archived,):
             if self.pinned is None and not split_pinned:
                 yield {**wanted, "archived": archived}
@@ -78,9 +77,63 @@ class ListFilter:
                 if pinned is not None:
                     yield {**wanted, "archived": archived, "pinned": pinned}
 
+    def _links(self) -> dict[str, Any]:
+        """Return the project and the source, as far as they are filtered by; None for sessions without one."""
+        wanted: dict[str, Any] = {}
+        if self.project is not None:
+            wanted["project_id"] = None if self.project is WITHOUT else self.project
+        if self.source is not None:
+            wanted["source"] = None if self.source is WITHOUT else self.source
+        return wanted
+
+    def _members(self, profile: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the project and the source of the sessions in each index that has some of a profile's visible ones."""
+        wanted = self._links()
+        if profile is None or not {None}.issuperset(wanted.values()):  # all profiles, one project or one source
+            yield wanted
+            return
+        for project in (None, ANY):
+            for source in (None, ANY):
+                members = {"project_id": project, "source": source}
+                if members | wanted == members:
+                    yield members
+
     def _times(self) -> dict[str, float]:
         times = {"since": self.since, "until": self.until}
         return {name: value for name, value in times.items() if value is not None}
+
+
+class _Any(enum.Enum):
+    """The type of `ANY`."""
+
+    ANY = "any"
+
+
+#: As the value of a column in a range: any but NULL.
+ANY: Final = _Any.ANY
+
+
+class Shape(NamedTuple):
+    """What the part of a statement for a range depends on."""
+
+    blank: bool
+    order: SessionOrder
+    #: The conditions that there are, and which of them are that a column is NULL, or is not.
+    names: frozenset[str]
+    nulls: frozenset[str]
+    any: frozenset[str]
+
+    @property
+    def time(self) -> Any:
+        """The column that the range is sorted by, after `pinned`."""
+        # The two are the same in blank sessions, which have no messages: one index serves both orders.
+        return ORDER_TIMES["updated" if self.blank else self.order]
+
+
+def sorted_time(order: SessionOrder) -> ColumnElement[Any]:
+    """Return the time by which a list sorts a session, whichever range it is in: `Shape.time` of that one."""
+    time: Any = ORDER_TIMES[order]
+    return time if order == "updated" else case((BLANK, ORDER_TIMES["updated"]), else_=time)
 
 
 @dataclass(frozen=True)
@@ -88,17 +141,23 @@ class Range:
     """Rows of one index: of visible or of blank sessions, by the values of columns that come first in it."""
 
     blank: bool
+    order: SessionOrder
     values: dict[str, Any]
 
     @property
-    def shape(self) -> tuple[bool, frozenset[str], frozenset[str]]:
-        """What its part of the statement depends on: which columns there are, and which are null."""
-        nulls = frozenset(name for name, value in self.values.items() if value is None)
-        return self.blank, frozenset(self.values), nulls
+    def shape(self) -> Shape:
+        """What its part of a statement depends on."""
+        nulls, some = (frozenset(name for name in self.values if self.values[name] is value) for value in (None, ANY))
+        return Shape(self.blank, self.order, frozenset(self.values), nulls, some)
+
+    def parameters(self, number: int) -> dict[str, Any]:
+        """Return the parameters of its conditions, which have a number in their names."""
+        values = self.values.items()
+        return {f"{name}_{number}": value for name, value in values if value is not None and value is not ANY}
 
     def without(self, name: str) -> Range:
         """Return the range without one of its conditions."""
-        return Range(self.blank, {key: value for key, value in self.values.items() if key != name})
+        return Range(self.blank, self.order, {key: value for key, value in self.values.items() if key != name})
 
 
 _FILTERED: Final = {
@@ -110,15 +169,17 @@ _FILTERED: Final = {
 }
 
 
-def conditions(blank: bool, names: frozenset[str], nulls: frozenset[str], number: int) -> Iterator[ColumnElement[bool]]:
+def conditions(shape: Shape, number: int) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of a range's shape, whose parameters have the range's number in their names."""
-    yield BLANK if blank else VISIBLE
+    yield BLANK if shape.blank else VISIBLE
     for name, column in _FILTERED.items():
-        if name in nulls:
+        if name in shape.nulls:
             yield column.is_(None)
-        elif name in names:
+        elif name in shape.any:
+            yield column.is_not(None)
+        elif name in shape.names:
             yield column == bindparam(f"{name}_{number}")
-    if "since" in names:
-        yield Session.updated_at >= bindparam(f"since_{number}")
-    if "until" in names:
-        yield Session.updated_at < bindparam(f"until_{number}")
+    if "since" in shape.names:
+        yield shape.time >= bindparam(f"since_{number}")
+    if "until" in shape.names:
+        yield shape.time < bindparam(f"until_{number}")

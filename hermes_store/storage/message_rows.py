@@ -350,20 +350,6 @@ def find(unit: UnitOfWork, session: int, position: int) -> StoredMessage | None:
     return None if row is None else StoredMessage._make(row)
 
 
-_last_timestamp: Final = Statement(
-    select(Message.timestamp)
-    .where(_in_session, Message.timestamp.is_not(None))
-    .order_by(Message.position.desc())
-    .limit(1)
-)
-
-
-def last_timestamp(unit: UnitOfWork, session: int) -> float | None:
-    """Return the timestamp of the session's last message that has one."""
-    found: float | None = unit.value(_last_timestamp, {"session": session})
-    return found
-
-
 _visible: Final = Statement(
     select(Message.position)
     .where(_in_session, Message.position < bindparam("stop"), one_of(Message.role, bindparam("roles", type_=TextList)))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..transcripts.encoding import Encoded
-from . import document_rows, message_rows, session_rows, session_writer, staged_rows
+from . import document_rows, message_rows, session_rows, session_writer, staged_rows, transcript_columns
 from .engine import Database
 from .message_rows import Difference
 from .session_rows import SessionKey
@@ -145,7 +145,7 @@ class PartWriter:
         if prepared is None or prepared.key is not None or not self._is_there(unit, prepared):
             raise UnpreparedError(None)
         assert prepared.row_id is not None, "a session that is added has nothing to differ from"  # noqa: S101
-        columns = {**columns, **session_writer.of_transcript(self._messages)}
+        columns = {**columns, **transcript_columns.of_all(self._messages)}
         staged_rows.publish(unit, prepared.row_id, session_id, columns)
         document_rows.add(unit, prepared.row_id, self._small_documents)
         return prepared.row_id
@@ -180,7 +180,7 @@ class PartWriter:
         self, unit: UnitOfWork, key: SessionKey, row_id: int, columns: Mapping[str, Any], *, fields: bool
     ) -> tuple[int, int]:
         session_writer.release_children_of_other_profile(unit, key, columns)
-        columns = {**columns, **session_writer.of_transcript(self._messages)}
+        columns = {**columns, **transcript_columns.of_all(self._messages)}
         if self._keep_documents:
             document_rows.move(unit, key.id, row_id)
         else:

@@ -117,6 +117,10 @@ class Session(Base):
     has_draft: Mapped[bool] = mapped_column(server_default=false())
     #: Whether it was imported from a damaged file, of which something is missing.
     recovered: Mapped[bool] = mapped_column(server_default=false())
+    #: The timestamp of the last message that has one and is not the result of a tool.
+    last_activity_at: Mapped[float | None]
+    #: What lists by activity are sorted by: `last_activity_at`, or `updated_at` where that is null.
+    activity_at: Mapped[float] = mapped_column(server_default=text("0"))
 
 
 # Literals, not parameters: a query uses a partial index only when its own text implies the index's.
@@ -140,8 +144,8 @@ VISIBLE: Final = and_(
 #: An empty, untitled session without a stream or a draft: lists show it for its first minute only.
 BLANK: Final = and_(Session.deleted_at.is_(None), _is_blank)
 DELETED: Final = Session.deleted_at.is_not(None)
-LIST_ORDER: Final = (Session.pinned, Session.updated_at, Session.id)
-
+#: The time that each order of a list sorts by, after `pinned`.
+ORDER_TIMES: Final = {"updated": Session.updated_at, "activity": Session.activity_at}
 
 #: Without messages and drafts, titled or not.
 EMPTY: Final = and_(Session.deleted_at.is_(None), Session.message_count == literal_column("0"), _has_no_draft)
@@ -158,21 +162,50 @@ def _partial(name: str, *columns: Any, where: Any) -> Index:
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-# sessions.list(): equality on `archived` first, as a list of both merges two ranges. Blank sessions have ranges of
-# their own: without include_empty, only those of the last minute are read.
-for _kind, _where in (("list", VISIBLE), ("blank", BLANK)):
+#: The sessions of a profile are divided by whether they are in a project and whether they have a source. Most are and
+#: have neither, so that they are in the fewest indexes; each write of a session writes to every index that it is in.
+GROUPS: Final = {
+    "": and_(Session.project_id.is_(None), Session.source.is_(None)),
+    "_in_project": and_(Session.project_id.is_not(None), Session.source.is_(None)),
+    "_with_source": and_(Session.project_id.is_(None), Session.source.is_not(None)),
+    "_in_project_with_source": and_(Session.project_id.is_not(None), Session.source.is_not(None)),
+}
+
+
+def _list_indexes(name: str, time: Any) -> None:
+    """Declare the indexes of the lists in one order.
+
+    Equality on `archived` is first, as a list of both merges two ranges.
+    """
+    order = (Session.archived, Session.pinned, time, Session.id)
     # list()
-    _partial(f"ix_sessions_{_kind}", Session.archived, *LIST_ORDER, where=_where)
-    # list(profile=…)
-    _partial(f"ix_sessions_{_kind}_profile", Session.profile, Session.archived, *LIST_ORDER, where=_where)
-    # list(project_id=…), also of those without a project
-    _partial(
-        f"ix_sessions_{_kind}_project", Session.profile, Session.project_id, Session.archived, *LIST_ORDER, where=_where
-    )
-    # list(source=…), also of those without a source
-    _partial(
-        f"ix_sessions_{_kind}_source", Session.profile, Session.source, Session.archived, *LIST_ORDER, where=_where
-    )
+    _partial(f"ix_sessions_{name}", *order, where=VISIBLE)
+    # list(profile=…): four of these. list(project_id=WITHOUT) and list(source=WITHOUT): two of them.
+    for group, where in GROUPS.items():
+        _partial(f"ix_sessions_{name}_profile{group}", Session.profile, *order, where=and_(VISIBLE, where))
+    # list(project_id=…)
+    in_project = and_(VISIBLE, Session.project_id.is_not(None))
+    _partial(f"ix_sessions_{name}_project", Session.profile, Session.project_id, *order, where=in_project)
+    # list(source=…)
+    with_source = and_(VISIBLE, Session.source.is_not(None))
+    _partial(f"ix_sessions_{name}_source", Session.profile, Session.source, *order, where=with_source)
+
+
+_list_indexes("list", Session.updated_at)
+# sessions.list(order="activity")
+_list_indexes("activity", Session.activity_at)
+
+# Blank sessions have ranges of their own in every list: without include_empty, only those of the last minute are read.
+# They have no messages, so that their two times are the same.
+_blank_order: Final = (Session.archived, Session.pinned, Session.updated_at, Session.id)
+# list(include_empty=True)
+_partial("ix_sessions_blank", *_blank_order, where=BLANK)
+# list(include_empty=True, profile=…)
+_partial("ix_sessions_blank_profile", Session.profile, *_blank_order, where=BLANK)
+# list(include_empty=True, project_id=…), also of those without a project
+_partial("ix_sessions_blank_project", Session.profile, Session.project_id, *_blank_order, where=BLANK)
+# list(include_empty=True, source=…), also of those without a source
+_partial("ix_sessions_blank_source", Session.profile, Session.source, *_blank_order, where=BLANK)
 # sessions.delete_empty(untitled_only=False)
 _partial("ix_sessions_empty", Session.profile, Session.updated_at, where=EMPTY)
 # sessions.list_deleted()

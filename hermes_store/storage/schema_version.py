@@ -18,7 +18,7 @@ FIRST_REVISION: Final = "0001"
 _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
 #: A column of `sessions` that came with each later revision, the newest first.
-_LATER: Final = {"0003": "has_draft", "0002": "transcript_revision"}
+_LATER: Final = {"0004": "last_activity_at", "0003": "has_draft", "0002": "transcript_revision"}
 _OURS: Final = _TABLES | {"import_items", "session_extras", VERSION_TABLE, FIRST_VERSION_TABLE}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -19,12 +19,12 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.types import NullType
 
 from ..pagination import check_limit, no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
-from ..records import Page, SessionRecord, StoreStats
+from ..records import Page, SessionOrder, SessionRecord, StoreStats
 from ..validation import MAX_INT, is_id
 from . import project_rows
-from .list_filter import ListFilter, Range, conditions
+from .list_filter import ListFilter, Range, Shape, conditions, sorted_time
 from .row_types import Row
-from .schema import DELETED, EMPTY, LIST_ORDER, NOT_STAGED, VISIBLE, Project, RetiredId, Session
+from .schema import DELETED, EMPTY, GROUPS, NOT_STAGED, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -86,7 +86,7 @@ def get_many(unit: UnitOfWork, session_ids: Sequence[str], profile: str | None) 
 
 #: How a page's beginning is given: not at all, by the key of the row before it, or by that row's id.
 _After = Literal["", "key", "row"]
-_Part = tuple[bool, frozenset[str], frozenset[str], _After]
+_Part = tuple[Shape, _After]
 _last: Final = aliased(Session, name="last")
 #: Below every time: what NULL, which only a damaged row has, is in a comparison with other rows.
 _LOWEST: Final[ColumnElement[Any]] = literal_column("-1.7976931348623157e308")
@@ -97,11 +97,11 @@ def _stored(column: Any) -> ColumnElement[Any]:
     return type_coerce(column, NullType()).label(f"stored_{column.key}")
 
 
-def _last_key(columns: Sequence[Any], after: _After) -> Iterator[ColumnElement[Any]]:
-    """Yield the values of some columns in the row before a page."""
-    for column in columns:
+def _last_key(columns: Mapping[str, Any], after: _After) -> Iterator[ColumnElement[Any]]:
+    """Yield the values of some columns in the row before a page; `columns` are by the names of their parameters."""
+    for name, column in columns.items():
         if after == "key":
-            yield bindparam(f"last_{column.key}", type_=column.type)
+            yield bindparam(name, type_=column.type)
         else:
             value = func.coalesce(getattr(_last, column.key), _LOWEST)
             yield select(value).where(_last.id == bindparam("last_row")).scalar_subquery()
@@ -112,22 +112,25 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
     keys = union_all(*(_part(number, *part) for number, part in enumerate(parts))).subquery("keys")
     page = (
         select(keys.c.id)
-        .order_by(keys.c.pinned.desc(), keys.c.updated_at.desc(), keys.c.id.desc())
+        .order_by(keys.c.pinned.desc(), keys.c.time.desc(), keys.c.id.desc())
         .limit(bindparam("page_limit"))
         .subquery("page")
     )
     query = records(page.join(Session.__table__, Session.id == page.c.id))
-    query = query.add_columns(_stored(Session.pinned), _stored(Session.updated_at))
-    return Statement(query.order_by(*(column.desc() for column in LIST_ORDER)))
+    key = (Session.pinned, sorted_time(parts[0][0].order), Session.id)
+    query = query.add_columns(_stored(key[0]), type_coerce(key[1], NullType()).label("stored_time"))
+    return Statement(query.order_by(*(column.desc() for column in key)))
 
 
-def _part(number: int, blank: bool, names: frozenset[str], nulls: frozenset[str], after: _After) -> Select[Any]:
-    query = select(*LIST_ORDER).where(*conditions(blank, names, nulls, number))
-    # Where `pinned` is fixed, the place in the range is given without it: with it, SQLite sorts the whole range.
-    order = LIST_ORDER[1:] if "pinned" in names else LIST_ORDER
+def _part(number: int, shape: Shape, after: _After) -> Select[Any]:
+    columns = {"last_pinned": Session.pinned, "last_time": shape.time, "last_id": Session.id}
+    query = select(Session.pinned, shape.time.label("time"), Session.id).where(*conditions(shape, number))
+    if "pinned" in shape.names:
+        # The place in the range is given without it: with it, SQLite sorts the whole range.
+        del columns["last_pinned"]
     if after:
-        query = query.where(tuple_(*order) < tuple_(*_last_key(order, after)))
-    query = query.order_by(*(column.desc() for column in order)).limit(bindparam("page_limit"))
+        query = query.where(tuple_(*columns.values()) < tuple_(*_last_key(columns, after)))
+    query = query.order_by(*(column.desc() for column in columns.values())).limit(bindparam("page_limit"))
     return select(query.subquery(f"range_{number}"))
 
 
@@ -154,9 +157,7 @@ class _Place:
         if one.values.get("pinned", self.pinned) != self.pinned:
             return ""
         # A cursor of a list without this end may lie after it; then the end is what bounds the range.
-        return (
-            self.after if self.parameters.get("last_updated_at", -math.inf) < one.values.get("until", math.inf) else ""
-        )
+        return self.after if self.parameters.get("last_time", -math.inf) < one.values.get("until", math.inf) else ""
 
 
 _of_row: Final = select(_stored(Session.pinned), Session.id).where(Session.id == bindparam("last_row"))
@@ -203,16 +204,20 @@ def _require_row(unit: UnitOfWork, kind: str, cursor: str, row_id: int, profile:
     return row[0]
 
 
-def _place(unit: UnitOfWork, after: str, profile: str | None) -> _Place:
+#: What cursors call the list in each order: that of another order is none of this list.
+_LISTS: Final[dict[SessionOrder, str]] = {"updated": "sessions", "activity": "sessions by activity"}
+
+
+def _place(unit: UnitOfWork, order: SessionOrder, after: str, profile: str | None) -> _Place:
     """Return the place that a cursor says, in the list of a profile (of all when None)."""
-    row_id = read_row_cursor("sessions", after)
+    name = _LISTS[order]
+    row_id = read_row_cursor(name, after)
     if row_id is None:
-        pinned, updated, session_id = read_cursor("sessions", after, bool, float, str)
-        last = (pinned, updated, _row_before(unit, "sessions", after, session_id, profile))
-        keys = {f"last_{column.key}": value for column, value in zip(LIST_ORDER, last, strict=True)}
-        return _Place("key", keys, pinned)
+        pinned, time, session_id = read_cursor(name, after, bool, float, str)
+        row_id = _row_before(unit, name, after, session_id, profile)
+        return _Place("key", {"last_pinned": pinned, "last_time": time, "last_id": row_id}, pinned)
     parameters = {"last_row": row_id}
-    pinned = _require_row(unit, "sessions", after, row_id, profile)
+    pinned = _require_row(unit, name, after, row_id, profile)
     if not isinstance(pinned, int | float):
         pinned = -math.inf if pinned is None else math.inf  # texts are after all numbers
     return _Place("row", parameters, pinned)
@@ -221,14 +226,14 @@ def _place(unit: UnitOfWork, after: str, profile: str | None) -> _Place:
 def list_page(unit: UnitOfWork, wanted: ListFilter, limit: int, after: str | None) -> Page[SessionRecord]:
     """Return the page of at most `limit` sessions that begins after a cursor."""
     limit = check_limit(limit)
-    place = None if after is None else _place(unit, after, wanted.profile)
+    place = None if after is None else _place(unit, wanted.order, after, wanted.profile)
     ranges = [one for one in wanted.ranges(_profiles(unit, wanted)) if place is None or place.reaches(one)]
     rows: list[Row] = []
     for start in range(0, len(ranges), _MOST_PARTS):
         rows += _merged(unit, ranges[start : start + _MOST_PARTS], limit + 1, place)
     if len(ranges) > _MOST_PARTS:
         rows.sort(key=_order, reverse=True)
-    more = _cursor(rows[limit - 1]) if len(rows) > limit else None
+    more = _cursor(_LISTS[wanted.order], rows[limit - 1]) if len(rows) > limit else None
     return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
 
 
@@ -240,17 +245,17 @@ def _merged(unit: UnitOfWork, ranges: Sequence[Range], limit: int, place: _Place
         after = "" if place is None else place.after_in(one)
         if after == "key":
             one = one.without("until")  # noqa: PLW2901 - the key is before it, and with two ends a plan may take the wrong one
-        parameters |= {f"{name}_{number}": value for name, value in one.values.items() if value is not None}
-        parts.append((*one.shape, after))
+        parameters |= one.parameters(number)
+        parts.append((one.shape, after))
     return unit.rows(_page_statement(tuple(parts)), parameters)
 
 
-def _cursor(row: Row) -> str:
-    row_id, pinned, updated = row[-3:]
+def _cursor(name: str, row: Row) -> str:
+    row_id, pinned, time = row[-3:]
     session_id = row[_ID]
-    if pinned in (0, 1) and isinstance(updated, float) and math.isfinite(updated) and is_id(session_id):
-        return write_cursor("sessions", bool(pinned), updated, session_id)
-    return write_row_cursor("sessions", row_id)
+    if pinned in (0, 1) and isinstance(time, float) and math.isfinite(time) and is_id(session_id):
+        return write_cursor(name, bool(pinned), time, session_id)
+    return write_row_cursor(name, row_id)
 
 
 def _order(row: Row) -> tuple[Any, ...]:
@@ -265,35 +270,40 @@ def _profiles(unit: UnitOfWork, wanted: ListFilter) -> Sequence[str | None]:
     return profiles(unit) if wanted.needs_profile else [wanted.profile]
 
 
-def _loose_scan(where: Any) -> Statement:
-    """Return the statement for the profiles in an index: from one to the next, where DISTINCT would read every row."""
-    line = select(func.min(Session.profile).label("name")).where(where).cte("line", recursive=True)
-    following = select(func.min(Session.profile)).where(where, Session.profile > line.c.name).scalar_subquery()
+def _loose_scan(number: int, *where: Any) -> Select[Any]:
+    """Return the query for the profiles in an index: from one to the next, where DISTINCT would read every row."""
+    line = select(func.min(Session.profile).label("name")).where(*where).cte(f"line_{number}", recursive=True)
+    following = select(func.min(Session.profile)).where(*where, Session.profile > line.c.name).scalar_subquery()
     line = line.union_all(select(following).where(line.c.name.is_not(None)))
-    return Statement(select(line.c.name).where(line.c.name.is_not(None)))
+    return select(line.c.name).where(line.c.name.is_not(None))
 
 
-_profiles_of_visible: Final = _loose_scan(VISIBLE)
-_profiles_of_empty: Final = _loose_scan(EMPTY)  # the others, and some of those that are visible
+#: Of the visible sessions, by three indexes that together have all of them, and of the empty ones: the others.
+_profiles_of_all: Final = Statement(
+    union_all(
+        _loose_scan(0, VISIBLE, GROUPS[""]),
+        _loose_scan(1, VISIBLE, Session.project_id.is_not(None)),
+        _loose_scan(2, VISIBLE, Session.source.is_not(None)),
+        _loose_scan(3, EMPTY),
+    )
+)
 
 
 def profiles(unit: UnitOfWork) -> list[str]:
     """Return the profiles that have sessions which are not deleted, in order."""
-    found = {*unit.values(_profiles_of_visible), *unit.values(_profiles_of_empty)}
-    return sorted(name for name in found if name is not None)  # a damaged one is
+    return sorted({name for name in unit.values(_profiles_of_all) if name is not None})  # a damaged one is
 
 
 @functools.cache
-def _count_statement(blank: bool, names: frozenset[str], nulls: frozenset[str]) -> Statement:
-    return Statement(select(func.count()).select_from(Session).where(*conditions(blank, names, nulls, 0)))
+def _count_statement(shape: Shape) -> Statement:
+    return Statement(select(func.count()).select_from(Session).where(*conditions(shape, 0)))
 
 
 def count(unit: UnitOfWork, wanted: ListFilter) -> int:
     """Return how many sessions all pages of a list have. It takes time that grows with them."""
     total = 0
     for one in wanted.ranges(_profiles(unit, wanted)):
-        parameters = {f"{name}_0": value for name, value in one.values.items() if value is not None}
-        total += unit.value(_count_statement(*one.shape), parameters)
+        total += unit.value(_count_statement(one.shape), one.parameters(0))
     return total
 
 
@@ -304,8 +314,8 @@ def _deleted_statement(of_profile: bool, after: _After) -> Statement:
     if of_profile:
         query = query.where(Session.profile == bindparam("of_profile"))
     if after:
-        order = (Session.deleted_at, Session.id)
-        query = query.where(tuple_(*order) < tuple_(*_last_key(order, after)))
+        columns = {"last_deleted_at": Session.deleted_at, "last_id": Session.id}
+        query = query.where(tuple_(*columns.values()) < tuple_(*_last_key(columns, after)))
     return Statement(query.limit(bindparam("page_limit")))
 
 

@@ -36,6 +36,7 @@ class SessionKey(NamedTuple):
     fields_revision: int
     message_count: int
     last_message_at: float | None
+    last_activity_at: float | None
     updated_at: float
     deleted_at: float | None
 
@@ -322,7 +323,7 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
     Raises:
         SessionExistsError: another session has the id.
     """
-    values = {**columns, "session_id": session_id}
+    values = _sorted_by_activity({**columns, "session_id": session_id})
     try:
         row_id: int = unit.value(_insert(frozenset(values)), values)
     except INTEGRITY_ERRORS as error:
@@ -331,6 +332,15 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
             raise _not_free(session_id) from error
         raise
     return row_id
+
+
+def _sorted_by_activity(values: dict[str, Any], key: SessionKey | None = None) -> dict[str, Any]:
+    """Return the values to write with `activity_at`, if they change it; `key` is the session that has the others."""
+    names = ("last_activity_at", "updated_at")
+    if not values.keys().isdisjoint(names):
+        last, updated = (values.get(name, getattr(key, name, None)) for name in names)
+        values["activity_at"] = updated if last is None else last
+    return values
 
 
 # Building a statement takes longer than running it, and there are a few dozen combinations of columns.
@@ -367,6 +377,7 @@ def change(
         written["transcript_revision"] = revision
     if fields:
         written["fields_revision"] = revision
+    written = _sorted_by_activity(written, key)
     if unit.execute(_update(frozenset(written)), {"row_id": key.id, **written}) != 1:
         raise DatabaseCorruptError(
             f"The row of session {key.session_id!r} was read and cannot be written: the database is damaged. Nothing "
@@ -465,8 +476,9 @@ def write_row(unit: UnitOfWork, row_id: int, values: Mapping[str, Any]) -> bool:
     Raises:
         SessionExistsError: they give it the id of another session.
     """
+    written = _sorted_by_activity(dict(values))
     try:
-        return unit.execute(_update(frozenset(values)), {"row_id": row_id, **values}) == 1
+        return unit.execute(_update(frozenset(written)), {"row_id": row_id, **written}) == 1
     except INTEGRITY_ERRORS as error:
         if unit.violates_unique(error, "sessions", "session_id"):
             raise SessionExistsError(values["session_id"]) from error

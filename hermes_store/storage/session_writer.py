@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..transcripts.encoding import Encoded, last_timestamp
-from . import document_rows, message_rows, session_rows
+from ..transcripts.encoding import Encoded
+from . import document_rows, message_rows, session_rows, transcript_columns
 from .message_rows import Difference
 from .session_rows import SessionKey
 from .unit_of_work import UnitOfWork
@@ -23,14 +23,14 @@ def add_whole(
 
     Args:
         session_id: its public id.
-        columns: by the names of the table's columns. `message_count` and `last_message_at` are those of the messages.
+        columns: by the names of the table's columns, without those of `transcript_columns`.
         messages: all of them, in order.
         documents: the JSON of its values by key.
 
     Raises:
         SessionExistsError: another session has the id.
     """
-    row_id = session_rows.add(unit, session_id, {**columns, **of_transcript(messages)})
+    row_id = session_rows.add(unit, session_id, {**columns, **transcript_columns.of_all(messages)})
     message_rows.append(unit, row_id, messages, first=0, revision=1)
     document_rows.add(unit, row_id, documents)
     return row_id
@@ -68,7 +68,7 @@ def overwrite_whole(
     return session_rows.change(
         unit,
         key,
-        {**columns, **of_transcript(messages)},
+        {**columns, **transcript_columns.of_all(messages)},
         transcript=not difference.changes.is_empty,
         fields=fields,
         touch=False,
@@ -79,8 +79,3 @@ def release_children_of_other_profile(unit: UnitOfWork, key: SessionKey, columns
     """Unlink the sessions that were forked from one if its new columns say another profile."""
     if columns.get("profile", key.profile) != key.profile:
         session_rows.release_children(unit, key)
-
-
-def of_transcript(messages: Sequence[Encoded]) -> dict[str, Any]:
-    """Return the columns of a session that follow from its messages."""
-    return {"message_count": len(messages), "last_message_at": last_timestamp(messages)}

@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 from . import json_codec
 
 ROLE_LIMIT: Final = 64
+#: The role of messages that a tool wrote, in answer to the model. They do not count as activity.
+TOOL: Final = "tool"
 #: 2100-01-01: no later time is believed, because a session with one would be the first of every list for ever.
 LATEST: Final = 4102444800.0
 #: 2000-01-01: no milliseconds, microseconds or nanoseconds are believed to be an earlier time.
@@ -58,6 +60,11 @@ def encode_one(message: Any, place: str = "message") -> Encoded:
 def last_timestamp(messages: Sequence[Encoded]) -> float | None:
     """Return the timestamp of the last message that has one."""
     return next((message.timestamp for message in reversed(messages) if message.timestamp is not None), None)
+
+
+def last_activity(messages: Sequence[Encoded]) -> float | None:
+    """Return the timestamp of the last message that has one and is not the result of a tool."""
+    return last_timestamp([message for message in messages if message.role != TOOL])
 
 
 def parse_time(value: Any) -> float | None:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SessionExistsError, SessionNotFoundError
-from ..storage import document_rows, message_rows, project_rows, session_rows
+from ..storage import document_rows, message_rows, project_rows, session_rows, transcript_columns
 from ..storage.session_rows import SessionKey
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
-from ..transcripts import encoding
 from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
@@ -197,11 +196,9 @@ def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[s
     if digests == stored:
         return {}
     revision = key.revision + 1
-    columns: dict[str, Any] = {"message_count": len(messages)}
     if digests[: len(stored)] == stored:
         added = messages[len(stored) :]
         message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
-        last = encoding.last_timestamp(added)
-        return columns if last is None else {**columns, "last_message_at": last}
+        return transcript_columns.of_appended(len(stored), added)
     message_rows.replace(unit, key.id, messages, revision)
-    return {**columns, "last_message_at": encoding.last_timestamp(messages)}
+    return transcript_columns.of_all(messages)

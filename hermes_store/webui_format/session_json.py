@@ -300,7 +300,7 @@ def source_of(values: Mapping[str, Any]) -> str | None:
 
 def _fill_times(columns: dict[str, Any], messages: list[Encoded], written_at: float, notes: list[str]) -> set[str]:
     """Set the times that the session does not have, and return which."""
-    columns["last_message_at"] = last = encoding.last_timestamp(messages)
+    last = encoding.last_timestamp(messages)
     created, updated = columns.get("created_at"), columns.get("updated_at")
     if updated is None:
         known = (last, created, written_at)

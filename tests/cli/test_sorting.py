@@ -15,6 +15,7 @@ Json = Callable[..., Any]
 
 KEYS: dict[Order, Callable[[dict[str, Any]], Any]] = {
     Order.UPDATED: lambda one: -one["updated_at"],
+    Order.ACTIVITY: lambda one: -(one["last_activity_at"] or one["updated_at"]),
     Order.CREATED: lambda one: -one["created_at"],
     Order.TITLE: lambda one: one["title"].casefold(),
     Order.MESSAGES: lambda one: -one["message_count"],

@@ -39,10 +39,12 @@ def test_every_format_is_imported_without_notes(store: Store, state: StateDir, d
 def test_where_a_session_comes_from_and_when_its_last_message_was_are_found(
     sqlite_store: Store, state: StateDir
 ) -> None:
-    state.session("a", *MESSAGES, {"no": "time"}, raw_source="telegram", session_source="messaging")
+    tool = {"role": "tool", "timestamp": 1778458299.0}
+    state.session("a", *MESSAGES, tool, {"no": "time"}, raw_source="telegram", session_source="messaging")
     import_directory(sqlite_store, state.root)
     record = sqlite_store.sessions.get("a")
-    assert (record.source, record.last_message_at, record.message_count) == ("telegram", 1778458283.5, 3)
+    assert (record.source, record.last_message_at, record.message_count) == ("telegram", 1778458299.0, 4)
+    assert record.last_activity_at == 1778458283.5
 
 
 def test_a_message_may_be_any_json_value(store: Store, state: StateDir) -> None:

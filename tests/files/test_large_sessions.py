@@ -30,8 +30,9 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def talk(count: int, *, version: int = 0, size: int = 50) -> list[dict[str, Any]]:
+    roles = ["user", "assistant", "tool", "tool", "tool"]
     return [
-        {"role": "user", "n": number, "version": version, "text": "x" * size, "timestamp": 1e9 + number}
+        {"role": roles[number % 5], "n": number, "version": version, "text": "x" * size, "timestamp": 1e9 + number}
         for number in range(count)
     ]
 
@@ -113,6 +114,8 @@ def test_a_session_in_parts_is_what_its_file_says(store: Store, state: StateDir,
         record = store.sessions.get("big")
         assert record.message_count == len(expected)
         assert record.last_message_at == (expected[-1]["timestamp"] if expected else None)
+        active = [one["timestamp"] for one in expected if one["role"] != "tool"]
+        assert record.last_activity_at == (active[-1] if active else None)
         assert store.documents.read("big")["context_messages"][0]["text"][:3] == "xxx"
         assert set(outcomes(import_directory(store, state.root)).values()) == {"unchanged"}
         change(state, name)

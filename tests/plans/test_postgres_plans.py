@@ -16,9 +16,9 @@ from tests.support.internals import reading, writing
 from tests.support.statements import executed, postgres_plan
 
 SESSIONS = 1000 * sample.BLOCKS
-#: What is read of each range for a page, which may be one row longer; and how many ranges two profiles have.
+#: What is read of each range for a page, which may be one row longer; and how many ranges a list of two profiles has.
 PAGE = 51
-RANGES = 8
+RANGES = 12
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,8 @@ def list_faults(store: Store, name: str, **how: Any) -> dict[str, Any]:
     Where a profile is large, the planner may find it cheap enough to walk a wider list and filter.
     """
     indexed = sample.INDEXED[name]
-    allowed = {f"ix_sessions_{kind}{index}" for kind in ("list", "blank") for index in ("", "_profile", indexed.index)}
+    order = "activity" if how.get("order") == "activity" else "list"
+    allowed = indexed.indexes(order) | {f"ix_sessions_{order}", "ix_sessions_blank", "ix_sessions_blank_profile"}
     found = {}
     for archived in (None, True, False):
         # Only the last statement: those before it find the project, or the profiles.
@@ -94,6 +95,13 @@ def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, 
 def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
     after = write_cursor("sessions", pinned is not False, *sample.moment(SESSIONS, 0.5))
     assert list_faults(store, name, pinned=pinned, after=after) == {}
+
+
+@pytest.mark.parametrize("name", sample.INDEXED)
+def test_a_list_by_activity_comes_from_its_index(store: Store, name: str) -> None:
+    after = write_cursor("sessions by activity", True, *sample.moment(SESSIONS, 0.5))
+    for how in ({}, {"after": after}):
+        assert list_faults(store, name, order="activity", **how) == {}
 
 
 @pytest.mark.parametrize("profile", [None, "work"])

@@ -80,6 +80,19 @@ def test_a_range_of_times_costs_the_same_among_few_sessions_and_many(databases: 
     assert pages(FEW) == pages(MANY)
 
 
+@pytest.mark.parametrize("name", sample.INDEXED)
+def test_a_list_by_activity_costs_the_same_among_few_sessions_and_many(databases: sample.Databases, name: str) -> None:
+    def pages(count: int) -> list[dict[str, int]]:
+        early, middle, late = (sample.moment(count, place) for place in PLACES)
+        after = write_cursor("sessions by activity", False, *middle)
+        return [
+            cost(databases, count, False, name, order="activity", **how)
+            for how in ({}, {"after": after}, {"since": early[0], "until": late[0]})
+        ]
+
+    assert pages(FEW) == pages(MANY)
+
+
 VERBS: dict[str, Verb] = {
     "sessions.get": lambda store: lambda: store.sessions.get("s7"),
     "sessions.exists": lambda store: lambda: store.sessions.exists("s7"),

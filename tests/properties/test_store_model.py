@@ -307,9 +307,12 @@ class StoreMachine(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         page = self.store.sessions.list(total=True)
-        shown = [(s.session_id, s.title, s.pinned, s.message_count, s.last_message_at) for s in page.items]
+        shown = [
+            (s.session_id, s.title, s.pinned, s.message_count, s.last_message_at, s.last_activity_at)
+            for s in page.items
+        ]
         assert shown == [
-            (name, s.title, s.pinned, len(s.messages), 5.0 if dated(s.messages) else None)
+            (name, s.title, s.pinned, len(s.messages), *[5.0 if dated(s.messages) else None] * 2)
             for name, s in ((name, self.sessions[name]) for name in self.in_order())
         ]
         revisions = [(s.revision, s.transcript_revision, s.fields_revision) for s in page.items]

@@ -52,7 +52,8 @@ _FILL: Final = sa.text(
         FROM counter
     )
     INSERT INTO sessions (
-        session_id, profile, project_id, title, source, deleted_at, archived, pinned, created_at, updated_at
+        session_id, profile, project_id, title, source, deleted_at, archived, pinned, created_at, updated_at,
+        activity_at
     )
     SELECT
         's' || i,
@@ -64,6 +65,7 @@ _FILL: Final = sa.text(
         archived,
         pinned,
         :epoch,
+        :epoch + i,
         :epoch + i
     FROM blocks JOIN kinds ON kinds.number = kind ORDER BY i
     """
@@ -112,28 +114,42 @@ def moment(count: int, fraction: float) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class Indexed:
-    """A combination of filters of `sessions.list`, and what the names of the indexes that serve it end with."""
+    """A combination of filters of `sessions.list`, and the indexes that serve it."""
 
     filters: dict[str, Any]
-    index: str
+    #: What the names of the indexes of visible sessions end with.
+    visible: tuple[str, ...]
+    #: What the name of the index of blank sessions ends with.
+    blank: str
+
+    def indexes(self, order: str = "list") -> set[str]:
+        """Return the names of the indexes, of visible sessions in the order that their names begin with."""
+        blank = {f"ix_sessions_blank{self.blank}"}
+        # A list of several profiles takes the blank sessions of the last minute from the index of all.
+        blank |= set() if "profile" in self.filters else {"ix_sessions_blank"}
+        return {f"ix_sessions_{order}{name}" for name in self.visible} | blank
+
+
+#: The indexes of a profile's sessions, by whether these are in a project and whether they have a source.
+_GROUPS: Final = ("_profile", "_profile_in_project", "_profile_with_source", "_profile_in_project_with_source")
 
 
 def _combinations() -> Iterator[tuple[str, Indexed]]:
     """Yield every combination of the filters by profile, project and source, with and without blank sessions."""
     for profile in (None, "work"):
         of_profile: dict[str, Any] = {} if profile is None else {"profile": profile}
-        others: list[tuple[dict[str, Any], str]] = [
-            ({}, "" if profile is None else "_profile"),
-            ({"project_id": PROJECT}, "_project"),
-            ({"project_id": WITHOUT}, "_project"),
-            ({"source": "cli"}, "_source"),
-            ({"source": WITHOUT}, "_source"),
+        others: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
+            ({}, ("",), "") if profile is None else ({}, _GROUPS, "_profile"),
+            ({"project_id": PROJECT}, ("_project",), "_project"),
+            ({"project_id": WITHOUT}, ("_profile", "_profile_with_source"), "_project"),
+            ({"source": "cli"}, ("_source",), "_source"),
+            ({"source": WITHOUT}, ("_profile", "_profile_in_project"), "_source"),
         ]
-        for other, index in others:
+        for other, visible, index in others:
             for blank in ({}, {"include_empty": True}):
                 filters = of_profile | other | blank
                 name = ", ".join(f"{key}={getattr(value, 'name', value)}" for key, value in filters.items())
-                yield name or "everything", Indexed(filters, index)
+                yield name or "everything", Indexed(filters, visible, index)
 
 
 INDEXED: Final = dict(_combinations())

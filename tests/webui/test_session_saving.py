@@ -13,6 +13,7 @@ import pytest
 
 from hermes_store import InvalidIdError, InvalidPayloadError, SessionExistsError, Store, errors
 from hermes_store.webui import WebUIModels
+from tests.support.internals import store_of
 from tests.support.statements import rows_written, vm_steps
 from tests.support.tables import all_rows
 from tests.support.webui.sessions import said, stored
@@ -52,6 +53,25 @@ def test_whatever_is_assigned_is_stored(models: WebUIModels) -> None:
     session.save()
     found = again(models, session)
     assert {name: getattr(found, name) for name in CHANGES} == CHANGES
+
+
+def test_a_save_keeps_the_time_of_the_last_activity(models: WebUIModels) -> None:
+    session = models.get_session(stored(models, "abc", "hello"))
+
+    def saved() -> float | None:
+        session.save()
+        return store_of(models).sessions.get("abc").last_activity_at
+
+    session.messages += [{"role": "user", "timestamp": 5.0}, {"role": "tool", "timestamp": 9.0}]
+    assert saved() == 5.0
+    session.messages.append({"role": "assistant", "_ts": 7.0})
+    assert saved() == 7.0
+    session.title = "Rome"
+    assert saved() == 7.0
+    session.messages.pop()
+    assert saved() == 5.0
+    session.messages[1]["role"] = "tool"
+    assert saved() is None
 
 
 def test_what_is_changed_deep_inside_is_stored(models: WebUIModels) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hermes_store import Store
 from hermes_store.agent import AgentBridge
+from hermes_store.transcripts.encoding import encode, last_timestamp
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import insert
 
@@ -80,6 +81,8 @@ def require_equal(store: Store, agent: AgentDb, session_id: str = "talk", copy: 
     assert store.messages.read(copy) == bridge.messages(session_id).items
     theirs, ours = bridge.session(session_id), store.sessions.get(copy)
     assert ours.message_count == len(bridge.messages(session_id).items)
+    spoken = [one for one in bridge.messages(session_id).items if one.get("role") != "tool"]
+    assert ours.last_activity_at == last_timestamp(encode(spoken))
     assert (ours.title, ours.updated_at) == (theirs.title, theirs.last_active)
     assert (ours.input_tokens, ours.output_tokens) == (theirs.input_tokens, theirs.output_tokens)
     assert ours.estimated_cost == theirs.estimated_cost
