@@ -20,7 +20,7 @@ from ..webui_format import session_json
 from .row_types import log_once
 from .schema import NOT_STAGED, Session, SessionDocument, SessionExtras
 from .statement import Statement, one_of
-from .types import RowIdList, TextList
+from .types import RowId, RowIdList, TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 logger = logging.getLogger("hermes_store")
@@ -52,6 +52,7 @@ _with_digests: Final = (
 )
 _documents: Final = Statement(_with_digests)
 _some_documents: Final = Statement(_with_digests.where(_named))
+_other_documents: Final = Statement(_with_digests.where(~_named))
 
 
 def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
@@ -92,27 +93,42 @@ def has_draft(unit: UnitOfWork, session: int, public_id: str, written: Mapping[s
         return True
 
 
-def read_rows(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
-    """Return those of a session's values that have rows of their own; as `read`."""
-    if keys is None:
-        rows = unit.rows(_documents, {"session": session})
-    else:
+def read_rows(
+    unit: UnitOfWork,
+    session: int,
+    public_id: str,
+    keys: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return those of a session's values that have rows of their own; as `read`.
+
+    Args:
+        without: where `keys` is None, the keys whose values are not read.
+    """
+    if keys is not None:
         rows = unit.rows(_some_documents, {"session": session, "keys": list(keys)})
-    return {key: _verified(public_id, key, payload, digest) for key, payload, digest in rows}
+    elif without:
+        rows = unit.rows(_other_documents, {"session": session, "keys": list(without)})
+    else:
+        rows = unit.rows(_documents, {"session": session})
+    return {key: verified(public_id, key, payload, digest) for key, payload, digest in rows}
 
 
-def read_sound(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None) -> dict[str, Any]:
+def read_sound(
+    unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None, without: Collection[str] = ()
+) -> dict[str, Any]:
     """Return those values that have rows of their own and are as they were written; the others are logged.
 
     Args:
         session, public_id, keys: as in `read`.
+        without: as in `read_rows`.
     """
     try:
-        return read_rows(unit, session, public_id, keys)
+        return read_rows(unit, session, public_id, keys, without)
     except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
         if not unit.is_damage(error):
             raise
-        values, problems = _salvage_rows(unit, session, public_id, keys)
+        values, problems = _salvage_rows(unit, session, public_id, keys, without)
     for problem in problems:
         log_once("%s", problem)
     return values
@@ -131,7 +147,7 @@ def salvage(unit: UnitOfWork, session: int, public_id: str) -> tuple[dict[str, A
 
 
 def _salvage_rows(
-    unit: UnitOfWork, session: int, public_id: str, wanted: Collection[str] | None
+    unit: UnitOfWork, session: int, public_id: str, wanted: Collection[str] | None, without: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -139,7 +155,7 @@ def _salvage_rows(
         keys = [key for key, _ in unit.rows(_known, {"session": session})]
     except DRIVER_ERRORS as error:
         return values, [str(error)]
-    for key in keys if wanted is None else sorted(set(keys).intersection(wanted)):
+    for key in sorted(set(keys).difference(without) if wanted is None else set(keys).intersection(wanted)):
         try:
             values |= read_rows(unit, session, public_id, [key])
         except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
@@ -147,7 +163,12 @@ def _salvage_rows(
     return values, problems
 
 
-def _verified(public_id: str, key: str, payload: bytes, digest: bytes) -> Any:
+def verified(public_id: str, key: str, payload: bytes, digest: bytes) -> Any:
+    """Return the value of a session's document, which has to be what was written.
+
+    Raises:
+        DatabaseCorruptError: it is damaged; it names the key.
+    """
     if json_codec.digest(payload) != digest:
         raise _damaged(public_id, key, "not what was written")
     return decode(public_id, key, payload)
@@ -262,6 +283,30 @@ def move(unit: UnitOfWork, before: int, after: int) -> None:
     """Let the values of a session be those of another row, which has none; both are row ids."""
     for statement in (_move_extras, _move_documents):
         unit.execute(statement, {"before": before, "after_row": after})
+
+
+_copy_extras: Final = Statement(
+    insert(SessionExtras).from_select(
+        ["session_id", "payload"],
+        select(bindparam("copy", type_=RowId), SessionExtras.payload).where(
+            SessionExtras.session_id == bindparam("session")
+        ),
+    )
+)
+_copy_documents: Final = Statement(
+    insert(SessionDocument).from_select(
+        ["session_id", "key", "digest", "payload"],
+        select(
+            bindparam("copy", type_=RowId), SessionDocument.key, SessionDocument.digest, SessionDocument.payload
+        ).where(_of_session),
+    )
+)
+
+
+def copy(unit: UnitOfWork, session: int, copied: int) -> None:
+    """Insert the values of a session into another one, which has none; both are row ids."""
+    for statement in (_copy_extras, _copy_documents):
+        unit.execute(statement, {"session": session, "copy": copied})
 
 
 def write(

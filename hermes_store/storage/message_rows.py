@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import diff
@@ -14,7 +15,7 @@ from ..transcripts.encoding import Encoded
 from ..validation import MAX_INT
 from .schema import Message, MessageBlob
 from .statement import Statement, one_of
-from .types import TextList
+from .types import RowId, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 #: Messages in one statement, at most: a bound for the memory that their parameters take.
@@ -105,6 +106,33 @@ def _count_error(count: int) -> DatabaseCorruptError:
         f"A session's count of messages is damaged in the database: it says {count}, and there are others. Nothing was "
         "written; restore a backup, or write the whole transcript with `replace`."
     )
+
+
+_copied: Final = aliased(Message, name="copied")
+_copy_messages: Final = Statement(
+    insert(Message).from_select(
+        ["session_id", "position", "role", "timestamp", "digest"],
+        select(bindparam("copy", type_=RowId), Message.position, Message.role, Message.timestamp, Message.digest)
+        .where(_in_session)
+        .order_by(Message.position),
+    )
+)
+_copy_payloads: Final = Statement(
+    insert(MessageBlob).from_select(
+        ["message_id", "payload"],
+        select(_copied.id, MessageBlob.payload)
+        .select_from(Message)
+        .join(MessageBlob, MessageBlob.message_id == Message.id)
+        .join(_copied, (_copied.session_id == bindparam("copy")) & (_copied.position == Message.position))
+        .where(_in_session),
+    )
+)
+
+
+def copy(unit: UnitOfWork, session: int, copied: int) -> None:
+    """Insert the messages of a session into another one, which has none; both are row ids. Nothing is decoded."""
+    for statement in (_copy_messages, _copy_payloads):
+        unit.execute(statement, {"session": session, "copy": copied})
 
 
 _update_message: Final = Statement(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, bindparam, literal_column, select
@@ -49,7 +50,7 @@ _by_id: Final = Statement(_contents().where(Session.session_id == bindparam("ses
 _by_row: Final = Statement(_contents().where(Session.id == bindparam("row_id")))
 
 
-def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> SessionContents | None:
+def read(unit: UnitOfWork, session_id: str, *, whole: bool, without: Collection[str] = ()) -> SessionContents | None:
     """Return a session, deleted or not; None when there is none.
 
     Values that are damaged are left out and logged: the caller goes on with the rest, and what is written
@@ -57,20 +58,21 @@ def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> SessionContents |
 
     Args:
         whole: with all of its values, the large ones included.
+        without: keys whose values are not read, if they are large.
     """
-    return _read(unit, unit.row(_by_id, {"session_id": session_id}), whole=whole)
+    return _read(unit, unit.row(_by_id, {"session_id": session_id}), whole, without)
 
 
-def read_row(unit: UnitOfWork, row_id: int, *, whole: bool) -> SessionContents | None:
+def read_row(unit: UnitOfWork, row_id: int, *, whole: bool, without: Collection[str] = ()) -> SessionContents | None:
     """Return the session that a row id was read of; as `read`."""
-    found = _read(unit, unit.row(_by_row, {"row_id": row_id}), whole=whole)
+    found = _read(unit, unit.row(_by_row, {"row_id": row_id}), whole, without)
     if found is not None and not session_rows.is_staged(found.record.session_id):
         return found
     successor = session_rows.row_after(unit, row_id)
-    return None if successor is None else read_row(unit, successor, whole=whole)
+    return None if successor is None else read_row(unit, successor, whole=whole, without=without)
 
 
-def _read(unit: UnitOfWork, row: Row | None, *, whole: bool) -> SessionContents | None:
+def _read(unit: UnitOfWork, row: Row | None, whole: bool, without: Collection[str]) -> SessionContents | None:
     if row is None:
         return None
     record = to_record(row)
@@ -80,6 +82,8 @@ def _read(unit: UnitOfWork, row: Row | None, *, whole: bool) -> SessionContents 
     except DatabaseCorruptError as error:
         log_once("%s", error)
         values = {}
-    if whole or has_originals:
-        values |= document_rows.read_sound(unit, row_id, record.session_id, None if whole else _column_keys)
+    if whole:
+        values |= document_rows.read_sound(unit, row_id, record.session_id, None, without)
+    elif has_originals:
+        values |= document_rows.read_sound(unit, row_id, record.session_id, _column_keys)
     return SessionContents(row_id, record, values)

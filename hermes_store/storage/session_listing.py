@@ -26,7 +26,7 @@ from .list_filter import ListFilter, Range, Shape, conditions, sorted_time
 from .row_types import Row
 from .schema import DELETED, EMPTY, GROUPS, NOT_STAGED, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
-from .types import IdList
+from .types import IdList, TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 _parent: Final = aliased(Session, name="parent")
@@ -369,6 +369,24 @@ def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int, 
     if profile is not None:
         parameters["of_profile"] = profile
     return unit.values(_find_prefix(deleted, profile is not None), parameters)
+
+
+_all_ids: Final = select(Session.session_id).where(Session.deleted_at.is_(None), NOT_STAGED)
+_ids: Final = Statement(_all_ids.order_by(Session.session_id))
+_ids_of_profiles: Final = Statement(
+    _all_ids.where(one_of(Session.profile, bindparam("profiles", type_=TextList))).order_by(Session.session_id)
+)
+_children: Final = Statement(_all_ids.where(Session.parent_id == bindparam("parent")).order_by(Session.id))
+
+
+def ids(unit: UnitOfWork, profiles: Sequence[str] | None) -> list[str]:
+    """Return the public ids of all sessions that are not deleted, of some profiles (all when None), in order."""
+    return unit.values(_ids) if profiles is None else unit.values(_ids_of_profiles, {"profiles": list(profiles)})
+
+
+def children(unit: UnitOfWork, parent: int) -> list[str]:
+    """Return the public ids of the sessions that were forked from one, given by row id; the oldest row first."""
+    return unit.values(_children, {"parent": parent})
 
 
 _live_rows: Final = Statement(

@@ -21,7 +21,7 @@ from ..validation import MAX_INT, check_id
 from . import import_log
 from .schema import BLANK, DELETED, EMPTY, STAGED_PREFIX, RetiredId, Session
 from .statement import Statement, one_of
-from .types import IdList, RowIdList, TextList
+from .types import IdList, PublicId, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 
@@ -112,6 +112,18 @@ def current_revision(unit: UnitOfWork, session_id: str) -> int | None:
     """Return the revision of a session; None when there is none, or it is deleted."""
     found: int | None = unit.value(_revision, {"session_id": session_id})
     return found
+
+
+_revisions: Final = Statement(
+    select(Session.session_id, Session.revision).where(
+        one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None)
+    )
+)
+
+
+def current_revisions(unit: UnitOfWork, session_ids: Collection[str]) -> dict[str, int]:
+    """Return the revisions of those of some sessions that exist and are not deleted, by id."""
+    return {row[0]: row[1] for row in unit.rows(_revisions, {"ids": list(session_ids)})}
 
 
 def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey | None:
@@ -225,6 +237,15 @@ def _not_free(session_id: str) -> SessionExistsError:
     return SessionExistsError(
         session_id, f"The id {session_id!r} is taken, or was used before. Nothing was written; choose another one."
     )
+
+
+_deleted_at: Final = Statement(select(Session.deleted_at).where(Session.session_id == bindparam("session_id")))
+
+
+def is_deleted(unit: UnitOfWork, session_id: str) -> bool:
+    """Whether a session of this id was deleted or purged."""
+    row = unit.row(_deleted_at, {"session_id": session_id})
+    return is_purged(unit, session_id) if row is None else row[0] is not None
 
 
 def is_purged(unit: UnitOfWork, session_id: str) -> bool:
@@ -341,6 +362,38 @@ def _sorted_by_activity(values: dict[str, Any], key: SessionKey | None = None) -
         last, updated = (values.get(name, getattr(key, name, None)) for name in names)
         values["activity_at"] = updated if last is None else last
     return values
+
+
+_COPIED: Final = sorted(
+    {column.key for column in Session.__table__.columns}
+    - {"id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at"}
+)
+_copy: Final = Statement(
+    insert(Session)
+    .from_select(
+        ["session_id", *_COPIED],
+        select(bindparam("new_id", type_=PublicId), *(getattr(Session, name) for name in _COPIED)).where(
+            Session.id == bindparam("row_id")
+        ),
+    )
+    .returning(Session.id)
+)
+
+
+def copy(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
+    """Insert a session with another one's columns at revision 1, and return its row id.
+
+    Raises:
+        SessionExistsError, SessionDeletedError: the new id is, or was, another session's.
+    """
+    require_free(unit, new_id)
+    try:
+        row_id: int = unit.value(_copy, {"new_id": new_id, "row_id": key.id})
+    except INTEGRITY_ERRORS as error:
+        if unit.violates_unique(error, "sessions", "session_id"):
+            raise _not_free(new_id) from error
+        raise
+    return row_id
 
 
 # Building a statement takes longer than running it, and there are a few dozen combinations of columns.

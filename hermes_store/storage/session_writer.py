@@ -36,6 +36,18 @@ def add_whole(
     return row_id
 
 
+def copy_whole(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
+    """Insert a copy of a session under another public id, at revision 1, and return its row id.
+
+    Raises:
+        SessionExistsError, SessionDeletedError: the new id is, or was, another session's.
+    """
+    row_id = session_rows.copy(unit, key, new_id)
+    message_rows.copy(unit, key.id, row_id)
+    document_rows.copy(unit, key.id, row_id)
+    return row_id
+
+
 def overwrite_whole(
     unit: UnitOfWork,
     key: SessionKey,

@@ -1,9 +1,12 @@
-"""The functions of hermes-webui's ``api/models.py``, over a store.
+"""A web user interface's sessions over a store.
 
-from hermes_store.webui import WebUIModels, shared_store
+`SessionStorage` loads and saves sessions as dicts, for any program. `WebUIModels` has the functions of hermes-webui's
+``api/models.py``.
 """
 
 from .models import WebUIModels, shared_store
 from .session import LiveSession
+from .session_storage import SessionStorage
+from .tokens import Adopted, Token
 
-__all__ = ["LiveSession", "WebUIModels", "shared_store"]
+__all__ = ["Adopted", "LiveSession", "SessionStorage", "Token", "WebUIModels", "shared_store"]

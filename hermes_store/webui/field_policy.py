@@ -17,10 +17,11 @@ from .titles import title_from
 COUNTERS: Final = frozenset(
     {"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "estimated_cost"}
 )
-_ACTIVE: Final = "active_stream_id"
+#: The id of the running stream.
+ACTIVE: Final = "active_stream_id"
 #: What belongs to a running stream, and goes with it.
 STREAM: Final = frozenset(
-    {_ACTIVE, "pending_user_message", "pending_attachments", "pending_started_at", "pending_user_source"}
+    {ACTIVE, "pending_user_message", "pending_attachments", "pending_started_at", "pending_user_source"}
 )
 TITLE: Final = "title"
 #: Says, in newer versions, that the user gave the title.
@@ -78,9 +79,9 @@ def stream_owner(
     """
     if local_changed.isdisjoint(STREAM) or remote_changed.isdisjoint(STREAM):
         return None
-    if _ACTIVE in local_changed and local.get(_ACTIVE):
+    if ACTIVE in local_changed and local.get(ACTIVE):
         return "local"
-    return "remote" if _ACTIVE in remote_changed and remote.get(_ACTIVE) else None
+    return "remote" if ACTIVE in remote_changed and remote.get(ACTIVE) else None
 
 
 def is_automatic(values: Mapping[str, Any], changed: Set[str], messages: Callable[[], Iterable[Any]]) -> bool:

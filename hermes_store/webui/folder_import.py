@@ -65,25 +65,51 @@ class FolderImport:
             return False  # there is no folder, and nothing to import
 
     def run(self, store: Store, folder: Path, on_progress: OnProgress | None = None) -> None:
-        """Import the folder if anything appeared in it since the last time, which one `stat` of it shows.
+        """Import the folder if anything appeared in it since the last time, and log what was imported.
 
         While another thread imports, this one waits for it, for a minute at most.
+        """
+        try:
+            report = self.report(store, folder, on_progress)
+        except FilesError as error:
+            level = logging.WARNING if self._is_new(str(folder), str(error)) else logging.DEBUG
+            logger.log(level, "The session files in %s were not imported: %s", folder, error)
+        else:
+            if report is not None:
+                self._log(report, folder)
+
+    def report(self, store: Store, folder: Path, on_progress: OnProgress | None = None) -> ImportReport | None:
+        """Import the folder if anything appeared in it since the last time, which one `stat` of it shows.
+
+        Returns:
+            What was imported; None if nothing appeared, there is no folder, or another thread has been importing it for
+            more than a minute.
+
+        Raises:
+            FilesError: it cannot be read. It is not read again before anything appears in it.
         """
         # Both before everything: an import takes long, and files may appear meanwhile.
         now_ns, clock_ns = time.monotonic_ns(), time.time_ns()
         try:
             mtime_ns = folder.stat().st_mtime_ns
         except OSError:
-            return  # there is no folder, and nothing to import
+            return None  # there is no folder, and nothing to import
         if self._is_current(store, folder, mtime_ns):
-            return
+            return None
         with self._lock.hold(_PATIENCE) as is_held:
             if not is_held:
                 logger.warning("The session files in %s are still being imported; some may be missing now.", folder)
             elif not self._is_current(store, folder, mtime_ns):
-                self._import(store, folder, on_progress)
                 # With the time from before: the next call looks for what appeared meanwhile.
-                self._note(store, folder, _Seen(mtime_ns, now_ns - max(0, clock_ns - mtime_ns), now_ns))
+                seen = _Seen(mtime_ns, now_ns - max(0, clock_ns - mtime_ns), now_ns)
+                try:
+                    report = import_state_directory(store, StateDirectory(folder.parent, folder), on_progress)
+                except FilesError:
+                    self._note(store, folder, seen)
+                    raise
+                self._note(store, folder, seen)
+                return report
+        return None
 
     def _note(self, store: Store, folder: Path, seen: _Seen) -> None:
         known = self._seen.setdefault(store, {})
@@ -95,15 +121,6 @@ class FolderImport:
     def _is_current(self, store: Store, folder: Path, mtime_ns: int) -> bool:
         seen = self._seen.get(store, {}).get(folder)
         return seen is not None and seen.is_current(mtime_ns)
-
-    def _import(self, store: Store, folder: Path, on_progress: OnProgress | None) -> None:
-        try:
-            report = import_state_directory(store, StateDirectory(folder.parent, folder), on_progress)
-        except FilesError as error:
-            level = logging.WARNING if self._is_new(str(folder), str(error)) else logging.DEBUG
-            logger.log(level, "The session files in %s were not imported: %s", folder, error)
-        else:
-            self._log(report, folder)
 
     def _log(self, report: ImportReport, folder: Path) -> None:
         new = [item for item in report.items if item.outcome in _LOGGED and self._is_new(item.path, item.reason)]

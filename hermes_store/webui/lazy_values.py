@@ -13,6 +13,7 @@ from ..storage.held_lock import HeldLock
 from .state import (
     MESSAGES,
     SESSION_ID,
+    Extent,
     find_current,
     is_reserved,
     read_again,
@@ -105,7 +106,7 @@ class LazyValues:
                 key = find_current(unit, base.row_id, base.session_id)
                 self.__dict__[MESSAGES], base.messages = read_messages(unit, key.id, key.session_id, key.message_count)
                 return
-            state = read_again(unit, base.row_id, base.session_id, complete=False)
+            state = read_again(unit, base.row_id, base.session_id, Extent.ROW, is_reserved)
             read_documents(unit, state, [name])
         if name in state.values:
             base.put(name, state.values[name])
@@ -117,7 +118,7 @@ class LazyValues:
         """Read all that was not read yet."""
         base.attempt = None
         with self._source().read() as unit:
-            whole = read_again(unit, base.row_id, base.session_id, complete=True)
+            whole = read_again(unit, base.row_id, base.session_id, Extent.WHOLE, is_reserved)
             if MESSAGES not in self.__dict__:
                 self.__dict__[MESSAGES], base.messages = read_messages(
                     unit, whole.row_id, whole.session_id, whole.message_count
@@ -126,7 +127,7 @@ class LazyValues:
             unread = {key: value for key, value in whole.values.items() if key not in base.values}
             for key, value in unread.items():
                 base.put(key, value)
-            base.complete = True
+            base.extent = Extent.WHOLE
             self._set({key: value for key, value in unread.items() if key not in self.__dict__})
 
     def _set(self, values: dict[str, Any]) -> None:

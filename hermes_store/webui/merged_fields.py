@@ -15,7 +15,7 @@ from ..storage.unit_of_work import UnitOfWork
 from . import field_policy
 from .field_policy import CALLS, COUNTERS, GENERATED, MANUAL, STREAM, TITLE, UPDATED, Places
 from .merged_transcripts import Transcript
-from .state import ROW_KEYS, State, digest_of, digests_of, read_again, read_documents
+from .state import ROW_KEYS, Extent, State, digest_of, digests_of, read_again, read_documents
 from .versions import Base, Local
 
 #: How many messages are looked at for the one that a title may have been made of.
@@ -66,9 +66,11 @@ def merge_fields(unit: UnitOfWork, base: Base, local: Local, key: SessionKey, tr
     Raises:
         SessionNotFoundError, SessionDeletedError: the session is no longer there.
     """
-    remote = read_again(unit, base.row_id, base.session_id, complete=base.complete)
-    if not base.complete:
-        read_documents(unit, remote, sorted((base.values.keys() | base.absent) - ROW_KEYS))
+    remote = read_again(unit, base.row_id, base.session_id, base.extent, local.is_hidden)
+    if base.extent is Extent.ROW:
+        read_documents(unit, remote, sorted(base.names() - ROW_KEYS))
+    if base.only is not None:
+        remote.values = {name: value for name, value in remote.values.items() if name in base.only}
     merge = _FieldMerge(base, local, remote)
     merge.merge_stream()
     merge.merge_title(lambda: _first_messages(unit, key))

@@ -7,12 +7,14 @@ both changed. Everything is written but the messages that both changed: of those
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SessionExistsError, SessionNotFoundError
+from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
+from ..quoting import quoted
 from ..storage import document_rows, message_rows, project_rows, session_rows, transcript_columns
 from ..storage.session_rows import SessionKey
 from ..storage.session_writer import add_whole
@@ -23,8 +25,10 @@ from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links,
 from .field_policy import UPDATED
 from .merged_fields import Fields, merge_fields
 from .merged_transcripts import Transcript, merge_transcripts
-from .state import digest_of, find_current, read
+from .state import Extent, digest_of, find_current, read
 from .versions import Base, Local
+
+logger = logging.getLogger("hermes_store.webui")
 
 
 @dataclass
@@ -39,6 +43,33 @@ class Saved:
     former: Base | None = None
     #: The session's revision.
     revision: int = 1
+    #: Whether nobody else wrote since the base was read.
+    is_alone: bool = True
+
+    def log_lost(self) -> None:
+        """Log the values that both changed, and of which one version was given up."""
+        for key, digest, kept in self.fields.lost:
+            logger.warning(
+                "Session %s: %s was changed by two writers. The value with the digest %s was replaced by that with %s.",
+                *(self.base.session_id, quoted(key), _shown(digest), _shown(kept)),
+            )
+
+    def conflict(self) -> StaleSessionError | None:
+        """Return the error for messages that were not saved; None if all were."""
+        conflicts = [] if self.transcript is None else self.transcript.conflicts
+        if not conflicts or self.former is None:
+            return None
+        revisions = (self.former.revision, self.revision)
+        return StaleSessionError(self.base.session_id, *revisions, positions=tuple(conflicts))
+
+
+def _shown(digest: bytes | None) -> str:
+    return "none" if digest is None else digest.hex()
+
+
+def write(unit: UnitOfWork, base: Base | None, local: Local) -> Saved:
+    """Write a session: as `change`, or as `create` where there is no base."""
+    return create(unit, local) if base is None else change(unit, base, local)
 
 
 def create(unit: UnitOfWork, local: Local) -> Saved:
@@ -62,7 +93,7 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
     documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
     columns = {**content.columns, **linked.columns}
     row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
-    base = Base(row_id, local.session_id, 1, len(messages), local.digests, complete=True, sizes=local.sizes)
+    base = Base(row_id, local.session_id, 1, len(messages), local.digests, Extent.WHOLE, sizes=local.sizes)
     base.messages = [message.digest for message in messages]
     return Saved(base, Fields(set()))
 
@@ -70,7 +101,7 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
 def _base_if_same(unit: UnitOfWork, local: Local) -> Base | None:
     """Return the base of the stored session if it has the same content: then it was saved already."""
     try:
-        base = Base.of(read(unit, local.session_id, whole=True))
+        base = Base.of(read(unit, local.session_id, Extent.WHOLE, local.is_hidden))
     except SessionNotFoundError:
         return None  # it is the former id of another session
     same = base.changed(local.digests) <= {UPDATED} and base.messages == (local.message_digests or [])
@@ -93,14 +124,16 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         revision=key.revision,
         message_count=key.message_count,
         values=dict(local.digests),
-        complete=base.complete,
+        extent=base.extent,
         absent=base.absent - local.values.keys(),
         sizes=dict(local.sizes),
         messages=local.message_digests,
+        only=base.only,
     )
     transcript = merge_transcripts(unit, base, local, key)
     saved = Saved(written, Fields(base.changed(local.digests)), transcript, base, key.revision)
-    if key.revision == base.revision:
+    saved.is_alone = key.revision == base.revision
+    if saved.is_alone:
         own.attempt = written
     else:
         own.attempt = None  # what is merged is not in the live session before the save has returned

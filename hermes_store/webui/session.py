@@ -8,7 +8,6 @@ difference.
 from __future__ import annotations
 
 import copy
-import logging
 import time
 import uuid
 from pathlib import Path
@@ -19,7 +18,6 @@ from ..errors import (
     InvalidPayloadError,
     SessionDeletedError,
     SessionNotFoundError,
-    StaleSessionError,
 )
 from ..quoting import quoted
 from ..records import UNTITLED
@@ -33,11 +31,20 @@ from .adopting import adopt_fields, adopt_messages
 from .arguments import absolute_folder, given
 from .field_policy import UPDATED
 from .lazy_values import LazyValues
-from .saving import Saved, change, create
-from .state import COMPACT_KEYS, MESSAGES, ROW_KEYS, SESSION_ID, State, digest_of, read, reserves_its_names
+from .saving import Saved, write
+from .state import (
+    COMPACT_KEYS,
+    MESSAGES,
+    ROW_KEYS,
+    SESSION_ID,
+    Extent,
+    State,
+    digest_of,
+    is_reserved,
+    read,
+    reserves_its_names,
+)
 from .versions import Base, Local
-
-logger = logging.getLogger("hermes_store.webui")
 
 #: In place of an argument that was left out.
 _LEFT_OUT: Final[Any] = object()
@@ -121,7 +128,7 @@ class LiveSession(LazyValues):
         Raises:
             DatabaseError: the database cannot be read.
         """
-        return cls._read(sid, whole=True)
+        return cls._read(sid, Extent.WHOLE)
 
     @classmethod
     def load_metadata_only(cls, sid: Any) -> Self | None:
@@ -129,24 +136,24 @@ class LiveSession(LazyValues):
 
         Messages, tool calls and the rest are read when they are used. Saving writes nothing of what was not read.
         """
-        return cls._read(sid, whole=False)
+        return cls._read(sid, Extent.ROW)
 
     @classmethod
-    def _read(cls, sid: Any, *, whole: bool) -> Self | None:
+    def _read(cls, sid: Any, extent: Extent) -> Self | None:
         if not is_id(sid):
             return None
         cls._models.import_new_files()
-        found = cls._find(sid, whole=whole)
+        found = cls._find(sid, extent)
         if found is None and cls._models.wait_for_import(sid):
-            found = cls._find(sid, whole=whole)
+            found = cls._find(sid, extent)
         return found
 
     @classmethod
-    def _find(cls, sid: str, *, whole: bool) -> Self | None:
+    def _find(cls, sid: str, extent: Extent) -> Self | None:
         database = cls._models.database()
         try:
             with database.read() as unit:
-                state = read(unit, sid, whole=whole)
+                state = read(unit, sid, extent, is_reserved)
         except (SessionNotFoundError, SessionDeletedError):
             return None
         return cls._of(state, database)
@@ -202,7 +209,7 @@ class LiveSession(LazyValues):
             local = self._local(base, touch=touch_updated_at)
             try:
                 with database.write() as unit:
-                    saved = create(unit, local) if base is None else change(unit, base, local)
+                    saved = write(unit, base, local)
             except HermesStoreError as error:
                 self._models.save_failed(self, error)
                 raise
@@ -221,7 +228,7 @@ class LiveSession(LazyValues):
             now = None if messages is None else list(messages)
         except Exception as error:  # whatever a class that is derived from `list` raises
             raise InvalidPayloadError(f"could not be read: {quoted(error)}", MESSAGES) from error
-        return Local(values.pop(SESSION_ID), values, now, base, touched=touch)
+        return Local(values.pop(SESSION_ID), values, now, base, touched=touch, is_hidden=is_reserved)
 
     def _accept(self, local: Local, saved: Saved) -> None:
         """Make the result of a save this session's state, except what was assigned to since."""
@@ -241,17 +248,11 @@ class LiveSession(LazyValues):
 
     def _report(self, saved: Saved) -> None:
         """Log the values that were lost, and raise the error for messages that were not saved."""
-        for key, digest, kept in saved.fields.lost:
-            logger.warning(
-                "Session %s: %s was changed by two writers. The value with the digest %s was replaced by that with %s.",
-                *(saved.base.session_id, quoted(key), _shown(digest), _shown(kept)),
-            )
-        conflicts = [] if saved.transcript is None else saved.transcript.conflicts
-        if not conflicts or saved.former is None:
+        saved.log_lost()
+        error = saved.conflict()
+        if error is None:
             self._models.save_succeeded(self)
             return
-        revisions = (saved.former.revision, saved.revision)
-        error = StaleSessionError(saved.base.session_id, *revisions, positions=tuple(conflicts))
         self._models.save_failed(self, error)
         raise error
 
@@ -355,10 +356,6 @@ class LiveSession(LazyValues):
         self._base = copy.deepcopy(base)
         self._database = None if base is None else self._models.database()
         self.__dict__.update(values)
-
-
-def _shown(digest: bytes | None) -> str:
-    return "none" if digest is None else digest.hex()
 
 
 def _is_same(base: Base, key: str, value: Any) -> bool:

@@ -6,7 +6,8 @@ Values are compared by digests of what the store would give back: of 1.0 for a c
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+import enum
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -17,7 +18,7 @@ from ..storage.session_contents import SessionContents
 from ..storage.session_rows import SessionKey
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
-from ..webui_format import session_json
+from ..webui_format import key_order, session_json
 from ..webui_format.field_mapping import PARENT, PROJECT
 
 Class = TypeVar("Class", bound=type)
@@ -31,8 +32,28 @@ COMPACT_KEYS: Final = (*session_json.INDEX_KEYS, "is_streaming")
 #: The other keys that every session of the WebUI has.
 _DOCUMENT_KEYS: Final = frozenset(session_json.SESSION_KEYS) - ROW_KEYS - {MESSAGES, SESSION_ID}
 _MESSAGE_COUNT: Final = "message_count"
+#: The keys after the messages in the WebUI's files: whatever is as long as a transcript.
+LONG_KEYS: Final = frozenset(key_order.after(MESSAGES))
 #: The names of a live session's own attributes. Values with such keys stay in the store, and are not shown.
 RESERVED: Final[set[str]] = set()
+
+
+class Extent(enum.Enum):
+    """How much of a session's values was read."""
+
+    #: Those of its row: `ROW_KEYS`.
+    ROW = "row"
+    #: All but those of `LONG_KEYS`.
+    METADATA = "metadata"
+    WHOLE = "whole"
+
+
+IsHidden = Callable[[str], bool]
+
+
+def nothing(_: str) -> bool:
+    """Hide no key."""
+    return False
 
 
 def is_reserved(key: str) -> bool:
@@ -57,8 +78,7 @@ class State:
     message_count: int
     #: By the WebUI's keys, without the messages and the id.
     values: dict[str, Any]
-    #: Whether those are all.
-    complete: bool = False
+    extent: Extent = Extent.ROW
     #: Small values that were read, too, but are not among the values.
     small: Mapping[str, Any] = field(default_factory=dict)
     messages: list[Any] | None = None
@@ -105,61 +125,83 @@ def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: bool =
     return key
 
 
-def read(unit: UnitOfWork, session_id: str, *, whole: bool) -> State:
-    """Read a session: its row alone, which is all that a list shows of it, or everything.
+def read(unit: UnitOfWork, session_id: str, extent: Extent, is_hidden: IsHidden = nothing) -> State:
+    """Read a session.
+
+    Args:
+        session_id: its public id.
+        extent: how much; with the messages if it is the whole session.
+        is_hidden: whether the value of a key is not to be among the values.
 
     Raises:
         SessionNotFoundError, SessionDeletedError: there is none, or it is deleted.
     """
-    contents = session_contents.read(unit, session_id, whole=whole)
+    contents = session_contents.read(unit, session_id, **_how(extent))
     if contents is None:
         session_rows.find_live(unit, session_id, None)  # raises the error that says why
         raise SessionNotFoundError(session_id)
-    state = _state(contents, complete=whole)
-    if whole:
+    state = _state(contents, extent, is_hidden)
+    if extent is Extent.WHOLE:
         state.messages, state.message_digests = read_messages(unit, state.row_id, state.session_id, state.message_count)
     return state
 
 
-def read_again(unit: UnitOfWork, row_id: int, session_id: str, *, complete: bool) -> State:
+def read_again(unit: UnitOfWork, row_id: int, session_id: str, extent: Extent, is_hidden: IsHidden = nothing) -> State:
     """Read a session but for its messages, whatever its public id is now.
 
     Args:
         session_id: the public id that it had, for messages.
-        complete: all of its values, not only those of its row.
+        extent, is_hidden: as in `read`.
 
     Raises:
         SessionNotFoundError, SessionDeletedError: as `find_current`.
     """
-    contents = session_contents.read_row(unit, row_id, whole=complete)
+    contents = session_contents.read_row(unit, row_id, **_how(extent))
     if contents is None:
         raise SessionNotFoundError(session_id)
-    return _state(contents, complete=complete)
+    return _state(contents, extent, is_hidden)
 
 
-def _state(contents: SessionContents, *, complete: bool) -> State:
+def _how(extent: Extent) -> dict[str, Any]:
+    return {"whole": extent is not Extent.ROW, "without": LONG_KEYS if extent is Extent.METADATA else ()}
+
+
+#: The keys of the WebUI that have no column, as far as an extent has them.
+_DEFAULTS: Final = {
+    Extent.ROW: frozenset[str](),
+    Extent.METADATA: _DOCUMENT_KEYS - LONG_KEYS,
+    Extent.WHOLE: _DOCUMENT_KEYS,
+}
+
+
+def _is_of(extent: Extent, key: str) -> bool:
+    """Whether a value is read with an extent."""
+    return key in ROW_KEYS if extent is Extent.ROW else extent is Extent.WHOLE or key not in LONG_KEYS
+
+
+def _state(contents: SessionContents, extent: Extent, is_hidden: IsHidden) -> State:
     row_id, record, values = contents
     if record.deleted_at is not None:
         raise SessionDeletedError(record.session_id)
-    shown = values if complete else {key: value for key, value in values.items() if key in ROW_KEYS}
+    shown = {key: value for key, value in values.items() if _is_of(extent, key)}
     return State(
         row_id=row_id,
         session_id=record.session_id,
         revision=record.revision,
         message_count=record.message_count,
-        values=_values(record, shown, complete=complete),
-        complete=complete,
+        values=_values(record, shown, extent, is_hidden),
+        extent=extent,
         small={key: value for key, value in values.items() if key not in shown},
     )
 
 
-def _values(record: SessionRecord, documents: Mapping[str, Any], *, complete: bool) -> dict[str, Any]:
+def _values(record: SessionRecord, documents: Mapping[str, Any], extent: Extent, is_hidden: IsHidden) -> dict[str, Any]:
     values = session_json.to_json(record, {**_defaults(_DOCUMENT_KEYS), **documents}, [])
     values = {"workspace": record.workspace, **values}
     if _MESSAGE_COUNT in values:  # a newer WebUI's, which may be wrong
         values[_MESSAGE_COUNT] = record.message_count
-    hidden = {MESSAGES, SESSION_ID, *(() if complete else _DOCUMENT_KEYS)}
-    return {key: value for key, value in values.items() if key not in hidden and not is_reserved(key)}
+    hidden = {MESSAGES, SESSION_ID, *(_DOCUMENT_KEYS - _DEFAULTS[extent])}
+    return {key: value for key, value in values.items() if key not in hidden and not is_hidden(key)}
 
 
 def _defaults(keys: Collection[str]) -> dict[str, Any]:

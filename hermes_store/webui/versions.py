@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import InitVar, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 from ..transcripts import encoding, json_codec
 from ..transcripts.encoding import Encoded
 from . import field_policy
 from .field_policy import Number
-from .state import State, digest_of, digests_of
+from .state import Extent, IsHidden, State, digest_of, digests_of, nothing
 
 
 @dataclass
@@ -23,8 +23,8 @@ class Base:
     revision: int
     message_count: int
     values: dict[str, bytes]
-    #: Whether those are all; else others may be in the store, but for the `absent` ones.
-    complete: bool
+    #: How many of the values those are; others may be in the store, but for the `absent` ones.
+    extent: Extent
     absent: set[str] = field(default_factory=set)
     #: Of counters the number, of lists the length.
     sizes: dict[str, Number] = field(default_factory=dict)
@@ -32,6 +32,8 @@ class Base:
     #: What a save was about to make of this. It is the present base if that was committed and the save did not return;
     #: None once more was read.
     attempt: Base | None = None
+    #: Where it is the base of a few values alone, their keys.
+    only: frozenset[str] | None = None
 
     @classmethod
     def of(cls, state: State) -> Base:
@@ -42,10 +44,25 @@ class Base:
             revision=state.revision,
             message_count=state.message_count,
             values=digests_of(state.values),
-            complete=state.complete,
+            extent=state.extent,
             sizes=sizes_of(state.values),
             messages=state.message_digests,
         )
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has all of the session's values."""
+        return self.extent is Extent.WHOLE
+
+    def limited_to(self, keys: Collection[str]) -> Base:
+        """Return the base of a few values alone."""
+        values = {key: digest for key, digest in self.values.items() if key in keys}
+        sizes = {key: size for key, size in self.sizes.items() if key in keys}
+        return replace(self, values=values, sizes=sizes, extent=Extent.ROW, only=frozenset(keys))
+
+    def names(self) -> set[str]:
+        """Return the keys of which it is known what the store had."""
+        return set(self.only) if self.only is not None else self.values.keys() | self.absent
 
     def changed(self, digests: Mapping[str, bytes]) -> set[str]:
         """Return the keys whose values are others now, are new, or are gone."""
@@ -108,6 +125,8 @@ class Local:
     base: InitVar[Base | None]
     #: Whether this is the session's last change; if not, `updated_at` is written as it is.
     touched: bool
+    #: The keys of the store's values that the session never has.
+    is_hidden: IsHidden = nothing
     #: What is written for the values.
     copies: dict[str, Any] = field(init=False)
     digests: dict[str, bytes] = field(init=False)

@@ -85,6 +85,11 @@ _KEYS: Final = [
 _PLACES: Final = {key: place for place, key in enumerate(_KEYS)}
 
 
+def after(key: str) -> list[str]:
+    """Return the keys that stand after one in a file."""
+    return _KEYS[_KEYS.index(key) + 1 :]
+
+
 def in_order(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a session's values in the order of their keys; unknown keys follow, as they come."""
     return {key: data[key] for key in sorted(data, key=lambda key: _PLACES.get(key, len(_PLACES)))}

@@ -31,7 +31,7 @@ from hermes_store.files import (
 )
 from hermes_store.quoting import number_of
 from hermes_store.transcripts import json_codec
-from hermes_store.webui import WebUIModels, shared_store
+from hermes_store.webui import SessionStorage, WebUIModels, shared_store
 from hermes_store.webui_format.session_json import SESSION_KEYS
 from tests.support.agent.home import NAS, make_home
 from tests.support.hostile_values import HOSTILE
@@ -291,6 +291,77 @@ def model_verbs(scene: Scene) -> Iterator[Call]:
     yield from _each("Session", save, {**dict.fromkeys(names, ...), "custom": ...}, _plain)
 
 
+_STORAGE_VERBS: dict[str, dict[str, Any]] = {
+    "load": {"session_id": "s"},
+    "load_metadata": {"session_id": "s"},
+    "exists": {"session_id": "s"},
+    "is_deleted": {"session_id": "s"},
+    "ids": {"profile": ...},
+    "revision": {"session_id": "s"},
+    "revisions": {"session_ids": ["s"]},
+    "rows": {"keys": ["title"], "where": ..., "order": ..., "profile": ...},
+    "children": {"session_id": "s"},
+    "save": {"session_id": "s", "values": {}, "messages": ..., "base": ..., "only": {"x"}, "touch": ...},
+    "append": {"session_id": "s", "messages": [], "base": ..., "touch": ...},
+    "copy_as": {"session_id": "s", "new_id": "copy"},
+    "rename_id": {"session_id": "nobody", "new_id": "new"},
+    "delete": {"session_id": "nobody"},
+    "discard": {"session_id": "nobody"},
+    "import_folder": {"folder": "nowhere"},
+}
+
+
+def storage(scene: Scene) -> Iterator[Call]:
+    """Yield calls of every verb of `SessionStorage`, and saves of every value, which are read again."""
+    made = SessionStorage(scene.store)
+    verbs = {name for name, _ in inspect.getmembers(made, inspect.ismethod) if not name.startswith("_")}
+    assert verbs == _STORAGE_VERBS.keys(), "a new verb: say what fits it"
+
+    def call(verb: str, **arguments: Any) -> object:
+        with scene.store.snapshot() as before:
+            messages = before.messages.read("s")
+        if verb in ("save", "append"):
+            arguments = {"base": made.load("s")[1], **arguments}
+        try:
+            return getattr(made, verb)(**arguments)
+        finally:
+            if scene.store.messages.read("s") != messages:
+                revision = scene.store.sessions.get("s").revision
+                scene.store.messages.replace("s", messages, expected_revision=revision)
+
+    for verb, fitting in _STORAGE_VERBS.items():
+        values = {"folder": scene.paths()}
+        use = functools.partial(call, verb)
+        writes = verb not in ("save", "append", "copy_as")
+        yield from _each(
+            f"SessionStorage.{verb}", use, fitting, lambda name, own=values: own.get(name, HOSTILE), (), writes
+        )
+    yield from _each("SessionStorage", lambda store: SessionStorage(store).ids(), {"store": ...}, _plain)
+
+    def save(**values: Any) -> None:
+        made.save("new", values, base=None)
+        try:
+            loaded, token = made.load("new")
+            (row,) = made.rows(list(values), where={"session_id": "new"})
+            for name, value in values.items():
+                for stored in (loaded[name], row[name]):
+                    if stored != number_of(value) and json_codec.encode(stored) != json_codec.encode(value):
+                        raise AssertionError(f"another value was stored: {stored!r:.100}")
+            made.save("new", loaded, base=token, touch=False)
+            if made.revision("new") != token.revision:
+                raise AssertionError("something was written that was not changed")
+        finally:
+            scene.store.sessions.purge("new")
+            scene.clear()
+
+    names = [
+        name
+        for name in SESSION_KEYS
+        if name not in ("session_id", "messages", "created_at", "updated_at", "profile", "project_id")
+    ]
+    yield from _each("SessionStorage.save of", save, dict.fromkeys([*names, "custom"], ...), _plain)
+
+
 def _listing(made: WebUIModels, cache: OrderedDict[str, Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that lists the sessions after each call: what was stored breaks no list."""
 
@@ -368,6 +439,7 @@ SURFACES: dict[str, Surface] = {
     "verbs of AgentBridge": bridge_verbs,
     "files": files,
     "Store.open": opening,
+    "SessionStorage": storage,
     "WebUIModels": models,
     "functions of WebUIModels": model_verbs,
     "attributes of live sessions": attributes,

@@ -1,0 +1,222 @@
+"""Some values of many sessions, by the keys of hermes-webui's session JSON: two statements, however many there are.
+
+The first reads the columns, and the small documents if any of the keys may be among them. The second reads the
+documents of these keys that have rows of their own.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Boolean, Text, and_, bindparam, exists, null, or_, select
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql import ColumnElement
+
+from ..errors import DatabaseCorruptError
+from ..validation import FILE_KEYS, LINK_KEYS
+from ..webui_format import session_json
+from . import document_rows
+from .row_types import log_once
+from .schema import NOT_STAGED, Project, Session, SessionDocument, SessionExtras
+from .statement import Statement, one_of
+from .types import LosslessText, TextList
+from .unit_of_work import UnitOfWork
+
+_parent: Final = aliased(Session, name="parent")
+_ID: Final = "session_id"
+_PARENT: Final = FILE_KEYS["parent_id"]
+_SOURCE: Final = FILE_KEYS["source"]
+#: Values that are always the column's, whatever documents there are.
+_OWN: Final = (_ID, "message_count", "last_message_at", "last_activity_at", "revision", "updated_at")
+#: By key, the column that has its value, or a similar one where a document has the original.
+_COLUMNS: Final[Mapping[str, Any]] = {
+    **{key: getattr(Session, key) for key in (*_OWN, *session_json.COLUMNS)},
+    "project_id": Project.project_id,
+    _PARENT: _parent.session_id,
+}
+#: What lists may be sorted by; the last first.
+ORDERS: Final[Mapping[str, Any]] = {"updated": Session.updated_at, "activity": Session.activity_at}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The values that a key may have."""
+
+    key: str
+    values: Sequence[Any]
+
+    @property
+    def is_in_sql(self) -> bool:
+        """Whether a column can be asked, so that fewer rows are read."""
+        column = _COLUMNS.get(self.key)
+        if column is None:
+            return False
+        if isinstance(column.type, Boolean):
+            return len(self.parameter) == 1
+        return isinstance(column.type, LosslessText | Text)
+
+    @property
+    def argument(self) -> Any:
+        """What the statement is given for it."""
+        return self.parameter[0] if isinstance(_COLUMNS[self.key].type, Boolean) else self.parameter
+
+    @property
+    def shape(self) -> tuple[str, bool]:
+        """What its part of a statement depends on: the key, and whether there may be no value."""
+        return self.key, None in self.values
+
+    @property
+    def parameter(self) -> Sequence[Any]:
+        """The values that its column can have."""
+        kind = bool if isinstance(_COLUMNS[self.key].type, Boolean) else str
+        return [value for value in self.values if type(value) is kind]
+
+    def admits(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row has one of the values."""
+        return row[self.key] in self.values
+
+
+def read(
+    unit: UnitOfWork,
+    keys: Sequence[str],
+    conditions: Sequence[Condition],
+    *,
+    order: str,
+    profiles: Sequence[str] | None,
+) -> list[dict[str, Any]]:
+    """Return the values of some keys of the sessions that are not deleted.
+
+    A session without a value has what a new session has, or None. Damaged values are logged, and count as missing.
+
+    Args:
+        keys: of the session JSON, but for the messages; or columns that are the database's own, see `_OWN`.
+        conditions: all of which a session has to fulfil.
+        order: one of `ORDERS`.
+        profiles: only these profiles' sessions; all when None.
+    """
+    wanted = list(dict.fromkeys([*keys, *(condition.key for condition in conditions)]))
+    asked = [condition for condition in conditions if condition.is_in_sql]
+    parameters: dict[str, Any] = {f"values_{n}": condition.argument for n, condition in enumerate(asked)}
+    if profiles is not None:
+        parameters["profiles"] = list(profiles)
+    shape = (tuple(condition.shape for condition in asked), profiles is not None)
+    columns = tuple(key for key in wanted if key in _COLUMNS and key != _ID)
+    others = [key for key in wanted if key not in _COLUMNS]
+    found = unit.rows(_columns_statement(columns, order, bool(others), shape), parameters)
+    named = [key for key in (*wanted, *(session_json.SOURCE_KEYS if _SOURCE in wanted else ())) if key not in _OWN]
+    documents = _documents(unit, named, parameters, shape) if named and found else {}
+    defaults = {key: session_json.SESSION_KEYS.get(key) for key in wanted}
+    rows = [_row(values, columns, others, documents, defaults) for values in found]
+    if conditions:
+        rows = [row for row in rows if all(condition.admits(row) for condition in conditions)]
+    return rows if wanted == list(keys) else [{key: row[key] for key in keys} for row in rows]
+
+
+def _row(
+    values: Sequence[Any],
+    columns: Sequence[str],
+    others: Sequence[str],
+    documents: Mapping[int, Mapping[str, Any]],
+    defaults: Mapping[str, Any],
+) -> dict[str, Any]:
+    row_id, session_id, source, extras, *stored = values
+    row = {key: copy.copy(value) if isinstance(value, list) else value for key, value in defaults.items()}
+    row.update(zip(columns, stored, strict=True))
+    if _ID in row:
+        row[_ID] = session_id
+    large = documents.get(row_id, {})
+    if others:
+        small = _small(session_id, extras)
+        row.update((key, small[key]) for key in others if key in small)
+        if _SOURCE in row and not any(key in small or key in large for key in session_json.SOURCE_KEYS):
+            row[_SOURCE] = source
+    row.update((key, value) for key, value in large.items() if key in row)
+    return row
+
+
+def _small(session_id: str, payload: bytes | None) -> dict[str, Any]:
+    try:
+        return document_rows.decode_extras(payload, session_id)
+    except DatabaseCorruptError as error:  # one damaged row breaks no list
+        log_once("%s", error)
+        return {}
+
+
+def _documents(
+    unit: UnitOfWork, keys: Collection[str], parameters: Mapping[str, Any], shape: _Shape
+) -> dict[int, dict[str, Any]]:
+    documents: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+    rows = unit.rows(_documents_statement(shape), {**parameters, "keys": sorted(set(keys))})
+    for row_id, session_id, key, payload, digest in rows:
+        try:
+            documents[row_id][key] = document_rows.verified(session_id, key, payload, digest)
+        except DatabaseCorruptError as error:
+            log_once("%s", error)
+    return documents
+
+
+#: Conditions by `Condition.shape`, and whether profiles are named.
+_Shape = tuple[tuple[tuple[str, bool], ...], bool]
+
+
+@functools.lru_cache(maxsize=64)
+def _columns_statement(columns: tuple[str, ...], order: str, with_extras: bool, shape: _Shape) -> Statement:
+    extras = SessionExtras.payload if with_extras else null()
+    query = _sessions(
+        select(Session.id, Session.session_id, Session.source, extras.label("extras"), *map(_selected, columns)), shape
+    )
+    if with_extras:
+        query = query.outerjoin(SessionExtras, SessionExtras.session_id == Session.id)
+    return Statement(query.order_by(ORDERS[order].desc(), Session.id.desc()))
+
+
+def _selected(key: str) -> ColumnElement[Any]:
+    column: ColumnElement[Any] = _COLUMNS[key]
+    return column.label(key) if key in LINK_KEYS else column  # there may be no such row
+
+
+@functools.lru_cache(maxsize=64)
+def _documents_statement(shape: _Shape) -> Statement:
+    # Sessions first: else SQLite may read every document there is.
+    wanted = _sessions(select(Session.id, Session.session_id), shape).cte("wanted").prefix_with("MATERIALIZED")
+    return Statement(
+        select(wanted.c.id, wanted.c.session_id, SessionDocument.key, SessionDocument.payload, SessionDocument.digest)
+        .join(SessionDocument, SessionDocument.session_id == wanted.c.id)
+        .where(one_of(SessionDocument.key, bindparam("keys", type_=TextList)))
+    )
+
+
+def _sessions(query: Any, shape: _Shape) -> Any:
+    return (
+        query.select_from(Session)
+        .outerjoin(Project, Session.project_id == Project.id)
+        .outerjoin(_parent, Session.parent_id == _parent.id)
+        .where(Session.deleted_at.is_(None), NOT_STAGED, *_conditions(shape))
+    )
+
+
+def _conditions(shape: _Shape) -> Iterator[ColumnElement[bool]]:
+    conditions, of_profiles = shape
+    if of_profiles:
+        yield one_of(Session.profile, bindparam("profiles", type_=TextList))
+    for number, (key, with_none) in enumerate(conditions):
+        column = _COLUMNS[key]
+        alternatives: list[ColumnElement[bool]] = [_is_one(column, f"values_{number}")]
+        if with_none:
+            alternatives.append(column.is_(None))
+        if key not in _OWN:  # the value may be another one than the column's
+            alternatives.append(
+                exists().where(and_(SessionDocument.session_id == Session.id, SessionDocument.key == key))
+            )
+        yield or_(*alternatives)
+
+
+def _is_one(column: Any, parameter: str) -> ColumnElement[bool]:
+    if isinstance(column.type, Boolean):
+        return column == bindparam(parameter)  # type: ignore[no-any-return]
+    return one_of(column, bindparam(parameter, type_=TextList))

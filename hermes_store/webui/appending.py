@@ -1,0 +1,47 @@
+"""Adding messages to a session of which a version was read, without comparing its transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..storage import message_rows, session_rows, transcript_columns
+from ..storage.engine import Database
+from ..storage.session_rows import SessionKey
+from ..storage.unit_of_work import UnitOfWork
+from ..transcripts.encoding import Encoded
+from .field_policy import UPDATED
+from .state import read_messages
+from .tokens import Adopted, Token
+
+
+def append(
+    unit: UnitOfWork, token: Token, key: SessionKey, added: Sequence[Encoded], database: Database, *, touch: bool
+) -> tuple[Token, Adopted]:
+    """Add messages at the end of a session, and return what a save returns.
+
+    The whole transcript is read only if others changed it since the token's version.
+
+    Args:
+        key: the session, whose row is locked.
+        touch: make this its last change.
+    """
+    base, count = token.base_in(database), key.message_count + len(added)
+    values: dict[str, Any] = {UPDATED: session_rows.next_time(key)} if touch else {}
+    columns = {**transcript_columns.of_appended(key.message_count, added), **values}
+    message_rows.append(unit, key.id, added, first=key.message_count, revision=key.revision + 1)
+    revision = session_rows.change(unit, key, columns, transcript=True, touch=False)
+    messages, digests = None, base.messages
+    if digests is not None and key.transcript_revision <= base.revision:
+        digests = [*digests, *(message.digest for message in added)]
+    elif digests is not None:
+        messages, digests = read_messages(unit, key.id, key.session_id, count)
+    new = token.appended(
+        # Fields that others changed since are not in this version.
+        revision=revision if key.revision == base.revision else base.revision,
+        session_id=key.session_id,
+        message_count=count,
+        values=values,
+        messages=digests,
+    )
+    return new, Adopted(session_id=key.session_id, values=values, messages=messages)

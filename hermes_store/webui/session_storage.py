@@ -1,0 +1,376 @@
+"""Sessions as dicts, for any web user interface: loading, saving what changed, lists.
+
+`SessionStorage` replaces no class of the application's. What a session is, and how long objects of it live, is the
+application's own affair; it keeps a token for each session that it has read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInputError
+from ..paths import path_of
+from ..quoting import quoted
+from ..reports import ImportReport
+from ..storage import session_listing, session_rows, session_values
+from ..storage.engine import Database
+from ..storage.session_rows import SessionKey
+from ..storage.session_values import ORDERS
+from ..storage.session_writer import copy_whole
+from ..storage.unit_of_work import UnitOfWork
+from ..store import Store
+from ..transcripts import encoding
+from ..validation import check_flag, check_id, check_ids, check_instance, items_of
+from ..webui_format.key_order import in_order
+from . import saving
+from .appending import append
+from .arguments import checked_conditions, checked_keys, checked_profiles, checked_values
+from .field_policy import ACTIVE, STREAM, UPDATED
+from .folder_import import FolderImport
+from .state import MESSAGES, SESSION_ID, Extent, find_current, read
+from .tokens import Adopted, Token
+from .versions import Local
+
+
+class SessionStorage:
+    """The sessions of a store as dicts, by the keys of hermes-webui's session JSON. Threads may share it.
+
+    Args:
+        store: a store, or a callable that returns one (see `shared_store`), which is called each time.
+
+    Raises:
+        InvalidInputError: it is neither.
+    """
+
+    def __init__(self, store: Store | Callable[[], Store]) -> None:
+        if not callable(store):
+            check_instance("store", store, Store)
+        self._store_now = store if callable(store) else lambda: store
+        self._folder_import = FolderImport()
+
+    def _store(self) -> Store:
+        store = self._store_now()
+        check_instance("The store", store, Store)
+        return store
+
+    def _database(self) -> Database:
+        return self._store().database
+
+    # ── Reading ──
+
+    def load(self, session_id: str) -> tuple[dict[str, Any], Token]:
+        """Return a session whole, with ``session_id`` and ``messages``, and its token.
+
+        Raises:
+            SessionNotFoundError: there is none of this id; its message names the present one if it was renamed.
+            SessionDeletedError: it was deleted.
+            InvalidIdError: it cannot be an id.
+            DatabaseCorruptError: a message is damaged; it names the position.
+        """
+        return self._load(session_id, Extent.WHOLE)
+
+    def load_metadata(self, session_id: str) -> tuple[dict[str, Any], Token]:
+        """Return a session without what may be long, and its token; two queries.
+
+        Left out are ``messages``, ``tool_calls``, ``context_messages`` and ``anchor_activity_scenes``, and the token
+        does not allow to save these. `Token.message_count` says how many messages there are.
+
+        Raises:
+            SessionNotFoundError, SessionDeletedError, InvalidIdError: as `load`.
+        """
+        return self._load(session_id, Extent.METADATA)
+
+    def _load(self, session_id: str, extent: Extent) -> tuple[dict[str, Any], Token]:
+        session_id = check_id(session_id, "session id")
+        database = self._database()
+        with database.read() as unit:
+            state = read(unit, session_id, extent)
+        values = {SESSION_ID: state.session_id, **state.values}
+        if state.messages is not None:
+            values[MESSAGES] = state.messages
+        return in_order(values), Token.of(state, database)
+
+    def exists(self, session_id: str) -> bool:
+        """Whether there is a session of this id that is not deleted.
+
+        Raises:
+            InvalidIdError: it cannot be an id.
+        """
+        return self._store().sessions.exists(session_id)
+
+    def is_deleted(self, session_id: str) -> bool:
+        """Whether a session of this id was deleted, so that no file and no other program may bring it back.
+
+        Raises:
+            InvalidIdError: it cannot be an id.
+        """
+        session_id = check_id(session_id, "session id")
+        with self._database().read() as unit:
+            return session_rows.is_deleted(unit, session_id)
+
+    def ids(self, *, profile: str | Iterable[str] | None = None) -> list[str]:
+        """Return the ids of all sessions that are not deleted, in order.
+
+        Args:
+            profile: only this profile's, or these profiles'.
+        """
+        profiles = checked_profiles(profile)
+        with self._database().read() as unit:
+            return session_listing.ids(unit, profiles)
+
+    def revision(self, session_id: str) -> int:
+        """Return the revision of a session, which each write to it counts up.
+
+        Raises:
+            SessionNotFoundError, SessionDeletedError, InvalidIdError: as `load`.
+        """
+        with self._database().read() as unit:
+            return session_rows.find_live(unit, session_id, None).revision
+
+    def revisions(self, session_ids: Iterable[str]) -> dict[str, int]:
+        """Return the revisions of those of some sessions that exist and are not deleted, by id; one query.
+
+        A cache asks this: what it has is current if `Token.revision` is the same.
+
+        Raises:
+            InvalidIdError: one cannot be an id.
+        """
+        wanted = check_ids(session_ids, "session id")
+        with self._database().read() as unit:
+            return session_rows.current_revisions(unit, wanted)
+
+    def rows(
+        self,
+        keys: Iterable[str],
+        *,
+        where: Mapping[str, Any] | None = None,
+        order: str = "updated",
+        profile: str | Iterable[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return some values of all sessions that are not deleted, as a list needs them; at most two queries.
+
+        Args:
+            keys: any keys of the session JSON but ``messages``; also ``message_count``, ``last_message_at`` (the time
+                of the last message), ``last_activity_at`` (of the last one that is not a tool's) and ``revision``. A
+                value that a session does not have is that of a new session, or None.
+            where: by key, the value that a session must have, or a list of values of which it must have one.
+            order: "updated": the last changed first; "activity": by ``last_activity_at``, or ``updated_at`` where there
+                is none.
+            profile: only this profile's sessions, or these profiles'.
+
+        Raises:
+            InvalidInputError: an argument is not valid.
+        """
+        wanted, conditions = checked_keys(keys), checked_conditions(where)
+        if not isinstance(order, str) or order not in ORDERS:
+            raise InvalidInputError(f"order is one of {', '.join(map(repr, ORDERS))}, not {quoted(order)}.")
+        profiles = checked_profiles(profile)
+        with self._database().read() as unit:
+            return session_values.read(unit, wanted, conditions, order=order, profiles=profiles)
+
+    def children(self, session_id: str) -> list[str]:
+        """Return the ids of the sessions whose ``parent_session_id`` is this one, deleted or not, the oldest first.
+
+        Raises:
+            SessionNotFoundError, InvalidIdError: as `load`.
+        """
+        with self._database().read() as unit:
+            return session_listing.children(unit, session_rows.find(unit, session_id, None).id)
+
+    # ── Writing ──
+
+    def save(
+        self,
+        session_id: str,
+        values: Mapping[str, Any],
+        messages: Iterable[Any] | None = None,
+        *,
+        base: Token | None,
+        only: Collection[str] | None = None,
+        touch: bool = True,
+    ) -> tuple[Token, Adopted]:
+        """Write what differs from the version that was read, and merge it with what others wrote since.
+
+        New messages are always written. Where others changed the same field, the rules of
+        :mod:`hermes_store.webui.field_policy` say which value it gets; a value that is given up is logged.
+
+        Args:
+            session_id: the session's id.
+            values: its values by key: all those that were loaded, as they are now. A key that is missing is removed.
+                ``session_id`` and ``messages`` may be among them.
+            messages: the whole transcript. When None, the one among the values; if there is none, the messages stay as
+                they are.
+            base: the token of the version that was read, or None for a new session.
+            only: write these keys alone, whatever else the values have; the messages only if they are an argument.
+            touch: make this the session's last change: ``updated_at`` is now, in whatever the values have.
+
+        Returns:
+            The token of what is stored now, and what of that is not as it was given.
+
+        Raises:
+            StaleSessionError: others changed the same messages, too; its `positions` says which. Everything else was
+                written; load the session again.
+            SessionDeletedError, SessionNotFoundError: it was deleted, and is not brought back.
+            SessionExistsError: `base` is None, and there is a session of this id with something else in it.
+            InvalidInputError: an argument is not valid, or `base` is the token of another session or of metadata alone.
+            InvalidPayloadError: a value or a message is not a JSON value.
+        """
+        session_id = check_id(session_id, "session id")
+        check_flag("touch", touch)
+        given, transcript = checked_values(session_id, values, messages, with_messages=only is None)
+        if base is None:
+            if only is not None:
+                raise InvalidInputError("A new session is saved whole, so `only` needs a `base`. Nothing was written.")
+            return self._create(session_id, given, transcript, touch=touch)
+        check_instance("base", base, Token)
+        names = None if only is None else set(checked_keys(only))
+        if names is not None:
+            given = {key: value for key, value in given.items() if key in names}
+        return self._change(base, session_id, given, transcript, names, touch=touch)
+
+    def _create(
+        self, session_id: str, values: dict[str, Any], messages: list[Any] | None, *, touch: bool
+    ) -> tuple[Token, Adopted]:
+        if touch:
+            values[UPDATED] = time.time()
+        local = Local(session_id, values, messages or [], None, touched=touch)
+        database = self._database()
+        with database.write() as unit:
+            saved = saving.write(unit, None, local)
+        return Token(saved.base, database), Adopted.of(saved, local)
+
+    def _change(
+        self,
+        token: Token,
+        session_id: str,
+        values: dict[str, Any],
+        messages: list[Any] | None,
+        only: set[str] | None,
+        *,
+        touch: bool,
+    ) -> tuple[Token, Adopted]:
+        database = self._database()
+        whole = token.base_in(database)
+        token.require_read(values.keys() | (only or set()), messages=messages is not None)
+        if touch:
+            values[UPDATED] = time.time()
+        compared = None if only is None else only | ({UPDATED} if touch else set())
+        watched = compared is not None and ACTIVE not in compared and not compared.isdisjoint(STREAM)
+        if compared is not None and watched:
+            compared.add(ACTIVE)  # what belongs to a stream that others began is left as it is
+        base = token.for_save(compared, messages=messages is not None)
+        local = Local(session_id, values, messages, base, touched=touch)
+        if watched and ACTIVE in whole.values:
+            local.digests[ACTIVE] = whole.values[ACTIVE]
+        base.attempt = token.attempted(base, local)
+        try:
+            with database.write() as unit:
+                self._find(unit, token, session_id)
+                saved = saving.write(unit, base, local)
+        except BaseException:  # it may have been committed all the same
+            token.note_attempt(base.attempt)
+            raise
+        saved.log_lost()
+        conflict = saved.conflict()
+        if conflict is not None:
+            raise conflict
+        return token.after(saved, base), Adopted.of(saved, local)
+
+    def _find(self, unit: UnitOfWork, token: Token, session_id: str) -> SessionKey:
+        """Return the session of a token, whose row nobody else changes before this transaction ends."""
+        base = token.base_in(self._database())
+        key = find_current(unit, base.row_id, base.session_id, lock=True)
+        if session_id not in (base.session_id, key.session_id):
+            raise InvalidInputError(
+                f"{quoted(token)} is not of session {session_id!r}. Nothing was written; `copy_as` makes a copy under "
+                "another id, and `rename_id` gives the session another one."
+            )
+        return key
+
+    def append(
+        self, session_id: str, messages: Iterable[Any], *, base: Token, touch: bool = True
+    ) -> tuple[Token, Adopted]:
+        """Add messages at the end, whatever others wrote: it takes the same time in a short session and a long one.
+
+        Args:
+            session_id: the session's id.
+            messages: the new messages alone.
+            base: the token of the version that was read, with or without messages.
+            touch: make this the session's last change.
+
+        Returns:
+            As `save`. The adopted messages are the whole transcript if others had changed it.
+
+        Raises:
+            SessionDeletedError, SessionNotFoundError, InvalidInputError, InvalidPayloadError: as `save`.
+        """
+        session_id = check_id(session_id, "session id")
+        check_flag("touch", touch)
+        check_instance("base", base, Token)
+        encoded = encoding.encode(items_of(messages, MESSAGES, "Nothing was written."))
+        database = self._database()
+        with database.write() as unit:
+            key = self._find(unit, base, session_id)
+            if not encoded:
+                return base, Adopted(session_id=key.session_id, values={})
+            return append(unit, base, key, encoded, database, touch=touch)
+
+    def copy_as(self, session_id: str, new_id: str) -> tuple[dict[str, Any], Token]:
+        """Copy a session with everything in it under another id, inside the database.
+
+        Returns:
+            The copy's metadata and token, as `load_metadata`.
+
+        Raises:
+            SessionExistsError: the new id is, or was, another session's.
+            SessionDeletedError: it is a deleted one's; or the session to copy is deleted.
+            SessionNotFoundError, InvalidIdError: as `load`.
+        """
+        new_id = check_id(new_id, "session id")
+        with self._database().write() as unit:
+            copy_whole(unit, session_rows.find_live(unit, session_id, None, lock=True), new_id)
+        return self.load_metadata(new_id)
+
+    def rename_id(self, session_id: str, new_id: str) -> None:
+        """Give a session another id. Its tokens stay good, and the old id is never used for another session.
+
+        Raises:
+            SessionExistsError, SessionDeletedError, SessionNotFoundError, InvalidIdError: as `copy_as`.
+        """
+        self._store().sessions.change_id(session_id, new_id)
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session: it refuses every write from then on. `Store.sessions.restore` brings it back.
+
+        Raises:
+            SessionNotFoundError, InvalidIdError: as `load`.
+            SessionDeletedError: it is deleted already.
+        """
+        self._store().sessions.delete(session_id)
+
+    def discard(self, session_id: str) -> None:
+        """Remove a session, deleted or not, for good. Its id is not used again.
+
+        Raises:
+            SessionNotFoundError, InvalidIdError: as `load`.
+        """
+        self._store().sessions.purge(session_id)
+
+    def import_folder(self, folder: str | os.PathLike[str]) -> ImportReport | None:
+        """Import the JSON files of a folder of sessions, and the ``projects.json`` next to it.
+
+        Only what appeared since this object did it last, which one `stat` of the folder shows. Nothing in the folder
+        is written, moved or deleted, and what was deleted in the store is not brought back.
+
+        Returns:
+            What was imported; None if nothing appeared.
+
+        Raises:
+            FilesError: it is no folder of sessions, or cannot be read.
+        """
+        path: Path = path_of(folder, "folder of sessions")
+        return self._folder_import.report(self._store(), path)

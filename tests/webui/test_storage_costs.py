@@ -1,0 +1,131 @@
+"""What the verbs of `SessionStorage` cost, in statements and in instructions of SQLite's virtual machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from hermes_store import Store
+from hermes_store.transcripts import json_codec
+from hermes_store.webui import SessionStorage
+from tests.support.statements import executed, rows_written, vm_steps
+from tests.support.webui.sessions import said
+
+Verb = Callable[[SessionStorage, str], Callable[[], object]]
+FEW, MANY = 20, 2000
+
+
+@pytest.fixture
+def storage(sqlite_store: Store) -> SessionStorage:
+    storage = SessionStorage(sqlite_store)
+    for name, count in (("short", FEW), ("long", MANY)):
+        values = {"title": "Trip", "composer_draft": {"text": ""}, "tool_calls": [{"x": "y" * 3000}]}
+        storage.save(name, values, said(*map(str, range(count))), base=None)
+    return storage
+
+
+def draft(storage: SessionStorage, session_id: str) -> Callable[[], object]:
+    values, token = storage.load(session_id)
+    texts = iter(["one", "two", "six"])
+    return lambda: storage.save(
+        session_id,
+        {**values, "composer_draft": {"text": next(texts)}},
+        base=token,
+        only={"composer_draft"},
+        touch=False,
+    )
+
+
+def pin(storage: SessionStorage, session_id: str) -> Callable[[], object]:
+    values, token = storage.load(session_id)
+    return lambda: storage.save(session_id, {**values, "pinned": True}, base=token, only={"pinned"})
+
+
+def rename(storage: SessionStorage, session_id: str) -> Callable[[], object]:
+    values, token = storage.load_metadata(session_id)
+    titles = iter(["One", "Two", "Six"])
+    return lambda: storage.save(session_id, {**values, "title": next(titles)}, base=token)
+
+
+def append(storage: SessionStorage, session_id: str) -> Callable[[], object]:
+    tokens = [storage.load(session_id)[1]]
+
+    def work() -> None:
+        token, _ = storage.append(session_id, said("one more"), base=tokens[-1])
+        tokens.append(token)
+
+    return work
+
+
+def metadata(storage: SessionStorage, session_id: str) -> Callable[[], object]:
+    return lambda: storage.load_metadata(session_id)
+
+
+@pytest.mark.parametrize("verb", [draft, pin, rename, append, metadata])
+def test_a_verb_costs_the_same_whatever_the_length(storage: SessionStorage, sqlite_store: Store, verb: Verb) -> None:
+    def cost(session_id: str) -> tuple[list[str], int]:
+        work = verb(storage, session_id)
+        return [text for text, _ in executed(sqlite_store, work)], vm_steps(sqlite_store, work)
+
+    (short, few), (long, many) = cost("short"), cost("long")
+    assert short == long
+    assert many == pytest.approx(few, abs=3)  # where a row is in a page makes a step or two
+
+
+@pytest.mark.parametrize("verb", [draft, pin, rename, metadata])
+def test_no_message_is_read_for_a_value(storage: SessionStorage, sqlite_store: Store, verb: Verb) -> None:
+    statements = [text for text, _ in executed(sqlite_store, verb(storage, "long"))]
+    assert not [text for text in statements if " messages" in text or "message_blobs" in text]
+
+
+@pytest.mark.parametrize("verb", [draft, pin, append])
+def test_no_message_is_encoded_for_a_change(storage: SessionStorage, verb: Verb) -> None:
+    work, encoded = verb(storage, "long"), list[Any]()
+    original = json_codec.encode
+
+    def encode(value: Any, *arguments: Any) -> bytes:
+        encoded.append(value)
+        return original(value, *arguments)
+
+    with mock.patch.object(json_codec, "encode", encode):
+        work()
+    assert 0 < len(encoded) < 10
+
+
+def test_a_changed_value_is_a_row_or_two(storage: SessionStorage, sqlite_store: Store) -> None:
+    assert rows_written(sqlite_store, draft(storage, "long")) == 2  # the small documents, and the revision
+    assert rows_written(sqlite_store, pin(storage, "long")) == 1
+    assert rows_written(sqlite_store, append(storage, "long")) == 3
+
+
+def test_metadata_is_two_queries(storage: SessionStorage, sqlite_store: Store) -> None:
+    assert len(executed(sqlite_store, lambda: storage.load_metadata("long"))) == 2
+
+
+def test_a_cache_asks_one_query(storage: SessionStorage, sqlite_store: Store) -> None:
+    ids = ["short", "long", *(f"s{number}" for number in range(1000))]
+    assert len(executed(sqlite_store, lambda: storage.revisions(ids))) == 1
+
+
+def test_a_copy_reads_no_payload(storage: SessionStorage, sqlite_store: Store) -> None:
+    statements = [text for text, _ in executed(sqlite_store, lambda: storage.copy_as("long", "copy"))]
+    assert not [text for text in statements if text.startswith("SELECT") and "message_blobs" in text]
+    assert storage.load("copy")[1].message_count == MANY
+
+
+def test_rows_of_many_sessions_read_wanted_documents(storage: SessionStorage, sqlite_store: Store) -> None:
+    for number in range(30):
+        storage.save(f"s{number}", {"tool_calls": ["x" * 5000], "x": "y" * 5000}, base=None)
+    read: list[Any] = []
+    original = json_codec.decode
+
+    def decode(payload: Any) -> Any:
+        read.append(len(payload))
+        return original(payload)
+
+    with mock.patch.object(json_codec, "decode", decode):
+        storage.rows(["title", "x"], where={"pinned": False})
+    assert [size for size in read if size > 4000] == [5002] * 30
