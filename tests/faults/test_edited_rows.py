@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermes_store import HermesStoreError, Store
+from hermes_store.records import SessionOrder
 from hermes_store.storage.schema import Base
 from tests.support import edited_rows as edited
 
@@ -42,8 +43,10 @@ def _others_broken(store: Store) -> list[str]:
     found = []
     if store.messages.read("other") != edited.MESSAGES:
         found.append("another session's messages differ")
-    if "other" not in {record.session_id for record in store.sessions.iterate()}:
-        found.append("another session is not listed")
+    orders: tuple[SessionOrder, ...] = ("updated", "activity")
+    for order in orders:
+        if "other" not in {record.session_id for record in store.sessions.iterate(order=order)}:
+            found.append(f"another session is not listed by {order}")
     return found
 
 

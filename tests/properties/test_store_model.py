@@ -19,6 +19,7 @@ from hermes_store import (
     StaleSessionError,
     Store,
 )
+from tests.support.activity import wrong_times
 
 pytestmark = pytest.mark.slow
 
@@ -322,6 +323,7 @@ class StoreMachine(RuleBasedStateMachine):
         ]
         assert self.store.sessions.get_many(list(self.sessions)) == {item.session_id: item for item in page.items}
         assert page.total == len(shown)
+        assert wrong_times(self.store) == []
         deleted = {session.session_id for session in self.store.sessions.list_deleted().items}
         assert deleted == {name for name, session in self.sessions.items() if session.deleted}
 

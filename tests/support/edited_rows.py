@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -116,6 +117,9 @@ READING: dict[str, Verb] = {
     "sessions.find": lambda store, _: store.sessions.find("p"),
     "sessions.list": lambda store, _: store.sessions.list(include_empty=True, total=True),
     "sessions.list by page": lambda store, _: _pages(store.sessions.list),
+    "sessions.list by activity": lambda store, _: _pages(
+        functools.partial(store.sessions.list, order="activity", include_empty=True)
+    ),
     "sessions.list of a project": lambda store, _: store.sessions.list(project_id="work"),
     "sessions.list of a source": lambda store, _: store.sessions.list(source="cli"),
     "sessions.iterate": lambda store, _: list(store.sessions.iterate(include_empty=True)),
