@@ -73,15 +73,22 @@ class Sessions(Deletion):
             self._find(unit, session_id)  # raises the error that says why
             raise SessionNotFoundError(session_id)
 
-    def get_many(self, session_ids: Iterable[str]) -> dict[str, SessionRecord]:
-        """Return those of some sessions that exist and are not deleted, by id.
+    def get_many(self, session_ids: Iterable[str], *, deleted: bool | None = False) -> dict[str, SessionRecord]:
+        """Return those of some sessions that exist, by id.
+
+        Args:
+            session_ids: their ids.
+            deleted: only those that are (True) or are not (False) deleted; None: both.
 
         Raises:
             InvalidIdError: one cannot be an id.
+            InvalidInputError: an argument is not valid.
         """
         wanted = check_ids(session_ids, "session id")
+        if deleted is not None:
+            deleted = check_flag("deleted", deleted)
         with self._transactions.read() as unit:
-            return session_listing.get_many(unit, wanted, self._scope)
+            return session_listing.get_many(unit, wanted, self._scope, deleted=deleted)
 
     def exists(self, session_id: str) -> bool:
         """Whether there is a session of this id that is not deleted.
@@ -106,7 +113,7 @@ class Sessions(Deletion):
         """
         limit = check_limit(limit)
         if deleted is not None:
-            check_flag("deleted", deleted)
+            deleted = check_flag("deleted", deleted)
         if not is_id(prefix):
             return []
         prefix = check_id(prefix)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from ..errors import AgentSessionInUseError
 from ..reports import ImportProgress, ImportReport
 from . import report as reports
 from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id, make_bridge
+from .asking import Yes, confirmed, require_terminal
 from .completing import agent_ids
 from .exits import CommandError, ExitCode
 from .opening import Database
@@ -21,7 +21,7 @@ from .progress import interruptible
 from .rows import After, Limit, of_agent, print_footer, print_rows
 from .show import pager, print_transcript, spent, when
 from .table import print_facts
-from .text import count, printable, size
+from .text import count, size
 from .times import Since, Until, time_range
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def delete_session(
     force: Annotated[
         bool, typer.Option("--force", help="Also a session that has not ended, or that the agent is at work on.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
+    yes: Yes = False,
     home: Home = None,
     path: StatePath = None,
     profile: AgentProfile = None,
@@ -246,15 +246,9 @@ def delete_session(
 
 def _confirmed(bridge: AgentBridge, planned: AgentDeletion) -> bool:
     """Ask, on the terminal, whether to delete that."""
-    if not sys.stdin.isatty():
-        raise CommandError("Nothing was deleted: there is no terminal to ask on; --yes says yes.", ExitCode.USAGE)
+    require_terminal("Nothing was deleted")
     session = bridge.session(planned.session_id)
-    words = f"Delete {session.title!r} ({_amount(planned)}) from {bridge.path} for good?"
-    try:
-        return typer.confirm(printable(words), err=True)
-    except typer.Abort:
-        sys.stderr.write("\n")
-        raise KeyboardInterrupt from None
+    return confirmed(f"Delete {session.title!r} ({_amount(planned)}) from {bridge.path} for good?")
 
 
 def _amount(deletion: AgentDeletion) -> str:

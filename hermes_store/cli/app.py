@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import agent, database, files, projects, sessions, show
+from . import agent, database, files, projects, sessions, show, trash
 from .exits import EPILOG, reported
 from .opening import Database
 
@@ -54,6 +54,10 @@ app.command("import")(files.import_files)
 app.command("export")(files.export_files)
 app.command("list")(sessions.list_sessions)
 app.command("show")(show.show)
+app.command("delete")(trash.delete)
+app.command("trash")(trash.list_deleted)
+app.command("restore")(trash.restore)
+app.command("purge")(trash.purge)
 app.command("projects")(projects.list_projects)
 app.command("upgrade")(database.upgrade)
 app.command("info")(database.info)

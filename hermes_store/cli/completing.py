@@ -15,13 +15,23 @@ _OFFERED: Final = 50
 
 def session_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return ids of the database's sessions that begin with what was typed."""
+    return _session_ids(ctx, incomplete, deleted=False)
+
+
+def deleted_ids(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return ids of its deleted sessions that begin with what was typed."""
+    return _session_ids(ctx, incomplete, deleted=True)
+
+
+def _session_ids(ctx: typer.Context, incomplete: str, *, deleted: bool) -> list[str]:
     try:
         from .opening import open_existing, resolved
 
         with open_existing(resolved(ctx, ctx.params.get("db") or "")) as store:
             if incomplete:
-                return store.sessions.find(incomplete, limit=_OFFERED)
-            return [session.session_id for session in store.sessions.list(limit=_OFFERED).items]
+                return store.sessions.find(incomplete, limit=_OFFERED, deleted=deleted)
+            page = store.sessions.list_deleted if deleted else store.sessions.list
+            return [session.session_id for session in page(limit=_OFFERED).items]
     except Exception:  # whatever it is: an error in the middle of a command line that is typed helps nobody
         return []
 

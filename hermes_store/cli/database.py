@@ -8,11 +8,12 @@ from typing import Annotated, Final
 import typer
 
 from ..errors import DatabaseMissingError, SchemaOutdatedError
-from .exits import CommandError, ExitCode
+from .asking import Yes, confirmed, require_terminal
+from .exits import ExitCode
 from .opening import Database, command, missing, open_as_it_is, open_existing
 from .output import Json, make_console, print_json, say
 from .table import print_facts
-from .text import printable, size
+from .text import size
 
 app = typer.Typer(
     help="The revision of the database's tables. A database is upgraded when a command writes to it, too; these "
@@ -154,7 +155,7 @@ def sql(
 def stamp(
     revision: Annotated[str, typer.Argument(metavar="REVISION", help="The revision that the tables are at.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
+    yes: Yes = False,
     db: Database = "",
     as_json: Json = False,
 ) -> None:
@@ -163,9 +164,9 @@ def stamp(
     from ..targets import shown
 
     question = f"Note in {shown(db)} that its tables are at revision {revision}?"
-    if not yes and not sys.stdin.isatty():
-        raise CommandError("Nothing was written: there is no terminal to ask on; --yes says yes.", ExitCode.USAGE)
-    if not (yes or typer.confirm(printable(question), err=True)):
+    if not yes:
+        require_terminal("Nothing was written")
+    if not (yes or confirmed(question)):
         say(make_console(), "Nothing was written.")
         return
     try:

@@ -37,7 +37,10 @@ class ExitCode(enum.IntEnum):
     DONE = 0, "done"
     SOME_FAILED = (
         1,
-        "an import or export finished, but a file or session failed; or the tables differ from this version's",
+        (
+            "an import or export finished, but a file or session failed; a purged session's file was kept; or the "
+            "tables differ from this version's"
+        ),
     )
     USAGE = 2, "wrong usage"
     NOT_FOUND = 3, "there is no such session, project, database, directory or agent's file"

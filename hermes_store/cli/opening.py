@@ -59,6 +59,19 @@ def open_existing(target: str) -> Store:
         ) from error
 
 
+def open_to_write(target: str) -> Store:
+    """Open a database for writing; never make or upgrade one.
+
+    Raises:
+        DatabaseMissingError: there is none, or it is empty.
+        SchemaError: it needs an upgrade.
+    """
+    from ..store import Store
+
+    open_existing(target).close()  # it has better messages, and makes none
+    return Store.open(target, migrate=False)
+
+
 def open_as_it_is(target: str) -> Store:
     """Open a database for reading; never make one.
 

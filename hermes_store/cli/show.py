@@ -76,8 +76,8 @@ def _find(view: View, wanted: str, db: str) -> SessionRecord:
         return view.sessions.get(wanted)
     except SessionDeletedError as error:
         raise CommandError(
-            f"Session {wanted!r} is deleted, and deleted sessions are not shown; `{command('list --deleted', db)}` "
-            f"lists them. From Python, store.sessions.restore({wanted!r}) brings it back with all its messages.",
+            f"Session {wanted!r} is deleted, and deleted sessions are not shown; `{command('trash', db)}` "
+            f"lists them. `{command(f'restore {wanted}', db)}` brings it back with all its messages.",
             ExitCode.NOT_FOUND,
         ) from error
     except SessionNotFoundError as error:

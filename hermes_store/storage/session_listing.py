@@ -55,9 +55,12 @@ def records(source: Any) -> Select[Any]:
 
 
 _get: Final = Statement(records(Session).where(Session.session_id == bindparam("session_id")))
-_get_many: Final = Statement(
-    records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None))
-)
+_among: Final = records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+_get_many: Final = {
+    False: Statement(_among.where(Session.deleted_at.is_(None))),
+    True: Statement(_among.where(Session.deleted_at.is_not(None))),
+    None: Statement(_among),
+}
 
 
 def to_record(row: Row) -> SessionRecord:
@@ -78,9 +81,15 @@ def get_existing(unit: UnitOfWork, session_id: str) -> SessionRecord:
     return record
 
 
-def get_many(unit: UnitOfWork, session_ids: Sequence[str], profile: str | None) -> dict[str, SessionRecord]:
-    """Return those of some sessions that exist, are not deleted, and belong to a profile (any when None), by id."""
-    records = map(to_record, unit.rows(_get_many, {"ids": list(session_ids)}))
+def get_many(
+    unit: UnitOfWork, session_ids: Sequence[str], profile: str | None, *, deleted: bool | None = False
+) -> dict[str, SessionRecord]:
+    """Return those of some sessions that exist and belong to a profile (any when None), by id.
+
+    Args:
+        deleted: only those that are (True) or are not (False) deleted; None: both.
+    """
+    records = map(to_record, unit.rows(_get_many[deleted], {"ids": list(session_ids)}))
     return {record.session_id: record for record in records if profile in (None, record.profile)}
 
 

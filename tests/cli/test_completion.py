@@ -60,6 +60,16 @@ def test_no_title_is_given_to_a_shell(complete: Complete, example_store: Store, 
     assert complete("show", "--db", database, "z") == [session.session_id]
 
 
+def test_deleted_sessions_are_offered_where_they_are_meant(
+    complete: Complete, example_store: Store, database: Path
+) -> None:
+    example_store.sessions.delete("20c8f5e17b94")
+    for command in ("restore", "purge"):
+        assert complete(command, "--db", database, "20") == ["20c8f5e17b94"]
+        assert complete(command, "--db", database, "20c8f5e17b94", "") == ["20c8f5e17b94"]
+    assert complete("delete", "--db", database, "20") == ["20260512_091500_a1b2c3"]
+
+
 @pytest.mark.parametrize("command", ["show", "delete", "import"])
 def test_ids_of_the_agent_are_completed(complete: Complete, home: Path, command: str) -> None:
     assert complete("agent", command, "--home", home, "20260618") == [FISH]

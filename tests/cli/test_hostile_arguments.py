@@ -24,6 +24,9 @@ FITTING: dict[str, list[str]] = {
     "import": ["home"],
     "export": ["out"],
     "show": ["5b8e"],
+    "delete": ["5b8e"],
+    "restore": ["5b8e"],
+    "purge": ["5b8e", "--dry-run"],
     "agent show": ["20260618"],
     "agent import": ["20260618"],
     "agent delete": ["20260618", "--dry-run"],
@@ -73,7 +76,7 @@ PARAMETERS = list(parameters())
 
 def test_every_command_with_a_value_is_tried() -> None:
     tried = {name for name, _, _ in PARAMETERS}
-    assert len(tried) == 17  # `db history` has no value
+    assert len(tried) == 21  # `db history` has no value
     assert set(FITTING) <= tried
 
 

@@ -121,7 +121,7 @@ def test_a_deleted_session_is_not_shown(run: Any, example_store: Store, database
     example_store.sessions.delete("3f9c1e7a04b2")
     said = run("show", "3f9c1e7a04b2", "--db", database, code=3).stderr
     assert said.startswith("Session '3f9c1e7a04b2' is deleted, and deleted sessions are not shown; ")
-    assert f"`hermes-store list --deleted --db {database}` lists them." in said
+    assert f"`hermes-store trash --db {database}` lists them." in said
     assert "nothing was changed" not in said
 
 

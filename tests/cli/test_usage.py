@@ -13,7 +13,10 @@ import hermes_store
 from hermes_store.cli.app import app
 from hermes_store.cli.exits import ExitCode
 
-COMMANDS = ["import", "export", "list", "show", "projects", "upgrade", "info", "agent", "db"]
+COMMANDS = [
+    *("import", "export", "list", "show", "delete", "trash", "restore", "purge"),
+    *("projects", "upgrade", "info", "agent", "db"),
+]
 AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]
 DB_COMMANDS = ["upgrade", "current", "history", "check", "sql", "stamp"]
 EVERY = [*COMMANDS, *(f"agent {command}" for command in AGENT_COMMANDS), *(f"db {command}" for command in DB_COMMANDS)]

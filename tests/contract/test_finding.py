@@ -61,6 +61,17 @@ def test_several_sessions_are_got_at_once(named: Store) -> None:
     assert len(named.sessions.get_many([*IDS, *(f"none{number}" for number in range(2000))])) == len(IDS)
 
 
+def test_deleted_sessions_are_got_if_wanted(named: Store) -> None:
+    named.profile("work").sessions.delete("ab-elsewhere")
+    wanted = ["abc", "ab-deleted", "ab-elsewhere", "nobody"]
+    assert set(named.sessions.get_many(wanted, deleted=True)) == {"ab-deleted", "ab-elsewhere"}
+    assert set(named.sessions.get_many(wanted, deleted=None)) == {"abc", "ab-deleted", "ab-elsewhere"}
+    assert set(named.profile("work").sessions.get_many(wanted, deleted=None)) == {"ab-elsewhere"}
+    assert named.sessions.get_many(wanted, deleted=True)["ab-deleted"] == named.sessions.list_deleted().items[-1]
+    with pytest.raises(InvalidInputError, match="deleted is True or False"):
+        named.sessions.get_many(wanted, deleted=1)  # type: ignore[arg-type]
+
+
 def test_one_bad_id_refuses_all_of_them(named: Store) -> None:
     bad: Any
     for bad in ("../evil", "", None, 5, "half \ud83d"):
