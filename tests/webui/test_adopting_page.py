@@ -39,7 +39,7 @@ get_last_workspace = lambda: str(DEFAULT_WORKSPACE)
 @pytest.fixture
 def webui(tmp_path: Path) -> Path:
     """A directory with the WebUI's package `api` in it, as far as the page's module knows it."""
-    (module,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    module, *_ = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     package = tmp_path / "api"
     package.mkdir()
     for name, text in (
