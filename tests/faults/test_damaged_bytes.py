@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from hermes_store import DatabaseCorruptError, Store
 from tests.support.damaged_files import fuzz
 
 
@@ -11,3 +15,24 @@ from tests.support.damaged_files import fuzz
 @pytest.mark.parametrize("first", [0, 100, 200])
 def test_damaged_bytes_give_right_values_or_errors(first: int) -> None:
     assert fuzz(first, 100) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "verb"),
+    [
+        (b"workspace", lambda store: store.sessions.get("a")),
+        (b"workspace", lambda store: store.sessions.create(workspace="/w")),
+        (b"session_extras", lambda store: store.documents.read("a")),
+        (b"session_extras", lambda store: store.documents.put("a", {"k": 1})),
+    ],
+)
+def test_a_damaged_name_in_the_schema_is_damage(
+    sqlite_path: Path, name: bytes, verb: Callable[[Store], object]
+) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a")
+    content = sqlite_path.read_bytes()
+    assert name in content
+    sqlite_path.write_bytes(content.replace(name, b"x" + name[1:]))
+    with Store.open(sqlite_path) as store, pytest.raises(DatabaseCorruptError, match="its schema is damaged"):
+        verb(store)

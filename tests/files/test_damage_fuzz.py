@@ -214,11 +214,11 @@ def test_halves_of_two_files_give_the_whole_messages_of_both(sqlite_store: Store
         expected[f"s{number}"] = _strictly_read(content)
         state.write(f"s{number}.json", content)
     items = by_name(import_directory(sqlite_store, state.root))
-    for name in contents:
+    for name, content in contents.items():
         if items[f"{name}.json"].outcome == "failed":
             assert expected[name] == []
         elif items[f"{name}.json"].outcome == "imported":  # by chance, both halves together are JSON
-            assert sqlite_store.messages.read(name) == json.loads(contents[name]).get("messages", [])
+            assert sqlite_store.messages.read(name) == json.loads(content).get("messages", [])
         else:
             stored = sqlite_store.messages.read(name)
             assert [message for message in stored if message in expected[name]] == expected[name]

@@ -111,6 +111,8 @@ def _exporting(store: Store, target: Path) -> list[str]:
     try:
         report = export_directory(store, target)
     except HermesStoreError as error:
+        if "schema is damaged" in str(error):  # a name in it differs, and what has it cannot be asked for
+            return []
         readable = [one for one in range(6) if _is_readable(store, f"s{one}", [message(one, n) for n in range(20)])]
         return [f"export: nothing, though {readable} can be read: {error}"] if readable else []
     except Exception as error:

@@ -26,7 +26,7 @@ from ..write_queue import WriteQueue
 from .base import RETRY, Dialect, Result, Settings, logger
 from .file_systems import shared_file_system
 from .sqlite_copy import copy_database
-from .sqlite_errors import MEANINGS, OTHER, is_undecodable
+from .sqlite_errors import DAMAGED_SCHEMA, MEANINGS, OTHER, is_undecodable, lacks_schema
 from .sqlite_file_check import require_openable
 from .sqlite_log import Log
 from .sqlite_look import look
@@ -181,7 +181,8 @@ class SQLiteDialect(Dialect):
         primary = "_".join(name.split("_")[:2])
         if is_undecodable(error):
             name = primary = "SQLITE_CORRUPT"
-        kind, advice = MEANINGS.get(name) or MEANINGS.get(primary) or OTHER
+        other = DAMAGED_SCHEMA if lacks_schema(error) else OTHER
+        kind, advice = MEANINGS.get(name) or MEANINGS.get(primary) or other
         return kind(f"{self.display}: {error} [{name or type(error).__name__}]. {advice}")
 
     def violates_unique(self, error: BaseException, table: str, *columns: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Final
@@ -14,6 +15,15 @@ Meaning = tuple[type[errors.DatabaseError], str]
 OTHER: Final[Meaning] = (
     errors.DatabaseError,
     "The transaction was rolled back.",
+)
+_LACKING: Final = re.compile("no such (table|column)|has no column named")
+#: Each statement of this library names what the revision that the file says has.
+DAMAGED_SCHEMA: Final[Meaning] = (
+    errors.DatabaseCorruptError,
+    (
+        "The tables are not those of the revision that the file says it has: its schema is damaged, or another program "
+        "changed it. Keep the file as it is, and restore a backup or salvage it with sqlite3's .recover."
+    ),
 )
 MEANINGS: Final[Mapping[str, Meaning]] = {
     "SQLITE_BUSY": (
@@ -59,3 +69,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
 def is_undecodable(error: BaseException) -> bool:
     """Whether it is the driver's error for a text that is not UTF-8, which SQLite stores and returns like any other."""
     return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
+
+
+def lacks_schema(error: BaseException) -> bool:
+    """Whether an error says that a table or a column is not there."""
+    is_general = getattr(error, "sqlite_errorname", None) == "SQLITE_ERROR"
+    return is_general and _LACKING.search(str(error)) is not None
