@@ -21,7 +21,7 @@ from ..transcripts import json_codec
 from ..validation import check_callable, check_instance, is_id
 from ..webui_format import project_json, session_json
 from .directory import INCOMPLETE, INDEX, PROJECTS, SESSIONS, file_name
-from .private_folder import PrivateFolder
+from .open_folder import PrivateFolder
 
 OnProgress = Callable[[ExportProgress], None]
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import secrets
 import stat
 from pathlib import Path
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from .directory import MAX_FILE_SIZE
+from .open_folder import NO_LINK, OpenFolder
 
-#: Windows opens no folders: files are named by their paths there.
-_HAS_DESCRIPTORS: Final = os.open in os.supports_dir_fd
-_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NO_LINK
-_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_LINK
-_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
+_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | NO_LINK
 
 
 class Found(NamedTuple):
@@ -32,28 +26,13 @@ class ChangedError(Exception):
     """A file is not as it was read; it was left where it was, or the message says where it is."""
 
 
-class HeldFolder:
-    """An open folder. Its methods raise `OSError`; what they refuse to do, because it is no regular file, as well.
-
-    Args:
-        path: the folder. If it is a link, it is not followed.
-    """
+class HeldFolder(OpenFolder):
+    """An open folder of other programs' files. Its methods raise `OSError`, also for what is no regular file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         if stat.S_ISLNK(path.lstat().st_mode):
             raise OSError(errno.ELOOP, "it is a link, which is not followed", str(path))
-        self._descriptor = os.open(path, _FOLDER) if _HAS_DESCRIPTORS else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        super().__init__(path)
 
     def read(self, name: str) -> Found:
         """Return a regular file's bytes."""
@@ -88,14 +67,14 @@ class HeldFolder:
         except ChangedError:
             self._put_back(aside, name)
             raise
-        os.unlink(self._named(aside), dir_fd=self._descriptor)
+        self._unlink(aside)
 
     def _put_back(self, aside: str, name: str) -> None:
         try:  # a link, because renaming would overwrite what is there again
             os.link(self._named(aside), self._named(name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         except OSError as error:
             raise ChangedError(f"it was changed meanwhile, and is called {aside} now") from error
-        os.unlink(self._named(aside), dir_fd=self._descriptor)
+        self._unlink(aside)
 
     def overwrite(self, name: str, content: bytes, found: Found) -> None:
         """Replace a file that is still as it was read; readers see all of the new content or none.
@@ -103,23 +82,8 @@ class HeldFolder:
         Raises:
             ChangedError: it is another file, or was written to. It was left as it is.
         """
-        unfinished = f"{name}.tmp.{secrets.token_hex(4)}"
-        descriptor = os.open(
-            self._named(unfinished), _NEW_FILE, stat.S_IMODE(found.status.st_mode), dir_fd=self._descriptor
-        )
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            self._require_same(name, found)
-            os.replace(
-                self._named(unfinished), self._named(name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
-            )
-        except BaseException:  # whatever it is, half a file is of no use
-            with contextlib.suppress(OSError):
-                os.unlink(self._named(unfinished), dir_fd=self._descriptor)
-            raise
+        mode = stat.S_IMODE(found.status.st_mode)
+        self._write(name, content, mode, lambda: self._require_same(name, found))
 
     def _require_same(self, name: str, found: Found) -> None:
         if _identity(self._status(name)) != _identity(found.status):
@@ -127,9 +91,6 @@ class HeldFolder:
 
     def _status(self, name: str) -> os.stat_result:
         return os.stat(self._named(name), dir_fd=self._descriptor, follow_symlinks=False)
-
-    def _named(self, name: str) -> str:
-        return str(self._path / name) if self._descriptor is None else name
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
