@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
 from typing import Final
 
+from ..errors import SessionNotFoundError
 from ..pagination import check_limit
 from ..records import PurgeResult, Record
 from ..reports import FileRemoval
@@ -60,7 +62,8 @@ def purge_deleted_with_files(
         if not found:
             break
         for key in found:
-            files += remove_imported_files(store, key.session_id, sessions_folder=sessions_folder)
+            with contextlib.suppress(SessionNotFoundError):  # another process purged it meanwhile
+                files += remove_imported_files(store, key.session_id, sessions_folder=sessions_folder)
         batch, erased = _purge(store, found, until)
         purged += batch
         left -= len(batch)

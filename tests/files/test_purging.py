@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hermes_store import InvalidInputError, Store
-from hermes_store.files import import_directory, purge_deleted_with_files
+from hermes_store.files import import_directory, purge_deleted_with_files, purging, remove_imported_files
 from tests.support.state_dir import StateDir
 
 
@@ -24,6 +26,23 @@ def test_only_what_is_deleted_is_purged_with_its_files(store: Store, state: Stat
     assert purge_deleted_with_files(store, older_than=0).sessions.session_ids == names[23:]
     assert [path.name for path in state.sessions.iterdir()] == ["live.json"]
     assert [session.session_id for session in store.sessions.list().items] == ["live"]
+
+
+def test_two_processes_may_purge_the_same_sessions(
+    store: Store, state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        state.session(name, "hello")
+    import_directory(store, state.root)
+    for name in ("one", "two"):
+        store.sessions.delete(name)
+
+    def purge_both_first(*arguments: Any, **options: Any) -> Any:
+        store.sessions.purge_deleted(older_than=0)
+        return remove_imported_files(*arguments, **options)
+
+    monkeypatch.setattr(purging, "remove_imported_files", purge_both_first)
+    assert purge_deleted_with_files(store, older_than=0).sessions.session_ids == []
 
 
 @pytest.mark.parametrize("arguments", [{"older_than": "x"}, {"older_than": 0, "limit": 0}])
