@@ -16,7 +16,15 @@ from ..quoting import quoted, text_of
 from ..records import DEFAULT_PROFILE, Page
 from ..reports import ImportItem, ImportReport
 from ..store import Store
-from ..validation import check_callable, check_duration, check_flag, check_instance, check_profile, check_time
+from ..validation import (
+    check_callable,
+    check_duration,
+    check_flag,
+    check_instance,
+    check_profile,
+    check_time,
+    items_of,
+)
 from . import homes, listing, messages
 from .attach import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
@@ -164,6 +172,24 @@ class AgentBridge:
             return found
 
         return self.file.read(read)
+
+    def get_many(self, session_ids: Iterable[str]) -> dict[str, AgentSession]:
+        """Return the conversations that some sessions are part of, by the ids that were asked for, in one read.
+
+        An id that the agent does not have is left out, so this also tells which of them exist, and how many messages
+        each conversation has.
+
+        Raises:
+            AgentError: as `sessions`.
+            InvalidInputError: the ids are not texts.
+        """
+        wanted = [_checked_session_id(one) for one in items_of(session_ids, "session_ids", "Nothing was read.")]
+
+        def read(snapshot: Snapshot) -> dict[str, AgentSession]:
+            by_member = {member: found for found in listing.describe(snapshot, wanted) for member in found.chain}
+            return {session_id: by_member[session_id] for session_id in wanted if session_id in by_member}
+
+        return self.file.read(read) if wanted else {}
 
     def messages(
         self,

@@ -37,7 +37,7 @@ from ..storage.held_lock import HeldLock
 from ..store import Store
 from ..validation import check_callable, check_duration, check_flag, check_id, check_instance, is_id, items_of
 from . import projects, sidebar
-from .agent import AgentSessions
+from .agent import AgentSessions, Homes
 from .arguments import given
 from .background_import import BackgroundImport, ImportStatus
 from .cache import LiveSessions
@@ -68,6 +68,7 @@ class WebUIModels:
         last_workspace: returns the folder of a new session that names none.
         active_profile: returns the name of the profile that is chosen in the user interface, or None.
         hermes_home: returns the agent's home; that of the environment when left out, or None.
+        profile_homes: returns the agents' homes of all profiles, by the profiles' names.
         session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are imported,
             in a thread of their own.
         import_wait: the most seconds for which a call that lists sessions or projects waits for an import. When it
@@ -94,13 +95,18 @@ class WebUIModels:
         last_workspace: Callable[[], Any] = lambda: None,
         active_profile: Callable[[], str | None] = lambda: None,
         hermes_home: Callable[[], str | os.PathLike[str] | None] = lambda: None,
+        profile_homes: Callable[[], Homes] = dict,
         session_dir: Path | Callable[[], Path | None] | None = None,
         import_wait: float = _IMPORT_WAIT,
         trash_days: float | None = 30,
         remove_imported_files: bool = False,
     ) -> None:
         callables = {"active_streams": active_streams, "default_model": default_model, "hermes_home": hermes_home}
-        callables |= {"last_workspace": last_workspace, "active_profile": active_profile}
+        callables |= {
+            "last_workspace": last_workspace,
+            "active_profile": active_profile,
+            "profile_homes": profile_homes,
+        }
         for name, function in callables.items():
             check_callable(name, function)
         if default_workspace is not None:
@@ -137,7 +143,7 @@ class WebUIModels:
             remove_files=check_flag("remove_imported_files", remove_imported_files),
             session_dir=self.session_dir,
         )
-        self._agent = AgentSessions(self._store, hermes_home, active_profile, last_workspace)
+        self._agent = AgentSessions(self._store, hermes_home, profile_homes, active_profile, last_workspace)
         #: The class of this store's live sessions.
         self.Session: type[LiveSession] = type("Session", (LiveSession,), {"_models": self, "__slots__": ()})
 
@@ -281,8 +287,12 @@ class WebUIModels:
         profile: str | None = None,
         created_at: float | None = None,
         updated_at: float | None = None,
+        **others: Any,
     ) -> LiveSession:
         """Create a session of the agent's messages, save it with its own times, and return it.
+
+        Args:
+            **others: more of its values, such as ``parent_session_id``, ``is_cli_session`` or ``source_tag``.
 
         Raises:
             SessionExistsError: there is a session of this id with something else in it.
@@ -297,28 +307,45 @@ class WebUIModels:
             profile=profile,
             created_at=created_at,
             updated_at=updated_at,
+            **others,
         )
         session.save(touch_updated_at=False)
         return session
 
-    def get_cli_sessions(self) -> list[dict[str, Any]]:
+    def get_cli_sessions(self, source_filter: str | None = None, *, all_profiles: bool = False) -> list[dict[str, Any]]:
         """Return the rows of the agent's conversations, the 200 that were active last; none when that fails.
 
         The log has each cause of a failure once. A session that was deleted here is not among them.
+
+        Args:
+            source_filter: only those of this source: "cli", "telegram", …
+            all_profiles: those of all profiles in `profile_homes`, up to 200 of each.
         """
-        return self._agent.rows()
+        return self._agent.rows(source_filter, all_profiles=check_flag("all_profiles", all_profiles))
 
-    def get_cli_session_messages(self, sid: str) -> list[dict[str, Any]]:
-        """Return the messages of an agent's conversation; none when it was deleted here, or that fails."""
-        return self._agent.messages(sid)
+    def get_cli_session_messages(
+        self, sid: str, *, profile: str | None = None, details: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return the messages of an agent's conversation; none when it was deleted here, or that fails.
 
-    def delete_cli_session(self, sid: str) -> bool:
+        Each has ``role``, ``content`` and ``timestamp``, as it had with the JSON files, so that the WebUI finds what is
+        new since it imported the conversation.
+
+        Args:
+            profile: the profile in `profile_homes` whose agent has it; the active one when None.
+            details: return all that the agent has of each message: tool calls, reasoning, its row number, …
+        """
+        return self._agent.messages(sid, profile, details=check_flag("details", details))
+
+    def delete_cli_session(self, sid: str, *, profile: str | None = None) -> bool:
         """Delete a conversation of the agent's, and return whether it was there.
+
+        `profile` is as in `get_cli_session_messages`.
 
         It is never listed, read or imported again. Its sessions are deleted from the agent's file as well, unless the
         agent may be at work on them: they have not ended, or it has locked them. Then the file is not changed.
         """
-        return self._agent.delete(sid)
+        return self._agent.delete(sid, profile)
 
     def _write_session_index(self, updates: Any = None) -> None:
         """Do nothing: there is no index."""

@@ -78,6 +78,18 @@ def test_ids_are_found_by_how_they_begin(bridge: AgentBridge) -> None:
         assert bridge.find(none) == []
 
 
+def test_many_conversations_are_found_in_one_read(bridge: AgentBridge) -> None:
+    found = bridge.get_many(["a29", "nobody", "a03", "a29"])
+    assert found == {"a29": bridge.session("a29"), "a03": bridge.session("a03")}
+    assert bridge.get_many([]) == {}
+    many = bridge.get_many(f"a{number:02}" for number in range(2_000))
+    assert {session_id: one.message_count for session_id, one in many.items()} == {
+        session_id: bridge.session(session_id).message_count for session_id in many
+    }
+    with pytest.raises(InvalidInputError):
+        bridge.get_many("a29")
+
+
 @pytest.mark.parametrize("wanted", [{"since": float("nan")}, {"until": "today"}, {"since": True}], ids=str)
 def test_a_time_that_is_none_is_refused(bridge: AgentBridge, wanted: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="A time is"):

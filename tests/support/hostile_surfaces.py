@@ -165,6 +165,7 @@ _BRIDGE_VERBS: dict[str, dict[str, Any]] = {
     "sessions": {"limit": 1, "after": ..., "source": ..., "include": ..., "since": ..., "until": ...},
     "find": {"prefix": NAS, "limit": ...},
     "session": {"session_id": NAS},
+    "get_many": {"session_ids": [NAS]},
     "messages": {"session_id": NAS, "after": ..., "limit": 1, "include_rewound": ..., "lineage": ...},
     "import_session": {"session_id": NAS},
     "import_sessions": {"source": "nowhere", "include": ..., "on_progress": ...},
@@ -254,8 +255,9 @@ _MODEL_VERBS: dict[str, dict[str, Any]] = {
         "created_at": ...,
         "updated_at": ...,
     },
-    "get_cli_session_messages": {"sid": NAS},
-    "delete_cli_session": {"sid": "nobody"},
+    "get_cli_sessions": {"source_filter": ..., "all_profiles": ...},
+    "get_cli_session_messages": {"sid": NAS, "profile": ..., "details": ...},
+    "delete_cli_session": {"sid": "nobody", "profile": ...},
     "delete_session": {"sid": "nobody"},
     "discard_session": {"sid": "nobody"},
     "cleanup_sessions": {"zero_only": ...},
@@ -264,7 +266,7 @@ _MODEL_VERBS: dict[str, dict[str, Any]] = {
     "title_from": {"messages": [], "fallback": ...},
 }
 #: Those without an argument, and those for what is inside.
-_OTHERS = {"all_sessions", "load_projects", "get_cli_sessions", "import_status"}
+_OTHERS = {"all_sessions", "load_projects", "import_status"}
 _INSIDE = {"database", "session_dir", "import_new_files", "wait_for_import", "save_failed", "save_succeeded"}
 
 

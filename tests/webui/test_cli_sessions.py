@@ -100,6 +100,50 @@ def test_the_messages_of_a_conversation_are_read(models: WebUIModels, agent: Age
     assert models.get_cli_session_messages("nobody") == []
 
 
+def test_messages_have_the_keys_that_they_always_had(models: WebUIModels, agent: AgentDb) -> None:
+    """The WebUI adds what is new to a session that it imported if the messages that it has are equal."""
+    plain = models.get_cli_session_messages(FISH)
+    assert all(list(message) == ["role", "content", "timestamp"] for message in plain)
+    details = models.get_cli_session_messages(FISH, details=True)
+    assert [{key: message.get(key) for key in plain[0]} for message in details] == plain
+    assert all("_state_db_row_id" in message for message in details)
+    before = json.loads(json.dumps(plain))
+    imported = models.import_cli_session(FISH, "Fish", plain, parent_session_id=NAS, is_cli_session=True)
+    agent.sql("INSERT INTO messages (session_id, role, content, timestamp) VALUES (?, 'user', 'more', 2e9)", FISH)
+    fresh = models.get_cli_session_messages(FISH)
+    assert fresh[: len(imported.messages)] == imported.messages == before
+    assert fresh[-1]["content"] == "more"
+    assert (imported.parent_session_id, imported.is_cli_session) == (NAS, True)
+
+
+def test_conversations_of_one_source_are_listed(models: WebUIModels, agent: AgentDb) -> None:
+    rows = models.get_cli_sessions()
+    for source in {row["source_tag"] for row in rows}:
+        assert models.get_cli_sessions(source) == [row for row in rows if row["source_tag"] == source]
+    assert models.get_cli_sessions("no such source") == []
+
+
+def test_conversations_of_all_profiles_are_listed(
+    models: WebUIModels, webui: WebUI, agent: AgentDb, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = make_home(tmp_path / "work")
+    work.sql("UPDATE sessions SET id = 'w' || id, parent_session_id = 'w' || parent_session_id")
+    work.sql("UPDATE messages SET session_id = 'w' || session_id, timestamp = timestamp + 0.5")
+    webui.homes = {"default": webui.home, "work": tmp_path / "work", "gone": tmp_path / "gone"}
+    rows = models.get_cli_sessions(all_profiles=True)
+    assert len(rows) == 2 * len(models.get_cli_sessions())
+    assert {row["profile"] for row in rows if row["session_id"].startswith("w")} == {"work"}
+    assert {row["profile"] for row in rows if not row["session_id"].startswith("w")} == {"default"}
+    assert [row["updated_at"] for row in rows] == sorted((row["updated_at"] for row in rows), reverse=True)
+    assert models.get_cli_session_messages(f"w{FISH}") == []
+    assert models.get_cli_session_messages(f"w{FISH}", profile="work")
+    assert models.delete_cli_session(f"w{FISH}", profile="work")
+    assert models.get_cli_session_messages(f"w{FISH}", profile="work") == []
+    assert not warnings_of(caplog)
+    assert models.get_cli_session_messages(FISH, profile="unknown") == []
+    assert "no agent's home of profile 'unknown'" in caplog.text
+
+
 def test_values_that_json_cannot_say_break_no_row(models: WebUIModels, agent: AgentDb) -> None:
     agent.sql("UPDATE sessions SET estimated_cost_usd = 9e999, title = CAST(x'67ff' AS TEXT) WHERE id = ?", FISH)
     rows = models.get_cli_sessions()

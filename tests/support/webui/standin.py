@@ -19,6 +19,7 @@ class WebUI:
     store: Store
     home: Path
     session_dir: Path | None = None
+    homes: dict[str, Path] = field(default_factory=dict)
     cache: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     cache_size: int = 100
@@ -41,6 +42,7 @@ class WebUI:
             last_workspace=lambda: self.last_workspace,
             active_profile=lambda: self.profile,
             hermes_home=lambda: self.home,
+            profile_homes=lambda: self.homes,
             session_dir=lambda: self.session_dir,
             import_wait=60.0,
         )
