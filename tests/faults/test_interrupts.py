@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hermes_store import Store
-from tests.support.internals import units_of_this_thread
+from tests.support.internals import idle_busy_timeouts, units_of_this_thread
 from tests.support.interrupts import interrupted_at
 
 pytestmark = pytest.mark.slow
@@ -78,6 +78,7 @@ VERBS: dict[str, Callable[[Store], object]] = {
     "list": lambda store: store.sessions.list(),
     "create": lambda store: store.sessions.create(title="One more"),
     "update": lambda store: store.sessions.update("interrupted", title="Changed"),
+    "purge": lambda store: store.sessions.purge(store.sessions.create().session_id),
     "transaction": transaction,
     "snapshot": snapshot,
 }
@@ -90,6 +91,7 @@ def test_an_interrupt_anywhere_leaves_nothing_held(store: Store, waits: list[flo
     point = 0
     while interrupted_at(point, lambda: verb(store)):
         assert units_of_this_thread(store) == 0, f"at point {point}"
+        assert idle_busy_timeouts(store) <= {2 * LONG}, f"at point {point}, a connection does not wait any more"
         if point % 10 == 0:
             verb(store)  # this thread can go on
         point += 1

@@ -81,6 +81,12 @@ def pool_of(store: Store) -> ConnectionPool:
     return dialect._pool
 
 
+def idle_busy_timeouts(store: Store) -> set[float]:
+    """Return how many seconds the connections wait that are open and not in use, on SQLite."""
+    idle = [*pool_of(store)._idle]
+    return {connection.execute("PRAGMA busy_timeout").fetchone()[0] / 1000 for connection in idle}
+
+
 def configure_connections(store: Store, configure: Callable[[sqlite3.Connection], object]) -> None:
     """Let a store on SQLite use connections only that were passed to `configure` when they were opened."""
     dialect: Any = store.database.dialect

@@ -46,7 +46,7 @@ class SQLiteUnitOfWork(UnitOfWork):
         writes: whether the transaction writes.
     """
 
-    __slots__ = ("_erases", "_is_erased", "_log", "_place", "_pool", "raw")
+    __slots__ = ("_erases", "_is_erased", "_keeps", "_log", "_place", "_pool", "raw")
 
     def __init__(
         self, database: Database, pool: ConnectionPool, place: Place | None, log: Log, *, writes: bool
@@ -56,6 +56,8 @@ class SQLiteUnitOfWork(UnitOfWork):
         self._place = place
         self._log = log
         self._erases = self._is_erased = False
+        #: Whether its connection can be used again.
+        self._keeps = True
         #: The driver's connection; None while there is no transaction.
         self.raw: Any = None
 
@@ -73,13 +75,15 @@ class SQLiteUnitOfWork(UnitOfWork):
             self._place.require_unmoved(self.raw)
         self.raw.execute("COMMIT")
         if self._erases:
+            self._keeps = False  # interrupted there, the connection may not have its busy timeout any more
             self._is_erased = self._log.empty(self.raw)
+            self._keeps = True
 
     def _end(self) -> None:
         raw = self._pool.of(self)
         if raw is None:
             return
-        keep = not self._database.is_closed
+        keep = self._keeps and not self._database.is_closed
         try:
             if raw.in_transaction:
                 raw.rollback()
