@@ -160,7 +160,7 @@ def test_imported_files_are_removed_if_wanted(run: Any, run_json: Any, state: St
     assert not (state.sessions / "two.json").exists()
 
 
-def test_a_file_that_is_kept_is_exit_code_1(run: Any, state: StateDir, tmp_path: Path) -> None:
+def test_a_kept_file_is_exit_code_1(run: Any, state: StateDir, tmp_path: Path) -> None:
     target = tmp_path / "new.db"
     run("import", state.root, "--db", target)
     state.session("one", "hello", "changed")

@@ -100,7 +100,7 @@ def test_a_purge_forgets_notes_of_imports(sqlite_path: Path) -> None:
         assert found(sqlite_path, SECRET) == []
 
 
-def test_a_purge_in_a_transaction_is_erased_with_it(sqlite_path: Path) -> None:
+def test_a_purge_is_erased_with_its_transaction(sqlite_path: Path) -> None:
     with filled(sqlite_path) as (store, secret, _):
         with store.transaction() as tx:
             result = tx.sessions.purge(secret)
@@ -108,7 +108,7 @@ def test_a_purge_in_a_transaction_is_erased_with_it(sqlite_path: Path) -> None:
         assert found(sqlite_path, SECRET) == []
 
 
-def test_a_purge_says_that_a_reader_keeps_the_log(sqlite_path: Path) -> None:
+def test_a_reader_keeps_the_log_until_later(sqlite_path: Path) -> None:
     with filled(sqlite_path) as (store, secret, other), Store.open(sqlite_path) as reader:
         with reader.snapshot() as view:
             view.sessions.get(secret)

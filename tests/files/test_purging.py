@@ -11,7 +11,7 @@ from hermes_store.files import import_directory, purge_deleted_with_files, purgi
 from tests.support.state_dir import StateDir
 
 
-def test_only_what_is_deleted_is_purged_with_its_files(store: Store, state: StateDir) -> None:
+def test_deleted_sessions_are_purged_with_their_files(store: Store, state: StateDir) -> None:
     names = [f"s{number}" for number in range(25)]
     for name in (*names, "live"):
         state.session(name, "hello")

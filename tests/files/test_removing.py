@@ -129,7 +129,7 @@ def test_a_folder_that_is_gone_is_named(store: Store, imported: StateDir) -> Non
     assert told(remove_imported_files(store, "trip")) == {"trip.json": "it is not there any more"}
 
 
-def test_a_folder_that_became_a_link_is_not_followed(store: Store, imported: StateDir) -> None:
+def test_a_linked_folder_is_not_followed(store: Store, imported: StateDir) -> None:
     imported.sessions.rename(imported.root / "elsewhere")
     imported.sessions.symlink_to("elsewhere")
     before = fingerprint(imported.root)
@@ -176,6 +176,7 @@ def test_a_folder_of_another_name_is_told(store: Store, imported: StateDir) -> N
     assert not (chats / "trip.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o555, 0o444), (0o755, 0o000)])
 def test_without_permission_the_file_is_named(folder_mode: int, file_mode: int) -> None:
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders keep other users out

@@ -134,7 +134,7 @@ def test_the_list_of_deleted_sessions_comes_from_its_index(store: Store, profile
 
 
 @pytest.mark.parametrize("profile", [None, "work"])
-def test_what_was_deleted_long_ago_comes_from_its_index(store: Store, profile: str | None) -> None:
+def test_purge_deleted_finds_sessions_by_its_index(store: Store, profile: str | None) -> None:
     lines = plan(store, undone(store, lambda tx: tx.sessions.purge_deleted(older_than=0, profile=profile, limit=1)))
     index = "ix_sessions_deleted " if profile is None else "ix_sessions_deleted_profile "
     assert any(f"USING INDEX {index}" in line for line in lines)

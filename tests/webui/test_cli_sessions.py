@@ -342,9 +342,7 @@ def test_a_session_is_deleted_from_the_agent_s_file(models: WebUIModels, agent: 
 
 
 @pytest.mark.parametrize("sid", [COOKING, SENSORS])
-def test_a_live_session_is_hidden_and_its_file_kept(
-    models: WebUIModels, webui: WebUI, agent: AgentDb, sid: str
-) -> None:
+def test_a_live_session_is_hidden_not_deleted(models: WebUIModels, webui: WebUI, agent: AgentDb, sid: str) -> None:
     before = agent.bytes()
     assert models.delete_cli_session(sid) is True
     assert agent.bytes() == before

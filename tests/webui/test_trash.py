@@ -49,7 +49,7 @@ def test_a_deleted_session_is_kept_for_thirty_days(store: Store) -> None:
     assert trash(store) == ["last", "young"]
 
 
-def test_what_is_due_is_looked_for_once_an_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_is_taken_once_an_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     models = WebUIModels(store, trash_days=1)
     delete(models, "first")
     deleted_ago(store, "first", 2)
@@ -82,7 +82,7 @@ def test_none_purges_never(store: Store) -> None:
     assert trash(store) == ["first", "second"]
 
 
-def test_more_than_a_hundred_are_purged_by_several_deletes(store: Store) -> None:
+def test_a_delete_purges_a_hundred_at_most(store: Store) -> None:
     with store.transaction() as tx:
         for number in range(230):
             tx.sessions.delete(tx.sessions.create(session_id=f"s{number}").session_id)
@@ -94,7 +94,7 @@ def test_more_than_a_hundred_are_purged_by_several_deletes(store: Store) -> None
         assert len([name for name in trash(store) if name.startswith("s")]) == left
 
 
-def test_a_purge_that_fails_is_logged_and_the_delete_done(
+def test_a_purge_that_fails_is_logged(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     models = WebUIModels(store, trash_days=0)
