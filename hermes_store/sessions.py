@@ -29,9 +29,10 @@ from .validation import (
     is_id,
     session_changes,
 )
+from .whole_sessions import WholeSessions
 
 
-class Sessions(Deletion):
+class Sessions(Deletion, WholeSessions):
     """The sessions of a store, or of one profile of it."""
 
     def create(self, *, session_id: str | None = None, **fields: Unpack[SessionChanges]) -> SessionRecord:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
 from ..quoting import quoted
-from ..storage import document_rows, message_rows, project_rows, session_rows, transcript_columns
+from ..storage import document_rows, message_rows, session_rows, transcript_columns
+from ..storage.session_links import find_links
 from ..storage.session_rows import SessionKey
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
-from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
 from .field_policy import UPDATED
@@ -88,7 +88,7 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
         return change(unit, base, local)
     messages = local.encoded or []
     content = session_json.from_json(dict(local.copies), messages, written_at=time.time())
-    links = _links(unit, local.copies, content.columns["profile"], (PROJECT, PARENT), None)
+    links = find_links(unit, local.copies, content.columns["profile"])
     linked = map_links(local.copies, links)
     documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
     columns = {**content.columns, **linked.columns}
@@ -179,7 +179,7 @@ def _write_fields(unit: UnitOfWork, key: SessionKey, values: Mapping[str, Any], 
     """Write the values of some keys as far as they are documents, and return the session's columns for them."""
     profile = profile_of(values) if "profile" in names else key.profile
     links = (link for link in (PROJECT, PARENT) if link in names or "profile" in names)
-    writes = map_fields(values, names, _links(unit, values, profile, links, key))
+    writes = map_fields(values, names, find_links(unit, values, profile, links, key))
     if writes.documents or writes.removed:
         document_rows.write(unit, key.id, key.session_id, writes.documents, writes.removed)
         if not session_json.DRAFT_KEYS.isdisjoint(names):
@@ -188,31 +188,6 @@ def _write_fields(unit: UnitOfWork, key: SessionKey, values: Mapping[str, Any], 
     if profile != key.profile:
         session_rows.release_children(unit, key)
     return writes.columns
-
-
-def _links(
-    unit: UnitOfWork, values: Mapping[str, Any], profile: str, names: Iterable[str], key: SessionKey | None
-) -> dict[str, int | None]:
-    """Return the row ids that links stand for, None where there is no such row in the profile.
-
-    Args:
-        names: which, of `PROJECT` and `PARENT`.
-        key: the session that is linked; None when it is new.
-    """
-    links: dict[str, int | None] = {}
-    for name in names:
-        links[name] = _find_target(unit, name, values.get(name), profile)
-    parent = links.get(PARENT)
-    if parent is not None and key is not None and session_rows.descends(unit, parent, key.id):
-        links[PARENT] = None
-    return links
-
-
-def _find_target(unit: UnitOfWork, name: str, public_id: Any, profile: str) -> int | None:
-    if not is_id(public_id):
-        return None
-    find = project_rows.find_link_target if name == PROJECT else session_rows.find_link_target
-    return find(unit, public_id, profile)
 
 
 # ── Messages ──

@@ -56,7 +56,7 @@ class Scene:
             "position": 0,
             "keep": 1,
             "older_than": 1e9,
-            "values": {"k": 2},
+            "values": {"session_id": uuid.uuid4().hex} if verb.endswith(".create_from_json") else {"k": 2},
             "keys": "k",
             "title": "T",
             "expected_revision": self.store.sessions.get(self.session_id).revision,

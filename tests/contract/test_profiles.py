@@ -65,6 +65,13 @@ def walled(store: Store) -> Store:
 
 
 #: By verb: ways to reach another profile's rows. Each either raises one of ours or returns nothing of theirs.
+def linked(view: View, values: dict[str, Any]) -> str | None:
+    """Create a session with a link, and return the secret if the link was made."""
+    made = view.sessions.create_from_json(values)
+    view.sessions.delete(made.session_id)
+    return SECRET if made.parent_id or made.project_id else None
+
+
 ATTACKS: dict[str, list[Attack]] = {
     "sessions.create": [
         lambda view: view.sessions.create(parent_id="spoken"),
@@ -72,6 +79,12 @@ ATTACKS: dict[str, list[Attack]] = {
         lambda view: view.sessions.create(profile="default", title="intruder"),
     ],
     "sessions.get": [lambda view: view.sessions.get("spoken"), lambda view: view.sessions.get("former")],
+    "sessions.as_json": [lambda view: view.sessions.as_json("spoken"), lambda view: view.sessions.as_json("former")],
+    "sessions.create_from_json": [
+        lambda view: view.sessions.create_from_json({"session_id": "new", "profile": "default", "title": "intruder"}),
+        lambda view: linked(view, {"session_id": "fork", "parent_session_id": "spoken"}),
+        lambda view: linked(view, {"session_id": "member", "project_id": "victims"}),
+    ],
     "sessions.get_many": [lambda view: view.sessions.get_many(["spoken", "own", "former"])],
     "sessions.find": [lambda view: SECRET if view.sessions.find("s") + view.sessions.find(SECRET) else None],
     "sessions.exists": [lambda view: view.sessions.exists("spoken") and SECRET],
@@ -153,6 +166,9 @@ COLLISIONS: list[tuple[Attack, type[HermesStoreError]]] = [
     (lambda view: view.sessions.create(session_id="spoken"), SessionExistsError),
     (lambda view: view.sessions.create(session_id="deleted"), SessionExistsError),
     (lambda view: view.sessions.create(session_id="former"), SessionExistsError),
+    (lambda view: view.sessions.create_from_json({"session_id": "spoken"}), SessionExistsError),
+    (lambda view: view.sessions.create_from_json({"session_id": "deleted"}), SessionExistsError),
+    (lambda view: view.sessions.create_from_json({"session_id": "former"}), SessionExistsError),
     (lambda view: view.sessions.change_id("own", "spoken"), SessionExistsError),
     (lambda view: view.sessions.change_id("own", "former"), SessionExistsError),
     (lambda view: view.sessions.update("own", parent_id="spoken"), NotFoundError),

@@ -142,6 +142,7 @@ def test_rule_5_nobody_overwrites_what_he_has_not_read(store: Store, session_id:
 #: Arguments for every verb that takes a session's id, but for the two that are for deleted sessions.
 VERBS_ON_A_SESSION: dict[str, dict[str, Any]] = {
     "sessions.get": {},
+    "sessions.as_json": {},
     "sessions.update": {"title": "back"},
     "sessions.change_id": {"new_id": "back"},
     "sessions.delete": {},

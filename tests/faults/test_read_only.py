@@ -12,6 +12,7 @@ from hermes_store import DatabaseError, DatabaseMissingError, DatabaseReadOnlyEr
 
 #: Every verb that writes, on a store that has the session "there", the deleted one "gone" and the project "work".
 WRITES: dict[str, Callable[[Any], Any]] = {
+    "sessions.create_from_json": lambda verbs: verbs.sessions.create_from_json({"session_id": "new"}),
     "sessions.create": lambda verbs: verbs.sessions.create(title="New"),
     "sessions.update": lambda verbs: verbs.sessions.update("there", title="New"),
     "sessions.change_id": lambda verbs: verbs.sessions.change_id("there", "elsewhere"),
@@ -35,9 +36,10 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "projects.delete": lambda verbs: verbs.projects.delete("work"),
 }
 READS = {
-    *("sessions.get", "sessions.exists", "sessions.list", "sessions.iterate", "sessions.list_deleted"),
-    *("sessions.count", "messages.read", "messages.count", "messages.tail", "messages.page", "messages.window"),
-    *("documents.read", "projects.get", "projects.list", "sessions.find", "sessions.get_many"),
+    *("sessions.get", "sessions.as_json", "sessions.exists", "sessions.list", "sessions.iterate"),
+    *("sessions.list_deleted", "sessions.count", "sessions.find", "sessions.get_many"),
+    *("messages.read", "messages.count", "messages.tail", "messages.page", "messages.window"),
+    *("documents.read", "projects.get", "projects.list"),
 }
 
 

@@ -157,6 +157,7 @@ VERBS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "sessions.exists": (lambda store: store.sessions.exists(SESSION), [BY_ID]),
     "sessions.update": (lambda store: store.sessions.update(SESSION, title="Renamed"), [BY_ID, BY_ROW]),
     "messages.count": (lambda store: store.messages.count(SESSION), [BY_ID]),
+    "sessions.as_json": (lambda store: store.sessions.as_json(SESSION), [BY_ID, EXTRAS, BY_POSITION, BODY]),
     "messages.read": (lambda store: store.messages.read(SESSION), [BY_ID, BY_POSITION, BODY]),
     "messages.tail": (lambda store: store.messages.tail(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),
     "messages.page": (lambda store: store.messages.page(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),

@@ -37,6 +37,16 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 #: By verb: how many statements. One finds the session in each verb that reads or writes what belongs to it.
 COUNTS: dict[str, tuple[int, Verb]] = {
     "sessions.get": (1, lambda store: store.sessions.get("s0")),
+    # The session's key, its record, its documents in two tables, and its messages.
+    "sessions.as_json": (5, lambda store: store.sessions.as_json("s0")),
+    # Whether the id is free in two, its row, the row ids of messages, two of messages, small documents, and the record.
+    "sessions.create_from_json": (
+        8,
+        lambda store: undone(
+            store,
+            lambda tx: tx.sessions.create_from_json({"session_id": "new", "draft": 1, "messages": ["a", "b"]}),
+        )(),
+    ),
     "sessions.get_many": (1, lambda store: store.sessions.get_many(["s0", "s1", "nobody"])),
     "sessions.exists": (1, lambda store: store.sessions.exists("s0")),
     "sessions.find": (1, lambda store: store.sessions.find("s1")),

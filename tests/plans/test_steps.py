@@ -96,6 +96,10 @@ def test_a_list_by_activity_costs_the_same_among_few_sessions_and_many(databases
 VERBS: dict[str, Verb] = {
     "sessions.get": lambda store: lambda: store.sessions.get("s7"),
     "sessions.exists": lambda store: lambda: store.sessions.exists("s7"),
+    "sessions.as_json": lambda store: lambda: store.sessions.as_json("s7"),
+    "sessions.create_from_json": lambda store: undone(
+        store, lambda tx: tx.sessions.create_from_json({"session_id": "new", "messages": ["hi"]})
+    ),
     "sessions.get_many": lambda store: lambda: store.sessions.get_many(["s7", "s8", "nobody"]),
     "sessions.find": lambda store: lambda: store.sessions.find("s1", limit=LIMIT),
     "sessions.list_deleted": lambda store: lambda: store.sessions.list_deleted(limit=LIMIT),

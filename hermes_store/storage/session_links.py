@@ -1,0 +1,42 @@
+"""The rows that the links in a session's JSON stand for: its project, and the session that it was forked from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..validation import is_id
+from ..webui_format.field_mapping import PARENT, PROJECT
+from . import project_rows, session_rows
+from .session_rows import SessionKey
+from .unit_of_work import UnitOfWork
+
+
+def find_links(
+    unit: UnitOfWork,
+    values: Mapping[str, Any],
+    profile: str,
+    names: Iterable[str] = (PROJECT, PARENT),
+    key: SessionKey | None = None,
+) -> dict[str, int | None]:
+    """Return the row ids that links stand for, None where there is no such row in the profile.
+
+    Args:
+        values: those of the session, by key.
+        names: which links, of `PROJECT` and `PARENT`.
+        key: the session that is linked; None when it is new.
+    """
+    links: dict[str, int | None] = {}
+    for name in names:
+        links[name] = _find_target(unit, name, values.get(name), profile)
+    parent = links.get(PARENT)
+    if parent is not None and key is not None and session_rows.descends(unit, parent, key.id):
+        links[PARENT] = None
+    return links
+
+
+def _find_target(unit: UnitOfWork, name: str, public_id: Any, profile: str) -> int | None:
+    if not is_id(public_id):
+        return None
+    find = project_rows.find_link_target if name == PROJECT else session_rows.find_link_target
+    return find(unit, public_id, profile)
