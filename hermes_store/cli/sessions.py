@@ -14,7 +14,7 @@ from .opening import Database, command, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .projects import find_project, project_names
 from .rows import AGENTS, After, Limit, Row, of_agent, of_store, print_footer, print_rows
-from .sorting import Order, sorted_page
+from .sorting import TIMES, Order, sorted_page
 from .text import printable
 from .times import Since, Until, time_range
 
@@ -110,14 +110,14 @@ def list_sessions(
     if as_json:
         print_json(plain(page))
         return
-    by_creation = sort is Order.CREATED
-    rows = [of_store(session, names, then=session.created_at if by_creation else None) for session in page.items]
+    age_header, then = TIMES.get(sort, ("Age", lambda _: None))
+    rows = [of_store(session, names, then=then(session)) for session in page.items]
     narrowed = (project, source, archived, pinned, since, until, model, profile, after) != (None,) * 9
     if not (rows or narrowed or no_project or no_source or deleted):
         say(make_console(), f"No sessions yet; `{command('import', db)}` imports those of hermes-webui.")
         return
     noun = "deleted session" if deleted else "session"
-    _print(rows, noun, page.next, page.total, age_header="Created" if by_creation else "Age")
+    _print(rows, noun, page.next, page.total, age_header=age_header)
 
 
 def _require_sense(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,18 @@ def test_a_cursor_of_another_order_is_refused(run: Any, run_json: Json, database
         run("list", "--db", database, *options, "--after", after, code=2)
 
 
-def test_an_order_by_creation_shows_when_that_was(run: Any, database: Path) -> None:
-    header = run("list", "--db", database, "--sort", "created").stdout.splitlines()[0]
-    assert "Created" in header.split()
+@pytest.mark.parametrize(("order", "column"), [("created", "Created"), ("activity", "Active"), ("updated", "Age")])
+def test_an_order_by_a_time_shows_that_time(run: Any, database: Path, order: str, column: str) -> None:
+    header = run("list", "--db", database, "--sort", order).stdout.splitlines()[0]
+    assert column in header.split()
+
+
+def test_the_activity_is_not_the_last_change(run: Any, sqlite_path: Path) -> None:
+    with Store.open(sqlite_path) as store:
+        session_id = store.sessions.create(title="Trip").session_id
+        store.messages.append(session_id, {"role": "user", "timestamp": time.time() - 3 * 86400})
+    assert " 3 d " in run("list", "--db", sqlite_path, "--sort", "activity").stdout
+    assert " 3 d " not in run("list", "--db", sqlite_path, "--sort", "updated").stdout
 
 
 def test_equal_places_are_settled_by_the_id(run_json: Json, sqlite_path: Path) -> None:
