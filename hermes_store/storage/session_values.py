@@ -6,7 +6,6 @@ documents of these keys that have rows of their own.
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
 from ..errors import DatabaseCorruptError
+from ..transcripts import json_codec
 from ..validation import FILE_KEYS, LINK_KEYS
 from ..webui_format import session_json
 from . import document_rows
@@ -110,41 +110,78 @@ def read(
     found = unit.rows(_columns_statement(columns, order, bool(others), shape), parameters)
     named = [key for key in (*wanted, *(session_json.SOURCE_KEYS if _SOURCE in wanted else ())) if key not in _OWN]
     documents = _documents(unit, named, parameters, shape) if named and found else {}
-    defaults = {key: session_json.SESSION_KEYS.get(key) for key in wanted}
-    rows = [_row(values, columns, others, documents, defaults) for values in found]
+    small = _small(found, others) if others else {}
+    new = _NewRow(wanted)
+    rows = [
+        new.filled(values, columns, small.get(values[0], _NOTHING), documents.get(values[0], _NOTHING))
+        for values in found
+    ]
     if conditions:
         rows = [row for row in rows if all(condition.admits(row) for condition in conditions)]
     return rows if wanted == list(keys) else [{key: row[key] for key in keys} for row in rows]
 
 
-def _row(
-    values: Sequence[Any],
-    columns: Sequence[str],
-    others: Sequence[str],
-    documents: Mapping[int, Mapping[str, Any]],
-    defaults: Mapping[str, Any],
-) -> dict[str, Any]:
-    row_id, session_id, source, extras, *stored = values
-    row = {key: copy.copy(value) if isinstance(value, list) else value for key, value in defaults.items()}
-    row.update(zip(columns, stored, strict=True))
-    if _ID in row:
-        row[_ID] = session_id
-    large = documents.get(row_id, {})
-    if others:
-        small = _small(session_id, extras)
-        row.update((key, small[key]) for key in others if key in small)
-        if _SOURCE in row and not any(key in small or key in large for key in session_json.SOURCE_KEYS):
-            row[_SOURCE] = source
-    row.update((key, value) for key, value in large.items() if key in row)
-    return row
+_NOTHING: Final[Mapping[str, Any]] = {}
+_FIXED: Final = 4
+_SOURCES: Final = frozenset(session_json.SOURCE_KEYS)
 
 
-def _small(session_id: str, payload: bytes | None) -> dict[str, Any]:
+class _NewRow:
+    """Makes rows of some keys."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._defaults = {key: session_json.SESSION_KEYS.get(key) for key in keys}
+        self._others = {key for key in keys if key not in _COLUMNS}
+        self._lists = [key for key, value in self._defaults.items() if isinstance(value, list)]
+
+    def filled(
+        self, values: Sequence[Any], columns: Sequence[str], small: Mapping[str, Any], large: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return a row: `values` are those of `_columns_statement`, the others its small and its large documents."""
+        row = self._defaults.copy()
+        for key in self._lists:
+            row[key] = []
+        row.update(zip(columns, values[_FIXED:], strict=True))
+        if _ID in row:
+            row[_ID] = values[1]
+        if _SOURCE in row and _SOURCES.isdisjoint(small) and _SOURCES.isdisjoint(large):
+            row[_SOURCE] = values[2]
+        if small.keys() <= self._others:
+            row.update(small)
+        else:
+            row.update((key, small[key]) for key in self._others & small.keys())
+        for key in row.keys() & large.keys():
+            row[key] = large[key]
+        return row
+
+
+#: So many keys are looked for in a payload before it is parsed.
+_FEW: Final = 8
+
+
+def _small(rows: Sequence[Sequence[Any]], keys: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Return the small documents of sessions by row id, if there are any of some keys among them.
+
+    Those of all are parsed at once, unless one is damaged.
+    """
+    found = [(row_id, session_id, payload) for row_id, session_id, _, payload, *_ in rows if payload is not None]
+    keys = [*keys, *(_SOURCES if _SOURCE in keys else ())]
+    if len(keys) <= _FEW:
+        names = [json_codec.encode(key) for key in keys]
+        found = [one for one in found if any(name in one[2] for name in names)]
     try:
-        return document_rows.decode_extras(payload, session_id)
-    except DatabaseCorruptError as error:  # one damaged row breaks no list
-        log_once("%s", error)
-        return {}
+        values = json_codec.decode_all([payload for _, _, payload in found])
+    except ValueError:
+        values = []
+    if len(values) == len(found) and all(isinstance(value, dict) for value in values):
+        return {row_id: value for (row_id, _, _), value in zip(found, values, strict=True)}
+    small: dict[int, dict[str, Any]] = {}
+    for row_id, session_id, payload in found:
+        try:
+            small[row_id] = document_rows.decode_extras(payload, session_id)
+        except DatabaseCorruptError as error:  # one damaged row breaks no list
+            log_once("%s", error)
+    return small
 
 
 def _documents(
