@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,17 +25,36 @@ def pages(path: Path, write: Callable[[], object]) -> float:
     return min(counts)
 
 
-@pytest.mark.parametrize(("sessions", "messages"), [(2, 3), (2, 2000), (2000, 3)])
-def test_an_append_adds_few_pages_to_the_log(sqlite_path: Path, sessions: int, messages: int) -> None:
-    with Store.open(sqlite_path, durability="normal") as store:
-        with store.transaction() as tx:
+@pytest.fixture(params=[(2, 3), (2, 2000), (2000, 3)], ids=["small", "long transcript", "many sessions"])
+def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Iterator[Store]:
+    sessions, messages = request.param
+    with Store.open(sqlite_path, durability="normal") as opened:
+        with opened.transaction() as tx:
             for number in range(sessions):
                 tx.sessions.create(session_id=f"s{number}", title="Trip")
             tx.messages.extend("s0", [MESSAGE] * messages)
-        # The message, its place, its body and its place; the session, and its places in the lists of two orders.
-        assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 10
-        assert pages(sqlite_path, lambda: store.sessions.update("s0", title="Rome")) <= 6
-        assert pages(sqlite_path, lambda: store.messages.tail("s0")) == 0
+        yield opened
+
+
+def test_an_append_adds_few_pages_to_the_log(store: Store, sqlite_path: Path) -> None:
+    # The message, its place, its body and its place; the session, and its places in the lists of two orders.
+    assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 10
+    # 37 kB of messages, and the same rows.
+    assert pages(sqlite_path, lambda: store.messages.extend("s0", [MESSAGE] * 100)) <= 27
+    assert pages(sqlite_path, lambda: store.sessions.update("s0", title="Rome")) <= 6
+    assert pages(sqlite_path, lambda: store.messages.tail("s0")) == 0
+    assert pages(sqlite_path, store.sessions.list) == 0
+
+
+def test_a_save_writes_only_the_message_that_changed(store: Store, sqlite_path: Path) -> None:
+    number = iter(range(100))
+
+    def save() -> None:
+        transcript = store.messages.read("s0")
+        transcript[1] = {**MESSAGE, "content": f"{next(number):02}" * 150}
+        store.messages.replace("s0", transcript, expected_revision=transcript.revision)
+
+    assert pages(sqlite_path, save) <= 8
 
 
 @pytest.mark.parametrize(("in_project", "source", "most"), [(True, None, 12), (False, "cli", 12), (True, "cli", 14)])
