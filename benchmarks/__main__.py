@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Results:
     began, noted = time.perf_counter(), 0
     for name in options.only:
         module = importlib.import_module(f".works.{WORKS[name]}", __package__)
-        bench.section = str(module.__doc__)
+        bench.begin(str(module.__doc__))
         started = time.perf_counter()
         print(f"\n{name} …", file=sys.stderr, flush=True)
         module.run(bench)

@@ -48,6 +48,11 @@ class Bench:
         self.section = ""
         self._peers = PeerSet(settings.folder, results.notes.append) if settings.peers else None
 
+    def begin(self, section: str) -> None:
+        """Begin a section, to which belongs what is measured from now on."""
+        self.section = section
+        self.results.titles.append(section)
+
     def database(self, name: str, content: databases.Content) -> Path:
         """Return a database with this content, made once. Copy it before you write to it."""
         return databases.build(self.settings.folder / f"{name}.db", content)

@@ -60,15 +60,16 @@ class Results:
 
     #: The date, the versions, and the kind of machine.
     about: dict[str, str]
+    #: The sections, in their order.
+    titles: list[str] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     #: What was left out, and why.
     notes: list[str] = field(default_factory=list)
 
     def sections(self) -> Iterator[tuple[str, list[Comparison], list[Measurement]]]:
-        """Yield each section's title, its comparisons and its measurements, in the order in which they were made."""
-        titles = [one.section for one in self.comparisons] + [one.section for one in self.measurements]
-        for title in dict.fromkeys(titles):
+        """Yield each section's title, its comparisons and its measurements."""
+        for title in self.titles:
             yield (
                 title,
                 [one for one in self.comparisons if one.section == title],
@@ -100,7 +101,8 @@ class Results:
             Comparison(**{**one, "contenders": {name: Figures(**each) for name, each in one["contenders"].items()}})
             for one in data["comparisons"]
         ]
-        return cls(data["about"], comparisons, [Measurement(**one) for one in data["measurements"]], data["notes"])
+        measurements = [Measurement(**one) for one in data["measurements"]]
+        return cls(data["about"], data["titles"], comparisons, measurements, data["notes"])
 
 
 def _rounded(value: Any) -> Any:

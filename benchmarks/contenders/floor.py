@@ -215,12 +215,13 @@ class Floor:
         return record
 
     def purge(self, session_id: str) -> None:
-        """Remove a session with everything in it, and retire its id."""
+        """Remove a session with everything in it, retire its id, and empty the log, which has its text too."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
         execute("INSERT INTO retired_ids VALUES (?, NULL, ?)", (session_id, time.time()))
         execute("COMMIT")
+        execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _require(condition: bool) -> None:
