@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,10 @@ from hermes_store import (
     View,
 )
 from hermes_store.collection import Collection
+from hermes_store.files import import_directory
 from hermes_store.validation import SessionChanges
 from tests.support.internals import reading_in
+from tests.support.state_dir import StateDir
 
 SECRET = "secret-of-default"
 LONG_AGO = 1000.0
@@ -38,15 +41,19 @@ LONG_AGO = 1000.0
 Attack = Callable[[View], Any]
 
 
-COLLECTIONS = ("sessions", "messages", "documents", "projects")
+COLLECTIONS = ("sessions", "messages", "documents", "projects", "imports")
 # The victims are of profile "default", so that a verb without a profile would hit them.
 VICTIMS = ("alive", "deleted", "blank", "spoken", "former")
 SPOKEN_REVISION = 3
 
 
 @pytest.fixture
-def walled(store: Store) -> Store:
+def walled(store: Store, tmp_path: Path) -> Store:
     """Rows of two profiles: full of secrets in "default", and one session with one project in "work"."""
+    state = StateDir(tmp_path / "webui")
+    state.session(SECRET, {"role": "user", "content": SECRET})
+    import_directory(store, state.root)
+    store.sessions.change_id(SECRET, "imported")
     with store.transaction() as tx:
         tx.projects.create(name=SECRET, project_id="victims")
         tx.projects.create(name=SECRET, project_id="victims2")
@@ -73,6 +80,11 @@ def linked(view: View, values: dict[str, Any]) -> str | None:
 
 
 ATTACKS: dict[str, list[Attack]] = {
+    # The first, because others leave deleted sessions of their own.
+    "sessions.purge_deleted": [
+        lambda view: view.sessions.purge_deleted(older_than=0),
+        lambda view: view.sessions.purge_deleted(older_than=0, profile="default"),
+    ],
     "sessions.create": [
         lambda view: view.sessions.create(parent_id="spoken"),
         lambda view: view.sessions.create(project_id="victims"),
@@ -123,10 +135,6 @@ ATTACKS: dict[str, list[Attack]] = {
     "sessions.delete": [lambda view: view.sessions.delete("spoken")],
     "sessions.restore": [lambda view: view.sessions.restore("deleted"), lambda view: view.sessions.restore("spoken")],
     "sessions.purge": [lambda view: view.sessions.purge("spoken"), lambda view: view.sessions.purge("deleted")],
-    "sessions.purge_deleted": [
-        lambda view: view.sessions.purge_deleted(older_than=0),
-        lambda view: view.sessions.purge_deleted(older_than=0, profile="default"),
-    ],
     "sessions.delete_empty": [
         lambda view: view.sessions.delete_empty(),
         lambda view: view.sessions.delete_empty(untitled_only=False),
@@ -149,6 +157,8 @@ ATTACKS: dict[str, list[Attack]] = {
     ],
     "documents.put": [lambda view: view.documents.put("spoken", {"draft": "defaced"})],
     "documents.remove": [lambda view: view.documents.remove("spoken", "draft")],
+    "imports.records": [lambda view: view.imports.records()],
+    "imports.of_session": [lambda view: view.imports.of_session("imported")],
     "projects.create": [lambda view: view.projects.create(name="intruder", profile="default")],
     "projects.get": [lambda view: view.projects.get("victims")],
     "projects.list": [lambda view: view.projects.list(), lambda view: view.projects.list(profile="default")],

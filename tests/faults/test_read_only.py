@@ -39,7 +39,7 @@ READS = {
     *("sessions.get", "sessions.as_json", "sessions.exists", "sessions.list", "sessions.iterate"),
     *("sessions.list_deleted", "sessions.count", "sessions.find", "sessions.get_many"),
     *("messages.read", "messages.count", "messages.tail", "messages.page", "messages.window"),
-    *("documents.read", "projects.get", "projects.list"),
+    *("documents.read", "projects.get", "projects.list", "imports.records", "imports.of_session"),
 }
 
 
