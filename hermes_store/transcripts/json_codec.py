@@ -163,11 +163,33 @@ def decode_damaged(data: bytes) -> Any:
 
 
 def decode_all(payloads: Sequence[bytes]) -> list[Any]:
-    """Decode many payloads at once: one parse of the whole transcript where that is possible.
+    """Decode many payloads, several by one parse where that is possible.
 
     Raises:
         ValueError: one is not JSON text, or is more than one value.
     """
+    values: list[Any] = []
+    for part in _parts(payloads):
+        values += _decode_part(part)
+    return values
+
+
+#: Bytes that are parsed at once. Copies of more than fits the processor's cache take longer than parsing does.
+_PART: Final = 2**18
+
+
+def _parts(payloads: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    start = size = 0
+    for index, payload in enumerate(payloads):
+        size += len(payload)
+        if size > _PART:
+            yield payloads[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(payloads):
+        yield payloads[start:]
+
+
+def _decode_part(payloads: Sequence[bytes]) -> list[Any]:
     if len(payloads) > 1:
         with contextlib.suppress(ValueError):  # one of them needs the slower way
             values: list[Any] = pydantic_core.from_json(b"[" + b",".join(payloads) + b"]")

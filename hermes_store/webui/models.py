@@ -43,6 +43,7 @@ from .background_import import BackgroundImport, ImportStatus
 from .cache import LiveSessions
 from .folder_import import FolderImport
 from .session import LiveSession
+from .session_storage import SessionStorage
 from .titles import title_from
 from .trash import Trash, checked_days
 
@@ -118,6 +119,8 @@ class WebUIModels:
         if not callable(store):
             check_instance("store", store, Store)
         self._store_now = store if callable(store) else lambda: store
+        #: The same sessions as dicts.
+        self.storage = SessionStorage(self._store)
         self._active_streams = active_streams
         self._session_dir = session_dir if callable(session_dir) else lambda: session_dir
         self._last_workspace = last_workspace
@@ -364,7 +367,7 @@ class WebUIModels:
         Raises:
             DatabaseError: it was not deleted.
         """
-        is_deleted = self._unless_missing(sid, lambda store: store.sessions.delete(sid))
+        is_deleted = self._unless_missing(sid, self.storage.delete)
         if is_deleted:
             self._trash.empty(self._store())
         return is_deleted
@@ -375,9 +378,9 @@ class WebUIModels:
         Raises:
             DatabaseError: it was not removed.
         """
-        return self._unless_missing(sid, lambda store: self._trash.purge(store, sid))
+        return self._unless_missing(sid, lambda name: self._trash.purge(self._store(), name))
 
-    def _unless_missing(self, sid: str, callback: Callable[[Store], object]) -> bool:
+    def _unless_missing(self, sid: str, callback: Callable[[str], object]) -> bool:
         name = text_of(sid)
         if name is None:
             return False
@@ -386,7 +389,7 @@ class WebUIModels:
             return False
         self.import_new_files()
         try:
-            callback(self._store())
+            callback(name)
         except (SessionNotFoundError, SessionDeletedError):
             return False
         return True
