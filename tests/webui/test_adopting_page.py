@@ -36,10 +36,15 @@ get_last_workspace = lambda: str(DEFAULT_WORKSPACE)
 """
 
 
+def modules() -> list[str]:
+    """Return the page's Python: first the module of the older version, last that of the newer one."""
+    return re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
 @pytest.fixture
 def webui(tmp_path: Path) -> Path:
     """A directory with the WebUI's package `api` in it, as far as the page's module knows it."""
-    module, *_ = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    module, *_ = modules()
     package = tmp_path / "api"
     package.mkdir()
     for name, text in (
