@@ -238,6 +238,23 @@ def compare(unit: UnitOfWork, session: int, messages: Sequence[Encoded]) -> Diff
     return Difference([row[0] for row in rows], changes)
 
 
+_row_ids: Final = Statement(select(Message.id, Message.position).where(_in_session).order_by(Message.position))
+
+
+def compare_digests(unit: UnitOfWork, session: int, stored: Sequence[bytes], digests: Sequence[bytes]) -> Difference:
+    """Return what differs between a session's transcript and another one by their digests; no payload is read.
+
+    Args:
+        session: the session's row id.
+        stored: the digests of its transcript, as it is now.
+        digests: those of the other one.
+    """
+    rows = unit.rows(_row_ids, {"session": session})
+    if [position for _, position in rows] != list(range(len(stored))):
+        return Difference(None, Changes(list(range(len(rows))), [], [], list(range(len(digests)))))
+    return Difference([row_id for row_id, _ in rows], diff.compare(stored, digests))
+
+
 def write_difference(
     unit: UnitOfWork, session: int, difference: Difference, messages: Sequence[Encoded], revision: int
 ) -> None:

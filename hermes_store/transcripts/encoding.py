@@ -64,7 +64,7 @@ def last_timestamp(messages: Sequence[Encoded]) -> float | None:
 
 def last_activity(messages: Sequence[Encoded]) -> float | None:
     """Return the timestamp of the last message that has one and is not the result of a tool."""
-    return last_timestamp([message for message in messages if message.role != TOOL])
+    return next((one.timestamp for one in reversed(messages) if one.timestamp is not None and one.role != TOOL), None)
 
 
 def parse_time(value: Any) -> float | None:

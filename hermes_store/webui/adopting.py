@@ -72,7 +72,7 @@ def _is_message_as_saved(local: Local, at: int) -> bool:
         message = encoding.encode_one((local.messages or [])[at])
     except InvalidPayloadError:  # which was not saved
         return False
-    return local.encoded is not None and message.digest == local.encoded[at].digest
+    return local.encoded is not None and message.digest == local.encoded.digests[at]
 
 
 def _keep_message(saved: Saved, place: int) -> None:

@@ -10,10 +10,12 @@ from ..errors import DatabaseLockedError, SessionDeletedError, SessionNotFoundEr
 from ..storage import message_rows
 from ..storage.engine import Database
 from ..storage.held_lock import HeldLock
+from ..transcripts.known_values import known_messages
 from .state import (
     MESSAGES,
     SESSION_ID,
     Extent,
+    Messages,
     find_current,
     is_reserved,
     read_again,
@@ -104,7 +106,7 @@ class LazyValues:
         with self._source().read() as unit:
             if name == MESSAGES:
                 key = find_current(unit, base.row_id, base.session_id)
-                self.__dict__[MESSAGES], base.messages = read_messages(unit, key.id, key.session_id, key.message_count)
+                self._take_messages(base, read_messages(unit, key.id, key.session_id, key.message_count))
                 return
             state = read_again(unit, base.row_id, base.session_id, Extent.ROW, is_reserved)
             read_documents(unit, state, [name])
@@ -120,15 +122,17 @@ class LazyValues:
         with self._source().read() as unit:
             whole = read_again(unit, base.row_id, base.session_id, Extent.WHOLE, is_reserved)
             if MESSAGES not in self.__dict__:
-                self.__dict__[MESSAGES], base.messages = read_messages(
-                    unit, whole.row_id, whole.session_id, whole.message_count
-                )
+                self._take_messages(base, read_messages(unit, whole.row_id, whole.session_id, whole.message_count))
         if not base.complete:
             unread = {key: value for key, value in whole.values.items() if key not in base.values}
             for key, value in unread.items():
                 base.put(key, value)
             base.extent = Extent.WHOLE
             self._set({key: value for key, value in unread.items() if key not in self.__dict__})
+
+    def _take_messages(self, base: Base, read: Messages) -> None:
+        base.messages, base.known_messages = read.digests, known_messages(*read)
+        self.__dict__[MESSAGES] = read.messages
 
     def _set(self, values: dict[str, Any]) -> None:
         """Make values attributes, except those whose names this class uses: these stay in the store alone."""

@@ -11,6 +11,7 @@ from ..storage.session_rows import SessionKey
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import encoding
 from ..transcripts.encoding import Encoded
+from ..transcripts.known_values import EncodedMessages
 from ..transcripts.merge import REMOVED, Conflict, Merged, Source, merge
 from . import field_policy
 from .field_policy import Places
@@ -37,7 +38,14 @@ class Transcript:
     remote: Places | None = None
 
     def __post_init__(self) -> None:
-        self.base = self.base or [message.digest for message in self.encoded]
+        self.base = self.base or self.digests
+
+    @property
+    def digests(self) -> list[bytes]:
+        """The digests of the messages."""
+        if isinstance(self.encoded, EncodedMessages):  # which encodes what is asked for
+            return list(self.encoded.digests)
+        return [message.digest for message in self.encoded]
 
 
 def merge_transcripts(unit: UnitOfWork, base: Base, local: Local, key: SessionKey) -> Transcript | None:

@@ -20,6 +20,7 @@ from ..storage.session_links import find_links
 from ..storage.session_rows import SessionKey
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
+from ..transcripts.known_values import EncodedMessages
 from ..webui_format import session_json
 from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
 from .field_policy import UPDATED
@@ -86,7 +87,8 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
         if base is None:
             raise
         return change(unit, base, local)
-    messages = local.encoded or []
+    encoded = local.encoded or EncodedMessages(())
+    messages = list(encoded)
     content = session_json.from_json(dict(local.copies), messages, written_at=time.time())
     links = find_links(unit, local.copies, content.columns["profile"])
     linked = map_links(local.copies, links)
@@ -94,7 +96,7 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
     columns = {**content.columns, **linked.columns}
     row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
     base = Base(row_id, local.session_id, 1, len(messages), local.digests, Extent.WHOLE, sizes=local.sizes)
-    base.messages = [message.digest for message in messages]
+    base.messages, base.known_messages, base.known_values = encoded.digests, encoded.known, local.known_values
     return Saved(base, Fields(set()))
 
 
@@ -128,6 +130,8 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         absent=base.absent - local.values.keys(),
         sizes=dict(local.sizes),
         messages=local.message_digests,
+        known_messages=[] if local.encoded is None else local.encoded.known,
+        known_values=local.known_values,
         only=base.only,
     )
     transcript = merge_transcripts(unit, base, local, key)
@@ -200,7 +204,7 @@ def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[s
         return {}
     messages, stored = transcript.encoded, transcript.stored
     saved.base.messages, saved.base.message_count = transcript.base, len(messages)
-    digests = [message.digest for message in messages]
+    digests = transcript.digests
     if digests == stored:
         return {}
     revision = key.revision + 1
@@ -208,5 +212,6 @@ def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[s
         added = messages[len(stored) :]
         message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
         return transcript_columns.of_appended(len(stored), added)
-    message_rows.replace(unit, key.id, messages, revision)
+    difference = message_rows.compare_digests(unit, key.id, stored, digests)
+    message_rows.write_difference(unit, key.id, difference, messages, revision)
     return transcript_columns.of_all(messages)

@@ -7,7 +7,6 @@ difference.
 
 from __future__ import annotations
 
-import copy
 import time
 import uuid
 from pathlib import Path
@@ -353,7 +352,7 @@ class LiveSession(LazyValues):
         values, base = state
         renew_after_fork(self, "_guard", HeldLock)
         # Its own base: what one of them reads later is not thereby in the other.
-        self._base = copy.deepcopy(base)
+        self._base = None if base is None else base.copy()
         self._database = None if base is None else self._models.database()
         self.__dict__.update(values)
 

@@ -19,7 +19,8 @@ from .versions import Base, Local
 class Token:
     """Which version of a session was read or saved; a save with it writes what differs from that version.
 
-    It keeps digests, and no values. It does not change: each save returns another one. Threads may share it.
+    It does not change: each save returns another one. Threads may share it. It keeps digests of the values, and to find
+    what did not change, the texts of the messages that were read, which are the very ones in the dicts.
     """
 
     _base: Base
@@ -149,6 +150,8 @@ class Token:
             extent=base.extent,
             absent=base.absent,
             messages=base.messages if compared.messages is None else new.messages,
+            known_messages=base.known_messages if compared.messages is None else new.known_messages,
+            known_values=base.known_values | new.known_values,
             only=None,
             attempt=None,
         )

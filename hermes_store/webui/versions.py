@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
-from ..transcripts import encoding, json_codec
-from ..transcripts.encoding import Encoded
+from ..transcripts import json_codec
+from ..transcripts.known_values import EncodedMessages, Known, copy_of, is_unchanged, known_messages
 from . import field_policy
 from .field_policy import Number
 from .state import Extent, IsHidden, State, digest_of, digests_of, nothing
@@ -29,6 +29,10 @@ class Base:
     #: Of counters the number, of lists the length.
     sizes: dict[str, Number] = field(default_factory=dict)
     messages: list[bytes] | None = None
+    #: What is known of the live session's messages by their places, and of its lists and dicts by their keys. It says
+    #: nothing of the store, so a place or key may have anything.
+    known_messages: list[Known | None] = field(default_factory=list)
+    known_values: dict[str, Known] = field(default_factory=dict)
     #: What a save was about to make of this. It is the present base if that was committed and the save did not return;
     #: None once more was read.
     attempt: Base | None = None
@@ -37,16 +41,32 @@ class Base:
 
     @classmethod
     def of(cls, state: State) -> Base:
-        """Return the base of a session that was just read."""
+        """Return the base of a session that was just read, and that nobody changes yet."""
+        digests = digests_of(state.values)
         return cls(
             row_id=state.row_id,
             session_id=state.session_id,
             revision=state.revision,
             message_count=state.message_count,
-            values=digests_of(state.values),
+            values=digests,
             extent=state.extent,
             sizes=sizes_of(state.values),
             messages=state.message_digests,
+            known_messages=known_messages(state.messages or (), state.message_digests or ()),
+            known_values=known_values(state.values, digests),
+        )
+
+    def copy(self) -> Base:
+        """Return a base that changes by itself. What is known of values is shared, because nobody changes it."""
+        return replace(
+            self,
+            values=dict(self.values),
+            absent=set(self.absent),
+            sizes=dict(self.sizes),
+            messages=None if self.messages is None else list(self.messages),
+            known_messages=list(self.known_messages),
+            known_values=dict(self.known_values),
+            attempt=None if self.attempt is None else self.attempt.copy(),
         )
 
     @property
@@ -109,6 +129,12 @@ def sizes_of(values: Mapping[str, Any]) -> dict[str, Number]:
     return {key: size for key, value in values.items() if (size := size_of(key, value)) is not None}
 
 
+def known_values(values: Mapping[str, Any], digests: Mapping[str, bytes]) -> dict[str, Known]:
+    """Return what is known of lists and dicts, which nobody else changes at the moment, by key."""
+    found = {key: Known.of(value, digests[key]) for key, value in values.items() if isinstance(value, dict | list)}
+    return {key: known for key, known in found.items() if known is not None}
+
+
 @dataclass
 class Local:
     """A live session at the moment of saving.
@@ -131,34 +157,45 @@ class Local:
     copies: dict[str, Any] = field(init=False)
     digests: dict[str, bytes] = field(init=False)
     sizes: dict[str, Number] = field(init=False)
-    encoded: list[Encoded] | None = field(init=False)
+    encoded: EncodedMessages | None = field(init=False)
+    known_values: dict[str, Known] = field(init=False)
 
     def __post_init__(self, base: Base | None) -> None:
-        self.copies, self.digests = {}, {}
+        self.copies, self.digests, self.known_values = {}, {}, {}
         for key, value in self.values.items():
-            known = None if base is None else base.values.get(key)
-            self.copies[key], self.digests[key] = _frozen(key, json_codec.plain(value, key), known)
+            self._take(key, json_codec.plain(value, key), base)
         self.sizes = sizes_of(self.copies)
         if base is not None:  # a list that is as it was is not copied, and may have grown since
             unchanged = {key for key, digest in self.digests.items() if digest == base.values.get(key)}
             self.sizes |= {key: size for key, size in base.sizes.items() if key in unchanged}
-        self.encoded = None if self.messages is None else encoding.encode(self.messages)
+        known = () if base is None else base.known_messages
+        self.encoded = None if self.messages is None else EncodedMessages(self.messages, known)
 
     @property
     def message_digests(self) -> list[bytes] | None:
         """The digests of the messages; None where they were not read."""
-        return None if self.encoded is None else [message.digest for message in self.encoded]
+        return None if self.encoded is None else list(self.encoded.digests)
+
+    def _take(self, key: str, value: Any, base: Base | None) -> None:
+        """Have the digest of a value, and a copy that nobody else changes; the value itself if it is as in the base."""
+        known = None if base is None else base.known_values.get(key)
+        written = value
+        if not isinstance(value, dict | list | tuple):
+            known, digest = None, digest_of(key, value)
+        elif known is not None and is_unchanged(known.copy, value):
+            digest = known.digest
+        elif (copied := copy_of(value)) is None:
+            written = json_codec.decode(json_codec.encode(value, key))
+            known, digest = None, digest_of(key, written)
+        else:
+            known = Known(copied, digest_of(key, copied))
+            written, digest = copy_of(copied), known.digest
+        is_as_in_base = base is not None and base.values.get(key) == digest
+        self.copies[key], self.digests[key] = value if is_as_in_base else written, digest
+        if known is not None:
+            self.known_values[key] = known
 
     def set_time(self, time: float) -> None:
         """Let this be the time of the session's last change."""
         self.values[field_policy.UPDATED] = self.copies[field_policy.UPDATED] = time
         self.digests |= digests_of({field_policy.UPDATED: time})
-
-
-def _frozen(key: str, value: Any, base: bytes | None) -> tuple[Any, bytes]:
-    """Return a value that nobody else changes, and its digest; the value itself if it has the digest of its base."""
-    digest = digest_of(key, value)
-    if digest == base or not isinstance(value, dict | list | tuple):
-        return value, digest
-    copied = json_codec.decode(json_codec.encode(value, key))
-    return copied, digest_of(key, copied)

@@ -11,6 +11,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
+from tests.support.encodings import encoded_by
 from tests.support.internals import store_of
 from tests.support.statements import executed, rows_written, vm_steps
 from tests.support.webui.sessions import said, stored
@@ -92,6 +93,25 @@ def test_an_appended_message_costs_the_same_in_a_short_session_and_a_long_one(am
         return [text for text, _ in executed(store_of(models), work)], vm_steps(store_of(models), work)
 
     assert steps("short", 20) == steps("long", 3000)
+
+
+@pytest.mark.parametrize("change", ["append", "rename", "edit"])
+def test_messages_that_did_not_change_are_not_encoded(among: Make, change: str) -> None:
+    models = among(FEW)
+    session = models.get_session(stored(models, f"long-{change}", *map(str, range(1000)), tool_calls=[1]))
+    for message in session.messages:
+        message["timestamp"] = 1.7e9
+    session.save()
+    changes: dict[str, Callable[[], object]] = {
+        "append": lambda: session.messages.append({"role": "user", "content": "one more"}),
+        "rename": lambda: setattr(session, "title", f"not {session.title}"),
+        "edit": lambda: session.messages[-1].update(content=f"not {session.title}"),
+    }
+    for _ in range(3):
+        changes[change]()
+        assert len(encoded_by(session.save)) < 40
+    assert encoded_by(session.is_dirty)
+    assert not [data for data in encoded_by(session.is_dirty) if b"content" in data]
 
 
 def test_a_rename_touches_no_message(among: Make) -> None:
