@@ -50,19 +50,32 @@ def run(database: Path, writers: Callable[[str, float, str], list[Path]]) -> Non
         rounds += 1
 
 
-def test_no_append_of_three_threads_is_lost(sqlite_path: Path, tmp_path: Path) -> None:
+@pytest.fixture(params=["live", "held"])
+def is_live(request: pytest.FixtureRequest) -> bool:
+    """Whether the writers have live sessions, or their own, which they save through `SessionStorage`."""
+    return bool(request.param == "live")
+
+
+def test_no_append_of_three_threads_is_lost(sqlite_path: Path, tmp_path: Path, is_live: bool) -> None:
     def writers(session_id: str, until: float, seed: str) -> list[Path]:
         paths = {name: tmp_path / f"{session_id}-{name}" for name in WRITERS}
         with Store.open(sqlite_path, durability="normal", busy_timeout=60) as store:
             all_well(
-                together(*(partial(write, store, (name, session_id, paths[name], seed), until) for name in WRITERS))
+                together(
+                    *(
+                        partial(write, store, (name, session_id, paths[name], seed), until, is_live=is_live)
+                        for name in WRITERS
+                    )
+                )
             )
         return list(paths.values())
 
     run(sqlite_path, writers)
 
 
-def test_no_append_of_three_processes_is_lost_when_some_are_killed(sqlite_path: Path, tmp_path: Path) -> None:
+def test_no_append_of_three_processes_is_lost_when_some_are_killed(
+    sqlite_path: Path, tmp_path: Path, is_live: bool
+) -> None:
     def writers(session_id: str, until: float, seed: str) -> list[Path]:
         paths: list[Path] = []
         chance = random.Random(seed)
@@ -71,7 +84,8 @@ def test_no_append_of_three_processes_is_lost_when_some_are_killed(sqlite_path: 
             path = tmp_path / f"{session_id}-{len(paths)}"
             path.touch()
             paths.append(path)
-            return Child(lambda _: write(str(sqlite_path), (name, session_id, path, f"{seed}-{len(paths)}"), until))
+            who = (name, session_id, path, f"{seed}-{len(paths)}")
+            return Child(lambda _: write(str(sqlite_path), who, until, is_live=is_live))
 
         children = {name: start(name) for name in WRITERS}
         while (left := until - time.monotonic()) > 0.3:

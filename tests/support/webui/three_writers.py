@@ -1,4 +1,4 @@
-"""Three writers of one session, each with a live object of its own, and what must be true when they are done.
+"""Three writers of one session, each with an object of its own, and what must be true when they are done.
 
 Each writes to a file what it is about to save, and that it is saved. So what was acknowledged is known of a process
 that was killed, too.
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hermes_store import StaleSessionError, Store
-from hermes_store.webui import WebUIModels
+from hermes_store.webui import SessionStorage, WebUIModels
+from tests.support.webui.held_session import HeldSession
 
 
 class Journal:
@@ -32,21 +33,25 @@ class Journal:
 
 
 class Writer:
-    """Changes a live session at random, and saves it."""
+    """Changes a session at random, and saves it: a live one, or one that is held outside of this library."""
 
-    def __init__(self, store: Store, session_id: str, path: Path, seed: str) -> None:
-        self.models = WebUIModels(store)
+    def __init__(self, store: Store, session_id: str, path: Path, seed: str, *, is_live: bool) -> None:
+        self.models, self.storage = WebUIModels(store) if is_live else None, SessionStorage(store)
         self.session_id = session_id
         self.random = random.Random(seed)
         self.name = f"{type(self).__name__} {seed}"
         self.journal = Journal(path)
         self.count = 0
+        #: The ids of the messages that were not saved yet.
+        self.new = set[str]()
         self.load()
 
     def load(self) -> None:
-        session = self.models.Session.load(self.session_id)
-        assert session is not None
-        self.session: Any = session
+        if self.models is None:
+            self.session: Any = HeldSession(self.storage, self.session_id)
+            return
+        self.session = self.models.Session.load(self.session_id)
+        assert self.session is not None
 
     def run(self, until: float) -> None:
         """Go on until a time of the monotonic clock."""
@@ -62,6 +67,7 @@ class Writer:
         """Append a message, and return it."""
         self.count += 1
         message = {"role": role, "id": f"{self.name} {self.count}", "content": "x", "timestamp": time.time()}
+        self.new.add(f"{self.name} {self.count}")
         self.session.messages.append(message)
         return message
 
@@ -77,11 +83,15 @@ class Writer:
         try:
             self.session.save()
         except StaleSessionError as error:
-            refused = [self.session.messages[position]["id"] for position in error.positions]
+            if self.models is None:  # the positions are those in what is stored, which was not read
+                refused = sorted(lengths.keys() - self.new)
+            else:
+                refused = [self.session.messages[position]["id"] for position in error.positions]
             self.journal.write(saved=number, refused=refused)
             self.load()
         else:
             self.journal.write(saved=number, refused=[])
+        self.new.clear()
 
 
 class Streamer(Writer):
@@ -147,18 +157,19 @@ class Undoer(Writer):
 WRITERS = {one.__name__: one for one in (Streamer, Editor, Undoer)}
 
 
-def write(target: str | Store, who: tuple[str, str, Path, str], until: float) -> None:
+def write(target: str | Store, who: tuple[str, str, Path, str], until: float, *, is_live: bool = True) -> None:
     """Run a writer until a time of the monotonic clock, over a store, or the database at a place.
 
     Args:
         who: the name of the writer's class, its session's id, its journal and its seed.
+        is_live: whether it has a live session, or one that it saves through `SessionStorage`.
     """
     name, session_id, path, seed = who
     if isinstance(target, Store):
-        WRITERS[name](target, session_id, path, seed).run(until)
+        WRITERS[name](target, session_id, path, seed, is_live=is_live).run(until)
         return
     with Store.open(target, durability="normal", busy_timeout=60) as store:
-        WRITERS[name](store, session_id, path, seed).run(until)
+        WRITERS[name](store, session_id, path, seed, is_live=is_live).run(until)
 
 
 def require_all_landed(store: Store, session_id: str, paths: Iterable[Path]) -> int:
