@@ -212,8 +212,8 @@ class SessionStorage:
             The token of what is stored now, and what of that is not as it was given.
 
         Raises:
-            StaleSessionError: others changed the same messages, too; its `positions` says which. Everything else was
-                written; load the session again.
+            StaleSessionError: others changed the same messages, too; its `positions` says where these are in what is
+                stored now. Everything else was written; load the session again.
             SessionDeletedError, SessionNotFoundError: it was deleted, and is not brought back.
             SessionExistsError: `base` is None, and there is a session of this id with something else in it.
             InvalidInputError: an argument is not valid, or `base` is the token of another session or of metadata alone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Never, Self
 
 from ..errors import InvalidInputError
 from ..quoting import quoted
@@ -19,8 +19,9 @@ from .versions import Base, Local
 class Token:
     """Which version of a session was read or saved; a save with it writes what differs from that version.
 
-    It does not change: each save returns another one. Threads may share it. It keeps digests of the values, and to find
-    what did not change, the texts of the messages that were read, which are the very ones in the dicts.
+    It does not change: each save returns another one. Threads may share it, and so may copies of the object that holds
+    it. It is good in this process alone, and in its forked children. It keeps digests of the values, and to find what
+    did not change, the texts of the messages that were read, which are the very ones in the dicts.
     """
 
     _base: Base
@@ -55,6 +56,18 @@ class Token:
 
     def __repr__(self) -> str:
         return f"<Token of session {self.session_id!r} at revision {self.revision}>"
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        """Return the token itself, so that objects that hold one can be copied."""
+        return self
+
+    def __reduce__(self) -> Never:
+        """Refuse to be pickled.
+
+        Raises:
+            InvalidInputError: always.
+        """
+        raise InvalidInputError(f"{quoted(self)} is good in this process alone; load the session in the other one.")
 
     def base_in(self, database: Database) -> Base:
         """Return the version to compare with.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -428,3 +430,9 @@ def test_a_token_shows_no_content(trip: tuple[Any, Any]) -> None:
     assert repr(token) == "<Token of session 'trip' at revision 1>"
     with pytest.raises(AttributeError):
         token.revision = 2
+
+
+def test_a_token_is_copied_and_not_pickled(trip: Versions) -> None:
+    assert copy.deepcopy({"held": trip[1]})["held"] is trip[1]
+    with pytest.raises(InvalidInputError, match="this process"):
+        pickle.dumps(trip[1])

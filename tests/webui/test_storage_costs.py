@@ -158,3 +158,23 @@ def test_rows_of_many_sessions_read_wanted_documents(storage: SessionStorage, sq
     with mock.patch.object(json_codec, "decode", decode):
         storage.rows(["title", "x"], where={"pinned": False})
     assert [size for size in read if size > 4000] == [5002] * 30
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda storage: storage.children("short"),
+        lambda storage: storage.revisions(["short", "long"]),
+        lambda storage: storage.is_deleted("short"),
+        lambda storage: storage.load_metadata("short"),
+        lambda storage: storage.rows(["title", "composer_draft"], where={"session_id": ["short"]}),
+    ],
+)
+def test_what_is_asked_by_id_costs_the_same_among_many(
+    storage: SessionStorage, sqlite_store: Store, verb: Callable[[SessionStorage], object]
+) -> None:
+    few = vm_steps(sqlite_store, lambda: verb(storage))
+    with sqlite_store.transaction() as tx:
+        for number in range(300):
+            tx.sessions.create(session_id=f"s{number}", title="Another")
+    assert vm_steps(sqlite_store, lambda: verb(storage)) == pytest.approx(few, abs=3)
