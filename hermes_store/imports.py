@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from .collection import Collection
 from .errors import InvalidInputError
+from .outcomes import ItemKind, Outcome
 from .quoting import quoted, text_of
-from .reports import ImportRecord, ItemKind, Outcome
+from .reports import ImportRecord
 from .storage import import_log
 from .validation import check_id
 

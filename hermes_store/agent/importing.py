@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import SessionDeletedError, SessionExistsError
+from ..outcomes import ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
-from ..reports import ImportItem, ImportProgress, ItemKind, Outcome
+from ..reports import ImportItem, ImportProgress
 from ..storage import import_log, message_rows, session_rows
 from ..storage.engine import Database
 from ..storage.part_writer import PartWriter, remove_left_over

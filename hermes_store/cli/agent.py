@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from ..errors import AgentSessionInUseError
-from ..reports import ImportProgress, ImportReport
 from . import report as reports
 from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id, make_bridge
 from .asking import Yes, confirmed, require_terminal
@@ -26,6 +25,7 @@ from .times import Since, Until, time_range
 
 if TYPE_CHECKING:
     from ..agent import AgentBridge, AgentDeletion, AgentSession
+    from ..reports import ImportProgress, ImportReport
 
 app = typer.Typer(
     help="The sessions that the agent itself keeps, in its state.db. They are only read, but for `delete`; and only "
@@ -188,6 +188,7 @@ def _import(
     quiet: bool,
 ) -> ImportReport:
     """Import these sessions; without any, what the list shows."""
+    from ..reports import ImportReport
 
     def state(done: int) -> str:
         return reports.imported_so_far(done, "session")

@@ -13,7 +13,6 @@ from rich.console import Console
 from .. import paths
 from ..errors import DatabaseMissingError, SchemaError
 from ..quoting import quoted
-from ..reports import ExportProgress, ExportReport, ImportProgress, ImportReport
 from . import report as reports
 from .exits import CommandError, ExitCode
 from .import_log import print_import_log
@@ -23,6 +22,7 @@ from .progress import interruptible
 from .text import count
 
 if TYPE_CHECKING:
+    from ..reports import ExportProgress, ExportReport, ImportProgress, ImportReport
     from ..store import Store
 
 

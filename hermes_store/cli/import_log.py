@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import paths
-from ..reports import ImportItem, ImportRecord, ImportReport
 from . import report as reports
 from .exits import CommandError, ExitCode
 from .opening import open_existing
@@ -18,6 +17,8 @@ from .text import moment
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ..reports import ImportItem, ImportRecord
 
 
 def print_import_log(path: Path | None, db: str, *, as_json: bool, verbose: bool) -> None:
@@ -48,6 +49,8 @@ def print_import_log(path: Path | None, db: str, *, as_json: bool, verbose: bool
 
 
 def _print_directory(console: Console, origin: str, records: list[ImportRecord], target: str, *, verbose: bool) -> None:
+    from ..reports import ImportReport
+
     last = max(record.imported_at for record in records)
     say(console, f"The last change was on {moment(last)}.", "dim")
     report = ImportReport(source=origin, dry_run=False, items=list(_items(records)), seconds=0.0)
@@ -55,6 +58,8 @@ def _print_directory(console: Console, origin: str, records: list[ImportRecord],
 
 
 def _items(records: list[ImportRecord]) -> Iterator[ImportItem]:
+    from ..reports import ImportItem
+
     for record in records:
         yield ImportItem(
             kind=record.kind,

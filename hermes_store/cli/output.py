@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ..records import Record
 from .text import harmless_json, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")]
@@ -59,6 +58,8 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 def plain(value: Any) -> Any:
     """Return a record as a dict, with the records in it, whatever depth its JSON values have."""
+    from ..records import Record
+
     if isinstance(value, Record):
         return {name: plain(part) for name, part in vars(value).items()}
     if isinstance(value, list | tuple) and value and isinstance(value[0], Record):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
 
-from ..reports import ImportItem, ImportReport, ItemKind, Outcome
+from ..outcomes import ItemKind, Outcome
 from .output import line, say
 from .text import count
+
+if TYPE_CHECKING:
+    from ..reports import ImportItem, ImportReport
 
 _WORDS: Final = {Outcome.CONFLICT: "in conflict"}
 _STYLES: Final = {Outcome.RECOVERED: "yellow", Outcome.CONFLICT: "yellow", Outcome.FAILED: "bold red"}

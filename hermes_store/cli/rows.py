@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from ..records import SessionRecord
 from .output import say
 from .table import Column, cell, id_column, print_table
 from .text import age, count
 
 if TYPE_CHECKING:
     from ..agent import AgentSession
+    from ..records import SessionRecord
 
 Limit = Annotated[
     int, typer.Option("--limit", "-n", min=1, max=1000, metavar="N", help="How many at most, up to 1,000.")

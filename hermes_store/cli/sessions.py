@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..records import WITHOUT, Missing, Page, SessionRecord
 from .agent_file import AgentProfile, Home, StatePath, make_bridge
 from .opening import Database, command, open_existing
 from .output import Json, make_console, plain, print_json, say
@@ -20,6 +19,7 @@ from .times import Since, Until, time_range
 
 if TYPE_CHECKING:
     from ..agent import AgentSession
+    from ..records import Missing, Page, SessionRecord
     from ..store import View
 
 
@@ -75,6 +75,8 @@ def list_sessions(
     With --agent, those that the agent keeps in its state.db are among them; --home, --path and --agent-profile say
     which. A session that both have is shown once, from the store. Without the agent's file, the list is the store's.
     """
+    from ..records import WITHOUT
+
     filters: dict[str, Any] = {
         "archived": archived,
         "pinned": pinned,
@@ -145,6 +147,8 @@ def _page(
 def _project_id(
     view: View, project: str | None, profile: str | None, *, none: bool
 ) -> str | Literal[Missing.WITHOUT] | None:
+    from ..records import WITHOUT
+
     if project is None:
         return WITHOUT if none else None
     return find_project(view, project, profile).project_id
@@ -154,6 +158,7 @@ def _list_with_agent(
     db: str, as_json: bool, place: tuple[Path | None, Path | None, str | None], filters: dict[str, Any]
 ) -> None:
     from ..agent.combined_listing import list_combined
+    from ..records import SessionRecord
 
     with open_existing(db) as store:
         page = list_combined(store, make_bridge(*place, store), **filters)
@@ -179,4 +184,6 @@ def _print(rows: list[Row], noun: str, after: str | None, total: int | None = No
 
 def _with_keeper(session: SessionRecord | AgentSession) -> dict[str, Any]:
     """Return a session for JSON, with who keeps it."""
+    from ..records import SessionRecord
+
     return {**plain(session), "kept_by": "store" if isinstance(session, SessionRecord) else "agent"}

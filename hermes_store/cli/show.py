@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from ..errors import SessionDeletedError, SessionNotFoundError
-from ..records import SessionRecord
 from .completing import session_ids
 from .exits import CommandError, ExitCode
 from .messages import render_message
@@ -23,6 +22,7 @@ from .text import age, count, moment, printable, shortened
 
 if TYPE_CHECKING:
     from ..agent import AgentSession
+    from ..records import SessionRecord
     from ..store import View
 
 _PAGE = 1000

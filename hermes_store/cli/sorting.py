@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 import heapq
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..pagination import read_cursor, write_cursor
-from ..records import Page, SessionRecord
+
+if TYPE_CHECKING:
+    from ..records import Page, SessionRecord
 
 
 class Order(enum.StrEnum):
@@ -62,6 +64,8 @@ def sorted_page(
     Raises:
         InvalidCursorError: `after` is not a cursor of this list.
     """
+    from ..records import Page, SessionRecord
+
     kind = f"list by {order}" if order else "list of a model"
     last = None if after is None else read_cursor(kind, after, *_TYPES.get(order, (float, str)))
     wanted = None if model is None else model.casefold()

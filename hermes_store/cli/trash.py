@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SessionNotFoundError
-from ..records import SessionRecord
 from .asking import Yes, confirmed, require_terminal
 from .completing import deleted_ids, session_ids
 from .exits import CommandError, ExitCode
@@ -21,6 +20,7 @@ from .text import count
 from .times import FORMS, moment
 
 if TYPE_CHECKING:
+    from ..records import SessionRecord
     from ..reports import FileRemoval
     from ..store import Store, View
 

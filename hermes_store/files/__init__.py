@@ -3,6 +3,7 @@
 from hermes_store.files import import_directory, export_directory
 """
 
+from ..outcomes import ItemKind, Outcome, RemovalOutcome
 from ..reports import (
     ExportProblem,
     ExportProgress,
@@ -12,9 +13,6 @@ from ..reports import (
     ImportProgress,
     ImportRecord,
     ImportReport,
-    ItemKind,
-    Outcome,
-    RemovalOutcome,
 )
 from .exporting import export_directory
 from .importing import import_directory

@@ -12,7 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..reports import ImportItem, ItemKind, Outcome
+from ..outcomes import ItemKind, Outcome
+from ..reports import ImportItem
 from ..storage import import_log
 from ..storage.engine import Database
 from ..storage.import_log import Entry as LogEntry

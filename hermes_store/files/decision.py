@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Literal
 
-from ..reports import Outcome
+from ..outcomes import Outcome
 from ..storage.import_log import Entry as LogEntry
 from ..webui_format.session_json import SessionContent
 from .parsing import ParsedFile

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal
 
 from ..errors import InvalidInputError
+from ..outcomes import Outcome
 from ..quoting import quoted, text_of
-from ..reports import ImportItem, ImportProgress, ImportReport, Outcome
+from ..reports import ImportItem, ImportProgress, ImportReport
 from ..storage import import_log
 from ..storage.part_writer import PART_BYTES, PART_ROWS, PartWriter, UnpreparedError, UnreadError, remove_left_over
 from ..storage.turns import Turns

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InvalidInputError
-from ..reports import ImportItem, Outcome
+from ..outcomes import Outcome
+from ..reports import ImportItem
 from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.session_json import SessionContent, shown

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from ..errors import ProjectExistsError
+from ..outcomes import ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
-from ..reports import ImportItem, ItemKind, Outcome
+from ..reports import ImportItem
 from ..storage import import_log, project_rows
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from ..transcripts import json_codec

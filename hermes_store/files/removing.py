@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ..outcomes import Outcome, RemovalOutcome
 from ..paths import path_of
-from ..reports import FileRemoval, Outcome, RemovalOutcome
+from ..reports import FileRemoval
 from ..storage import import_log, message_rows, session_rows
 from ..store import Store
 from ..transcripts import json_codec

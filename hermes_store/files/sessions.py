@@ -6,7 +6,8 @@ import contextlib
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError, SessionExistsError
-from ..reports import ImportItem, Outcome
+from ..outcomes import Outcome
+from ..reports import ImportItem
 from ..storage import document_rows, import_log, message_rows, session_listing, session_rows
 from ..storage.import_log import Entry as LogEntry
 from ..storage.part_writer import PartWriter

@@ -12,7 +12,8 @@ from typing import Final
 from ..errors import FilesError
 from ..files.directory import StateDirectory
 from ..files.importing import OnProgress, import_state_directory
-from ..reports import ImportReport, Outcome
+from ..outcomes import Outcome
+from ..reports import ImportReport
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
 from ..store import Store

@@ -11,8 +11,9 @@ from typing import Any, Final
 from ..errors import HermesStoreError, InvalidInputError
 from ..files.purging import purge_deleted_with_files
 from ..files.removing import remove_imported_files
+from ..outcomes import RemovalOutcome
 from ..quoting import number_of, quoted
-from ..reports import FileRemoval, RemovalOutcome
+from ..reports import FileRemoval
 from ..store import Store
 
 logger = logging.getLogger("hermes_store.webui")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from hermes_store import InvalidIdError, SessionDeletedError, SessionNotFoundError, Store, TransactionError
 from hermes_store.agent import AgentBridge
-from hermes_store.reports import ImportItem, ItemKind, Outcome
+from hermes_store.outcomes import ItemKind, Outcome
+from hermes_store.reports import ImportItem
 from hermes_store.storage.schema import Base
 from tests.support.agent.agentdb import AgentDb, require_equal
 from tests.support.internals import reading

@@ -10,7 +10,8 @@ import pytest
 from hermes_store import SessionNotFoundError, Store
 from hermes_store.agent import AgentBridge
 from hermes_store.agent.combined_listing import list_combined
-from hermes_store.reports import ImportItem, Outcome
+from hermes_store.outcomes import Outcome
+from hermes_store.reports import ImportItem
 from tests.support.agent.agentdb import AgentDb, require_equal
 
 BRANCHED = '{"_branched_from": "x"}'

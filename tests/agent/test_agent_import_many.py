@@ -16,7 +16,8 @@ import pytest
 from hermes_store import Store
 from hermes_store.agent import AgentBridge, bridge, conversation
 from hermes_store.agent.attach import AgentFile
-from hermes_store.reports import ImportProgress, Outcome
+from hermes_store.outcomes import Outcome
+from hermes_store.reports import ImportProgress
 from tests.support.agent.agentdb import AgentDb, require_equal
 from tests.support.agent.conversations import BASE
 from tests.support.import_programs import import_agent_and_be_killed

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hermes_store import SessionNotFoundError, Store
 from hermes_store.agent import AgentBridge
-from hermes_store.reports import Outcome
+from hermes_store.outcomes import Outcome
 from tests.support.agent.agentdb import AgentDb
 from tests.support.agent.statedb import Shape, create
 

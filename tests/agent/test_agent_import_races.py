@@ -11,7 +11,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.agent import AgentBridge
-from hermes_store.reports import Outcome
+from hermes_store.outcomes import Outcome
 from tests.support.agent.agentdb import AgentDb
 from tests.support.statements import before_statement
 

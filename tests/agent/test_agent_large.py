@@ -9,7 +9,8 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.agent import AgentBridge
-from hermes_store.reports import ImportItem, Outcome
+from hermes_store.outcomes import Outcome
+from hermes_store.reports import ImportItem
 from tests.support.agent.agentdb import AgentDb, require_equal
 from tests.support.parts import ROWS, SIZE, before_parts, orphans, shrink_parts, staged_ids, write_costs
 

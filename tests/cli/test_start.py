@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"sqlalchemy", "alembic", "psycopg", "sqlite3"}
+HEAVY = {"sqlalchemy", "alembic", "psycopg", "sqlite3", "hermes_store.records"}
 PROGRAM = """
 import sys
 sys.argv[0] = "hermes-store"

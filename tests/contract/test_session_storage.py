@@ -19,7 +19,7 @@ from hermes_store import (
     StaleSessionError,
     Store,
 )
-from hermes_store.reports import Outcome
+from hermes_store.outcomes import Outcome
 from hermes_store.webui import SessionStorage, Token
 from tests.support.state_dir import StateDir
 from tests.support.webui.sessions import said

@@ -9,7 +9,7 @@ import pytest
 from hermes_store.files.decision import Action, Decision, StoredSession, decide
 from hermes_store.files.directory import Entry
 from hermes_store.files.parsing import ParsedFile
-from hermes_store.reports import Outcome
+from hermes_store.outcomes import Outcome
 from hermes_store.storage.import_log import Entry as LogEntry
 from hermes_store.transcripts import encoding
 from hermes_store.webui_format.session_json import SessionContent
