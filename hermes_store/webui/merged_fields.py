@@ -15,7 +15,7 @@ from ..storage.unit_of_work import UnitOfWork
 from . import field_policy
 from .field_policy import CALLS, COUNTERS, GENERATED, MANUAL, STREAM, TITLE, UPDATED, Places
 from .merged_transcripts import Transcript
-from .state import ROW_KEYS, Extent, State, digest_of, digests_of, read_again, read_documents
+from .state import ROW_KEYS, Extent, State, digest_of, digests_of, is_default, read_again, read_documents
 from .versions import Base, Local
 
 #: How many messages are looked at for the one that a title may have been made of.
@@ -93,7 +93,9 @@ class _FieldMerge:
         self.base, self.local, self.remote = base, local, remote
         self.digests = digests_of(remote.values)
         self.local_changed = base.changed(local.digests)
-        self.remote_changed = base.changed(self.digests)
+        # What a new session was not given has the default in the store, which nobody put there.
+        unset = {key for key, value in remote.values.items() if key not in base.values and is_default(key, value)}
+        self.remote_changed = base.changed(self.digests) - unset
         self.fields = Fields(set(self.local_changed))
         self.open = self.local_changed | self.remote_changed
 

@@ -209,6 +209,11 @@ def _defaults(keys: Collection[str]) -> dict[str, Any]:
     return {key: copy.copy(session_json.SESSION_KEYS[key]) for key in keys}
 
 
+def is_default(key: str, value: Any) -> bool:
+    """Whether a value is what a new session has under one of the WebUI's keys."""
+    return key in session_json.SESSION_KEYS and bool(value == session_json.SESSION_KEYS[key])
+
+
 class Messages(NamedTuple):
     """A session's messages and their digests."""
 

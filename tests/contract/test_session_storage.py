@@ -202,6 +202,18 @@ def test_one_message_changed_by_both_is_the_only_conflict(storage: SessionStorag
     assert storage.load("trip")[0]["title"] == "Rome"
 
 
+def test_a_new_session_need_not_have_all_keys(storage: SessionStorage, caplog: pytest.LogCaptureFixture) -> None:
+    token, _ = storage.save("new", {"title": "New"}, base=None)
+    _, other = storage.load_metadata("new")
+    storage.save("new", {"pinned": True, "personality": "terse"}, base=other, only={"pinned", "personality"})
+    _, adopted = storage.save("new", {"title": "New", "model": "m", "tool_calls": [1]}, base=token)
+    loaded, _ = storage.load("new")
+    assert (loaded["model"], loaded["tool_calls"]) == ("m", [1])
+    assert (loaded["pinned"], loaded["personality"]) == (True, "terse")
+    assert adopted.values.keys() == {"created_at", "pinned", "personality", "updated_at"}
+    assert not caplog.records
+
+
 def test_a_new_session_is_not_saved_over_another(storage: SessionStorage, trip: Versions) -> None:
     values, _ = trip
     with pytest.raises(SessionExistsError):
