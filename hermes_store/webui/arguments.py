@@ -60,6 +60,12 @@ def checked_keys(keys: Any) -> list[str]:
     return [checked_key(key) for key in items_of(keys, "keys", "Nothing was done.")]
 
 
+def checked_names(keys: Any) -> set[str]:
+    """Return the keys of values, among which the messages' may be; as `checked_key`."""
+    names = items_of(keys, "keys", "Nothing was done.")
+    return {MESSAGES if text_of(key) == MESSAGES else checked_key(key) for key in names}
+
+
 def checked_conditions(where: Any) -> list[Condition]:
     """Return the conditions of a list.
 

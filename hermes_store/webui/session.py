@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -27,7 +28,7 @@ from ..transcripts.copying import deep_copy
 from ..validation import check_id, is_id
 from ..webui_format import session_json
 from .adopting import adopt_fields, adopt_messages
-from .arguments import absolute_folder, given
+from .arguments import absolute_folder, checked_names, given
 from .field_policy import UPDATED
 from .lazy_values import LazyValues
 from .saving import Saved, write
@@ -43,7 +44,7 @@ from .state import (
     read,
     reserves_its_names,
 )
-from .versions import Base, Local
+from .versions import Base, Local, compared_keys
 
 #: In place of an argument that was left out.
 _LEFT_OUT: Final[Any] = object()
@@ -181,7 +182,9 @@ class LiveSession(LazyValues):
             raise AttributeError("these sessions have no files: no session_dir was given")
         return folder / f"{check_id(self.session_id, 'session id')}.json"
 
-    def save(self, touch_updated_at: bool = True, skip_index: bool = False) -> None:
+    def save(
+        self, touch_updated_at: bool = True, skip_index: bool = False, *, only: Collection[str] | None = None
+    ) -> None:
         """Write what differs from what was read; what others wrote meanwhile is kept, and shown here.
 
         Where others changed the same field, `field_policy` says which value it gets.
@@ -189,6 +192,8 @@ class LiveSession(LazyValues):
         Args:
             touch_updated_at: make this the session's last change, so that it moves to the front of lists.
             skip_index: ignored, as there is no index to write.
+            only: write the values of these keys alone; the messages only if ``messages`` is among them. Nothing else
+                is looked at. A session that is new, and one whose last save was interrupted, is saved whole.
 
         Raises:
             StaleSessionError: others changed the same messages, too; its `positions` says which. Everything else was
@@ -197,29 +202,43 @@ class LiveSession(LazyValues):
             SessionDeletedError, SessionNotFoundError: it was deleted, and is not brought back.
             SessionExistsError: the session is new, and another one has its id.
             InvalidIdError, InvalidPayloadError: the id, or a value, cannot be stored.
+            InvalidInputError: `only` has something that is no key.
             DatabaseError: the database refused.
         """
+        names = None if only is None else checked_names(only)
         with self.exclusive():
             self.__dict__[SESSION_ID] = check_id(self.session_id, "session id")
             base, database = self._base, self._models.database()
             if base is not None and (base.session_id != self.session_id or not self.is_of(database)):
                 self._read_rest(base)
                 base = None
-            local = self._local(base, touch=touch_updated_at)
+            if base is None or base.attempt is not None:
+                names = None
+            part = base
+            if base is not None and names is not None:
+                part = base.limited_to(
+                    compared_keys(names - {MESSAGES}, touch=touch_updated_at), messages=MESSAGES in names
+                )
+            local = self._local(part, touch=touch_updated_at, only=names)
             try:
                 with database.write() as unit:
-                    saved = write(unit, base, local)
+                    saved = write(unit, part, local)
+                    if base is not None and part is not None and part is not base:
+                        base.attempt = part.attempt and base.joined(part.attempt, part, is_alone=True)
             except HermesStoreError as error:
                 self._models.save_failed(self, error)
                 raise
             self._database = database
-            self._accept(local, saved)
-            self._report(saved)
+            self._accept(local, saved, part)
+            self._report(saved, is_whole=names is None)
 
-    def _local(self, base: Base | None, *, touch: bool) -> Local:
+    def _local(self, base: Base | None, *, touch: bool, only: Collection[str] | None = None) -> Local:
         values = dict(self.__dict__)
+        if only is not None:
+            values = {key: value for key, value in values.items() if key in only or key == SESSION_ID}
+        with_messages = MESSAGES in values
         messages = values.pop(MESSAGES, None)
-        if not isinstance(messages, list | tuple) and MESSAGES in self.__dict__:
+        if not isinstance(messages, list | tuple) and with_messages:
             raise InvalidPayloadError(f"are a {type(messages).__name__}, not a list", MESSAGES)
         if touch:
             values["updated_at"] = time.time()
@@ -227,10 +246,17 @@ class LiveSession(LazyValues):
             now = None if messages is None else list(messages)
         except Exception as error:  # whatever a class that is derived from `list` raises
             raise InvalidPayloadError(f"could not be read: {quoted(error)}", MESSAGES) from error
-        return Local(values.pop(SESSION_ID), values, now, base, touched=touch, is_hidden=is_reserved)
+        local = Local(values.pop(SESSION_ID), values, now, base, touched=touch, is_hidden=is_reserved)
+        if only is not None and base is not None:
+            local.watch_stream(base)
+        return local
 
-    def _accept(self, local: Local, saved: Saved) -> None:
-        """Make the result of a save this session's state, except what was assigned to since."""
+    def _accept(self, local: Local, saved: Saved, part: Base | None) -> None:
+        """Make the result of a save this session's state, except what was assigned to since.
+
+        Args:
+            part: what was compared with the store, this session's base or a part of it.
+        """
         values = self.__dict__
         if self.session_id == local.session_id:
             values[SESSION_ID] = saved.base.session_id  # others may have given it another
@@ -241,16 +267,20 @@ class LiveSession(LazyValues):
             if not isinstance(values.get(MESSAGES), list):
                 values[MESSAGES] = list(values.get(MESSAGES) or ())
             adopt_messages(values[MESSAGES], local, saved)
+        base = saved.base
+        if part is not None and part.only is not None and self._base is not None:
+            base = self._base.joined(base, part, is_alone=saved.is_alone)
         # Last: a child that is forked before this has the old base, with which the next save finds what was written.
         # With the new base alone, the messages of others would look as if they had been removed here.
-        self._base = saved.base
+        self._base = base
 
-    def _report(self, saved: Saved) -> None:
+    def _report(self, saved: Saved, *, is_whole: bool) -> None:
         """Log the values that were lost, and raise the error for messages that were not saved."""
         saved.log_lost()
         error = saved.conflict()
         if error is None:
-            self._models.save_succeeded(self)
+            if is_whole:
+                self._models.save_succeeded(self)
             return
         self._models.save_failed(self, error)
         raise error

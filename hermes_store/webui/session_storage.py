@@ -29,11 +29,11 @@ from ..webui_format.key_order import in_order
 from . import saving
 from .appending import append
 from .arguments import checked_conditions, checked_keys, checked_profiles, checked_values
-from .field_policy import ACTIVE, STREAM, UPDATED
+from .field_policy import UPDATED
 from .folder_import import FolderImport
 from .state import MESSAGES, SESSION_ID, Extent, find_current, read
 from .tokens import Adopted, Token
-from .versions import Local
+from .versions import Local, compared_keys
 
 
 class SessionStorage:
@@ -254,18 +254,15 @@ class SessionStorage:
         touch: bool,
     ) -> tuple[Token, Adopted]:
         database = self._database()
-        whole = token.base_in(database)
+        token.base_in(database)
         token.require_read(values.keys() | (only or set()), messages=messages is not None)
         if touch:
             values[UPDATED] = time.time()
-        compared = None if only is None else only | ({UPDATED} if touch else set())
-        watched = compared is not None and ACTIVE not in compared and not compared.isdisjoint(STREAM)
-        if compared is not None and watched:
-            compared.add(ACTIVE)  # what belongs to a stream that others began is left as it is
+        compared = None if only is None else compared_keys(only, touch=touch)
         base = token.for_save(compared, messages=messages is not None)
         local = Local(session_id, values, messages, base, touched=touch)
-        if watched and ACTIVE in whole.values:
-            local.digests[ACTIVE] = whole.values[ACTIVE]
+        if compared is not None:
+            local.watch_stream(base)
         base.attempt = token.attempted(base, local)
         try:
             with database.write() as unit:

@@ -100,8 +100,9 @@ class Token:
             compared: the keys to compare; all when None.
             messages: whether the messages are compared.
         """
-        base = replace(self._base, attempt=None) if compared is None else self._base.limited_to(compared)
-        return base if messages else replace(base, messages=None)
+        if compared is not None:
+            return self._base.limited_to(compared, messages=messages)
+        return replace(self._base, attempt=None, messages=self._base.messages if messages else None)
 
     def attempted(self, base: Base, local: Local) -> Base | None:
         """Return what an earlier save with this token wrote, if it was to write the same: this is it once more."""
@@ -151,24 +152,7 @@ class Token:
         new, base = saved.base, self._base
         if compared.only is None and (compared.messages is not None or base.messages is None):
             return Token(new, self._database)
-        known = new.values.keys() | (compared.names() if compared.only is not None else base.values.keys())
-        values = {key: digest for key, digest in base.values.items() if key not in known} | new.values
-        sizes = {key: size for key, size in base.sizes.items() if key not in known} | new.sizes
-        merged = replace(
-            new,
-            # What was not compared may have been changed by others.
-            revision=new.revision if saved.is_alone else base.revision,
-            values=values,
-            sizes=sizes,
-            extent=base.extent,
-            absent=base.absent,
-            messages=base.messages if compared.messages is None else new.messages,
-            known_messages=base.known_messages if compared.messages is None else new.known_messages,
-            known_values=base.known_values | new.known_values,
-            only=None,
-            attempt=None,
-        )
-        return Token(merged, self._database)
+        return Token(base.joined(new, compared, is_alone=saved.is_alone), self._database)
 
 
 def _but_time(digests: dict[str, bytes]) -> dict[str, bytes]:

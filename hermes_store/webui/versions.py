@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 from ..transcripts import json_codec
 from ..transcripts.known_values import EncodedMessages, Known, copy_of, is_unchanged, known_messages
 from . import field_policy
-from .field_policy import Number
+from .field_policy import ACTIVE, STREAM, UPDATED, Number
 from .state import Extent, IsHidden, State, digest_of, digests_of, nothing
 
 
@@ -74,11 +74,36 @@ class Base:
         """Whether it has all of the session's values."""
         return self.extent is Extent.WHOLE
 
-    def limited_to(self, keys: Collection[str]) -> Base:
-        """Return the base of a few values alone."""
+    def limited_to(self, keys: Collection[str], *, messages: bool) -> Base:
+        """Return the base of a few values alone, with or without the messages."""
         values = {key: digest for key, digest in self.values.items() if key in keys}
         sizes = {key: size for key, size in self.sizes.items() if key in keys}
-        return replace(self, values=values, sizes=sizes, extent=Extent.ROW, only=frozenset(keys))
+        part = replace(self, values=values, sizes=sizes, extent=Extent.ROW, only=frozenset(keys), attempt=None)
+        return part if messages else replace(part, messages=None)
+
+    def joined(self, written: Base, part: Base, *, is_alone: bool) -> Base:
+        """Return what this is after a part of it was saved.
+
+        Args:
+            written: what the save made of the part.
+            part: the part of this that was compared with the store.
+            is_alone: nobody else wrote since this was read. What was not compared may have been changed by others.
+        """
+        known = written.values.keys() | (part.names() if part.only is not None else self.values.keys())
+        with_messages = part.messages is not None
+        return replace(
+            written,
+            revision=written.revision if is_alone else self.revision,
+            values={key: digest for key, digest in self.values.items() if key not in known} | written.values,
+            sizes={key: size for key, size in self.sizes.items() if key not in known} | written.sizes,
+            extent=self.extent,
+            absent=self.absent - written.values.keys(),
+            messages=written.messages if with_messages else self.messages,
+            known_messages=written.known_messages if with_messages else self.known_messages,
+            known_values=self.known_values | written.known_values,
+            only=None,
+            attempt=None,
+        )
 
     def names(self) -> set[str]:
         """Return the keys of which it is known what the store had."""
@@ -115,6 +140,18 @@ class Base:
             self.sizes.pop(key, None)
         else:
             self.sizes[key] = size
+
+
+def compared_keys(only: Iterable[str], *, touch: bool) -> set[str]:
+    """Return the keys that a save of some values compares with the store.
+
+    Args:
+        only: the keys of these values.
+        touch: it also sets the time of the last change.
+    """
+    keys = {*only, *([UPDATED] if touch else [])}
+    # What belongs to a stream that others began is left as it is.
+    return keys if keys.isdisjoint(STREAM) else keys | {ACTIVE}
 
 
 def size_of(key: str, value: Any) -> Number | None:
@@ -194,6 +231,15 @@ class Local:
         self.copies[key], self.digests[key] = value if is_as_in_base else written, digest
         if known is not None:
             self.known_values[key] = known
+
+    def watch_stream(self, base: Base) -> None:
+        """Let a save of some of a stream's values find out whether others began a stream.
+
+        Args:
+            base: what these values, and the stream's id, were.
+        """
+        if ACTIVE not in self.values and ACTIVE in base.values:
+            self.digests[ACTIVE] = base.values[ACTIVE]
 
     def set_time(self, time: float) -> None:
         """Let this be the time of the session's last change."""

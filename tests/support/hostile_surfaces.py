@@ -292,6 +292,13 @@ def model_verbs(scene: Scene) -> Iterator[Call]:
 
     yield from _each("Session", save, {**dict.fromkeys(names, ...), "custom": ...}, _plain)
 
+    def save_some(**arguments: Any) -> None:
+        session = made.Session.load("s")
+        assert session is not None
+        session.save(**arguments)
+
+    yield from _each("Session.save", save_some, {"only": ...}, _plain)
+
 
 _STORAGE_VERBS: dict[str, dict[str, Any]] = {
     "load": {"session_id": "s"},
