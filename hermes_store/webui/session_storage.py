@@ -1,7 +1,7 @@
 """Sessions as dicts, for any web user interface: loading, saving what changed, lists.
 
-`SessionStorage` replaces no class of the application's. What a session is, and how long objects of it live, is the
-application's own affair; it keeps a token for each session that it has read.
+`SessionStorage` replaces no class of the application's. The application keeps its own objects, and for each session a
+token: the version that it read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .field_policy import UPDATED
 from .folder_import import FolderImport
 from .state import MESSAGES, SESSION_ID, Extent, find_current, read
 from .tokens import Adopted, Token
-from .versions import Local, compared_keys
+from .versions import Base, Local, compared_keys
 
 
 class SessionStorage:
@@ -266,7 +266,7 @@ class SessionStorage:
         base.attempt = token.attempted(base, local)
         try:
             with database.write() as unit:
-                self._find(unit, token, session_id)
+                _find(unit, whole, session_id)
                 saved = saving.write(unit, base, local)
         except BaseException:  # it may have been committed all the same
             token.note_attempt(base.attempt)
@@ -276,17 +276,6 @@ class SessionStorage:
         if conflict is not None:
             raise conflict
         return token.after(saved, base), Adopted.of(saved, local)
-
-    def _find(self, unit: UnitOfWork, token: Token, session_id: str) -> SessionKey:
-        """Return the session of a token, whose row nobody else changes before this transaction ends."""
-        base = token.base_in(self._database())
-        key = find_current(unit, base.row_id, base.session_id, lock=True)
-        if session_id not in (base.session_id, key.session_id):
-            raise InvalidInputError(
-                f"{quoted(token)} is not of session {session_id!r}. Nothing was written; `copy_as` makes a copy under "
-                "another id, and `rename_id` gives the session another one."
-            )
-        return key
 
     def append(
         self, session_id: str, messages: Iterable[Any], *, base: Token, touch: bool = True
@@ -310,8 +299,9 @@ class SessionStorage:
         check_instance("base", base, Token)
         encoded = encoding.encode(items_of(messages, MESSAGES, "Nothing was written."))
         database = self._database()
+        version = base.base_in(database)
         with database.write() as unit:
-            key = self._find(unit, base, session_id)
+            key = _find(unit, version, session_id)
             if not encoded:
                 return base, Adopted(session_id=key.session_id, values={})
             return append(unit, base, key, encoded, database, touch=touch)
@@ -371,3 +361,19 @@ class SessionStorage:
         """
         path: Path = path_of(folder, "folder of sessions")
         return self._folder_import.report(self._store(), path)
+
+
+def _find(unit: UnitOfWork, base: Base, session_id: str) -> SessionKey:
+    """Return the session that a version is of, whose row nobody else changes before this transaction ends.
+
+    Raises:
+        SessionNotFoundError, SessionDeletedError: it is no longer there.
+        InvalidInputError: this is not its id, nor was it then.
+    """
+    key = find_current(unit, base.row_id, base.session_id, lock=True)
+    if session_id not in (base.session_id, key.session_id):
+        raise InvalidInputError(
+            f"The token is of session {base.session_id!r}, not of {session_id!r}. Nothing was written; `copy_as` makes "
+            "a copy under another id, and `rename_id` gives the session another one."
+        )
+    return key
