@@ -254,7 +254,7 @@ class SessionStorage:
         touch: bool,
     ) -> tuple[Token, Adopted]:
         database = self._database()
-        token.base_in(database)
+        version = token.base_in(database)
         token.require_read(values.keys() | (only or set()), messages=messages is not None)
         if touch:
             values[UPDATED] = time.time()
@@ -266,7 +266,7 @@ class SessionStorage:
         base.attempt = token.attempted(base, local)
         try:
             with database.write() as unit:
-                _find(unit, whole, session_id)
+                _find(unit, version, session_id)
                 saved = saving.write(unit, base, local)
         except BaseException:  # it may have been committed all the same
             token.note_attempt(base.attempt)
