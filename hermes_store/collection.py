@@ -7,9 +7,9 @@ from typing import Final
 
 from .errors import InvalidInputError, StaleSessionError
 from .quoting import quoted
-from .storage import session_rows
+from .storage import session_keys
 from .storage.engine import Transactions
-from .storage.session_rows import SessionKey
+from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import check_profile, check_revision
 
@@ -53,11 +53,11 @@ class Collection:
 
     def _find(self, unit: UnitOfWork, session_id: str) -> SessionKey:
         """Return a session that is not deleted, for reading."""
-        return session_rows.find_live(unit, session_id, self._scope)
+        return session_keys.find_live(unit, session_id, self._scope)
 
     def _lock(self, unit: UnitOfWork, session_id: str) -> SessionKey:
         """Return a session that is not deleted, whose row nobody else changes before this transaction ends."""
-        return session_rows.find_live(unit, session_id, self._scope, lock=True)
+        return session_keys.find_live(unit, session_id, self._scope, lock=True)
 
 
 def require_current(key: SessionKey, expected: int, changed_at: int, what: str) -> None:

@@ -11,9 +11,9 @@ from typing import Final
 from .collection import Collection
 from .pagination import check_limit
 from .records import Page, PurgeResult, SessionRecord
-from .storage import session_listing, session_rows
+from .storage import session_keys, session_listing, session_rows
 from .storage.list_filter import BLANK_SECONDS
-from .storage.session_rows import SessionKey
+from .storage.session_keys import SessionKey
 from .validation import check_flag, check_time
 
 #: The most sessions that one transaction purges, and the most messages, unless one session has more.
@@ -49,7 +49,7 @@ class Deletion(Collection):
             SessionNotFoundError: there is none of this id (any more).
         """
         with self._transactions.write() as unit:
-            key = session_rows.find(unit, session_id, self._scope, lock=True)
+            key = session_keys.find(unit, session_id, self._scope, lock=True)
             if key.deleted_at is not None:
                 session_rows.change(unit, key, {"deleted_at": None}, fields=True, touch=False)
             return session_listing.get_existing(unit, key.session_id)
@@ -63,7 +63,7 @@ class Deletion(Collection):
             SessionNotFoundError: there is none of this id.
         """
         with self._transactions.write() as unit:
-            key = session_rows.find(unit, session_id, self._scope, lock=True)
+            key = session_keys.find(unit, session_id, self._scope, lock=True)
             session_rows.purge(unit, key)
             unit.erase()
         return _result([key], erased=unit.is_erased)

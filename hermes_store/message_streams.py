@@ -9,9 +9,9 @@ from .collection import Collection
 from .errors import InvalidInputError, SessionDeletedError, SessionNotFoundError, StaleSessionError
 from .quoting import quoted
 from .records import WriteResult
-from .storage import message_rows, session_rows, transcript_columns
+from .storage import message_rows, session_keys, session_rows, transcript_columns
 from .storage.engine import Transactions
-from .storage.session_rows import SessionKey
+from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding
 from .transcripts.encoding import Encoded
@@ -115,7 +115,7 @@ class MessageStream(Collection):
 
     def _current(self, unit: UnitOfWork, session: int) -> SessionKey:
         """Return the session, whatever its id is now."""
-        key = session_rows.find_row(unit, session, lock=True)
+        key = session_keys.find_row(unit, session, lock=True)
         if key is None or self._scope not in (None, key.profile):
             raise SessionNotFoundError(self._session_id)
         if key.deleted_at is not None:

@@ -12,7 +12,7 @@ from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .quoting import quoted
 from .records import AppendResult, MessagePage, MessageWindow, ReplaceResult, Transcript, TruncateResult, WriteResult
 from .storage import message_reading, message_rows, session_rows, transcript_columns
-from .storage.session_rows import SessionKey
+from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding
 from .transcripts.encoding import Encoded

@@ -13,9 +13,9 @@ from .errors import InvalidInputError, SessionNotFoundError
 from .pagination import check_limit
 from .quoting import quoted, text_of
 from .records import DEFAULT_PROFILE, Missing, Page, SessionOrder, SessionRecord
-from .storage import document_rows, project_rows, session_listing, session_rows
+from .storage import document_rows, project_rows, retired_ids, session_keys, session_listing, session_rows
 from .storage.list_filter import ListFilter
-from .storage.session_rows import SessionKey
+from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import (
     SessionChanges,
@@ -54,7 +54,7 @@ class Sessions(Deletion, WholeSessions):
         profile = self._own_profile(changes.get("profile")) or DEFAULT_PROFILE
         now = time.time()
         with self._transactions.write() as unit:
-            session_rows.require_free(unit, session_id, self._scope)
+            retired_ids.require_free(unit, session_id, self._scope)
             values = {"created_at": now, "updated_at": now, **_resolved(unit, changes, profile), "profile": profile}
             session_rows.add(unit, session_id, values)
             return session_listing.get_existing(unit, session_id)
@@ -99,7 +99,7 @@ class Sessions(Deletion, WholeSessions):
         """
         session_id = check_id(session_id, "session id")
         with self._transactions.read() as unit:
-            return session_rows.exists(unit, session_id, self._scope)
+            return session_keys.exists(unit, session_id, self._scope)
 
     def find(self, prefix: str, *, limit: int = 20, deleted: bool | None = False) -> list[str]:
         """Return the ids that begin with a text, in order.
@@ -330,8 +330,8 @@ def _resolved(
     if values.get("project_id") is not None:
         values["project_id"], _, _ = project_rows.find(unit, values["project_id"], profile)
     if values.get("parent_id") is not None:
-        parent = session_rows.find(unit, values["parent_id"], profile)
-        if key is not None and session_rows.descends(unit, parent.id, key.id):
+        parent = session_keys.find(unit, values["parent_id"], profile)
+        if key is not None and session_keys.descends(unit, parent.id, key.id):
             raise InvalidInputError(
                 f"Session {parent.session_id!r} was forked from {key.session_id!r} itself and cannot be its parent. "
                 "Nothing was written."

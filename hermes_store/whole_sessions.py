@@ -9,9 +9,9 @@ from typing import Any, Final
 from .collection import Collection
 from .errors import DatabaseCorruptError
 from .records import DEFAULT_PROFILE, SessionRecord
-from .storage import document_rows, message_reading, session_listing, session_rows
+from .storage import document_rows, message_reading, retired_ids, session_listing
+from .storage.session_keys import SessionKey
 from .storage.session_links import find_links
-from .storage.session_rows import SessionKey
 from .storage.session_writer import add_whole
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, json_codec
@@ -127,7 +127,7 @@ class _NewSession:
         Raises:
             SessionExistsError, SessionDeletedError: the id is, or was, another session's.
         """
-        session_rows.require_free(unit, self.session_id, scope)
+        retired_ids.require_free(unit, self.session_id, scope)
         links = find_links(unit, self._values, profile)
         linked = map_links(self._values, links)
         documents = {key: payload for key, payload in self._content.documents.items() if links.get(key) is None}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..storage.import_log import Entry, FollowedColumns
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..validation import TITLE_LIMIT
 from .conversation import Conversation, Mark
 from .records import AgentSession

@@ -18,10 +18,10 @@ from ..errors import SessionDeletedError, SessionExistsError
 from ..outcomes import ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem, ImportProgress
-from ..storage import import_log, message_rows, session_rows
+from ..storage import import_log, message_rows, retired_ids, session_keys, session_rows
 from ..storage.engine import Database
 from ..storage.part_writer import PartWriter, remove_left_over
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..storage.unit_of_work import INTEGRITY_ERRORS, REFUSED_VALUES, UnitOfWork
 from ..transcripts import json_codec
@@ -93,7 +93,7 @@ class AgentImporter:
         """Return the copy of a conversation; None when there is none."""
         known = import_log.sessions_of(unit, KIND, self._origin, chain)
         row_id = next((known[member] for member in chain if member in known), None)
-        return None if row_id is None else session_rows.find_row(unit, row_id)
+        return None if row_id is None else session_keys.find_row(unit, row_id)
 
     def _stored(self, unit: UnitOfWork, key: SessionKey, writer: PartWriter) -> _Stored:
         """Return the messages of a copy, as far as they are compared."""
@@ -111,7 +111,7 @@ class AgentImporter:
         if not known:
             return self._create(unit, conversation, writer)
         row_id = next(known[member] for member in chain if member in known)
-        key = None if row_id is None else session_rows.find_row(unit, row_id, lock=True)
+        key = None if row_id is None else session_keys.find_row(unit, row_id, lock=True)
         self._refer(unit, (member for member in chain if member not in known), key and key.id)
         if key is None:
             return _report(conversation, Outcome.SKIPPED, "it was purged from the store")
@@ -125,7 +125,7 @@ class AgentImporter:
             return _report(conversation, Outcome.FAILED, f"its id {session.session_id!r} cannot be a session's here")
         try:
             for member in filter(is_id, session.chain):
-                session_rows.require_free(unit, member)
+                retired_ids.require_free(unit, member)
         except SessionExistsError:
             if import_log.sessions_of(unit, KIND, self._origin, session.chain):  # another process imported it just now
                 return self._import(unit, conversation, writer)
@@ -184,7 +184,7 @@ class AgentImporter:
         now = import_log.followed_columns(unit, copy.key.id)
         values = decision.following(session)
         parent = self._parent(unit, session, copy.key.profile)
-        if parent not in (None, now.parent_id) and not session_rows.descends(unit, parent, copy.key.id):
+        if parent not in (None, now.parent_id) and not session_keys.descends(unit, parent, copy.key.id):
             values["parent_id"] = parent
         return decision.changed_columns(values, now, copy.written)
 
@@ -194,10 +194,10 @@ class AgentImporter:
         if parent is None or not is_id(parent):
             return None
         row_id = import_log.sessions_of(unit, KIND, self._origin, [parent]).get(parent)
-        key = None if row_id is None else session_rows.find_row(unit, row_id)
+        key = None if row_id is None else session_keys.find_row(unit, row_id)
         if key is not None and key.deleted_at is None and key.profile == profile:
             return key.id
-        return session_rows.find_link_target(unit, parent, profile)
+        return session_keys.find_link_target(unit, parent, profile)
 
     def _record_again(  # noqa: PLR0917 - the parts of an entry
         self,

@@ -17,7 +17,7 @@ from ..reports import ImportItem
 from ..storage import import_log
 from ..storage.engine import Database
 from ..storage.import_log import Entry as LogEntry
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from .decision import Prefer

@@ -13,8 +13,8 @@ from ..errors import DatabaseCorruptError, FilesError
 from ..paths import path_of
 from ..records import ProjectRecord
 from ..reports import ExportProblem, ExportProgress, ExportReport
-from ..storage import document_rows, message_reading, session_listing, session_rows
-from ..storage.session_rows import SessionKey
+from ..storage import document_rows, message_reading, session_keys, session_listing
+from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import DRIVER_ERRORS, UnitOfWork
 from ..store import Store
 from ..transcripts import json_codec
@@ -133,7 +133,7 @@ class _Export:
         key = None
         try:
             with self._store.database.read() as unit:
-                key = session_rows.find_row(unit, row_id)
+                key = session_keys.find_row(unit, row_id)
                 if key is None or key.deleted_at is not None:
                     return None
                 record = session_listing.get(unit, key.session_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..storage import document_rows, import_log, project_rows, session_rows
+from ..storage import document_rows, import_log, project_rows, session_keys, session_rows
 from ..storage.engine import Database
 from ..storage.turns import Turns
 from ..storage.unit_of_work import UnitOfWork
@@ -38,17 +38,17 @@ def _links(unit: UnitOfWork, key: str, session: int | None = None) -> dict[int, 
         for row_id, profile, payload in document_rows.unlinked(unit, key, session)
         if is_id(value := json_codec.decode(payload))
     }
-    find = project_rows.find_link_targets if key == "project_id" else session_rows.find_link_targets
+    find = project_rows.find_link_targets if key == "project_id" else session_keys.find_link_targets
     targets = find(unit, {value for value, _ in wanted.values()})
     found = {row_id: targets[other] for row_id, other in wanted.items() if other in targets}
     if key == "project_id":
         return found
-    return {row_id: parent for row_id, parent in found.items() if not session_rows.descends(unit, parent, row_id)}
+    return {row_id: parent for row_id, parent in found.items() if not session_keys.descends(unit, parent, row_id)}
 
 
 def _link(unit: UnitOfWork, row_id: int, key: str, target: int) -> None:
     """Link a session. It counts as imported as before: its content is still that of its file."""
-    session = session_rows.find_row(unit, row_id, lock=True)
+    session = session_keys.find_row(unit, row_id, lock=True)
     if session is None:  # purged by another process since
         return
     if key == "project_id":

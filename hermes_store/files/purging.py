@@ -12,8 +12,8 @@ from ..errors import SessionNotFoundError
 from ..pagination import check_limit
 from ..records import PurgeResult, Record
 from ..reports import FileRemoval
-from ..storage import session_rows
-from ..storage.session_rows import SessionKey
+from ..storage import session_keys, session_rows
+from ..storage.session_keys import SessionKey
 from ..store import Store
 from ..validation import check_instance, check_profile, check_time
 from .removing import remove_imported_files
@@ -77,7 +77,7 @@ def _purge(store: Store, found: list[SessionKey], until: float) -> tuple[list[Se
     purged = []
     with store.database.write() as unit:
         for key in found:
-            now = session_rows.find_row(unit, key.id, lock=True)
+            now = session_keys.find_row(unit, key.id, lock=True)
             if now is not None and now.deleted_at is not None and now.deleted_at <= until:
                 session_rows.purge(unit, now)
                 purged.append(now)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..outcomes import Outcome, RemovalOutcome
 from ..paths import path_of
 from ..reports import FileRemoval
-from ..storage import import_log, message_rows, session_rows
+from ..storage import import_log, message_rows, session_keys
 from ..store import Store
 from ..transcripts import json_codec
 from ..validation import check_instance
@@ -49,7 +49,7 @@ def remove_imported_files(
     check_instance("store", store, Store)
     folder = None if sessions_folder is None else path_of(sessions_folder, "folder of sessions").absolute()
     with store.database.read() as unit:
-        key = session_rows.find(unit, session_id, None)
+        key = session_keys.find(unit, session_id, None)
         found = import_log.entries_of_session(unit, key.id)
         entries = [(origin, entry) for kind, origin, entry in found if kind == KIND]
         stored = set(message_rows.digests(unit, key.id)) if entries else set()

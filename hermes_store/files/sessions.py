@@ -8,10 +8,10 @@ from typing import Any, Final
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..outcomes import Outcome
 from ..reports import ImportItem
-from ..storage import document_rows, import_log, message_rows, session_listing, session_rows
+from ..storage import document_rows, import_log, message_rows, retired_ids, session_keys, session_listing, session_rows
 from ..storage.import_log import Entry as LogEntry
 from ..storage.part_writer import PartWriter
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from ..webui_format import session_json
 from ..webui_format.session_json import SessionContent
@@ -107,8 +107,8 @@ class SessionImporter:
     def _find(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, *, lock: bool) -> SessionKey | None:
         """Return the session that the file became, whatever its id is now; else the one with the file's id."""
         if entry is None:
-            return session_rows.find_current_or_former(unit, file.session_id, lock=lock)
-        return None if entry.session is None else session_rows.find_row(unit, entry.session, lock=lock)
+            return session_keys.find_current_or_former(unit, file.session_id, lock=lock)
+        return None if entry.session is None else session_keys.find_row(unit, entry.session, lock=lock)
 
     def _stored(
         self, unit: UnitOfWork, file: ParsedFile, key: SessionKey | None, entry: LogEntry | None, writer: PartWriter
@@ -192,7 +192,7 @@ def _notes(file: ParsedFile, entry: LogEntry | None, decision: Decision) -> Any:
 
 
 def _is_purged(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> bool:
-    return entry is not None or session_rows.is_purged(unit, file.session_id)
+    return entry is not None or retired_ids.is_purged(unit, file.session_id)
 
 
 def _read_content(unit: UnitOfWork, key: SessionKey) -> SessionContent:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..transcripts.encoding import Encoded
-from . import document_rows, message_rows, session_rows, session_writer, staged_rows, transcript_columns
+from . import document_rows, message_rows, session_keys, session_rows, session_writer, staged_rows, transcript_columns
 from .engine import Database
 from .message_rows import Difference
-from .session_rows import SessionKey
+from .session_keys import SessionKey
 from .turns import Turns
 from .unit_of_work import REFUSED_VALUES, UnitOfWork
 
@@ -215,7 +215,7 @@ class PartWriter:
                 self._prepared = _Prepared(None, row_id, None)
             return
         with self._database.read() as unit:
-            if session_rows.find_row(unit, key.id) != key:
+            if session_keys.find_row(unit, key.id) != key:
                 return  # it was changed: what is to be done is decided anew
             difference = message_rows.compare(unit, key.id, self._messages)
             sizes = difference.sizes(self._messages)

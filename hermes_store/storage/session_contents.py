@@ -10,7 +10,7 @@ from sqlalchemy import Select, bindparam, literal_column, select
 from ..errors import DatabaseCorruptError
 from ..records import SessionRecord
 from ..validation import COLUMN_KEYS
-from . import document_rows, session_rows
+from . import document_rows, session_keys
 from .row_types import Row, log_once
 from .schema import Session, SessionDocument, SessionExtras
 from .session_listing import records, to_record
@@ -66,9 +66,9 @@ def read(unit: UnitOfWork, session_id: str, *, whole: bool, without: Collection[
 def read_row(unit: UnitOfWork, row_id: int, *, whole: bool, without: Collection[str] = ()) -> SessionContents | None:
     """Return the session that a row id was read of; as `read`."""
     found = _read(unit, unit.row(_by_row, {"row_id": row_id}), whole, without)
-    if found is not None and not session_rows.is_staged(found.record.session_id):
+    if found is not None and not session_keys.is_staged(found.record.session_id):
         return found
-    successor = session_rows.row_after(unit, row_id)
+    successor = session_keys.row_after(unit, row_id)
     return None if successor is None else read_row(unit, successor, whole=whole, without=without)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..validation import is_id
 from ..webui_format.field_mapping import PARENT, PROJECT
-from . import project_rows, session_rows
-from .session_rows import SessionKey
+from . import project_rows, session_keys
+from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
 
 
@@ -30,7 +30,7 @@ def find_links(
     for name in names:
         links[name] = _find_target(unit, name, values.get(name), profile)
     parent = links.get(PARENT)
-    if parent is not None and key is not None and session_rows.descends(unit, parent, key.id):
+    if parent is not None and key is not None and session_keys.descends(unit, parent, key.id):
         links[PARENT] = None
     return links
 
@@ -38,5 +38,5 @@ def find_links(
 def _find_target(unit: UnitOfWork, name: str, public_id: Any, profile: str) -> int | None:
     if not is_id(public_id):
         return None
-    find = project_rows.find_link_target if name == PROJECT else session_rows.find_link_target
+    find = project_rows.find_link_target if name == PROJECT else session_keys.find_link_target
     return find(unit, public_id, profile)

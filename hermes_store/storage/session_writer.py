@@ -8,7 +8,7 @@ from typing import Any
 from ..transcripts.encoding import Encoded
 from . import document_rows, message_rows, session_rows, transcript_columns
 from .message_rows import Difference
-from .session_rows import SessionKey
+from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
 
 

@@ -27,7 +27,7 @@ from ..records import UNTITLED
 from . import session_rows
 from .fork_gate import renew_after_fork
 from .schema import STAGED_COUNT, STAGED_PREFIX, Session
-from .session_rows import SessionKey
+from .session_keys import SessionKey
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -137,7 +137,7 @@ def exchange(
     """Let a session have the messages of a staged row, and the staged row those of the session; return the revision.
 
     The session moves to the staged row, and its links with it: moving the messages would write each of them. Who knows
-    the session by the row id that it had finds it by `session_rows.find_row`.
+    the session by the row id that it had finds it by `session_keys.find_row`.
 
     Args:
         row_id: the staged row.

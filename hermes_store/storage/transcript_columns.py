@@ -9,7 +9,7 @@ from sqlalchemy import Select, bindparam, literal_column, select
 
 from ..transcripts.encoding import TOOL, Encoded, last_activity, last_timestamp
 from .schema import Message
-from .session_rows import SessionKey
+from .session_keys import SessionKey
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 

@@ -12,7 +12,7 @@ from ..agent.bridge import AgentBridge
 from ..agent.records import AgentSession
 from ..errors import AgentError, AgentMissingError, HermesStoreError, InvalidInputError, SessionNotFoundError
 from ..quoting import quoted, text_of
-from ..storage import session_rows
+from ..storage import retired_ids
 from ..store import Store
 from ..validation import is_id
 from .sidebar import sendable
@@ -100,8 +100,8 @@ class AgentSessions:
         chain = bridge.session(session_id).chain
         ids = [member for member in chain if is_id(member)]
         with self._store().database.write() as unit:
-            hidden = session_rows.retire_unused(unit, ids)
-            is_removed = bool(session_rows.removed_among(unit, ids))
+            hidden = retired_ids.retire_unused(unit, ids)
+            is_removed = bool(retired_ids.removed_among(unit, ids))
         deleted = False
         try:
             for member in reversed(chain):  # the last one first: it is the one that the agent may be at work on
@@ -155,13 +155,13 @@ class AgentSessions:
     def _gone(self, session_ids: Iterable[str]) -> set[str]:
         """Return those that were deleted here, imported or not, or were imported and have another id now."""
         with self._store().database.read() as unit:
-            return session_rows.gone_among(unit, [session_id for session_id in session_ids if is_id(session_id)])
+            return retired_ids.gone_among(unit, [session_id for session_id in session_ids if is_id(session_id)])
 
     def _is_removed(self, session_id: str) -> bool:
         if not is_id(session_id):
             return False
         with self._store().database.read() as unit:
-            return bool(session_rows.removed_among(unit, [session_id]))
+            return bool(retired_ids.removed_among(unit, [session_id]))
 
 
 def _row(session: AgentSession, profile: str | None, workspace: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..storage import message_rows, session_rows, transcript_columns
 from ..storage.engine import Database
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts.encoding import Encoded
 from .field_policy import UPDATED

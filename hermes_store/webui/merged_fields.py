@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ..storage import message_reading
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
 from . import field_policy
 from .field_policy import CALLS, COUNTERS, GENERATED, MANUAL, STREAM, TITLE, UPDATED, Places

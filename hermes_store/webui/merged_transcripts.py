@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..storage import message_reading, message_rows
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import encoding
 from ..transcripts.encoding import Encoded

@@ -30,7 +30,7 @@ from ..errors import (
 )
 from ..paths import path_of
 from ..quoting import number_of, quoted, text_of
-from ..storage import session_rows
+from ..storage import retired_ids, session_keys, session_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
@@ -224,7 +224,7 @@ class WebUIModels:
             cached = None
         if cached is not None:
             with database.read() as unit:
-                revision = session_rows.current_revision(unit, sid)
+                revision = session_keys.current_revision(unit, sid)
             if revision is None:
                 self._cache.drop(sid, cached)
                 raise KeyError(sid)
@@ -445,7 +445,7 @@ class WebUIModels:
                 raise SessionExistsError(new)
             if live is not None and live.is_new:
                 with self.database().read() as unit:
-                    session_rows.require_free(unit, new)
+                    retired_ids.require_free(unit, new)
             else:
                 revision = self._store().sessions.change_id(old, new).revision
         except (NotFoundError, InvalidIdError):

@@ -15,9 +15,9 @@ from typing import Any
 
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
 from ..quoting import quoted
-from ..storage import document_rows, message_rows, session_rows, transcript_columns
+from ..storage import document_rows, message_rows, retired_ids, session_rows, transcript_columns
+from ..storage.session_keys import SessionKey
 from ..storage.session_links import find_links
-from ..storage.session_rows import SessionKey
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts.known_values import EncodedMessages
@@ -81,7 +81,7 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
         SessionDeletedError: a deleted one had it.
     """
     try:
-        session_rows.require_free(unit, local.session_id)
+        retired_ids.require_free(unit, local.session_id)
     except SessionExistsError:
         base = _base_if_same(unit, local)
         if base is None:

@@ -16,9 +16,9 @@ from ..errors import InvalidInputError
 from ..paths import path_of
 from ..quoting import quoted
 from ..reports import ImportReport
-from ..storage import session_listing, session_rows, session_values
+from ..storage import retired_ids, session_keys, session_listing, session_values
 from ..storage.engine import Database
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.session_values import ORDERS
 from ..storage.session_writer import copy_whole
 from ..storage.unit_of_work import UnitOfWork
@@ -110,7 +110,7 @@ class SessionStorage:
         """
         session_id = check_id(session_id, "session id")
         with self._database().read() as unit:
-            return session_rows.is_deleted(unit, session_id)
+            return retired_ids.is_deleted(unit, session_id)
 
     def ids(self, *, profile: str | Iterable[str] | None = None) -> list[str]:
         """Return the ids of all sessions that are not deleted, in order.
@@ -129,7 +129,7 @@ class SessionStorage:
             SessionNotFoundError, SessionDeletedError, InvalidIdError: as `load`.
         """
         with self._database().read() as unit:
-            return session_rows.find_live(unit, session_id, None).revision
+            return session_keys.find_live(unit, session_id, None).revision
 
     def revisions(self, session_ids: Iterable[str]) -> dict[str, int]:
         """Return the revisions of those of some sessions that exist and are not deleted, by id; one query.
@@ -141,7 +141,7 @@ class SessionStorage:
         """
         wanted = check_ids(session_ids, "session id")
         with self._database().read() as unit:
-            return session_rows.current_revisions(unit, wanted)
+            return session_keys.current_revisions(unit, wanted)
 
     def rows(
         self,
@@ -179,7 +179,7 @@ class SessionStorage:
             SessionNotFoundError, InvalidIdError: as `load`.
         """
         with self._database().read() as unit:
-            return session_listing.children(unit, session_rows.find(unit, session_id, None).id)
+            return session_listing.children(unit, session_keys.find(unit, session_id, None).id)
 
     # ── Writing ──
 
@@ -319,7 +319,7 @@ class SessionStorage:
         """
         new_id = check_id(new_id, "session id")
         with self._database().write() as unit:
-            copy_whole(unit, session_rows.find_live(unit, session_id, None, lock=True), new_id)
+            copy_whole(unit, session_keys.find_live(unit, session_id, None, lock=True), new_id)
         return self.load_metadata(new_id)
 
     def rename_id(self, session_id: str, new_id: str) -> None:

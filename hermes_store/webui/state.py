@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import SessionDeletedError, SessionNotFoundError
 from ..records import SessionRecord
-from ..storage import document_rows, message_reading, session_contents, session_rows
+from ..storage import document_rows, message_reading, session_contents, session_keys
 from ..storage.session_contents import SessionContents
-from ..storage.session_rows import SessionKey
+from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
 from ..webui_format import key_order, session_json
@@ -117,7 +117,7 @@ def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: bool =
         SessionNotFoundError: it was purged.
         SessionDeletedError: it is deleted.
     """
-    key = session_rows.find_row(unit, row_id, lock=lock)
+    key = session_keys.find_row(unit, row_id, lock=lock)
     if key is None:
         raise SessionNotFoundError(session_id)
     if key.deleted_at is not None:
@@ -138,7 +138,7 @@ def read(unit: UnitOfWork, session_id: str, extent: Extent, is_hidden: IsHidden 
     """
     contents = session_contents.read(unit, session_id, **_how(extent))
     if contents is None:
-        session_rows.find_live(unit, session_id, None)  # raises the error that says why
+        session_keys.find_live(unit, session_id, None)  # raises the error that says why
         raise SessionNotFoundError(session_id)
     state = _state(contents, extent, is_hidden)
     if extent is Extent.WHOLE:

@@ -10,7 +10,7 @@ from hermes_store.agent import AgentSession, decision
 from hermes_store.agent.conversation import Conversation, digest_of
 from hermes_store.agent.decision import Copy
 from hermes_store.storage.import_log import Entry, FollowedColumns
-from hermes_store.storage.session_rows import SessionKey
+from hermes_store.storage.session_keys import SessionKey
 from hermes_store.transcripts.encoding import encode
 
 STORED = FollowedColumns(title="Talk", input_tokens=1, output_tokens=2, estimated_cost=None, parent_id=None)

@@ -19,7 +19,7 @@ STORAGE = PACKAGE / "storage"
 #: By the name of a table's class: the module of `storage` that inserts, updates and deletes its rows.
 OWNERS = {
     "Session": "session_rows.py",
-    "RetiredId": "session_rows.py",
+    "RetiredId": "retired_ids.py",
     "Message": "message_rows.py",
     "MessageBlob": "message_rows.py",
     "SessionDocument": "document_rows.py",

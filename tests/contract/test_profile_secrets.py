@@ -9,7 +9,7 @@ import pytest
 
 from hermes_store import HermesStoreError, InvalidCursorError, ProfileView, SessionExistsError, Store, View
 from hermes_store.pagination import read_cursor, write_cursor, write_row_cursor
-from hermes_store.storage import session_rows
+from hermes_store.storage import retired_ids
 from tests.support.internals import reading
 
 #: What became of a session of another profile.
@@ -59,7 +59,7 @@ def test_an_id_taken_at_the_last_moment_tells_as_little(store: Store, monkeypatc
     store.sessions.create(session_id="theirs")
     work = store.profile("work")
     expected = refusal(work, TAKING["create"], "theirs")
-    monkeypatch.setattr(session_rows, "require_free", lambda *_: None)  # as if it was taken after that
+    monkeypatch.setattr(retired_ids, "require_free", lambda *_: None)  # as if it was taken after that
     assert {refusal(work, take, "theirs") for take in TAKING.values()} == {expected}
 
 

@@ -1,0 +1,156 @@
+"""The public ids that sessions had: an id that was used never means another session."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from ..errors import SessionDeletedError, SessionExistsError
+from .schema import RetiredId, Session
+from .session_keys import successor_of
+from .statement import Statement, one_of
+from .types import IdList
+from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
+
+_holder: Final = Statement(
+    select(Session.deleted_at, Session.profile).where(Session.session_id == bindparam("session_id"))
+)
+_retired: Final = Statement(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
+
+
+def require_free(unit: UnitOfWork, session_id: str, profile: str | None = None) -> None:
+    """Make sure that no session has, or ever had, this public id.
+
+    Args:
+        profile: the only one whose sessions the caller may learn about; all when None. Whatever another profile's
+            session is (there, deleted, renamed or purged), the error is the same.
+
+    Raises:
+        SessionExistsError: one has it, or had it before it was renamed.
+        SessionDeletedError: one had it, and is deleted or purged.
+    """
+    current = unit.row(_holder, {"session_id": session_id})
+    if current is not None:
+        deleted_at, owner = current
+        if profile not in (None, owner):
+            raise not_free(session_id)
+        raise (SessionExistsError(session_id) if deleted_at is None else SessionDeletedError(session_id))
+    retired = unit.row(_retired, {"session_id": session_id})
+    if retired is None:
+        return
+    if profile is not None and successor_of(unit, session_id, profile) is None:
+        raise not_free(session_id)  # also if it was this profile's own: whose a purged id was is not kept
+    if retired[0] is None:
+        raise SessionDeletedError(
+            session_id, f"Session {session_id!r} was purged; its id is not used again. Nothing was written."
+        )
+    raise SessionExistsError(
+        session_id,
+        f"{session_id!r} is the former id of another session, and never means a new one. Nothing was written.",
+    )
+
+
+def not_free(session_id: str) -> SessionExistsError:
+    """Return the error for an id that is taken, which does not say by whom."""
+    return SessionExistsError(
+        session_id, f"The id {session_id!r} is taken, or was used before. Nothing was written; choose another one."
+    )
+
+
+_deleted_at: Final = Statement(select(Session.deleted_at).where(Session.session_id == bindparam("session_id")))
+
+
+def is_deleted(unit: UnitOfWork, session_id: str) -> bool:
+    """Whether a session of this id was deleted or purged."""
+    row = unit.row(_deleted_at, {"session_id": session_id})
+    return is_purged(unit, session_id) if row is None else row[0] is not None
+
+
+def is_purged(unit: UnitOfWork, session_id: str) -> bool:
+    """Whether a session of this id was purged."""
+    return unit.row(_retired, {"session_id": session_id}) == (None,)
+
+
+_deleted_among: Final = Statement(
+    select(Session.session_id)
+    .where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+    .where(Session.deleted_at.is_not(None))
+)
+_retired_among: Final = Statement(
+    select(RetiredId.session_id).where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+)
+
+
+def gone_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Return which of some ids are those of sessions that are deleted, purged or renamed."""
+    parameters = {"ids": list(session_ids)}
+    return {*unit.values(_deleted_among, parameters), *unit.values(_retired_among, parameters)}
+
+
+_purged_among: Final = Statement(
+    select(RetiredId.session_id)
+    .where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+    .where(RetiredId.successor_id.is_(None))
+)
+
+
+def removed_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Return which of some ids are those of sessions that are deleted or purged."""
+    parameters = {"ids": list(session_ids)}
+    return {*unit.values(_deleted_among, parameters), *unit.values(_purged_among, parameters)}
+
+
+_current_among: Final = Statement(
+    select(Session.session_id).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+)
+
+
+def retire_unused(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Retire those of some ids that no session has or had, as if it was purged; return them.
+
+    So an import of a session that was deleted elsewhere does not bring it here.
+    """
+    parameters = {"ids": list(session_ids)}
+    used = {*unit.values(_retired_among, parameters), *unit.values(_current_among, parameters)}
+    retired = set(session_ids) - used
+    for session_id in sorted(retired):
+        # Another process may retire it, or create a session of that id, at this moment: then that is how it is.
+        with contextlib.suppress(*INTEGRITY_ERRORS), unit.savepoint():
+            retire(unit, session_id, successor=None)
+    return retired
+
+
+_retire_id: Final = Statement(
+    insert(RetiredId).values(
+        session_id=bindparam("session_id"), successor_id=bindparam("successor_id"), retired_at=bindparam("retired_at")
+    )
+)
+
+
+def retire(unit: UnitOfWork, session_id: str, successor: int | None) -> None:
+    """Retire an id: of the session with the row id `successor`, or of one that was purged."""
+    unit.execute(_retire_id, {"session_id": session_id, "successor_id": successor, "retired_at": time.time()})
+
+
+_reclaim: Final = Statement(
+    delete(RetiredId).where(RetiredId.session_id == bindparam("id"), RetiredId.successor_id == bindparam("row_id"))
+)
+
+
+def reclaim(unit: UnitOfWork, session_id: str, row_id: int) -> None:
+    """Let a session have an id again that it had before; do nothing for any other id."""
+    unit.execute(_reclaim, {"id": session_id, "row_id": row_id})
+
+
+_move: Final = Statement(
+    update(RetiredId).where(RetiredId.successor_id == bindparam("before")).values(successor_id=bindparam("after"))
+)
+
+
+def move(unit: UnitOfWork, before: int, after: int) -> None:
+    """Let the former ids of a session be those of the row that it moved to; both are row ids."""
+    unit.execute(_move, {"before": before, "after": after})

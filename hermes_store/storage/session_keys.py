@@ -1,0 +1,223 @@
+"""Finding sessions: their keys, which every write needs, by their public ids, row ids, or former ids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from sqlalchemy import bindparam, or_, select
+
+from ..errors import DatabaseCorruptError, SessionDeletedError, SessionNotFoundError
+from ..validation import MAX_INT, check_id
+from .schema import STAGED_PREFIX, RetiredId, Session
+from .statement import Statement, one_of
+from .types import IdList
+from .unit_of_work import UnitOfWork
+
+
+class SessionKey(NamedTuple):
+    """The part of a session's row that every write needs."""
+
+    id: int
+    session_id: str
+    profile: str
+    revision: int
+    transcript_revision: int
+    fields_revision: int
+    message_count: int
+    last_message_at: float | None
+    last_activity_at: float | None
+    updated_at: float
+    deleted_at: float | None
+
+
+#: The query for keys; its rows are the values of a `SessionKey`.
+KEY: Final = select(*(getattr(Session, name) for name in SessionKey._fields))
+_by_id: Final = KEY.where(Session.session_id == bindparam("session_id"))
+_by_row: Final = KEY.where(Session.id == bindparam("row_id"))
+_find: Final = Statement(_by_id)
+_find_and_lock: Final = Statement(_by_id.with_for_update())  # SQLite's write transactions hold the whole file anyway
+_find_row: Final = Statement(_by_row)
+_find_and_lock_row: Final = Statement(_by_row.with_for_update())
+
+
+def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool = False) -> SessionKey:
+    """Return a session, deleted or not.
+
+    Args:
+        profile: the profile that it has to be of; any when None.
+        lock: keep others from changing its row until the transaction ends.
+
+    Raises:
+        SessionNotFoundError: there is none, or it belongs to another profile.
+    """
+    session_id = check_id(session_id, "session id")
+    row = unit.row(_find_and_lock if lock else _find, {"session_id": session_id})
+    if row is not None and profile in (None, row[2]):
+        return locked(SessionKey._make(row)) if lock else SessionKey._make(row)
+    if row is None and (successor := successor_of(unit, session_id, profile)):
+        raise SessionNotFoundError(session_id, f"Session {session_id!r} is now called {successor!r}.")
+    raise SessionNotFoundError(session_id)
+
+
+def locked(key: SessionKey) -> SessionKey:
+    """Return a session that can be written to: one more revision of it has a number."""
+    if key.revision >= MAX_INT:
+        raise DatabaseCorruptError(
+            f"The revision of session {key.session_id!r} is damaged in the database: there is none after it. Nothing "
+            "was written; restore a backup."
+        )
+    return key
+
+
+def find_live(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool = False) -> SessionKey:
+    """Return a session that is not deleted; as `find`.
+
+    Raises:
+        SessionNotFoundError: as `find`.
+        SessionDeletedError: it is deleted.
+    """
+    key = find(unit, session_id, profile, lock=lock)
+    if key.deleted_at is not None:
+        raise SessionDeletedError(key.session_id)
+    return key
+
+
+_is_live: Final = Statement(
+    select(Session.profile).where(Session.session_id == bindparam("session_id"), Session.deleted_at.is_(None))
+)
+
+
+def exists(unit: UnitOfWork, session_id: str, profile: str | None) -> bool:
+    """Whether there is a session that is not deleted, of a profile (any when None)."""
+    row = unit.row(_is_live, {"session_id": session_id})
+    return row is not None and profile in (None, row[0])
+
+
+_revision: Final = Statement(
+    select(Session.revision).where(Session.session_id == bindparam("session_id"), Session.deleted_at.is_(None))
+)
+
+
+def current_revision(unit: UnitOfWork, session_id: str) -> int | None:
+    """Return the revision of a session; None when there is none, or it is deleted."""
+    found: int | None = unit.value(_revision, {"session_id": session_id})
+    return found
+
+
+_revisions: Final = Statement(
+    select(Session.session_id, Session.revision).where(
+        one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None)
+    )
+)
+
+
+def current_revisions(unit: UnitOfWork, session_ids: Collection[str]) -> dict[str, int]:
+    """Return the revisions of those of some sessions that exist and are not deleted, by id."""
+    return {row[0]: row[1] for row in unit.rows(_revisions, {"ids": list(session_ids)})}
+
+
+def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey | None:
+    """Return the session that a row id was read of, deleted or not; None when there is none."""
+    row = unit.row(_find_and_lock_row if lock else _find_row, {"row_id": row_id})
+    if row is not None and not is_staged(row[1]):
+        return SessionKey._make(row)
+    successor = row_after(unit, row_id)
+    return None if successor is None else find_row(unit, successor, lock=lock)
+
+
+def is_staged(session_id: str) -> bool:
+    """Whether a public id is that of a staged row, which is no session (see `staged_rows`)."""
+    return session_id.startswith(STAGED_PREFIX)
+
+
+_retired: Final = Statement(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
+
+
+def row_after(unit: UnitOfWork, row_id: int) -> int | None:
+    """Return the row id of a session whose row this was until `exchange`; None for any other row id."""
+    found: int | None = unit.value(_retired, {"session_id": former_row(row_id)})
+    return found
+
+
+def former_row(row_id: int) -> str:
+    """Return what stands for a row id among the retired ids; no public id is like it."""
+    return f"{STAGED_PREFIX}{row_id}"
+
+
+_former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id"))
+_by_current_or_former: Final = KEY.where(
+    or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery())
+)
+_find_current_or_former: Final = Statement(_by_current_or_former)
+_find_and_lock_current_or_former: Final = Statement(_by_current_or_former.with_for_update())
+
+
+def find_current_or_former(unit: UnitOfWork, session_id: str, *, lock: bool = False) -> SessionKey | None:
+    """Return the session that has an id, or that had it before it was renamed; deleted or not.
+
+    Args:
+        lock: keep others from changing its row until the transaction ends.
+    """
+    statement = _find_and_lock_current_or_former if lock else _find_current_or_former
+    row = unit.row(statement, {"session_id": session_id})
+    return None if row is None else SessionKey._make(row)
+
+
+_find_successor: Final = Statement(
+    select(Session.session_id, Session.profile)
+    .join(RetiredId, RetiredId.successor_id == Session.id)
+    .where(RetiredId.session_id == bindparam("session_id"))
+)
+
+
+def successor_of(unit: UnitOfWork, session_id: str, profile: str | None) -> str | None:
+    """Return the present id of the session of a profile (any when None) that had an id before; None without one."""
+    row = unit.row(_find_successor, {"session_id": session_id})
+    return row[0] if row is not None and profile in (None, row[1]) else None
+
+
+_row_ids_of: Final = Statement(
+    select(Session.id)
+    .where(Session.session_id == bindparam("session_id"), Session.profile == bindparam("profile"))
+    .where(Session.deleted_at.is_(None))
+)
+
+
+def find_link_target(unit: UnitOfWork, session_id: str, profile: str) -> int | None:
+    """Return the row id of a profile's session that others may be linked to; None when there is none."""
+    found: int | None = unit.value(_row_ids_of, {"session_id": session_id, "profile": profile})
+    return found
+
+
+_current_among: Final = Statement(
+    select(Session.session_id, Session.profile, Session.id).where(
+        one_of(Session.session_id, bindparam("ids", type_=IdList))
+    )
+)
+_former_among: Final = Statement(
+    select(RetiredId.session_id, Session.profile, Session.id)
+    .join(Session, Session.id == RetiredId.successor_id)
+    .where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+)
+
+
+def find_link_targets(unit: UnitOfWork, session_ids: Collection[str]) -> dict[tuple[str, str], int]:
+    """Return the row ids of the sessions that have, or had, some ids, by that id and the profile; deleted or not."""
+    parameters = {"ids": list(session_ids)}
+    rows = [*unit.rows(_former_among, parameters), *unit.rows(_current_among, parameters)]
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def _ancestors() -> Statement:
+    line = select(Session.id, Session.parent_id).where(Session.id == bindparam("session")).cte("line", recursive=True)
+    line = line.union(select(Session.id, Session.parent_id).join(line, Session.id == line.c.parent_id))
+    return Statement(select(line.c.id).where(line.c.id == bindparam("ancestor")))
+
+
+_ancestor: Final = _ancestors()
+
+
+def descends(unit: UnitOfWork, session: int, ancestor: int) -> bool:
+    """Whether a session is another one, or was forked from it, directly or not. Both are row ids."""
+    return unit.row(_ancestor, {"session": session, "ancestor": ancestor}) is not None
