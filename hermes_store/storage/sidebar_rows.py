@@ -1,7 +1,7 @@
 """The rows of hermes-webui's sidebar: all sessions that are to be shown, at once.
 
-There may be thousands, which are read whenever the sidebar is shown. So each column is read as it is stored, and
-converted here only where that is needed.
+There may be thousands, which are asked for whenever the sidebar is shown. So their versions can be read alone, to find
+which rows changed; and each column is read as it is stored, and converted here only where that is needed.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from sqlalchemy import Integer, LargeBinary, Text, bindparam, literal_column, or
 
 from ..records import UNTITLED
 from ..webui_format.session_json import INDEX_KEYS
-from .row_types import log_once
+from .row_types import Row, log_once
 from .schema import NOT_STAGED, Project, Session, SessionDocument
 from .statement import Statement, one_of
-from .types import IdList, JsonBytes, LosslessText, TextList, decode_column, is_escaped, unescaped
+from .types import IdList, JsonBytes, LosslessText, RowIdList, TextList, decode_column, is_escaped, unescaped
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 COLUMNS: Final = INDEX_KEYS
@@ -34,36 +34,31 @@ def _column(key: str) -> Any:
 
 _FLAGS: Final = ("pinned", "archived")
 _TEXTS: Final = tuple(key for key in COLUMNS if isinstance(getattr(Session, key).type, LosslessText))
-_sessions: Final = Statement(
-    select(*map(_column, COLUMNS), Session.has_draft)
-    .outerjoin(Project, Session.project_id == Project.id)
-    .where(
-        Session.deleted_at.is_(None),
-        NOT_STAGED,
-        or_(
-            Session.title != UNTITLED,
-            Session.message_count > 0,
-            Session.has_draft,
-            Session.updated_at > bindparam("since"),
-            one_of(Session.active_stream_id, bindparam("streams", type_=TextList)),
-            one_of(Session.session_id, bindparam("ids", type_=IdList)),
-        ),
-    )
+_is_shown: Final = (
+    Session.deleted_at.is_(None),
+    NOT_STAGED,
+    or_(
+        Session.title != UNTITLED,
+        Session.message_count > 0,
+        Session.has_draft,
+        Session.updated_at > bindparam("since"),
+        one_of(Session.active_stream_id, bindparam("streams", type_=TextList)),
+        one_of(Session.session_id, bindparam("ids", type_=IdList)),
+    ),
 )
 
 
-class SidebarRows(NamedTuple):
-    """Sessions by `COLUMNS`."""
+#: One version of a session's row: its row id, its revision, its `updated_at`, and the row id of its project, which may
+#: be deleted without a write to the session. A plain tuple, as there are thousands.
+Version = tuple[int, int, float, int | None]
+#: Unchecked: they are only compared.
+_versions: Final = Statement(
+    select(Session.id, Session.revision, Session.updated_at, Session.project_id).where(*_is_shown), checked=False
+)
 
-    all: list[dict[str, Any]]
-    #: Those among them with a lone surrogate or a NUL in a text, or with a JSON value.
-    unusual: list[dict[str, Any]]
-    #: The ids of those that have a draft.
-    drafts: set[str]
 
-
-def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Collection[str]) -> SidebarRows:
-    """Return the sessions that are not deleted, in no order.
+def versions(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Collection[str]) -> list[Version]:
+    """Return the versions of the sessions that are not deleted, in no order.
 
     Args:
         since: untitled sessions without messages and drafts are left out if their last change was before this time
@@ -71,53 +66,98 @@ def read(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Colle
         streams: the ids of the streams that are running.
         ids: public ids of sessions to include.
     """
-    rows: list[dict[str, Any]] = []
-    unusual: list[dict[str, Any]] = []
-    drafts: set[str] = set()
-    for values in unit.rows(_sessions, {"since": since, "streams": sorted(streams), "ids": sorted(ids)}):
+    parameters = {"since": since, "streams": sorted(streams), "ids": sorted(ids)}
+    return unit.rows(_versions, parameters)
+
+
+_columns: Final = select(Session.id, *map(_column, COLUMNS), Session.has_draft).outerjoin(
+    Project, Session.project_id == Project.id
+)
+_some: Final = Statement(_columns.where(one_of(Session.id, bindparam("rows", type_=RowIdList))))
+#: Each of the rows between two is read, wanted or not.
+_between: Final = Statement(_columns.where(Session.id.between(bindparam("first"), bindparam("last"))))
+#: With more rows than this, it is faster to read all rows between the first and the last.
+_FEW: Final = 500
+
+
+class SidebarRows(NamedTuple):
+    """Sessions by `COLUMNS`, by their row ids."""
+
+    all: dict[int, dict[str, Any]]
+    #: Those among them with a lone surrogate or a NUL in a text, or with a JSON value.
+    unusual: set[int]
+    #: Those that have a draft.
+    drafts: set[int]
+
+
+def read(unit: UnitOfWork, row_ids: Collection[int]) -> SidebarRows:
+    """Return the rows of some sessions, and perhaps of others."""
+    found = SidebarRows({}, set(), set())
+    for row_id, *values in _rows(unit, row_ids, _some, _between):
         row = dict(zip(COLUMNS, values, strict=False))
         if values[-1]:
-            drafts.add(row["session_id"])
+            found.drafts.add(row_id)
         row["pinned"], row["archived"] = row["pinned"] == 1, row["archived"] == 1
         if row["compression_anchor_message_key"] is not None:
             row["compression_anchor_message_key"] = decode_column(row["compression_anchor_message_key"])
-            unusual.append(row)
+            found.unusual.add(row_id)
         if is_escaped(
             f"{row['title']}{row['workspace']}{row['model']}{row['profile']}{row['personality']}{row['active_stream_id']}"
         ):
             row |= {key: unescaped(row[key]) for key in _TEXTS if row[key] is not None}
-            unusual.append(row)
-        rows.append(row)
-    return SidebarRows(rows, unusual, drafts)
+            found.unusual.add(row_id)
+        found.all[row_id] = row
+    return found
+
+
+def _rows(unit: UnitOfWork, row_ids: Collection[int], some: Statement, between: Statement) -> list[Row]:
+    if len(row_ids) > _FEW:
+        return unit.rows(between, {"first": min(row_ids), "last": max(row_ids)})
+    return unit.rows(some, {"rows": sorted(row_ids)}) if row_ids else []
 
 
 #: Of these the column has what the sidebar shows: when a session changed last, and how many messages there are.
 _OF_COLUMNS: Final = ("updated_at", "message_count")
-#: Found by keys alone, so that no payload but theirs is read. (Else SQLite folds it into a scan of the payloads.)
-_named: Final = (
-    select(SessionDocument.session_id, SessionDocument.key)
-    .where(SessionDocument.key.in_([literal_column(f"'{key}'") for key in COLUMNS if key not in _OF_COLUMNS]))
-    .cte("named")
-    .prefix_with("MATERIALIZED")
-)
-_originals: Final = Statement(
-    select(Session.session_id, SessionDocument.key, SessionDocument.payload)
-    .join(Session, Session.id == SessionDocument.session_id)
-    .join(
-        _named,
-        (_named.c.session_id == SessionDocument.session_id) & (_named.c.key == SessionDocument.key),
+
+
+def _originals(condition: Any) -> Statement:
+    # Found by keys alone, so that no payload but theirs is read. (Else SQLite folds it into a scan of the payloads.)
+    keys: list[Any] = [literal_column(f"'{key}'") for key in COLUMNS if key not in _OF_COLUMNS]
+    named = (
+        select(SessionDocument.session_id, SessionDocument.key)
+        .where(SessionDocument.key.in_(keys), condition)
+        .cte("named")
+        .prefix_with("MATERIALIZED")
     )
-)
+    return Statement(
+        select(SessionDocument.session_id, Session.session_id.label("public_id"), SessionDocument.key, _payload)
+        .join(Session, Session.id == SessionDocument.session_id)
+        .join(named, (named.c.session_id == SessionDocument.session_id) & (named.c.key == SessionDocument.key))
+    )
 
 
-def read_originals(unit: UnitOfWork) -> list[tuple[str, str, bytes]]:
-    """Return the originals of values that do not fit their columns: the session's id, the column, and the JSON.
+_payload: Final = SessionDocument.payload
+_some_originals: Final = _originals(one_of(SessionDocument.session_id, bindparam("rows", type_=RowIdList)))
+_originals_between: Final = _originals(SessionDocument.session_id.between(bindparam("first"), bindparam("last")))
+
+
+class Original(NamedTuple):
+    """The original of a value that does not fit its column, as JSON."""
+
+    row_id: int
+    session_id: str
+    key: str
+    payload: bytes
+
+
+def read_originals(unit: UnitOfWork, row_ids: Collection[int]) -> list[Original]:
+    """Return the originals of some sessions, and perhaps of others.
 
     None are returned if the database cannot find them because it is damaged, which is logged: the columns have similar
     values.
     """
     try:
-        return [(session_id, key, payload) for session_id, key, payload in unit.rows(_originals)]
+        return [Original._make(row) for row in _rows(unit, row_ids, _some_originals, _originals_between)]
     except DRIVER_ERRORS as error:
         if not unit.is_damage(error):
             raise

@@ -44,6 +44,7 @@ from .cache import LiveSessions
 from .folder_import import FolderImport
 from .session import LiveSession
 from .session_storage import SessionStorage
+from .sidebar_cache import SidebarCache
 from .titles import title_from
 from .trash import Trash, checked_days
 
@@ -146,6 +147,7 @@ class WebUIModels:
             remove_files=check_flag("remove_imported_files", remove_imported_files),
             session_dir=self.session_dir,
         )
+        self._sidebar = SidebarCache()
         self._agent = AgentSessions(self._store, hermes_home, profile_homes, active_profile, last_workspace)
         #: The class of this store's live sessions.
         self.Session: type[LiveSession] = type("Session", (LiveSession,), {"_models": self, "__slots__": ()})
@@ -260,8 +262,9 @@ class WebUIModels:
         self.import_new_files()
         streams = self._active_stream_ids()
         live = self._cache.all()
-        with self.database().read() as unit:
-            return sidebar.rows(unit, live, streams)
+        database = self.database()
+        with database.read() as unit:
+            return sidebar.rows(unit, database, self._sidebar, live, streams)
 
     title_from = staticmethod(title_from)
 

@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 import math
-import operator
 import time
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from ..errors import DatabaseCorruptError
 from ..quoting import number_of, quoted, text_of
 from ..records import DEFAULT_PROFILE, UNTITLED
-from ..storage import document_rows, sidebar_rows
+from ..storage import sidebar_rows
+from ..storage.engine import Database
 from ..storage.list_filter import BLANK_SECONDS
-from ..storage.row_types import log_once
+from ..storage.sidebar_rows import Version
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts.copying import is_deeper
 from .session import LiveSession
+from .sidebar_cache import SidebarCache, StoredRows, order
 
-_order: Final = operator.itemgetter("pinned", "updated_at", "session_id")
 
-
-def rows(unit: UnitOfWork, live: Iterable[LiveSession], streams: Collection[str]) -> list[dict[str, Any]]:
+def rows(
+    unit: UnitOfWork, database: Database, cache: SidebarCache, live: Iterable[LiveSession], streams: Collection[str]
+) -> list[dict[str, Any]]:
     """Return the sessions to show: pinned ones first, then those that changed last.
 
     An untitled session without messages and drafts is shown for a minute, and while its stream is running.
 
     Args:
+        database: the one that `unit` is of.
+        cache: the rows of the last list.
         live: sessions that may have unsaved changes.
         streams: the ids of the running streams.
     """
     fresh = time.time() - BLANK_SECONDS
     new = [session for session in live if session.is_new]
     edited = {one.session_id: changes for one in live if not one.is_new and (changes := _unsaved(one))}
-    listed, drafts = _stored(unit, fresh, streams, edited)
+    stored = cache.read(unit, database, since=fresh, streams=streams, ids=edited)
+    copies = _copies(stored, streams)
+    drafts = {copies[version]["session_id"] for version in stored.drafts & copies.keys()}
     drafts |= {session.session_id for session in live if session.has_draft}
-    special = _special(unit, new, edited, {row["session_id"]: row for row in listed})
-    for session_id, stored in special.items():
-        row = {key: sendable(value) for key, value in stored.items()}  # plain values, whatever a live session has
+    special = _special(stored, copies, new, edited)
+    for session_id, values in special.items():
+        row = {key: sendable(value) for key, value in values.items()}  # plain values, whatever a live session has
         row["profile"] = row["profile"] or DEFAULT_PROFILE
         row["is_streaming"] = isinstance(row["active_stream_id"], str) and row["active_stream_id"] in streams
         row |= {"pinned": bool(row["pinned"]), "archived": bool(row["archived"]), "updated_at": _time(row)}
         special[session_id] = row
-    listed = [row for row in listed if row["session_id"] not in special]
-    listed += [row for row in special.values() if row["session_id"] in drafts or _is_shown(row, fresh)]
-    listed.sort(key=_order, reverse=True)
+    listed = list(copies.values())
+    if special:
+        listed = [row for row in listed if row["session_id"] not in special]
+        listed += [row for row in special.values() if row["session_id"] in drafts or _is_shown(row, fresh)]
+    if special or stored.unusual:  # the others are in order
+        listed.sort(key=order, reverse=True)
     return listed
+
+
+def _copies(stored: StoredRows, streams: Collection[str]) -> dict[Version, dict[str, Any]]:
+    """Return rows that the caller may change, as the store's columns have them."""
+    copies = {version: row.copy() for version, row in stored.rows.items()}
+    for row in copies.values() if streams else ():
+        row["is_streaming"] = row["active_stream_id"] in streams
+    for version in stored.unusual:
+        row = copies[version]
+        row |= {key: sendable(value) for key, value in row.items()}
+        row["updated_at"] = _time(row)
+    return copies
 
 
 def _unsaved(session: LiveSession) -> dict[str, Any]:
@@ -55,41 +74,25 @@ def _unsaved(session: LiveSession) -> dict[str, Any]:
     return changes | ({"message_count": session.unsaved_messages} if session.unsaved_messages else {})
 
 
-def _stored(
-    unit: UnitOfWork, fresh: float, streams: Collection[str], edited: Collection[str]
-) -> tuple[list[dict[str, Any]], set[str]]:
-    """Return the rows as the store's columns have them, and the ids of the sessions that have a draft."""
-    found = sidebar_rows.read(unit, since=fresh, streams=streams, ids=edited)
-    for row in found.all:
-        row["is_streaming"] = row["active_stream_id"] in streams
-    for row in found.unusual:
-        row |= {key: sendable(value) for key, value in row.items()}
-        row["updated_at"] = _time(row)
-    return found.all, found.drafts
-
-
 def _special(
-    unit: UnitOfWork,
+    stored: StoredRows,
+    copies: dict[Version, dict[str, Any]],
     new: Iterable[LiveSession],
     edited: dict[str, dict[str, Any]],
-    stored: dict[str, dict[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     """Return the rows of sessions with values that are not in the columns: originals that do not fit, unsaved ones."""
     special: dict[str, dict[str, Any]] = {}
-    for session_id, key, payload in sidebar_rows.read_originals(unit):
-        if session_id in stored:
-            try:
-                value = document_rows.decode(session_id, key, payload)
-            except DatabaseCorruptError as error:  # the column's value is shown: one damaged row breaks no list
-                log_once("%s", error)
-                continue
-            special[session_id] = stored[session_id]
-            special[session_id][key] = value
+    for version, values in stored.originals.items():
+        row = {**copies[version], **values}
+        special[row["session_id"]] = row
+    if not new and not edited:
+        return special
+    by_id = {row["session_id"]: row for row in copies.values()} | special
     for session in new:
-        if session.session_id not in stored:
+        if session.session_id not in by_id:
             special[session.session_id] = session.compact()
-    for session_id in edited.keys() & stored.keys():
-        row, changes = stored[session_id], edited[session_id]
+    for session_id in edited.keys() & by_id.keys():
+        row, changes = by_id[session_id], edited[session_id]
         count = row["message_count"] + changes.get("message_count", 0)
         special[session_id] = {**row, **changes, "message_count": count}
     return special

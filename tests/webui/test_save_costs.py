@@ -141,10 +141,19 @@ def test_a_list_is_the_same_statements_however_many_there_are(among: Make, cache
         models = among(count)
         for number in range(5 if cached else 0):
             models.get_session(f"s{number}")
-        return [text for text, _ in executed(store_of(models), models.all_sessions)]
+        models.all_sessions()
+        unchanged = [text for text, _ in executed(store_of(models), models.all_sessions)]
+        models.Session.load("s7").save()
+        return [*unchanged, "", *(text for text, _ in executed(store_of(models), models.all_sessions))]
 
     assert statements(FEW) == statements(MANY)
-    assert len(statements(MANY)) == 2
+    assert statements(MANY).index("") == 1
+    assert len(statements(MANY)) == 1 + 1 + 3
+
+
+def test_a_first_list_is_three_statements(among: Make) -> None:
+    first = WebUIModels(store_of(among(MANY)))
+    assert len(executed(store_of(first), first.all_sessions)) == 3
 
 
 def test_looking_at_a_cached_session_is_one_statement(among: Make) -> None:
