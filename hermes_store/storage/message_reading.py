@@ -5,7 +5,8 @@ The number of rows is compared with the session's count, and each payload with i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, select
@@ -14,8 +15,10 @@ from sqlalchemy.orm import aliased
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import MAX_INT
-from .schema import Message, MessageBlob
-from .statement import Statement
+from .row_types import log_once
+from .schema import Message, MessageBlob, Session
+from .statement import Statement, one_of
+from .types import RowIdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 #: A message's payload, its digest, its position and its session's row id.
@@ -108,6 +111,57 @@ def decode(public_id: str, rows: Sequence[Stored], first: int) -> list[Any]:
 def _is_sound(row: Stored) -> bool:
     payload, digest, *_ = row
     return isinstance(payload, bytes) and json_codec.digest(payload) == digest and json_codec.is_whole(payload)
+
+
+#: Unchecked, because the digests are compared.
+_of_many: Final = Statement(
+    select(MessageBlob.payload, Message.digest, Message.position, Message.session_id)
+    .select_from(Message)
+    .join(MessageBlob, MessageBlob.message_id == Message.id)
+    .join(Session, Session.id == Message.session_id)
+    .where(
+        one_of(Message.session_id, bindparam("sessions", type_=RowIdList)),
+        Message.position >= 0,
+        Message.position < bindparam("stop"),
+        Session.deleted_at.is_(None),
+    ),
+    checked=False,
+)
+
+
+def read_many(unit: UnitOfWork, sessions: Mapping[int, str], first: int | None) -> dict[int, list[Any]]:
+    """Return the messages of several sessions, or the first of each; one query.
+
+    Damaged messages are logged, and left out. So are sessions without messages, and deleted ones.
+
+    Args:
+        sessions: their public ids by row id.
+        first: how many of each; all when None.
+    """
+    rows = unit.rows(_of_many, {"sessions": sorted(sessions), "stop": MAX_INT if first is None else first})
+    rows.sort(key=itemgetter(3, 2))
+    messages = _decode_sound(sessions, rows)
+    found: dict[int, list[Any]] = {}
+    for (_, _, _, session), message in zip(rows, messages, strict=True):
+        if message is not _DAMAGED:
+            found.setdefault(session, []).append(message)
+    return found
+
+
+_DAMAGED: Final = object()
+
+
+def _decode_sound(sessions: Mapping[int, str], rows: Sequence[Stored]) -> list[Any]:
+    try:
+        payloads = [row[0] for row in rows]
+        if json_codec.are_intact(payloads, [row[1] for row in rows]):
+            return json_codec.decode_all(payloads)
+    except (ValueError, TypeError):  # a payload that is no JSON, or no bytes
+        pass
+    for row in rows:
+        if not _is_sound(row):
+            log_once("Message %s of session %r is damaged in the database, and left out.", row[2], sessions[row[3]])
+    return [json_codec.decode(row[0]) if _is_sound(row) else _DAMAGED for row in rows]
 
 
 class Damage(NamedTuple):

@@ -117,6 +117,26 @@ def current_revisions(unit: UnitOfWork, session_ids: Collection[str]) -> dict[st
     return {row[0]: row[1] for row in unit.rows(_revisions, {"ids": list(session_ids)})}
 
 
+_lengths: Final = Statement(
+    select(Session.session_id, Session.id, Session.message_count).where(
+        one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None)
+    )
+)
+
+
+class Length(NamedTuple):
+    """How many messages a session has."""
+
+    session_id: str
+    row_id: int
+    message_count: int
+
+
+def lengths(unit: UnitOfWork, session_ids: Collection[str]) -> dict[str, Length]:
+    """Return how many messages those of some sessions have that exist and are not deleted, by id."""
+    return {row[0]: Length._make(row) for row in unit.rows(_lengths, {"ids": list(session_ids)})}
+
+
 def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey | None:
     """Return the session that a row id was read of, deleted or not; None when there is none."""
     row = unit.row(_find_and_lock_row if lock else _find_row, {"row_id": row_id})

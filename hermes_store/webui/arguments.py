@@ -7,10 +7,10 @@ from typing import Any
 
 from ..errors import InvalidInputError
 from ..paths import path_of
-from ..quoting import quoted, text_of
+from ..quoting import number_of, quoted, text_of
 from ..storage.session_values import Condition
 from ..transcripts import json_codec
-from ..validation import KEY_LIMIT, check_profile, items_of, mapping_of
+from ..validation import KEY_LIMIT, MAX_INT, check_profile, items_of, mapping_of
 from .state import MESSAGES, SESSION_ID
 
 
@@ -79,6 +79,18 @@ def checked_conditions(where: Any) -> list[Condition]:
         values = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
         conditions.append(Condition(key, [json_codec.plain(one, key) for one in values]))
     return conditions
+
+
+def checked_count(name: str, value: Any) -> int:
+    """Return a number of things, at least 1.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    count = number_of(value)
+    if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= MAX_INT:
+        return count
+    raise InvalidInputError(f"{name} is a number of at least 1, not {quoted(value)}. Nothing was done.")
 
 
 def checked_profiles(profile: Any) -> list[str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from ..validation import check_flag, check_id, check_ids, check_instance, items_
 from ..webui_format.key_order import in_order
 from . import saving
 from .appending import append
-from .arguments import checked_conditions, checked_keys, checked_profiles, checked_values
+from .arguments import checked_conditions, checked_count, checked_keys, checked_profiles, checked_values
+from .contents import contents
 from .field_policy import UPDATED
 from .folder_import import FolderImport
 from .state import MESSAGES, SESSION_ID, Extent, find_current, read
@@ -171,6 +172,24 @@ class SessionStorage:
         profiles = checked_profiles(profile)
         with self._database().read() as unit:
             return session_values.read(unit, wanted, conditions, order=order, profiles=profiles)
+
+    def contents(self, session_ids: Iterable[str], *, first: int | None = None) -> Iterator[tuple[str, list[Any]]]:
+        """Return an iterator over the ids of some sessions and their messages, for a search through many.
+
+        The messages of several sessions are read by one query, 2,000 at a time. Left out are sessions that are deleted
+        or that there are not, and damaged messages, which are logged.
+
+        Args:
+            session_ids: the ids, in the order of the results.
+            first: only so many messages of each session, the first ones.
+
+        Raises:
+            InvalidIdError: one cannot be an id.
+            InvalidInputError: `first` is no number of messages.
+        """
+        wanted = check_ids(session_ids, "session id")
+        most = None if first is None else checked_count("first", first)
+        return contents(self._database(), list(dict.fromkeys(wanted)), most)
 
     def children(self, session_id: str) -> list[str]:
         """Return the ids of the sessions whose ``parent_session_id`` is this one, deleted or not, the oldest first.

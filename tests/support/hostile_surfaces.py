@@ -309,6 +309,7 @@ _STORAGE_VERBS: dict[str, dict[str, Any]] = {
     "revision": {"session_id": "s"},
     "revisions": {"session_ids": ["s"]},
     "rows": {"keys": ["title"], "where": ..., "order": ..., "profile": ...},
+    "contents": {"session_ids": ["s"], "first": ...},
     "children": {"session_id": "s"},
     "save": {"session_id": "s", "values": {}, "messages": ..., "base": ..., "only": {"x"}, "touch": ...},
     "append": {"session_id": "s", "messages": [], "base": ..., "touch": ...},
