@@ -21,52 +21,49 @@ _MOST: Final = 100_000
 _DEEPEST: Final = 100
 
 
+class _CannotCopyError(Exception):
+    """A value has something unusual in it."""
+
+
 def copy_of(value: Any) -> Any:
     """Return a copy that shares texts and numbers alone; None if the value has something else in it, or is too deep.
 
     Another thread may change the value meanwhile: each list and each dict is copied by one call.
     """
-    if type(value) is dict:  # most messages are flat, and copied at once
-        flat = value.copy()
-        if _SHARED.issuperset(map(type, flat.values())) and _KEYS.issuperset(map(type, flat)):
-            return flat
-    top = [value]
-    level: list[Any] = [top]
-    count = 0
-    for _ in range(_DEEPEST):
-        nested: list[Any] = []
-        if not all(_copy_children(holder, nested) for holder in level):
-            return None
-        if not nested:
-            return top[0]
-        count += len(nested)
-        if count > _MOST:
-            return None
-        level = nested
-    return None
+    kind = type(value)
+    if kind in _SHARED:
+        return value
+    if kind is not dict and kind is not list:
+        return None
+    try:
+        return _copied(value, _DEEPEST, [_MOST])
+    except _CannotCopyError:
+        return None
 
 
-def _copy_children(holder: Any, nested: list[Any]) -> bool:
-    """Replace the lists and dicts that are right inside one by copies, and return whether there is nothing unusual.
+def _copied(holder: Any, depth: int, left: list[int]) -> Any:
+    """Return a copy of a list or a dict.
 
     Args:
-        holder: the list or dict.
-        nested: the copies are added to it.
+        depth: how many levels there may be in it.
+        left: how many lists and dicts may still be copied.
     """
-    is_dict = type(holder) is dict
-    if is_dict and not _KEYS.issuperset(map(type, holder)):
-        return False
-    children = list(holder.values()) if is_dict else holder
-    if _SHARED.issuperset(map(type, children)):
-        return True
-    for place, child in zip(list(holder) if is_dict else range(len(holder)), children, strict=True):
+    copied = holder.copy()
+    is_dict = type(copied) is dict
+    if is_dict and not _KEYS.issuperset(map(type, copied)):
+        raise _CannotCopyError
+    if _SHARED.issuperset(map(type, copied.values() if is_dict else copied)):
+        return copied
+    for place, child in copied.items() if is_dict else enumerate(copied):
         kind = type(child)
         if kind is dict or kind is list:
-            holder[place] = child.copy()
-            nested.append(holder[place])
+            left[0] -= 1
+            if not depth or left[0] < 0:
+                raise _CannotCopyError
+            copied[place] = _copied(child, depth - 1, left)
         elif kind not in _SHARED:
-            return False
-    return True
+            raise _CannotCopyError
+    return copied
 
 
 def is_unchanged(copied: Any, value: Any) -> bool:
@@ -80,24 +77,19 @@ def is_unchanged(copied: Any, value: Any) -> bool:
         return False
 
 
-def _is_same(copied: Any, value: Any) -> bool:
-    pairs = [(copied, value)]
-    for old, new in pairs:  # which grows meanwhile
-        kind = type(old)
-        if kind is not type(new) or kind in _SHARED or len(old) != len(new):
+def _is_same(old: Any, new: Any) -> bool:
+    kind = type(old)
+    if kind is not type(new) or kind in _SHARED or len(old) != len(new):
+        return False
+    olds, news = old, new
+    if kind is dict:
+        if not all(map(is_, old, new)):
             return False
-        if kind is dict:
-            if not all(map(is_, old, new)):
-                return False
-            olds, news = old.values(), new.values()
-        else:
-            olds, news = old, new
-        if not all(map(is_, olds, news)):
-            different = [pair for pair in zip(olds, news, strict=True) if pair[0] is not pair[1]]
-            if any(type(child) in _SHARED for child, _ in different):
-                return False
-            pairs += different
-    return True
+        olds, news = old.values(), new.values()
+    if all(map(is_, olds, news)):
+        return True
+    # A copy is not so deep that this could fail.
+    return all(one is other or _is_same(one, other) for one, other in zip(olds, news, strict=True))
 
 
 class Known(NamedTuple):

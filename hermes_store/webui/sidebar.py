@@ -50,7 +50,7 @@ def rows(
     if special:
         listed = [row for row in listed if row["session_id"] not in special]
         listed += [row for row in special.values() if row["session_id"] in drafts or _is_shown(row, fresh)]
-    if special or stored.unusual:  # the others are in order
+    if special or stored.unusual or stored.unsorted:
         listed.sort(key=order, reverse=True)
     return listed
 

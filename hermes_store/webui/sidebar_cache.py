@@ -20,12 +20,14 @@ from ..storage.unit_of_work import UnitOfWork
 
 #: The rows of more sessions are not kept: each takes about 1 KB.
 _MOST: Final = 50_000
+#: With more rows at the end that are not in order, all are sorted.
+_UNSORTED: Final = 500
 order: Final = operator.itemgetter("pinned", "updated_at", "session_id")
 
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Sessions as the store's columns have them, in the order of the list but for unusual values.
+    """Sessions as the store's columns have them.
 
     Nobody changes it, so threads may share it.
     """
@@ -37,6 +39,8 @@ class StoredRows:
     drafts: frozenset[Version] = frozenset()
     #: By key, the originals of values that do not fit their columns.
     originals: dict[Version, dict[str, Any]] = field(default_factory=dict)
+    #: How many at the end are not in the order of the list. Few are sorted in quickly.
+    unsorted: int = 0
 
 
 class SidebarCache:
@@ -60,26 +64,28 @@ class SidebarCache:
         new = [version for version in versions if version not in former.rows]
         if not new and len(versions) == len(former.rows):
             return former
-        present = _of(former, set(versions))
-        stored = _joined(present, _read(unit, new)) if new else present
+        stored = _next(former, versions, _read(unit, new) if new else StoredRows())
         self._kept = (weakref.ref(database), stored if len(versions) <= _MOST else StoredRows())
         return stored
 
 
-def _of(former: StoredRows, versions: set[Version]) -> StoredRows:
-    """Return what there is of some versions."""
+def _next(former: StoredRows, versions: Iterable[Version], new: StoredRows) -> StoredRows:
+    """Return some versions, of which those that are not among the former ones are new."""
+    gone = former.rows.keys() - set(versions)
+    rows = former.rows.copy()
+    for version in gone:
+        del rows[version]
+    rows |= new.rows
+    unsorted = former.unsorted + len(new.rows)
+    if unsorted > _UNSORTED:
+        rows, unsorted = dict(sorted(rows.items(), key=lambda item: order(item[1]), reverse=True)), 0
+    originals = {version: values for version, values in former.originals.items() if version not in gone}
     return StoredRows(
-        {version: row for version, row in former.rows.items() if version in versions},
-        former.unusual & versions,
-        former.drafts & versions,
-        {version: values for version, values in former.originals.items() if version in versions},
-    )
-
-
-def _joined(former: StoredRows, new: StoredRows) -> StoredRows:
-    rows = sorted({**former.rows, **new.rows}.items(), key=lambda item: order(item[1]), reverse=True)
-    return StoredRows(
-        dict(rows), former.unusual | new.unusual, former.drafts | new.drafts, {**former.originals, **new.originals}
+        rows,
+        (former.unusual - gone) | new.unusual,
+        (former.drafts - gone) | new.drafts,
+        originals | new.originals,
+        unsorted,
     )
 
 
