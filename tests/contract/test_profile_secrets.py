@@ -9,7 +9,7 @@ import pytest
 
 from hermes_store import HermesStoreError, InvalidCursorError, ProfileView, SessionExistsError, Store, View
 from hermes_store.pagination import read_cursor, write_cursor, write_row_cursor
-from hermes_store.storage import ()
+from hermes_store.storage import retired_ids
 from tests.support.internals import reading
 
 #: What became of a session of another profile.
