@@ -21,6 +21,7 @@ from ..errors import (
 )
 from ..quoting import quoted
 from ..records import UNTITLED
+from ..storage import session_keys
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
@@ -209,7 +210,7 @@ class LiveSession(LazyValues):
         with self.exclusive():
             self.__dict__[SESSION_ID] = check_id(self.session_id, "session id")
             base, database = self._base, self._models.database()
-            if base is not None and (base.session_id != self.session_id or not self.is_of(database)):
+            if base is not None and not self._is_stored(base, database):
                 self._read_rest(base)
                 base = None
             if base is None or base.attempt is not None:
@@ -231,6 +232,18 @@ class LiveSession(LazyValues):
             self._database = database
             self._accept(local, saved, part)
             self._report(saved, is_whole=names is None)
+
+    def _is_stored(self, base: Base, database: Database) -> bool:
+        """Whether a save changes the session that was read; else it makes a copy, under another id or elsewhere."""
+        if not self.is_of(database):
+            return False
+        if base.session_id != self.session_id:
+            with database.read() as unit:
+                key = session_keys.find_row(unit, base.row_id)
+            if key is None or key.session_id != self.session_id:
+                return False
+            base.session_id = key.session_id  # it was given to the stored session as well
+        return True
 
     def _local(self, base: Base | None, *, touch: bool, only: Collection[str] | None = None) -> Local:
         values = dict(self.__dict__)

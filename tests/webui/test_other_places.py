@@ -341,6 +341,25 @@ def test_a_live_session_that_the_cache_let_go_has_the_new_id_too(models: WebUIMo
     assert contents(models, "rome") == ["hello", "hi", "the answer"]
 
 
+@pytest.mark.parametrize("held", ["cached", "dropped", "replaced"])
+def test_a_live_session_may_set_its_new_id(models: WebUIModels, webui: WebUI, trip: str, held: str) -> None:
+    """The streaming thread sets its session's id, whether or not that is the cached object still."""
+    live = models.get_session(trip)
+    if held != "cached":
+        elsewhere("change", webui.store, trip, {"title": "By hand"})
+        webui.cache.pop(trip)
+    if held == "replaced":
+        assert models.get_session(trip) is not live
+    live.session_id = "rome"
+    assert models.rotate_session_id(trip, "rome") is True
+    live.messages += said("the answer")
+    live.save()
+    assert contents(models, "rome") == ["hello", "hi", "the answer"]
+    assert live.title == ("Trip" if held == "cached" else "By hand")
+    live.save()
+    assert [row["session_id"] for row in models.all_sessions()] == ["rome", "child"]
+
+
 def test_a_save_follows_a_session_to_the_id_that_another_process_gave_it(
     models: WebUIModels, webui: WebUI, trip: str
 ) -> None:
