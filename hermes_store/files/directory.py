@@ -115,7 +115,7 @@ class StateDirectory:
         return os.path.realpath(self.root)
 
     def entries(self) -> list[Entry]:
-        """Return what is in the sessions folder, by name.
+        """Return what is in the sessions folder, what was changed last first, and else by name.
 
         Raises:
             FilesError: the folder cannot be read.
@@ -125,7 +125,7 @@ class StateDirectory:
                 entries = [_folder(item) if _is_folder(item) else _entry(item) for item in found]
         except OSError as error:
             raise FilesError(f"{self.sessions} cannot be read: {error.strerror}. Nothing was imported.") from error
-        return sorted(entries, key=lambda entry: entry.path.name)
+        return sorted(entries, key=lambda entry: (-entry.mtime_ns, entry.path.name))
 
     def others(self) -> list[tuple[str, str]]:
         """Return the folders next to the sessions folder that belong to sessions, with what each is."""

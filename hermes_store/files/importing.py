@@ -160,6 +160,7 @@ class _Import:
                 self._import(batch.take_all())
             batch.add(loaded, writer)
         self._import(batch.take_all())
+        self._items.sort(key=lambda item: item.path)
         if self._projects.are_waiting:
             self._turns.wait()
             with self._transaction() as unit:

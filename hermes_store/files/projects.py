@@ -25,8 +25,8 @@ _CHANGEABLE: Final = ("name", "color", "created_at", "extra")
 class ProjectImporter:
     """The projects of one import.
 
-    A project without a profile (files before the WebUI of 2026-05 have none) gets that of the first session
-    that is in it, or "default", because a project and its sessions are always of one profile.
+    A project without a profile (files before the WebUI of 2026-05 have none) gets that of the newest session
+    in it, which is imported first, or "default", because a project and its sessions are always of one profile.
     """
 
     def __init__(self, directory: StateDirectory, *, prefer: Literal["store", "files"], dry_run: bool) -> None:

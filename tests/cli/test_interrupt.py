@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -55,7 +56,9 @@ def state(tmp_path: Path) -> Path:
     for number in range(FILES):
         messages = [{"role": "user", "content": f"message {index}"} for index in range(3)]
         data = {"session_id": f"s{number:03}", "title": f"Session {number}", "messages": messages}
-        (sessions / f"s{number:03}.json").write_text(json.dumps(data), encoding="utf-8")
+        path = sessions / f"s{number:03}.json"
+        path.write_text(json.dumps(data), encoding="utf-8")
+        os.utime(path, (1.75e9 - number, 1.75e9 - number))  # the newest one is imported first
     return tmp_path / "state"
 
 

@@ -407,6 +407,15 @@ def test_each_file_ends_in_exactly_one_way_and_the_directory_is_as_it_was(store:
     assert fingerprint(state.root) == before
 
 
+def test_the_files_that_changed_last_come_first(sqlite_store: Store, state: StateDir) -> None:
+    for name, age in (("a", 3600.0), ("b", 60.0), ("c", 86_400.0)):
+        state.session(name, "hi", age=age)
+    calls: list[ImportProgress] = []
+    report = import_directory(sqlite_store, state.root, on_progress=calls.append)
+    assert [call.path for call in calls] == ["sessions/b.json", "sessions/a.json", "sessions/c.json"]
+    assert [item.path for item in report.items] == ["sessions/a.json", "sessions/b.json", "sessions/c.json"]
+
+
 def test_progress_counts_every_file_once_and_agrees_with_the_report(sqlite_store: Store, state: StateDir) -> None:
     _mixture(state)
     for number in range(300):  # more than one transaction takes in

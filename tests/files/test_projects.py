@@ -56,13 +56,11 @@ def test_an_export_keeps_the_order_across_profiles(store: Store, state: StateDir
 
 
 @pytest.mark.parametrize("profile", [None, "", 5, ["work"], "x" * 256])
-def test_a_project_without_a_profile_is_of_the_profile_of_the_first_session_in_it(
-    store: Store, state: StateDir, profile: Any
-) -> None:
+def test_the_newest_session_gives_a_project_its_profile(store: Store, state: StateDir, profile: Any) -> None:
     state.projects([{**PLAIN, "profile": profile}, {**PLAIN, "project_id": "alone", "profile": profile}])
     state.session("a", "of none", profile="other")
-    state.session("b", "hi", project_id="p", profile="work")
-    state.session("c", "hi", project_id="p", profile="third")
+    state.session("b", "hi", project_id="p", profile="work", age=60.0)
+    state.session("c", "hi", project_id="p", profile="third", age=3600.0)
     items = by_name(import_directory(store, state.root))
     assert (store.projects.get("p").profile, store.projects.get("alone").profile) == ("work", "default")
     assert "it is in 'work'" in items["#p"].notes[-1]
