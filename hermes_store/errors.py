@@ -19,6 +19,7 @@
     ├── TransactionError                    a transaction used where it cannot be
     ├── StoreClosedError
     ├── FilesError                          a directory to import from or export to is not usable
+    ├── BackupError                         a backup cannot be written or restored
     ├── AgentError                          the agent's own state.db; it was not changed
     │   ├── AgentMissingError
     │   ├── AgentEmptyError
@@ -204,6 +205,10 @@ class StoreClosedError(HermesStoreError):
 
 class FilesError(HermesStoreError):
     """A directory cannot be imported from or exported to. Nothing in it was changed."""
+
+
+class BackupError(HermesStoreError):
+    """A backup cannot be written, or cannot be restored. The database is as it was."""
 
 
 class AgentError(HermesStoreError):

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import agent, database, files, projects, sessions, show, trash
+from . import agent, database, files, maintenance, projects, sessions, show, trash
 from .exits import EPILOG, reported
 from .opening import Database
 
@@ -59,6 +59,7 @@ app.command("trash")(trash.list_deleted)
 app.command("restore")(trash.restore)
 app.command("purge")(trash.purge)
 app.command("projects")(projects.list_projects)
+app.command("backup")(maintenance.backup)
 app.command("upgrade")(database.upgrade)
 app.command("info")(database.info)
 app.add_typer(agent.app, name="agent")

@@ -27,6 +27,7 @@ FITTING: dict[str, list[str]] = {
     "delete": ["5b8e"],
     "restore": ["5b8e"],
     "purge": ["5b8e", "--dry-run"],
+    "backup": ["out"],
     "agent show": ["20260618"],
     "agent import": ["20260618"],
     "agent delete": ["20260618", "--dry-run"],
@@ -76,7 +77,7 @@ PARAMETERS = list(parameters())
 
 def test_every_command_with_a_value_is_tried() -> None:
     tried = {name for name, _, _ in PARAMETERS}
-    assert len(tried) == 21  # `db history` has no value
+    assert len(tried) == 22  # `db history` has no value
     assert set(FITTING) <= tried
 
 
@@ -123,6 +124,7 @@ def problems(place: Path, words: list[str], option: str | None, values: list[str
     for value in values:
         (place / "empty.db").write_bytes(b"")
         shutil.rmtree(place / "out", ignore_errors=True)
+        shutil.rmtree(place / "backups", ignore_errors=True)
         done = CliRunner().invoke(app, command_line(words, option, value), env=env)
         documented = done.exit_code in set(ExitCode)
         raised = done.exception is not None and not isinstance(done.exception, SystemExit)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hermes_store import AgentBridge, HermesStoreError, Store
+from hermes_store import AgentBridge, HermesStoreError, Store, maintenance
 from hermes_store.agent.bridge import degrade
 from hermes_store.agent.combined_listing import list_combined
 from hermes_store.files import (
@@ -200,6 +200,15 @@ def files(scene: Scene) -> Iterator[Call]:
         remove_imported_files,
         removing,
         lambda name: scene.paths() if name == "sessions_folder" else HOSTILE,
+    )
+
+
+def tools(scene: Scene) -> Iterator[Call]:
+    """Yield calls of the tools for those who look after a database."""
+    assert {name for name in maintenance.__all__ if name[0].islower()} == {"backup"}, "a new tool: say what fits it"
+    backing_up = {"store": scene.store, "target": str(scene.folder / "directory"), "keep": 1, "on_progress": ...}
+    yield from _each(
+        "backup", maintenance.backup, backing_up, lambda name: scene.paths() if name == "target" else HOSTILE
     )
 
 
@@ -448,6 +457,7 @@ SURFACES: dict[str, Surface] = {
     "AgentBridge": bridges,
     "verbs of AgentBridge": bridge_verbs,
     "files": files,
+    "maintenance": tools,
     "Store.open": opening,
     "SessionStorage": storage,
     "WebUIModels": models,

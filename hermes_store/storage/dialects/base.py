@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import URL, Connection
 
@@ -38,6 +38,17 @@ class Settings:
     journal_mode: JournalMode = "auto"
 
 
+class BackupFacts(NamedTuple):
+    """What is in a database, by which a copy is compared with it."""
+
+    application_id: int
+    schema_number: int
+    #: Deleted ones as well.
+    sessions: int
+    messages: int
+    projects: int
+
+
 class Dialect(ABC):
     """A kind of database, and one database of that kind. A method with a body is the default, which suits a server."""
 
@@ -51,6 +62,8 @@ class Dialect(ABC):
     writes_in_turn: ClassVar[bool] = False
     #: Seconds within which every other process that waits for the write lock looks whether it is free.
     polling: ClassVar[float] = 0.0
+    #: Which programs back it up and restore it, as a sentence; empty where `back_up` copies its file.
+    backup_programs: ClassVar[str] = ""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -108,6 +121,24 @@ class Dialect(ABC):
     def copy_before_upgrade(self, label: str) -> Path | None:
         """Copy the data to a file next to it, where that is this library's to do; return the file."""
         return None
+
+    def back_up(
+        self, unit: UnitOfWork, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
+    ) -> BackupFacts:
+        """Write what a unit of work sees to a new file, check the copy, and write it to the disk.
+
+        Args:
+            unit: one that reads, and has read nothing yet.
+            target: the file, which must not exist.
+            on_pages: called with how many pages are copied, and of how many.
+            on_step: called again and again while the copy is checked.
+
+        Raises:
+            DatabaseFullError: there is no space for it.
+            BackupError: it cannot be written.
+            DatabaseCorruptError: it is not a whole copy.
+        """
+        raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.backup_programs}")
 
     def check_owner(self, connection: Connection) -> None:  # noqa: B027 - the default is to do nothing
         """Raise `UnsupportedDatabaseError` if the database itself says that it is another program's."""

@@ -1,6 +1,7 @@
-"""File systems that several machines, or a machine and its guests, share: write-ahead logging fails there silently.
+"""File systems: which are shared, and how what is on them is made to survive a power loss.
 
-It needs memory that all processes share, and of other machines none is shared: https://www.sqlite.org/wal.html
+Where several machines, or a machine and its guests, share a file system, write-ahead logging fails silently. It needs
+memory that all processes share, and of other machines none is shared: https://www.sqlite.org/wal.html
 """
 
 from __future__ import annotations
@@ -39,3 +40,12 @@ def shared_file_system(folder: Path, mounts: Path = MOUNTS) -> str | None:
         if inside and len(point) >= longest:  # of two at one point, the later one is on top
             found, longest = after.split(" ")[0], len(point)
     return found if _SHARED.fullmatch(found) else None
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -98,6 +98,10 @@ class PostgreSQL(Dialect):
     """
 
     name = "postgresql"
+    backup_programs = (
+        "`pg_dump --format=custom --file=hermes.dump --dbname=URL` backs a PostgreSQL database up, while others write "
+        "to it, and `pg_restore --clean --if-exists --dbname=URL hermes.dump` restores it."
+    )
 
     def __init__(self, settings: Settings, url: URL) -> None:
         super().__init__(settings)

@@ -23,8 +23,9 @@ from ..held_lock import HeldLock
 from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
-from .base import RETRY, Dialect, Result, Settings, logger
+from .base import RETRY, BackupFacts, Dialect, Result, Settings, logger
 from .file_systems import shared_file_system
+from .sqlite_backup import back_up
 from .sqlite_copy import copy_database
 from .sqlite_errors import DAMAGED_SCHEMA, MEANINGS, OTHER, is_undecodable, lacks_schema
 from .sqlite_file_check import require_openable
@@ -192,6 +193,12 @@ class SQLiteDialect(Dialect):
         # Nobody else writes during this transaction, and AUTOINCREMENT goes on after the largest id that was ever used.
         last = unit.value(_last_message_id) or 0
         return list(range(last + 1, last + 1 + count))
+
+    def back_up(
+        self, unit: UnitOfWork, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
+    ) -> BackupFacts:
+        assert isinstance(unit, SQLiteUnitOfWork)  # noqa: S101 - for the type checker: this class made it
+        return back_up(unit.raw, target, on_pages, on_step)
 
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:
         journal_mode, pages, page_size = (

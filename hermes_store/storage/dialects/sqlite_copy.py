@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from ... import errors
+from .file_systems import sync
+from .sqlite_backup import copy_pages
 
-#: How many pages are copied between two signs of progress.
-_PAGES: Final = 256
 _UNCHANGED: Final = "The database was not upgraded, and is as it was."
 
 
@@ -39,12 +38,11 @@ def copy_database(
     part = copy.with_name(f"{copy.name}.tmp")
     _remove_parts(path)
     try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         _copy(connect, part, progress)
         _check(part, progress)
-        _sync(part)
+        sync(part)
         part.rename(copy)
-        _sync(path.parent)
+        sync(path.parent)
     except BaseException as error:  # whatever it is, half a copy is of no use
         with contextlib.suppress(OSError):
             _remove_parts(path)
@@ -67,10 +65,8 @@ def _remove_parts(path: Path) -> None:
 
 
 def _copy(connect: Callable[[], sqlite3.Connection], part: Path, progress: Callable[..., None]) -> None:
-    with contextlib.closing(connect()) as source, contextlib.closing(sqlite3.connect(part)) as target:
-        target.execute("PRAGMA journal_mode = OFF")
-        target.execute("PRAGMA synchronous = OFF")  # `_sync` does it once
-        source.backup(target, pages=_PAGES, progress=progress)
+    with contextlib.closing(connect()) as source:
+        copy_pages(source, part, progress)
 
 
 def _check(part: Path, progress: Callable[..., None]) -> None:
@@ -83,12 +79,3 @@ def _check(part: Path, progress: Callable[..., None]) -> None:
             f"The copy before the upgrade is damaged ({found}): either the database is, or the disk. {_UNCHANGED} "
             "Check it with SQLite's PRAGMA integrity_check, and restore a backup if it is damaged."
         )
-
-
-def _sync(path: Path) -> None:
-    """Write a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

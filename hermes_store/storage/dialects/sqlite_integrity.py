@@ -1,0 +1,47 @@
+"""SQLite's own check of a database, with signs of progress."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+#: How many instructions of SQLite's virtual machine run between two calls of `on_step`.
+_STEPS: Final = 50_000
+
+
+def integrity_problems(connection: Any, on_step: Callable[[], None], limit: int = 100) -> list[str]:
+    """Return what ``PRAGMA integrity_check`` finds, in SQLite's words; an empty list if the file is whole.
+
+    Args:
+        connection: the driver's.
+        on_step: called again and again. An exception that it raises ends the check.
+        limit: of the number of problems.
+    """
+    with _stepping(connection, on_step):
+        found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({limit})").fetchall()]
+    return [line for one in found if one != "ok" for line in one.splitlines()]
+
+
+@contextlib.contextmanager
+def _stepping(connection: Any, on_step: Callable[[], None]) -> Iterator[None]:
+    raised: list[BaseException] = []
+
+    def handle() -> int:
+        try:
+            on_step()
+        except BaseException as error:  # SQLite would only say that it was interrupted
+            raised.append(error)
+            return 1
+        return 0
+
+    connection.set_progress_handler(handle, _STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if raised:
+            raise raised.pop() from error
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
