@@ -38,8 +38,8 @@ class ExitCode(enum.IntEnum):
     SOME_FAILED = (
         1,
         (
-            "an import or export finished, but a file or session failed; a purged session's file was kept; or the "
-            "tables differ from this version's"
+            "an import or export finished, but a file or session failed; a purged session's file was kept; the "
+            "tables differ from this version's; or `verify` found something wrong"
         ),
     )
     USAGE = 2, "wrong usage"

@@ -1,19 +1,20 @@
-"""``hermes-store backup``: what those need who look after a database."""
+"""``hermes-store backup`` and ``verify``: what those need who look after a database."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from .exits import ExitCode
 from .opening import Database, open_existing
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
 from .text import count, size
 
 if TYPE_CHECKING:
-    from ..maintenance import BackupProgress
+    from ..maintenance import BackupProgress, Finding, VerifyProgress
 
 
 def backup(
@@ -62,3 +63,44 @@ def backup(
     say(console, f"{report.path} ({size(report.size_bytes)})")
     for path in report.removed:
         say(console, f"Removed {path}", "dim")
+
+
+def verify(db: Database = "", as_json: Json = False) -> None:
+    """Check everything in the database while others use it: the file, the counters, every message and document.
+
+    Nothing is changed. The exit code is 1 if something is wrong.
+    """
+    from .. import maintenance
+
+    console = make_console()
+    with open_existing(db) as store:
+
+        def state(done: int) -> str:
+            return f"{count(done, 'session')} checked; nothing was changed."
+
+        with interruptible(console, "Checking", "sessions", quiet=as_json, state=state) as advance:
+
+            def on_progress(now: VerifyProgress) -> None:
+                found = count(now.findings, "finding") if now.findings else ""
+                advance(now.done, now.total, _STEPS.get(now.step, found))
+
+            report = maintenance.verify(store, on_progress=on_progress)
+    if as_json:
+        print_json({**report.model_dump(), "ok": report.ok})
+    else:
+        for finding in report.findings:
+            say(console, f"{_place(finding)}: {finding.problem}. {finding.advice}", "red")
+        if report.omitted:
+            say(console, f"… and {count(report.omitted, 'more finding')}")
+        contents = f"{count(report.sessions, 'session')}, {count(report.messages, 'message')}"
+        result = "nothing is wrong" if report.ok else count(len(report.findings) + report.omitted, "finding")
+        say(console, f"Checked {report.target} ({contents}): {result} ({report.seconds:.1f} s).")
+    if not report.ok:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+_STEPS: Final = {"file": "the file", "links": "links between rows"}
+
+
+def _place(finding: Finding) -> str:
+    return "database" if finding.session_id is None else f"session {finding.session_id}"

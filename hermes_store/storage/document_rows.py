@@ -67,12 +67,12 @@ def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] |
         DatabaseCorruptError: a value is damaged; it names the key.
     """
     if keys is None:
-        return _read_extras(unit, session, public_id) | read_rows(unit, session, public_id)
+        return read_extras(unit, session, public_id) | read_rows(unit, session, public_id)
     found = read_rows(unit, session, public_id, keys)
     # The small ones are read for what is not among the others: damaged, they are no obstacle to these.
     small = [key for key in keys if key not in found and key not in _ROWS]
     if small:
-        extras = _read_extras(unit, session, public_id)
+        extras = read_extras(unit, session, public_id)
         found |= {key: extras[key] for key in small if key in extras}
     return found
 
@@ -139,7 +139,7 @@ def salvage(unit: UnitOfWork, session: int, public_id: str) -> tuple[dict[str, A
     values: dict[str, Any] = {}
     problems: list[str] = []
     try:
-        values |= _read_extras(unit, session, public_id)
+        values |= read_extras(unit, session, public_id)
     except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
         problems.append(str(error))
     large, more = _salvage_rows(unit, session, public_id, None)
@@ -174,7 +174,13 @@ def verified(public_id: str, key: str, payload: bytes, digest: bytes) -> Any:
     return decode(public_id, key, payload)
 
 
-def _read_extras(unit: UnitOfWork, session: int, public_id: str) -> dict[str, Any]:
+def read_extras(unit: UnitOfWork, session: int, public_id: str) -> dict[str, Any]:
+    """Return the small values of a session; as `decode_extras`.
+
+    Args:
+        session: its row id.
+        public_id: its public id, for messages.
+    """
     return decode_extras(unit.value(_extras, {"session": session}), public_id)
 
 

@@ -55,8 +55,13 @@ def times_after(unit: UnitOfWork, key: SessionKey, written: Encoded | None = Non
     columns = of_all([] if written is None else [written])
     del columns["message_count"]
     if key.last_activity_at is not None:
-        [row] = unit.rows(_both_times, {"session": key.id})
-        columns = dict(zip(columns, row, strict=True))
+        columns = last_times(unit, key.id)
     elif key.last_message_at is not None:
         columns["last_message_at"] = unit.value(_last_message_at, {"session": key.id})
     return columns
+
+
+def last_times(unit: UnitOfWork, session: int) -> dict[str, Any]:
+    """Return what `last_message_at` and `last_activity_at` of a session have to be, by row id: as its messages say."""
+    [(last_message_at, last_activity_at)] = unit.rows(_both_times, {"session": session})
+    return {"last_message_at": last_message_at, "last_activity_at": last_activity_at}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -63,3 +65,33 @@ def test_ctrl_c_leaves_no_backup(program_line: Any, database: Path, tmp_path: Pa
     assert program.returncode == 130
     assert b"Interrupted. No backup was made" in said
     assert not list(tmp_path.glob("copy*"))
+
+
+def damage(database: Path) -> None:
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("UPDATE sessions SET message_count = 9 WHERE session_id = '5b8e2f61c0d7'")
+
+
+def test_a_whole_database_is_exit_code_0(run: Any, run_json: Any, database: Path) -> None:
+    assert "(16 sessions, 206 messages): nothing is wrong (" in run("verify", "--db", database).stdout
+    done = run_json("verify", "--db", database)
+    assert (done["ok"], done["sessions"], done["messages"], done["findings"]) == (True, 16, 206, [])
+
+
+def test_a_finding_is_exit_code_1(run: Any, run_json: Any, database: Path) -> None:
+    damage(database)
+    said = run("verify", "--db", database, code=1).stdout.splitlines()
+    assert said[0].startswith("session 5b8e2f61c0d7: its row counts 9 messages, and has 26. Restore a backup, or")
+    assert ": 1 finding (" in said[-1]
+    done = run_json("verify", "--db", database, code=1)
+    (finding,) = done["findings"]
+    assert (done["ok"], finding["kind"], finding["session_id"]) == (False, "message_count", "5b8e2f61c0d7")
+    assert "There is no database" in run("verify", "--db", database.parent / "none.db", code=3).stderr
+
+
+@pytest.mark.slow
+def test_a_check_shows_progress_on_a_terminal(program_line: Any, database: Path) -> None:
+    damage(database)
+    said, code = run_in_terminal(program_line("verify", "--db", database), {})
+    assert code == 1
+    assert "1 finding" in said

@@ -49,6 +49,15 @@ class BackupFacts(NamedTuple):
     projects: int
 
 
+class BrokenLink(NamedTuple):
+    """A row that refers to a row that is not there."""
+
+    table: str
+    row_id: int
+    #: The table of the row that is not there.
+    parent: str
+
+
 class Dialect(ABC):
     """A kind of database, and one database of that kind. A method with a body is the default, which suits a server."""
 
@@ -139,6 +148,22 @@ class Dialect(ABC):
             DatabaseCorruptError: it is not a whole copy.
         """
         raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.backup_programs}")
+
+    def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
+        """Return what the database itself finds wrong in its file, in its own words; a server checks its own files.
+
+        Args:
+            on_step: called again and again.
+        """
+        return []
+
+    def broken_links(self, unit: UnitOfWork, on_step: Callable[[], None], limit: int) -> list[BrokenLink]:
+        """Return at most `limit` rows that break a foreign key; none where nobody can switch foreign keys off.
+
+        Args:
+            on_step: called again and again.
+        """
+        return []
 
     def check_owner(self, connection: Connection) -> None:  # noqa: B027 - the default is to do nothing
         """Raise `UnsupportedDatabaseError` if the database itself says that it is another program's."""

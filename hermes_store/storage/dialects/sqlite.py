@@ -23,12 +23,13 @@ from ..held_lock import HeldLock
 from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
-from .base import RETRY, BackupFacts, Dialect, Result, Settings, logger
+from .base import RETRY, BackupFacts, BrokenLink, Dialect, Result, Settings, logger
 from .file_systems import shared_file_system
 from .sqlite_backup import back_up
 from .sqlite_copy import copy_database
 from .sqlite_errors import DAMAGED_SCHEMA, MEANINGS, OTHER, is_undecodable, lacks_schema
 from .sqlite_file_check import require_openable
+from .sqlite_integrity import broken_links, integrity_problems
 from .sqlite_log import Log
 from .sqlite_look import look
 from .sqlite_place import Place, PlacedConnection
@@ -197,8 +198,13 @@ class SQLiteDialect(Dialect):
     def back_up(
         self, unit: UnitOfWork, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
     ) -> BackupFacts:
-        assert isinstance(unit, SQLiteUnitOfWork)  # noqa: S101 - for the type checker: this class made it
-        return back_up(unit.raw, target, on_pages, on_step)
+        return back_up(_raw(unit), target, on_pages, on_step)
+
+    def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
+        return integrity_problems(_raw(unit), on_step)
+
+    def broken_links(self, unit: UnitOfWork, on_step: Callable[[], None], limit: int) -> list[BrokenLink]:
+        return broken_links(_raw(unit), on_step, limit)
 
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:
         journal_mode, pages, page_size = (
@@ -215,6 +221,12 @@ class SQLiteDialect(Dialect):
 _last_message_id: Final = Statement(
     text("SELECT max(CAST(seq AS INTEGER)) FROM sqlite_sequence WHERE name = 'messages'")
 )
+
+
+def _raw(unit: UnitOfWork) -> Any:
+    """Return the driver's connection of a unit of work of this dialect."""
+    assert isinstance(unit, SQLiteUnitOfWork)  # noqa: S101 - for the type checker
+    return unit.raw
 
 
 class _Owner:

@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from .base import BrokenLink
+
 #: How many instructions of SQLite's virtual machine run between two calls of `on_step`.
 _STEPS: Final = 50_000
 
@@ -22,6 +24,12 @@ def integrity_problems(connection: Any, on_step: Callable[[], None], limit: int 
     with _stepping(connection, on_step):
         found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({limit})").fetchall()]
     return [line for one in found if one != "ok" for line in one.splitlines()]
+
+
+def broken_links(connection: Any, on_step: Callable[[], None], limit: int) -> list[BrokenLink]:
+    """Return at most `limit` of the rows that ``PRAGMA foreign_key_check`` finds; as `integrity_problems`."""
+    with _stepping(connection, on_step), contextlib.closing(connection.execute("PRAGMA foreign_key_check")) as rows:
+        return [BrokenLink(table, row_id, parent) for table, row_id, parent, _ in rows.fetchmany(limit)]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,211 @@
+"""What is checked of one session: whether its row, its messages and its documents agree.
+
+Nothing is held in memory but a part of one session: see `_PART_BYTES`. What is compared is read without a check of its
+type, since a value of a wrong type is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import bindparam, func, select
+
+from ..errors import DatabaseCorruptError
+from ..transcripts import json_codec
+from . import document_rows, transcript_columns
+from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument
+from .statement import Statement, one_of
+from .types import RowIdList
+from .unit_of_work import UnitOfWork
+
+#: How many bytes of payloads are read by one statement, unless a single one is larger.
+_PART_BYTES: Final = 1 << 20
+_PART_ROWS: Final = 1_000
+
+
+class SessionFinding(NamedTuple):
+    """Something that is wrong in a session."""
+
+    kind: str
+    problem: str
+    position: int | None = None
+    key: str | None = None
+
+
+class CheckedSession(NamedTuple):
+    """What was found in a session."""
+
+    session_id: str
+    messages: int
+    documents: int
+    findings: list[SessionFinding]
+
+
+_rows: Final = Statement(
+    select(Session.id).where(Session.id > bindparam("after"), NOT_STAGED).order_by(Session.id).limit(bindparam("most"))
+)
+_count: Final = Statement(select(func.count()).select_from(Session).where(NOT_STAGED))
+
+
+def rows_after(unit: UnitOfWork, after: int, limit: int) -> list[int]:
+    """Return the row ids of the next sessions, deleted or not, after a row id."""
+    return unit.values(_rows, {"after": after, "most": limit})
+
+
+def count(unit: UnitOfWork) -> int:
+    """Return how many sessions there are, deleted or not."""
+    found: int = unit.value(_count)
+    return found
+
+
+_ids: Final = Statement(
+    select(Session.id, Session.session_id).where(one_of(Session.id, bindparam("rows", type_=RowIdList)))
+)
+
+
+def public_ids(unit: UnitOfWork, row_ids: Collection[int]) -> dict[int, str]:
+    """Return the public ids of sessions by row id; those that are not there are left out."""
+    return dict(unit.rows(_ids, {"rows": list(row_ids)})) if row_ids else {}
+
+
+_of_row: Final = Session.id == bindparam("session")
+_in_session: Final = Message.session_id == bindparam("session")
+_session: Final = Statement(
+    select(
+        Session.session_id,
+        Session.message_count,
+        Session.last_message_at,
+        Session.last_activity_at,
+        Session.activity_at,
+        Session.updated_at,
+    ).where(_of_row, NOT_STAGED),
+    checked=False,
+)
+_positions: Final = Statement(
+    select(func.count(), func.min(Message.position), func.max(Message.position)).where(_in_session), checked=False
+)
+
+
+def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
+    """Check a session; return None if it is not there any more.
+
+    Args:
+        unit: one that sees one state of the data.
+    """
+    row = unit.row(_session, {"session": row_id})
+    if row is None:
+        return None
+    session_id, message_count, *times = row
+    if type(session_id) is not str:
+        return CheckedSession(f"(row {row_id})", 0, 0, [SessionFinding("fields", f"its id is {session_id!r}")])
+    found, first, last = unit.row(_positions, {"session": row_id}) or (0, None, None)
+    findings = _check_positions(message_count, found, first, last)
+    findings += _check_times(times, transcript_columns.last_times(unit, row_id))
+    findings += _check_messages(unit, row_id)
+    documents, damaged = _check_documents(unit, row_id, session_id)
+    return CheckedSession(session_id, found, documents, findings + damaged)
+
+
+def _check_positions(message_count: Any, found: int, first: Any, last: Any) -> list[SessionFinding]:
+    findings = []
+    if message_count != found:
+        findings.append(SessionFinding("message_count", f"its row counts {message_count!r} messages, and has {found}"))
+    if found and (first, last) != (0, found - 1):
+        problem = f"its {found} messages are at positions {first!r} to {last!r}, not 0 to {found - 1}"
+        findings.append(SessionFinding("positions", problem))
+    return findings
+
+
+def _check_times(times: Sequence[Any], expected: dict[str, Any]) -> list[SessionFinding]:
+    stored = dict(zip(("last_message_at", "last_activity_at", "activity_at"), times, strict=False))
+    updated_at = times[3]
+    wanted = {**expected, "activity_at": updated_at if stored["last_activity_at"] is None else times[1]}
+    return [
+        SessionFinding("times", f"its {name} is {stored[name]!r}, and has to be {wanted[name]!r}")
+        for name in stored
+        if stored[name] != wanted[name]
+    ]
+
+
+_sizes: Final = Statement(
+    select(Message.position, func.length(MessageBlob.payload).label("size"))
+    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    .where(_in_session, Message.position > bindparam("after"))
+    .order_by(Message.position)
+    .limit(bindparam("most")),
+    checked=False,
+)
+_payloads: Final = Statement(
+    select(Message.position, Message.digest, MessageBlob.payload.label("payload"))
+    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    .where(_in_session, Message.position >= bindparam("first"), Message.position <= bindparam("last"))
+    .order_by(Message.position),
+    checked=False,
+)
+#: Smaller than any position of a message.
+_BEFORE_ALL: Final = -(2**62)
+
+
+def _check_messages(unit: UnitOfWork, row_id: int) -> list[SessionFinding]:
+    findings = []
+    for first, last in _parts(unit, row_id):
+        rows = unit.rows(_payloads, {"session": row_id, "first": first, "last": last})
+        payloads, digests = [row[2] for row in rows], [row[1] for row in rows]
+        if all(type(payload) is bytes for payload in payloads) and json_codec.are_intact(payloads, digests):
+            continue
+        for position, digest, payload in rows:
+            problem = _problem(payload, digest)
+            if problem:
+                findings.append(SessionFinding("message", f"message {position} {problem}", position=position))
+    return findings
+
+
+def _parts(unit: UnitOfWork, row_id: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and last positions of parts of a session that are small enough to be read at once."""
+    after = _BEFORE_ALL
+    while rows := unit.rows(_sizes, {"session": row_id, "after": after, "most": _PART_ROWS}):
+        rows = [row for row in rows if type(row[0]) is int]  # another type is a finding of `_check_positions`
+        if not rows:
+            return
+        first, size = rows[0][0], 0
+        for index, (position, length) in enumerate(rows):
+            if size and size + (length or 0) > _PART_BYTES:
+                yield first, rows[index - 1][0]
+                first, size = position, 0
+            size += length or 0
+        after = rows[-1][0]
+        yield first, after
+
+
+def _problem(payload: Any, digest: Any) -> str:
+    """Return what is wrong with a payload; nothing if it is what was written."""
+    if payload is None:
+        return "has no body"
+    if type(payload) is not bytes or json_codec.digest(payload) != digest:
+        return "is not what was written"
+    return ""
+
+
+_keys: Final = Statement(select(SessionDocument.key).where(SessionDocument.session_id == bindparam("session")))
+_document: Final = Statement(
+    select(SessionDocument.digest, SessionDocument.payload).where(
+        SessionDocument.session_id == bindparam("session"), SessionDocument.key == bindparam("name")
+    ),
+    checked=False,
+)
+
+
+def _check_documents(unit: UnitOfWork, row_id: int, session_id: str) -> tuple[int, list[SessionFinding]]:
+    keys = unit.values(_keys, {"session": row_id})
+    findings = []
+    for key in keys:
+        row = unit.row(_document, {"session": row_id, "name": key})
+        problem = "has a key that is no text" if row is None else _problem(row[1], row[0])
+        if problem:
+            findings.append(SessionFinding("document", f"document {key!r} {problem}", key=key))
+    try:
+        document_rows.read_extras(unit, row_id, session_id)
+    except DatabaseCorruptError:
+        findings.append(SessionFinding("document", "the row with its small documents is no JSON object"))
+    return len(keys), findings
