@@ -1,4 +1,4 @@
-"""``hermes-store backup`` and ``verify``: what those need who look after a database."""
+"""``hermes-store backup``, ``verify`` and ``compact``: what those need who look after a database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from .exits import ExitCode
-from .opening import Database, open_existing
+from .opening import Database, open_existing, open_to_write
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
 from .text import count, size
@@ -52,7 +52,10 @@ def backup(
         with interruptible(console, "Backing up", "pages", quiet=as_json, state=state) as advance:
 
             def on_progress(now: BackupProgress) -> None:
-                advance(now.done, now.total, "checking the copy" if now.step == "check" else "")
+                if now.step == "copy":
+                    advance(now.done, now.total, "")
+                else:
+                    advance(0, 0, "checking the copy")
 
             report = maintenance.backup(store, target, keep=keep, on_progress=on_progress)
     if as_json:
@@ -82,7 +85,7 @@ def verify(db: Database = "", as_json: Json = False) -> None:
 
             def on_progress(now: VerifyProgress) -> None:
                 found = count(now.findings, "finding") if now.findings else ""
-                advance(now.done, now.total, _STEPS.get(now.step, found))
+                advance(now.done, now.total if now.step == "sessions" else 0, _STEPS.get(now.step, found))
 
             report = maintenance.verify(store, on_progress=on_progress)
     if as_json:
@@ -104,3 +107,27 @@ _STEPS: Final = {"file": "the file", "links": "links between rows"}
 
 def _place(finding: Finding) -> str:
     return "database" if finding.session_id is None else f"session {finding.session_id}"
+
+
+def compact(db: Database = "", as_json: Json = False) -> None:
+    """Write the database file anew: give free space back, and leave no removed text in it. Writers wait meanwhile.
+
+    It takes free disk space: as much as the database for a temporary file, and again for the log.
+    """
+    from .. import maintenance
+
+    console = make_console()
+    with open_to_write(db) as store:
+
+        def state(done: int) -> str:
+            return "The database is as it was."
+
+        with interruptible(console, "Compacting", "steps", quiet=as_json, state=state) as advance:
+            report = maintenance.compact(store, on_progress=lambda: advance(0, 0, ""))
+    if as_json:
+        print_json({**report.model_dump(), "freed_bytes": report.freed_bytes})
+        return
+    sizes = f"from {size(report.size_before)} to {size(report.size_after)}"
+    say(console, f"Compacted {report.target} {sizes} ({report.seconds:.1f} s).")
+    if not report.erased:
+        say(console, "Another program reads it, so its log still has old text until that program closes it.", "dim")

@@ -13,7 +13,7 @@ from rich.table import Column
 from .exits import CommandError, ExitCode, deferred_interrupt
 from .output import is_lively
 
-#: Is called with how many steps are done, of how many, and a remark.
+#: Is called with how many steps are done, of how many (0 if that is not known), and a remark.
 Advance = Callable[[int, int, str], None]
 
 
@@ -34,7 +34,7 @@ def interruptible(
                 nonlocal done
                 done = now
                 draw(now, total, remark)
-                if now < total:
+                if now < total or not total:
                     stop_if_asked()
 
             yield advance
@@ -65,8 +65,8 @@ def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterato
 
     def advance(done: int, total: int, remark: str) -> None:
         rate = done / max(time.monotonic() - started, 1e-3)
-        figures = f"{done:,}/{total:,}  {rate:,.0f} {noun}/s"
-        bar.update(task, completed=done, total=total, figures=figures, remark=remark)
+        figures = f"{done:,}/{total:,}  {rate:,.0f} {noun}/s" if total else ""
+        bar.update(task, completed=done, total=total or None, figures=figures, remark=remark)
 
     with bar:
         yield advance

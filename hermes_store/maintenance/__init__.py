@@ -1,12 +1,14 @@
 """Tools for those who look after a database.
 
-from hermes_store.maintenance import backup, verify
+from hermes_store.maintenance import backup, compact, verify
 """
 
 from .backups import backup
+from .compacting import compact
 from .reports import (
     BackupProgress,
     BackupReport,
+    CompactReport,
     Finding,
     FindingKind,
     VerifyProgress,
@@ -17,10 +19,12 @@ from .verifying import verify
 __all__ = [
     "BackupProgress",
     "BackupReport",
+    "CompactReport",
     "Finding",
     "FindingKind",
     "VerifyProgress",
     "VerifyReport",
     "backup",
+    "compact",
     "verify",
 ]

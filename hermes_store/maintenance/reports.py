@@ -109,3 +109,22 @@ class VerifyReport(Record):
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
+
+
+class CompactReport(Record):
+    """What compacting a database did."""
+
+    #: The database.
+    target: str
+    #: The sizes in bytes, without the log.
+    size_before: int
+    size_after: int
+    #: Whether nothing of removed text is left in its files. If not, somebody was reading, and the next purge or
+    #: `Store.close` empties the log.
+    erased: bool
+    seconds: float
+
+    @property
+    def freed_bytes(self) -> int:
+        """How many bytes were given back."""
+        return self.size_before - self.size_after

@@ -95,3 +95,22 @@ def test_a_check_shows_progress_on_a_terminal(program_line: Any, database: Path)
     said, code = run_in_terminal(program_line("verify", "--db", database), {})
     assert code == 1
     assert "1 finding" in said
+
+
+def test_compacting_says_how_much_it_gave_back(run: Any, run_json: Any, database: Path) -> None:
+    with Store.open(database, durability="normal") as store:
+        store.sessions.create(session_id="large")
+        store.messages.extend("large", ["x" * 10_000] * 100)
+        store.sessions.purge("large")
+    done = run_json("compact", "--db", database)
+    assert done["freed_bytes"] == done["size_before"] - done["size_after"] > 1_000_000
+    assert done["erased"]
+    assert run("compact", "--db", database).stdout.startswith(f"Compacted {database} from ")
+    assert "There is no database" in run("compact", "--db", database.parent / "none.db", code=3).stderr
+
+
+@pytest.mark.slow
+def test_compacting_shows_progress_on_a_terminal(program_line: Any, database: Path) -> None:
+    said, code = run_in_terminal(program_line("compact", "--db", database), {})
+    assert code == 0
+    assert "Compacted" in said

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hermes_store import Store
+from tests.support.file_text import files_with
 from tests.support.internals import writing
 
 #: Small, with a page of its own, and with pages in a chain.
@@ -41,23 +40,6 @@ def fill(store: Store, word: str) -> str:
     return session_id
 
 
-def found(path: Path, word: str) -> list[str]:
-    """Return the names of the database's files that have a word.
-
-    Another process reads them: closing a file drops the locks that SQLite has on it for this process.
-    """
-    program = (
-        "import pathlib, sys\n"
-        "for name in sys.argv[2:]:\n"
-        "    file = pathlib.Path(name)\n"
-        "    if file.exists() and sys.argv[1].encode() in file.read_bytes():\n"
-        "        print(file.name)\n"
-    )
-    files = [f"{path}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
-    command = [sys.executable, "-S", "-c", program, word, *files]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-
-
 @contextlib.contextmanager
 def filled(path: Path, **options: str) -> Iterator[tuple[Store, str, str]]:
     """Give a store with two sessions: the secret one's id, and the other's."""
@@ -83,8 +65,8 @@ def test_a_purge_leaves_no_text(sqlite_path: Path, remove: Callable[[Store, str]
     with filled(sqlite_path, journal_mode=mode) as (store, secret, other):
         assert remove(store, secret)
         # While it is open: closing it would empty the log as well.
-        assert found(sqlite_path, SECRET) == []
-        assert sqlite_path.name in found(sqlite_path, OTHER)
+        assert files_with(sqlite_path, SECRET) == []
+        assert sqlite_path.name in files_with(sqlite_path, OTHER)
         assert store.messages.read(other)[0] == {"content": text(OTHER, SIZES[-1])}
 
 
@@ -97,7 +79,7 @@ def test_a_purge_forgets_notes_of_imports(sqlite_path: Path) -> None:
                 f"WHERE session_id = '{secret}'"
             )
         assert store.sessions.purge(secret).erased
-        assert found(sqlite_path, SECRET) == []
+        assert files_with(sqlite_path, SECRET) == []
 
 
 def test_a_purge_is_erased_with_its_transaction(sqlite_path: Path) -> None:
@@ -105,7 +87,7 @@ def test_a_purge_is_erased_with_its_transaction(sqlite_path: Path) -> None:
         with store.transaction() as tx:
             result = tx.sessions.purge(secret)
             assert not result.erased  # not yet
-        assert found(sqlite_path, SECRET) == []
+        assert files_with(sqlite_path, SECRET) == []
 
 
 def test_a_reader_keeps_the_log_until_later(sqlite_path: Path) -> None:
@@ -113,10 +95,10 @@ def test_a_reader_keeps_the_log_until_later(sqlite_path: Path) -> None:
         with reader.snapshot() as view:
             view.sessions.get(secret)
             assert not store.sessions.purge(secret).erased
-            assert found(sqlite_path, SECRET) != []
+            assert files_with(sqlite_path, SECRET) != []
             assert view.sessions.get(secret).session_id == secret
         assert store.sessions.purge(other).erased
-        assert found(sqlite_path, SECRET) == []
+        assert files_with(sqlite_path, SECRET) == []
 
 
 def test_close_empties_the_log_that_a_reader_kept(sqlite_path: Path) -> None:
@@ -125,4 +107,4 @@ def test_close_empties_the_log_that_a_reader_kept(sqlite_path: Path) -> None:
             view.sessions.get(secret)
             assert not store.sessions.purge(secret).erased
         reader.sessions.list()
-        assert found(sqlite_path, SECRET) == []
+        assert files_with(sqlite_path, SECRET) == []

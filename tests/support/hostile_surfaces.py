@@ -205,15 +205,15 @@ def files(scene: Scene) -> Iterator[Call]:
 
 def tools(scene: Scene) -> Iterator[Call]:
     """Yield calls of the tools for those who look after a database."""
-    assert {name for name in maintenance.__all__ if name[0].islower()} == {"backup", "verify"}, (
-        "a new tool: say what fits it"
-    )
+    names = {name for name in maintenance.__all__ if name[0].islower()}
+    assert names == {"backup", "compact", "verify"}, "a new tool: say what fits it"
     backing_up = {"store": scene.store, "target": str(scene.folder / "directory"), "keep": 1, "on_progress": ...}
     yield from _each(
         "backup", maintenance.backup, backing_up, lambda name: scene.paths() if name == "target" else HOSTILE
     )
     verifying = {"store": scene.store, "on_progress": ...}
     yield from _each("verify", maintenance.verify, verifying, _plain)
+    yield from _each("compact", maintenance.compact, {"store": scene.store, "on_progress": ...}, _plain)
 
 
 def opening(scene: Scene) -> Iterator[Call]:

@@ -58,6 +58,16 @@ class BrokenLink(NamedTuple):
     parent: str
 
 
+class CompactFacts(NamedTuple):
+    """What compacting a database did."""
+
+    #: The sizes in bytes, without the log.
+    size_before: int
+    size_after: int
+    #: Whether nothing of removed text is left in its files.
+    is_erased: bool
+
+
 class Dialect(ABC):
     """A kind of database, and one database of that kind. A method with a body is the default, which suits a server."""
 
@@ -73,6 +83,8 @@ class Dialect(ABC):
     polling: ClassVar[float] = 0.0
     #: Which programs back it up and restore it, as a sentence; empty where `back_up` copies its file.
     backup_programs: ClassVar[str] = ""
+    #: Which programs write it anew without free space, as a sentence; empty where `compact` does it.
+    compact_programs: ClassVar[str] = ""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -164,6 +176,20 @@ class Dialect(ABC):
             on_step: called again and again.
         """
         return []
+
+    def compact(self, unit: UnitOfWork, on_step: Callable[[], None]) -> CompactFacts:
+        """Write the database anew, without free space. Others can read, and wait to write.
+
+        Args:
+            unit: one that writes, and has written nothing. Its transaction is ended meanwhile.
+            on_step: called again and again. An exception that it raises ends it, and the database is as it was.
+
+        Raises:
+            DatabaseFullError: there is too little space for it; nothing was changed.
+            DatabaseLockedError: others were using it for longer than the busy timeout; nothing was changed.
+            DatabaseUnavailableError: there is no folder for temporary files.
+        """
+        raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.compact_programs}")
 
     def check_owner(self, connection: Connection) -> None:  # noqa: B027 - the default is to do nothing
         """Raise `UnsupportedDatabaseError` if the database itself says that it is another program's."""

@@ -102,6 +102,10 @@ class PostgreSQL(Dialect):
         "`pg_dump --format=custom --file=hermes.dump --dbname=URL` backs a PostgreSQL database up, while others write "
         "to it, and `pg_restore --clean --if-exists --dbname=URL hermes.dump` restores it."
     )
+    compact_programs = (
+        "PostgreSQL frees space by itself (autovacuum); `vacuumdb --full --dbname=URL` writes the tables anew, while "
+        "nobody else can use them."
+    )
 
     def __init__(self, settings: Settings, url: URL) -> None:
         super().__init__(settings)

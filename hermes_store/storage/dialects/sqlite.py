@@ -23,9 +23,10 @@ from ..held_lock import HeldLock
 from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
-from .base import RETRY, BackupFacts, BrokenLink, Dialect, Result, Settings, logger
+from .base import RETRY, BackupFacts, BrokenLink, CompactFacts, Dialect, Result, Settings, logger
 from .file_systems import shared_file_system
 from .sqlite_backup import back_up
+from .sqlite_compact import compact
 from .sqlite_copy import copy_database
 from .sqlite_errors import DAMAGED_SCHEMA, MEANINGS, OTHER, is_undecodable, lacks_schema
 from .sqlite_file_check import require_openable
@@ -199,6 +200,17 @@ class SQLiteDialect(Dialect):
         self, unit: UnitOfWork, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
     ) -> BackupFacts:
         return back_up(_raw(unit), target, on_pages, on_step)
+
+    def compact(self, unit: UnitOfWork, on_step: Callable[[], None]) -> CompactFacts:
+        raw = _raw(unit)
+        raw.execute("ROLLBACK")  # VACUUM runs in no transaction; the unit keeps its place in the queue and in the gate
+        try:
+            facts = compact(raw, self.path, on_step)
+        finally:
+            if not raw.in_transaction:
+                raw.execute("BEGIN")
+        self._log.is_due = not facts.is_erased
+        return facts
 
     def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
         return integrity_problems(_raw(unit), on_step)

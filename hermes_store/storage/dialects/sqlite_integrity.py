@@ -21,19 +21,20 @@ def integrity_problems(connection: Any, on_step: Callable[[], None], limit: int 
         on_step: called again and again. An exception that it raises ends the check.
         limit: of the number of problems.
     """
-    with _stepping(connection, on_step):
+    with stepping(connection, on_step):
         found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({limit})").fetchall()]
     return [line for one in found if one != "ok" for line in one.splitlines()]
 
 
 def broken_links(connection: Any, on_step: Callable[[], None], limit: int) -> list[BrokenLink]:
     """Return at most `limit` of the rows that ``PRAGMA foreign_key_check`` finds; as `integrity_problems`."""
-    with _stepping(connection, on_step), contextlib.closing(connection.execute("PRAGMA foreign_key_check")) as rows:
+    with stepping(connection, on_step), contextlib.closing(connection.execute("PRAGMA foreign_key_check")) as rows:
         return [BrokenLink(table, row_id, parent) for table, row_id, parent, _ in rows.fetchmany(limit)]
 
 
 @contextlib.contextmanager
-def _stepping(connection: Any, on_step: Callable[[], None]) -> Iterator[None]:
+def stepping(connection: Any, on_step: Callable[[], None]) -> Iterator[None]:
+    """Call `on_step` again and again while statements of the block run; an exception that it raises ends them."""
     raised: list[BaseException] = []
 
     def handle() -> int:

@@ -1,0 +1,57 @@
+"""Which processes have a file open, where the system tells: on Linux, for the processes of the same user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+_PROCESSES: Final = Path("/proc")
+_SUFFIXES: Final = ("", "-wal", "-shm")
+
+
+def holders(path: Path) -> str:
+    """Return the other processes that have a database open, for a message; nothing if that is not known.
+
+    No file is opened that SQLite uses: closing it would drop the locks of this process.
+
+    Args:
+        path: the database.
+    """
+    real = os.path.realpath(path)
+    names = {f"{real}{suffix}" for suffix in _SUFFIXES}
+    found = []
+    try:
+        processes = sorted(int(name) for name in os.listdir(_PROCESSES) if name.isdecimal())  # noqa: PTH208
+    except OSError:
+        return ""
+    for process in processes:
+        if process != os.getpid() and _has_open(process, names):
+            found.append(f"{process} ({_name(process)})")
+    if not found:
+        return ""
+    if len(found) == 1:
+        return f"Process {found[0]} has it open."
+    return f"Processes {', '.join(found)} have it open."
+
+
+def _has_open(process: int, names: set[str]) -> bool:
+    folder = _PROCESSES / str(process) / "fd"
+    try:
+        descriptors = os.listdir(folder)  # noqa: PTH208
+    except OSError:  # it has ended, or is another user's
+        return False
+    for descriptor in descriptors:
+        try:
+            if os.readlink(folder / descriptor) in names:  # noqa: PTH115
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _name(process: int) -> str:
+    try:
+        return (_PROCESSES / str(process) / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "?"
