@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import sys
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -52,6 +53,9 @@ logger = logging.getLogger("hermes_store.webui")
 
 _CACHE_SIZE: Final = 100
 _IMPORT_WAIT: Final = 0.3
+#: How many times as long an empty list waits for the first sessions of an import, and how often it looks, in seconds.
+_FIRST_WAIT: Final = 10
+_LOOK: Final = 0.05
 
 
 class WebUIModels:
@@ -74,7 +78,8 @@ class WebUIModels:
         session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are imported,
             in a thread of their own.
         import_wait: the most seconds for which a call that lists sessions or projects waits for an import. When it
-            takes longer, the call returns what is there, and the import goes on (see `import_status`).
+            takes longer, the call returns what is there, and the import goes on (see `import_status`). While no
+            session is there, the list waits for the first ones, ten times as long at most.
         trash_days: how many days a deleted session can be restored. Those that were deleted earlier are purged after
             a session is deleted, at most once an hour. 0: a deleted session is purged at once. None: never.
         remove_imported_files: when a session is purged, also remove the JSON files that it was imported from, as
@@ -260,6 +265,15 @@ class WebUIModels:
         Left out are untitled sessions without messages that are older than a minute and have no running stream.
         """
         self.import_new_files()
+        rows = self._rows()
+        ends = time.monotonic() + _FIRST_WAIT * self._import_wait
+        # An empty sidebar looks as if all were lost, and the WebUI does not read the list again by itself.
+        while not rows and self._imports.status.running and time.monotonic() < ends:
+            self._imports.wait(_LOOK)
+            rows = self._rows()
+        return rows
+
+    def _rows(self) -> list[dict[str, Any]]:
         streams = self._active_stream_ids()
         live = self._cache.all()
         database = self.database()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -68,6 +69,26 @@ def test_a_list_waits_for_a_short_import(store: Store, state: StateDir) -> None:
     for session_id in ("a", "b"):
         state.session(session_id, HELLO)
         assert session_id in {row["session_id"] for row in models.all_sessions()}
+
+
+@pytest.mark.slow
+def test_an_empty_list_waits_for_the_first_sessions(store: Store, sqlite_path: Path, state: StateDir) -> None:
+    state.session("filed", HELLO)
+    models = WebUIModels(store, session_dir=state.sessions, import_wait=1.0)
+    held, listed = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with another_writer(sqlite_path):
+            held.set()
+            listed.wait(1.5)
+
+    writer = threading.Thread(target=hold)
+    writer.start()
+    assert held.wait(60)
+    rows = models.all_sessions()
+    listed.set()
+    writer.join()
+    assert [row["session_id"] for row in rows] == ["filed"]
 
 
 def test_a_session_that_is_being_imported_is_waited_for(store: Store, sqlite_path: Path, state: StateDir) -> None:
