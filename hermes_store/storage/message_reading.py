@@ -16,7 +16,7 @@ from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import MAX_INT
 from .row_types import log_once
-from .schema import Message, MessageBlob, Session
+from .schema import Message, MessageBlob
 from .statement import Statement, one_of
 from .types import RowIdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -118,12 +118,10 @@ _of_many: Final = Statement(
     select(MessageBlob.payload, Message.digest, Message.position, Message.session_id)
     .select_from(Message)
     .join(MessageBlob, MessageBlob.message_id == Message.id)
-    .join(Session, Session.id == Message.session_id)
     .where(
         one_of(Message.session_id, bindparam("sessions", type_=RowIdList)),
         Message.position >= 0,
         Message.position < bindparam("stop"),
-        Session.deleted_at.is_(None),
     ),
     checked=False,
 )
@@ -132,7 +130,7 @@ _of_many: Final = Statement(
 def read_many(unit: UnitOfWork, sessions: Mapping[int, str], first: int | None) -> dict[int, list[Any]]:
     """Return the messages of several sessions, or the first of each; one query.
 
-    Damaged messages are logged, and left out. So are sessions without messages, and deleted ones.
+    Damaged messages are logged, and left out. So are sessions without messages.
 
     Args:
         sessions: their public ids by row id.

@@ -54,7 +54,7 @@ def test_others_may_write_between_two_sessions(storage: SessionStorage, sqlite_s
         storage.save(f"long{number}", {}, said(*"x" * 1500), base=None)
     found = storage.contents([f"long{number}" for number in range(3)])
     assert next(found)[0] == "long0"
-    storage.delete("long2")
+    storage.discard("long2")
     sqlite_store.messages.append("long1", {"content": "new"})
     assert [(session_id, len(messages)) for session_id, messages in found] == [("long1", 1501), ("long2", 0)]
 
