@@ -27,6 +27,7 @@ STATUSES: Final[dict[type[BaseException], int]] = {
     # The program is wrong, or what it was told to use.
     errors.TransactionError: 500,
     errors.FilesError: 500,
+    errors.BackupError: 500,
     errors.StoreClosedError: 503,
     # The agent's file.
     errors.AgentError: 500,
