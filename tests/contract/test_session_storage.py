@@ -20,7 +20,7 @@ from hermes_store import (
     Store,
 )
 from hermes_store.outcomes import Outcome
-from hermes_store.webui import SessionStorage, Token
+from hermes_store.webui import SessionStorage, Token, WebUIModels
 from tests.support.state_dir import StateDir
 from tests.support.webui.sessions import said
 
@@ -46,6 +46,34 @@ def contents(storage: SessionStorage) -> list[str]:
 
 
 # ── Reading ──
+
+
+def test_contents_are_those_of_many_sessions(storage: SessionStorage) -> None:
+    for name, count in (("a", 3), ("b", 0), ("c", 2)):
+        storage.save(name, {}, [{"content": f"{name}{number} \ud83d\x00"} for number in range(count)], base=None)
+    found = dict(storage.contents(["c", "nobody", "b", "a"]))
+    assert list(found) == ["c", "b", "a"]
+    assert found == {name: storage.load(name)[0]["messages"] for name in found}
+    assert [len(messages) for _, messages in storage.contents(["a", "b", "c"], first=1)] == [1, 0, 1]
+
+
+def test_lists_of_the_webui_follow_every_write(store: Store) -> None:
+    models = WebUIModels(store)
+    with store.transaction() as tx:
+        for number in range(600):
+            tx.sessions.create(session_id=f"s{number}", title=f"Session {number}")
+    assert models.all_sessions() == WebUIModels(store).all_sessions()
+    store.sessions.update("s3", title="Rome")
+    store.sessions.update("s4", title="half \ud83d", touch=False)
+    store.sessions.delete("s5")
+    odd = models.Session.load("s6")
+    assert odd is not None
+    odd.estimated_cost = float("nan")
+    odd.compression_anchor_message_key = {"a": ["b"]}
+    odd.save()
+    assert models.all_sessions() == WebUIModels(store).all_sessions()
+    assert {row["title"] for row in models.all_sessions()} >= {"Rome", "half \ufffd"}
+    assert len(models.all_sessions()) == 599
 
 
 def test_a_session_is_loaded_as_it_was_saved(trip: Versions) -> None:
