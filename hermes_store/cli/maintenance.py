@@ -1,4 +1,4 @@
-"""``hermes-store backup``, ``verify`` and ``compact``: what those need who look after a database."""
+"""``hermes-store backup``, ``restore-backup``, ``verify`` and ``compact``: looking after a database."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from .asking import Yes, confirmed, require_terminal
 from .exits import ExitCode
 from .opening import Database, open_existing, open_to_write
 from .output import Json, make_console, print_json, say
-from .progress import interruptible
+from .progress import Advance, interruptible
 from .text import count, size
 
 if TYPE_CHECKING:
@@ -50,14 +51,7 @@ def backup(
             return "No backup was made; the database is as it was."
 
         with interruptible(console, "Backing up", "pages", quiet=as_json, state=state) as advance:
-
-            def on_progress(now: BackupProgress) -> None:
-                if now.step == "copy":
-                    advance(now.done, now.total, "")
-                else:
-                    advance(0, 0, "checking the copy")
-
-            report = maintenance.backup(store, target, keep=keep, on_progress=on_progress)
+            report = maintenance.backup(store, target, keep=keep, on_progress=lambda now: _advance(advance, now))
     if as_json:
         print_json(report.model_dump())
         return
@@ -66,6 +60,57 @@ def backup(
     say(console, f"{report.path} ({size(report.size_bytes)})")
     for path in report.removed:
         say(console, f"Removed {path}", "dim")
+
+
+def restore_backup(
+    path: Annotated[Path, typer.Argument(metavar="BACKUP", show_default=False, parser=Path, help="The backup's file.")],
+    *,
+    yes: Yes = False,
+    db: Database = "",
+    as_json: Json = False,
+) -> None:
+    """Put a backup in the place of the database, which nobody may have open, and keep the file that was there."""
+    from .. import maintenance
+    from ..targets import shown
+
+    if not yes and _exists(db):
+        require_terminal("Nothing was restored")
+        if not confirmed(f"Replace {shown(db)} by {path}, and keep what is there now next to it?"):
+            say(make_console(), "Nothing was restored.")
+            return
+    console = make_console()
+
+    def state(done: int) -> str:
+        return "Nothing was restored; the database is as it was."
+
+    with interruptible(console, "Restoring", "pages", quiet=as_json, state=state) as advance:
+        report = maintenance.restore_backup(path, db, on_progress=lambda now: _advance(advance, now))
+    if as_json:
+        print_json(report.model_dump())
+        return
+    contents = f"{count(report.sessions, 'session')} ({count(report.messages, 'message')})"
+    say(console, f"Restored {contents} of {report.backup} to {report.target} ({report.seconds:.1f} s).")
+    if report.replaced:
+        say(console, f"What was there is in {report.replaced}")
+
+
+def _exists(target: str) -> bool:
+    from ..errors import DatabaseMissingError, HermesStoreError
+
+    try:
+        open_existing(target).close()
+    except DatabaseMissingError:
+        return False
+    except HermesStoreError:  # damaged, or of another version: it is there
+        return True
+    return True
+
+
+def _advance(advance: Advance, now: BackupProgress) -> None:
+    if now.step == "copy":
+        advance(now.done, now.total, "")
+    else:
+        advance(0, 0, "checking the copy")
 
 
 def verify(db: Database = "", as_json: Json = False) -> None:

@@ -1,6 +1,6 @@
 """Tools for those who look after a database.
 
-from hermes_store.maintenance import backup, compact, verify
+from hermes_store.maintenance import backup, compact, restore_backup, verify
 """
 
 from .backups import backup
@@ -11,9 +11,11 @@ from .reports import (
     CompactReport,
     Finding,
     FindingKind,
+    RestoreReport,
     VerifyProgress,
     VerifyReport,
 )
+from .restoring import restore_backup
 from .verifying import verify
 
 __all__ = [
@@ -22,9 +24,11 @@ __all__ = [
     "CompactReport",
     "Finding",
     "FindingKind",
+    "RestoreReport",
     "VerifyProgress",
     "VerifyReport",
     "backup",
     "compact",
+    "restore_backup",
     "verify",
 ]

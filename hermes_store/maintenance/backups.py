@@ -83,7 +83,7 @@ def backup(
         raise InvalidInputError(
             f"keep needs a folder, and {place.path} is none. Nothing was written; make the folder, or leave keep out."
         )
-    with _writing(place.path):
+    with writing(place.path):
         report = _write(store, place.path, on_progress or (lambda _: None))
     removed = [] if keep is None else _remove_older(place, keep)
     return report.model_copy(update={"removed": removed, "seconds": time.monotonic() - started})
@@ -100,10 +100,14 @@ def _place(dialect: Dialect, target: str | os.PathLike[str] | None) -> _Place:
         raise InvalidInputError("A database in memory has no folder for backups. Nothing was written; name a target.")
     else:
         folder = dialect.path.parent / FOLDER
-        with _writing(folder):
+        with writing(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    return _Place(folder / f"{name}.{stamp}.backup", name)
+    return _Place(folder / f"{name}.{stamp()}.backup", name)
+
+
+def stamp() -> str:
+    """Return the time as it is in the names of files: in UTC, so that they sort by it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def _write(store: Store, path: Path, on_progress: OnBackupProgress) -> BackupReport:
@@ -122,7 +126,7 @@ def _write(store: Store, path: Path, on_progress: OnBackupProgress) -> BackupRep
     def on_step() -> None:
         on_progress(BackupProgress(step="check", done=0, total=pages))
 
-    with _part_of(part):
+    with part_of(part):
         with store.database.read() as unit:
             facts = unit.dialect.back_up(unit, part, on_pages, on_step)
             revision = migrations.stored_revision(unit)
@@ -144,7 +148,7 @@ def _write(store: Store, path: Path, on_progress: OnBackupProgress) -> BackupRep
 
 
 @contextlib.contextmanager
-def _part_of(part: Path) -> Iterator[None]:
+def part_of(part: Path) -> Iterator[None]:
     """Remove what was written to `part` when the block is left with an exception."""
     if os.path.lexists(part):
         raise BackupError(
@@ -160,18 +164,18 @@ def _part_of(part: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turn the system's errors about a path into this library's."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DatabaseFullError(
-                f"There is no space for {path}: {error.strerror}. No backup was made; free some, or choose another "
+                f"There is no space for {path}: {error.strerror}. Nothing was changed; free some, or choose another "
                 "place."
             ) from error
         raise BackupError(
-            f"{error.filename or path} cannot be written: {error.strerror}. No backup was made; choose another place, "
+            f"{error.filename or path} cannot be written: {error.strerror}. Nothing was changed; choose another place, "
             "or give yourself write permission there."
         ) from error
 

@@ -128,3 +128,22 @@ class CompactReport(Record):
     def freed_bytes(self) -> int:
         """How many bytes were given back."""
         return self.size_before - self.size_after
+
+
+class RestoreReport(Record):
+    """A backup that was restored."""
+
+    #: The backup.
+    backup: str
+    #: The database.
+    target: str
+    #: Where the database is that was there before; None if there was none.
+    replaced: str | None
+    size_bytes: int
+    #: An older one is upgraded when the database is opened.
+    schema_revision: str
+    #: What is in it; deleted sessions count, too.
+    sessions: int
+    messages: int
+    projects: int
+    seconds: float

@@ -10,20 +10,29 @@ import datetime
 import importlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, text
 
-from ..errors import DatabaseLockedError, SchemaNewerError, SchemaOutdatedError, SchemaVersionMissingError
-from .dialects import Dialect, Settings, Target, dialect_for
+from ..errors import (
+    DatabaseCorruptError,
+    DatabaseLockedError,
+    SchemaNewerError,
+    SchemaOutdatedError,
+    SchemaVersionMissingError,
+    UnsupportedDatabaseError,
+)
+from .dialects import BackupFacts, Dialect, Settings, SQLiteFile, Target, dialect_for
+from .dialects.sqlite_backup import back_up
+from .dialects.sqlite_file_check import require_openable
 from .engine import Database
 from .fork_gate import renew_after_fork
 from .held_lock import HeldLock
 from .schema_version import VERSION_TABLE, current_revision, settle
 from .statement import Statement
-from .unit_of_work import UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -147,6 +156,59 @@ def alembic_connection(url: Target) -> Iterator[tuple[Connection, Dialect]]:
 def dialect_of(target: Target) -> Dialect:
     """For `migrations/env.py`: return the dialect of a database that is not opened."""
     return dialect_for(target, Settings())
+
+
+def copy_backup(
+    source: Path, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
+) -> tuple[str, BackupFacts]:
+    """Copy a backup to a new file, and check the copy; return the revision of its tables, and what is in it.
+
+    Args:
+        source: the backup, which stays as it is.
+        target: the file, which must not exist.
+        on_pages, on_step: as for `Dialect.back_up`.
+
+    Raises:
+        SchemaNewerError, SchemaVersionMissingError, UnsupportedDatabaseError: it is not one that this code can upgrade.
+        DatabaseCorruptError: it is damaged.
+    """
+    backup = SQLiteFile(Settings(read_only=True), source)
+
+    def copy(connection: Connection) -> tuple[str | None, BackupFacts | None]:
+        revision = current_revision(connection, backup)
+        if revision != HEAD and revision not in known_revisions():
+            if revision is not None:
+                raise SchemaNewerError(backup.display, revision, HEAD)
+            return None, None
+        target.unlink(missing_ok=True)  # `look` may call this twice
+        raw: Any = connection.connection.driver_connection
+        raw.execute("BEGIN")  # others may be writing to it
+        try:
+            return revision, back_up(raw, target, on_pages, on_step)
+        finally:
+            raw.execute("ROLLBACK")
+
+    try:
+        require_openable(source)
+        revision, facts = backup.look(copy)
+    except DRIVER_ERRORS as error:
+        raise backup.translate(getattr(error, "orig", None) or error) from error
+    if revision is None or facts is None:
+        raise UnsupportedDatabaseError(f"{source} has no tables. Nothing was changed; name a backup.")
+    return revision, facts
+
+
+def require_ours(dialect: Dialect) -> None:
+    """Refuse to replace another program's database. One that is damaged may be replaced, and one without tables.
+
+    Raises:
+        UnsupportedDatabaseError: it is another program's.
+    """
+    with contextlib.suppress(DatabaseCorruptError, SchemaVersionMissingError):
+        try:
+            dialect.look(lambda connection: current_revision(connection, dialect))
+        except DRIVER_ERRORS as error:
+            raise dialect.translate(getattr(error, "orig", None) or error) from error
 
 
 def known_revisions() -> set[str]:

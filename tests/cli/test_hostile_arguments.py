@@ -28,6 +28,7 @@ FITTING: dict[str, list[str]] = {
     "restore": ["5b8e"],
     "purge": ["5b8e", "--dry-run"],
     "backup": ["out"],
+    "restore-backup": ["a file", "--yes"],
     "agent show": ["20260618"],
     "agent import": ["20260618"],
     "agent delete": ["20260618", "--dry-run"],
@@ -77,7 +78,7 @@ PARAMETERS = list(parameters())
 
 def test_every_command_with_a_value_is_tried() -> None:
     tried = {name for name, _, _ in PARAMETERS}
-    assert len(tried) == 24  # `db history` has no value
+    assert len(tried) == 25  # `db history` has no value
     assert set(FITTING) <= tried
 
 

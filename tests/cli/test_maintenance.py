@@ -114,3 +114,39 @@ def test_compacting_shows_progress_on_a_terminal(program_line: Any, database: Pa
     said, code = run_in_terminal(program_line("compact", "--db", database), {})
     assert code == 0
     assert "Compacted" in said
+
+
+def test_a_backup_is_restored(run: Any, run_json: Any, database: Path, tmp_path: Path) -> None:
+    run("backup", tmp_path / "saved", "--db", database)
+    run("delete", "5b8e", "--db", database)
+    refused = run("restore-backup", tmp_path / "saved", "--db", database, code=2).stderr
+    assert refused == "Nothing was restored: there is no terminal to ask on; --yes says yes.\n"
+    said = run("restore-backup", tmp_path / "saved", "--yes", "--db", database).stdout.splitlines()
+    assert said[0].startswith(f"Restored 16 sessions (206 messages) of {tmp_path / 'saved'} to {database} (")
+    assert Path(said[1].removeprefix("What was there is in ")).exists()
+    run("delete", "5b8e", "--db", database)  # it is there again
+    done = run_json("restore-backup", tmp_path / "saved", "--db", tmp_path / "new.db")  # nothing to ask
+    assert (done["sessions"], done["replaced"]) == (16, None)
+
+
+def test_what_cannot_be_restored_says_why(run: Any, database: Path, tmp_path: Path) -> None:
+    assert "There is no backup" in run("restore-backup", "nothing", "--yes", "--db", database, code=3).stderr
+    run("backup", tmp_path / "saved", "--db", database)
+    with Store.open(database) as store, store.snapshot() as view:
+        view.sessions.list()
+        assert "is in use" in run("restore-backup", tmp_path / "saved", "--yes", "--db", database, code=4).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", ["y\n", "n\n"])
+def test_on_a_terminal_a_restore_asks(program_line: Any, database: Path, tmp_path: Path, typed: str) -> None:
+    backed_up = program_line("backup", tmp_path / "saved", "--db", database)
+    subprocess.run(backed_up, check=True, capture_output=True)
+    with Store.open(database, durability="normal") as store:
+        store.sessions.create(session_id="later")
+    command = program_line("restore-backup", tmp_path / "saved", "--db", database)
+    said, code = run_in_terminal(command, {}, typed=typed)
+    assert code == 0
+    assert "and keep what is there now next to it?" in said.replace("\n", " ")
+    with Store.open(database, read_only=True) as store:
+        assert store.sessions.exists("later") == (typed == "n\n")

@@ -15,7 +15,7 @@ from hermes_store.cli.exits import ExitCode
 
 COMMANDS = [
     *("import", "export", "list", "show", "delete", "trash", "restore", "purge"),
-    *("projects", "backup", "verify", "compact", "upgrade", "info", "agent", "db"),
+    *("projects", "backup", "restore-backup", "verify", "compact", "upgrade", "info", "agent", "db"),
 ]
 AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]
 DB_COMMANDS = ["upgrade", "current", "history", "check", "sql", "stamp"]

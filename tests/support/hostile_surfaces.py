@@ -206,13 +206,20 @@ def files(scene: Scene) -> Iterator[Call]:
 def tools(scene: Scene) -> Iterator[Call]:
     """Yield calls of the tools for those who look after a database."""
     names = {name for name in maintenance.__all__ if name[0].islower()}
-    assert names == {"backup", "compact", "verify"}, "a new tool: say what fits it"
+    assert names == {"backup", "compact", "restore_backup", "verify"}, "a new tool: say what fits it"
     backing_up = {"store": scene.store, "target": str(scene.folder / "directory"), "keep": 1, "on_progress": ...}
     yield from _each(
         "backup", maintenance.backup, backing_up, lambda name: scene.paths() if name == "target" else HOSTILE
     )
     verifying = {"store": scene.store, "on_progress": ...}
     yield from _each("verify", maintenance.verify, verifying, _plain)
+    maintenance.backup(scene.store, scene.folder / "backup")
+    restoring = {"backup": str(scene.folder / "backup"), "target": str(scene.folder / "new.db"), "on_progress": ...}
+
+    def values(name: str) -> dict[str, Callable[[], Any]]:
+        return HOSTILE if name == "on_progress" else scene.paths()
+
+    yield from _each("restore_backup", maintenance.restore_backup, restoring, values)
     yield from _each("compact", maintenance.compact, {"store": scene.store, "on_progress": ...}, _plain)
 
 

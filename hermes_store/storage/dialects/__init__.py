@@ -16,11 +16,21 @@ from ...errors import UnsupportedDatabaseError
 from ...paths import path_of
 from ...quoting import quoted, text_of
 from ...targets import shown
-from .base import Dialect, Durability, Factory, JournalMode, Settings, Target
+from .base import BackupFacts, Dialect, Durability, Factory, JournalMode, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
 from .sqlite_parameters import check_parameters
 
-__all__ = ["Dialect", "Durability", "JournalMode", "Settings", "Target", "dialect_for", "register"]
+__all__ = [
+    "BackupFacts",
+    "Dialect",
+    "Durability",
+    "JournalMode",
+    "SQLiteFile",
+    "Settings",
+    "Target",
+    "dialect_for",
+    "register",
+]
 
 _factories: Final[dict[str, Factory]] = {}
 

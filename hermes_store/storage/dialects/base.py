@@ -161,6 +161,20 @@ class Dialect(ABC):
         """
         raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.backup_programs}")
 
+    def put_in_place(self, part: Path, aside: Path, timeout: float) -> bool:
+        """Let a whole copy be the database, and what is there be at `aside`; return whether anything was there.
+
+        Args:
+            part: the copy, next to the database's file.
+            aside: a file that does not exist.
+            timeout: seconds to wait for others.
+
+        Raises:
+            DatabaseLockedError: somebody has the database open. Nothing was changed.
+            DatabaseCorruptError: there is a log without its database. Nothing was changed.
+        """
+        raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.backup_programs}")
+
     def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
         """Return what the database itself finds wrong in its file, in its own words; a server checks its own files.
 

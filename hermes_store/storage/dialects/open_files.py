@@ -10,13 +10,14 @@ _PROCESSES: Final = Path("/proc")
 _SUFFIXES: Final = ("", "-wal", "-shm")
 
 
-def holders(path: Path) -> str:
-    """Return the other processes that have a database open, for a message; nothing if that is not known.
+def holders(path: Path, *, own: bool = False) -> str:
+    """Return the processes that have a database open, for a message; nothing if that is not known.
 
     No file is opened that SQLite uses: closing it would drop the locks of this process.
 
     Args:
         path: the database.
+        own: whether this process counts.
     """
     real = os.path.realpath(path)
     names = {f"{real}{suffix}" for suffix in _SUFFIXES}
@@ -26,7 +27,7 @@ def holders(path: Path) -> str:
     except OSError:
         return ""
     for process in processes:
-        if process != os.getpid() and _has_open(process, names):
+        if (own or process != os.getpid()) and _has_open(process, names):
             found.append(f"{process} ({_name(process)})")
     if not found:
         return ""

@@ -35,6 +35,7 @@ from .sqlite_log import Log
 from .sqlite_look import look
 from .sqlite_place import Place, PlacedConnection
 from .sqlite_pool import ConnectionPool
+from .sqlite_restore import put_in_place
 from .sqlite_unit import SQLiteUnitOfWork
 from .upgrade_progress import UpgradeProgress
 
@@ -399,6 +400,13 @@ class SQLiteFile(SQLiteDialect):
                     f"{self._path} cannot be created: {error.strerror}. Nothing was made; choose another place, or "
                     "give yourself write permission there."
                 ) from error
+
+    def put_in_place(self, part: Path, aside: Path, timeout: float) -> bool:
+        require_openable(self._path)
+        try:
+            return put_in_place(part, Path(os.path.realpath(self._path)), aside, timeout)
+        except sqlite3.Error as error:
+            raise self.translate(error) from error
 
     def copy_before_upgrade(self, label: str) -> Path | None:
         return copy_database(self._connect, self._path, label, self._progress.show)

@@ -59,19 +59,19 @@ def back_up(
         code = error.sqlite_errorcode & 0xFF
         if code == sqlite3.SQLITE_FULL:
             raise errors.DatabaseFullError(
-                f"There is no space for {target}: {error}. No backup was made; free some, or choose another place."
+                f"There is no space for {target}: {error}. Nothing was changed; free some, or choose another place."
             ) from error
         if code in _TARGETS:
-            raise errors.BackupError(f"{target} cannot be written: {error}. No backup was made.") from error
+            raise errors.BackupError(f"{target} cannot be written: {error}. Nothing was changed.") from error
         if code == sqlite3.SQLITE_IOERR:
             raise errors.BackupError(
-                f"The database cannot be copied to {target}: {error}. No backup was made; check the disks of both."
+                f"The database cannot be copied to {target}: {error}. Nothing was changed; check the disks of both."
             ) from error
         raise
     found = check_backup(target, on_step)
     if found != expected:
         raise errors.DatabaseCorruptError(
-            f"The copy {target} is not equal to the database: it has {found}, not {expected}. No backup was made. "
+            f"The copy {target} is not equal to the database: it has {found}, not {expected}. Nothing was changed. "
             "Check the disk that it is on."
         )
     sync(target)
@@ -101,8 +101,8 @@ def check_backup(path: Path, on_step: Callable[[], None]) -> BackupFacts:
             raise errors.BackupError(f"{path} cannot be read: {error}. Nothing was changed.") from error
         problems = [str(error)]
     raise errors.DatabaseCorruptError(
-        f"{path} is damaged ({problems[0]}): the database is, or the disk that the file is on. `hermes-store verify` "
-        "checks a database."
+        f"The copy {path} is damaged ({problems[0]}): what was copied is, or the disk of the copy. It was removed, and "
+        "nothing else was changed. `hermes-store verify` checks a database."
     )
 
 

@@ -51,8 +51,10 @@ def compact(connection: Any, path: Path | None, on_step: Callable[[], None]) -> 
 
 
 def _in_use(path: Path) -> errors.DatabaseLockedError:
+    found = holders(path)
+    who = f" {found}" if found else ""
     return errors.DatabaseLockedError(
-        f"{path} was being used by others for longer than the busy timeout. {holders(path)} Nothing was changed; try "
+        f"{path} was being used by others for longer than the busy timeout.{who} Nothing was changed; try "
         "again when nobody uses it."
     )
 

@@ -1,0 +1,103 @@
+"""Backups become databases again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import (
+    BackupError,
+    DatabaseCorruptError,
+    DatabaseMissingError,
+    InvalidInputError,
+    UnsupportedDatabaseError,
+)
+from ..paths import path_of
+from ..storage import migrations
+from ..storage.dialects import Target
+from ..validation import check_callable
+from .backups import part_of, stamp, writing
+from .reports import BackupProgress, RestoreReport
+
+_PATIENCE = 5.0
+
+
+def restore_backup(
+    backup: str | os.PathLike[str],
+    target: Target,
+    *,
+    on_progress: Callable[[BackupProgress], None] | None = None,
+) -> RestoreReport:
+    """Put a backup in the place of a database file, and keep what was there.
+
+    The backup is copied next to the database and the copy is checked, before anything is changed. Then it takes the
+    place of the database at once. What was there gets the name ``hermes.db.20261128T090500.123456Z.replaced``. An older
+    revision of the schema is upgraded when the database is opened.
+
+    Args:
+        backup: the file, which stays as it is. Any whole database of this library is one.
+        target: the database, as for `Store.open`: a path, or a URL of a file. It may be missing, or damaged.
+        on_progress: called after each 256 pages, and again and again while the copy is checked.
+
+    Raises:
+        InvalidInputError: an argument is not valid.
+        DatabaseMissingError: there is no such backup.
+        DatabaseCorruptError: the backup is damaged.
+        UnsupportedDatabaseError: the backup or the target is another program's; or the target is on a server, whose own
+            programs restore it.
+        SchemaNewerError: a newer version of this library wrote the backup.
+        DatabaseLockedError: somebody has the target open; it names the processes where the system tells.
+        BackupError: the target cannot be written.
+        DatabaseFullError: there is no space for it.
+
+    None of them changes the target.
+    """
+    if on_progress is not None:
+        check_callable("on_progress", on_progress)
+    source = Path(os.path.abspath(path_of(backup, "backup")))  # noqa: PTH100 - resolve() would follow links
+    dialect = migrations.dialect_of(target)
+    if dialect.backup_programs:
+        raise UnsupportedDatabaseError(f"{dialect.display} is no file: nothing was changed. {dialect.backup_programs}")
+    if dialect.path is None:
+        raise InvalidInputError("A database in memory is no target of a backup. Nothing was changed; name a file.")
+    if not os.path.isfile(source):  # noqa: PTH113 - Path.is_file() fails where it may not look
+        raise DatabaseMissingError(f"There is no backup {source}. Nothing was changed.")
+    started = time.monotonic()
+    path = Path(os.path.realpath(dialect.path))  # a link stays one
+    if os.path.exists(path) and os.path.samefile(source, path):  # noqa: PTH110, PTH121
+        raise BackupError(f"{source} is the database itself. Nothing was changed; name a backup.")
+    now = stamp()
+    part = path.with_name(f"{path.name}.{now}.restored.part")
+    aside = path.with_name(f"{path.name}.{now}.replaced")
+    report = on_progress or (lambda _: None)
+    pages = 0
+
+    def on_pages(done: int, total: int) -> None:
+        nonlocal pages
+        pages = total
+        report(BackupProgress(step="copy", done=done, total=total))
+
+    def on_step() -> None:
+        report(BackupProgress(step="check", done=0, total=pages))
+
+    with writing(path), part_of(part):
+        if source.stat().st_size == 0:  # SQLite would remove its log
+            raise DatabaseCorruptError(f"{source} is empty. Nothing was changed; name a backup.")
+        if os.path.lexists(path) and path.stat().st_size > 0:
+            migrations.require_ours(dialect)
+        revision, facts = migrations.copy_backup(source, part, on_pages, on_step)
+        size = part.stat().st_size
+        replaced = dialect.put_in_place(part, aside, _PATIENCE)
+    return RestoreReport(
+        backup=str(source),
+        target=dialect.display,
+        replaced=str(aside) if replaced else None,
+        size_bytes=size,
+        schema_revision=revision,
+        sessions=facts.sessions,
+        messages=facts.messages,
+        projects=facts.projects,
+        seconds=time.monotonic() - started,
+    )
