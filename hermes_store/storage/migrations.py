@@ -199,16 +199,22 @@ def copy_backup(
 
 
 def require_ours(dialect: Dialect) -> None:
-    """Refuse to replace another program's database. One that is damaged may be replaced, and one without tables.
+    """Refuse to replace another program's file. A database that is damaged may be replaced, and one without tables.
 
     Raises:
-        UnsupportedDatabaseError: it is another program's.
+        UnsupportedDatabaseError: it is another program's database, or no database at all.
     """
     with contextlib.suppress(DatabaseCorruptError, SchemaVersionMissingError):
         try:
             dialect.look(lambda connection: current_revision(connection, dialect))
         except DRIVER_ERRORS as error:
-            raise dialect.translate(getattr(error, "orig", None) or error) from error
+            origin = getattr(error, "orig", None) or error
+            if dialect.is_no_database(origin):  # it may have been named by mistake
+                raise UnsupportedDatabaseError(
+                    f"{dialect.display} is no database, or its first page is damaged. Nothing was changed; to have the "
+                    "backup in its place, move it away first."
+                ) from error
+            raise dialect.translate(origin) from error
 
 
 def known_revisions() -> set[str]:

@@ -205,6 +205,10 @@ class Dialect(ABC):
         """
         raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.compact_programs}")
 
+    def is_no_database(self, error: BaseException) -> bool:
+        """Whether an error of the driver says that what it was to open is no database."""
+        return False
+
     def check_owner(self, connection: Connection) -> None:  # noqa: B027 - the default is to do nothing
         """Raise `UnsupportedDatabaseError` if the database itself says that it is another program's."""
 

@@ -180,6 +180,9 @@ class SQLiteDialect(Dialect):
     def marks(self, number: int) -> list[str]:
         return [f"PRAGMA application_id = {APPLICATION_ID if number else 0}", f"PRAGMA user_version = {number}"]
 
+    def is_no_database(self, error: BaseException) -> bool:
+        return getattr(error, "sqlite_errorname", None) == "SQLITE_NOTADB"
+
     def translate(self, error: BaseException) -> errors.DatabaseError:
         name = getattr(error, "sqlite_errorname", None) or ""
         primary = "_".join(name.split("_")[:2])
