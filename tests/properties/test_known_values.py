@@ -50,7 +50,8 @@ def holders(value: Any) -> list[Any]:
 def change(data: st.DataObject, values: list[Any]) -> None:
     """Change something somewhere in some values, in place."""
     holder = data.draw(st.sampled_from(holders(values)))
-    new = data.draw(st.one_of(scalars, json_values, st.sampled_from([value for pair in ALIKE for value in pair])))
+    alike = st.sampled_from([value for pair in ALIKE for value in pair]).map(copy.deepcopy)  # it is changed in place
+    new = data.draw(st.one_of(scalars, json_values, alike))
     if isinstance(holder, list):
         how = data.draw(st.sampled_from(["append", "replace", "remove", "swap"]))
         if how == "append" or not holder:
