@@ -19,6 +19,8 @@ from hermes_store.cli.exits import ExitCode
 from tests.support.hostile_values import some_of
 from tests.support.paths import EXAMPLE_HOME, EXAMPLE_STATE_DB
 
+pytestmark = pytest.mark.slow
+
 #: Arguments that fit, by command; hostile values take the place of one of them, or are given as one more option.
 FITTING: dict[str, list[str]] = {
     "import": ["home"],
@@ -141,7 +143,6 @@ def test_a_hostile_value_ends_in_a_message_and_an_exit_code(place: Path, words: 
     assert problems(place, words, option, TELLING) == {}
 
 
-@pytest.mark.slow
 @EACH
 def test_every_hostile_value_ends_in_a_message_and_an_exit_code(
     place: Path, words: list[str], option: str | None

@@ -17,6 +17,8 @@ from tests.support.schemas import schema_of
 from tests.support.state_dir import StateDir
 from tests.support.upgrading import execute
 
+pytestmark = pytest.mark.slow
+
 VALUES: dict[str, dict[str, Any]] = {
     "small": {"composer_draft": {"text": "a letter"}},
     "large": {"composer_draft": {"text": "x" * 5000}},

@@ -30,6 +30,8 @@ from tests.support.first_release import (
     restore_sqlite,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def old_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
