@@ -50,9 +50,9 @@ def test_four_processes_append_to_the_same_and_to_their_own_sessions(
     own = [store.sessions.create().session_id for _ in range(4)]
     given = store if method == "fork" else target
     with ProcessPoolExecutor(4, context, begin_worker, (given, context.Barrier(4))) as pool:
-        futures = [pool.submit(append_in_worker, worker, [*session_ids, own[worker]], 12) for worker in range(4)]
+        futures = [pool.submit(append_in_worker, worker, [*session_ids, own[worker]], 6) for worker in range(4)]
         acknowledged = [done for future in futures for done in future.result(timeout=90)]
-    assert len(acknowledged) == 4 * 12 * (SESSIONS + 1)
+    assert len(acknowledged) == 4 * 6 * (SESSIONS + 1)
     require_all_there(store, acknowledged)
 
 

@@ -381,7 +381,7 @@ def test_a_broken_message_loses_no_other(
 
 @pytest.mark.slow
 def test_time_and_depth_of_recovery_are_bounded(sqlite_store: Store, state: StateDir) -> None:
-    size = 300_000
+    size = 100_000
     shapes = {
         "open-objects": b'{"a":' * size,
         "open-arrays": b"[" * size,
@@ -397,7 +397,7 @@ def test_time_and_depth_of_recovery_are_bounded(sqlite_store: Store, state: Stat
     for item in _import(sqlite_store, state, {name: head + shape for name, shape in shapes.items()}).values():
         assert item.outcome == "recovered"
         assert sqlite_store.messages.read(item.id or "")[0] == {"role": "user", "content": "first"}
-    assert time.process_time() - started < 60
+    assert time.process_time() - started < 20
 
 
 # ── Absurd sizes ──────────────────────────────────────────────────────────────────────────────────
