@@ -71,11 +71,18 @@ def reported() -> Iterator[None]:
         _end("Interrupted.", ExitCode.INTERRUPTED)
     except HermesStoreError as error:
         _end(str(error), _code(error))
-    except BrokenPipeError:  # whoever reads (`head`, say) has enough; the interpreter's last flush must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever reads (`head`, say) has enough
+        _drop_output()
         raise typer.Exit(ExitCode.DONE) from None
     except OSError as error:
+        if error.filename is None:
+            _drop_output()
         _end(f"{error.filename or 'The output'} cannot be used: {error.strerror or error}.", ExitCode.UNUSABLE)
+
+
+def _drop_output() -> None:
+    """Let what is left of the output go nowhere: the interpreter writes it when it ends, and must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
