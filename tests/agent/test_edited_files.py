@@ -16,6 +16,7 @@ from hermes_store.agent import AgentBridge
 from hermes_store.files import Outcome
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import Shape, create
+from tests.support.hostile_values import EVERYWHERE
 
 DEEP = '{"_branched_from":' + "[" * 2_000 + "]" * 2_000 + "}"
 #: By name: SQL for a value of each storage class, and texts that are no plain ones.
@@ -136,8 +137,10 @@ def problems(path: Path) -> list[str]:
 def test_edited_values_break_nothing_else(loose: tuple[Path, str], tmp_path: Path) -> None:
     template, table = loose
     failures = {}
-    for column in COLUMNS[table]:
+    for place, column in enumerate(COLUMNS[table]):
         for number, (name, value) in enumerate(VALUES.items()):
+            if not EVERYWHERE and (place + number) % 2:  # each value in every other column
+                continue
             # Of a session: the parent, or its branch. Of the messages: the first, or another one.
             row = (1, 3) if table == "sessions" else (1, 2)
             path = Path(shutil.copy(template, tmp_path / "state.db"))
