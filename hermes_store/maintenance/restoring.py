@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from ..errors import (
     BackupError,
@@ -21,7 +22,8 @@ from ..validation import check_callable
 from .backups import part_of, stamp, writing
 from .reports import BackupProgress, RestoreReport
 
-_PATIENCE = 5.0
+#: Seconds to wait for others that use the target.
+_PATIENCE: Final = 5.0
 
 
 def restore_backup(
@@ -45,8 +47,8 @@ def restore_backup(
         InvalidInputError: an argument is not valid.
         DatabaseMissingError: there is no such backup.
         DatabaseCorruptError: the backup is damaged.
-        UnsupportedDatabaseError: the backup or the target is another program's; or the target is on a server, whose own
-            programs restore it.
+        UnsupportedDatabaseError: the backup or the target is another program's; or the target is a file that is no
+            database, or on a server, whose own programs restore it.
         SchemaNewerError: a newer version of this library wrote the backup.
         DatabaseLockedError: somebody has the target open; it names the processes where the system tells.
         BackupError: the target cannot be written.

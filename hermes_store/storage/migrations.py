@@ -24,7 +24,7 @@ from ..errors import (
     SchemaVersionMissingError,
     UnsupportedDatabaseError,
 )
-from .dialects import BackupFacts, Dialect, Settings, SQLiteFile, Target, dialect_for
+from .dialects import BackupFacts, Dialect, Settings, Target, dialect_for
 from .dialects.sqlite_backup import back_up
 from .dialects.sqlite_file_check import require_openable
 from .engine import Database
@@ -172,7 +172,7 @@ def copy_backup(
         SchemaNewerError, SchemaVersionMissingError, UnsupportedDatabaseError: it is not one that this code can upgrade.
         DatabaseCorruptError: it is damaged.
     """
-    backup = SQLiteFile(Settings(read_only=True), source)
+    backup = dialect_for(source, Settings(read_only=True))
 
     def copy(connection: Connection) -> tuple[str | None, BackupFacts | None]:
         revision = current_revision(connection, backup)

@@ -21,7 +21,8 @@ _SUFFIXES: Final = ("-wal", "-shm", "-journal")
 def put_in_place(part: Path, path: Path, aside: Path, timeout: float) -> bool:
     """Let a whole copy be the database at `path`, and what is there be at `aside`; return whether anything was there.
 
-    At every moment there is a whole database at `path`, the old or the new one.
+    At every moment there is a whole database at `path`, the old or the new one. (On a file system without hard links,
+    there is none for a moment.)
 
     Args:
         part: the copy, on the same file system.
@@ -129,7 +130,7 @@ def _in_use(path: Path, found: str) -> errors.DatabaseLockedError:
 
 
 def _keep(path: Path, aside: Path) -> None:
-    """Give the database a second name, so that there is no moment without one."""
+    """Give the database a second name, so that there is no moment without one; or another, where that is impossible."""
     try:
         os.link(path, aside, follow_symlinks=True)
     except OSError:  # a file system without hard links
