@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
@@ -83,12 +84,6 @@ def of_origin(unit: UnitOfWork, kind: str, origin: str) -> dict[str, Entry]:
     return {row[0]: Entry._make(row) for row in unit.rows(_of_one_origin, {"kind": kind, "origin": origin})}
 
 
-_of_kind: Final = _entry.add_columns(ImportItem.origin).where(ImportItem.kind == bindparam("kind"))
-_in_profile: Final = Session.profile == bindparam("profile")
-_all: Final = Statement(_of_kind)
-_all_of_profile: Final = Statement(_of_kind.where(_in_profile))
-_all_of_origin: Final = Statement(_of_kind.where(_of_origin[1]))
-_all_of_both: Final = Statement(_of_kind.where(_of_origin[1], _in_profile))
 _of_session: Final = Statement(
     _entry.add_columns(ImportItem.origin, ImportItem.kind)
     .where(ImportItem.session_id == bindparam("session"))
@@ -96,15 +91,22 @@ _of_session: Final = Statement(
 )
 
 
+@functools.cache
+def _all(of_origin: bool, of_profile: bool) -> Statement:
+    query = _entry.add_columns(ImportItem.origin).where(ImportItem.kind == bindparam("kind"))
+    if of_origin:
+        query = query.where(ImportItem.origin == bindparam("origin"))
+    if of_profile:
+        query = query.where(Session.profile == bindparam("profile"))
+    return Statement(query)
+
+
 def all_entries(
     unit: UnitOfWork, kind: str, origin: str | None = None, profile: str | None = None
 ) -> list[tuple[str, Entry]]:
     """Return all entries of a kind, each with its origin: those of one origin, or of the sessions of one profile."""
-    if origin is None:
-        statement = _all if profile is None else _all_of_profile
-    else:
-        statement = _all_of_origin if profile is None else _all_of_both
-    rows = unit.rows(statement, {"kind": kind, "origin": origin, "profile": profile})
+    parameters = {"kind": kind, "origin": origin, "profile": profile}
+    rows = unit.rows(_all(origin is not None, profile is not None), parameters)
     return [(row[-1], Entry._make(row[:-1])) for row in rows]
 
 
