@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -87,37 +86,39 @@ class BackgroundImport:
         if job is not None and not job.is_over:
             return job, False
         # (Two threads may both start one: the second finds that there is nothing to do.)
-        self._job = job = _Job(self._imports, store, folder)
-        job.start()
+        self._job = job = _Job(self._imports, folder)
+        job.start(store)
         return job, True
 
 
 class _Job:
     """One import."""
 
-    def __init__(self, imports: FolderImport, store: Store, folder: Path) -> None:
+    def __init__(self, imports: FolderImport, folder: Path) -> None:
         self._imports = imports
-        self._store = store
         self._folder = folder
-        self._thread = threading.Thread(target=self._run, name="hermes-store-import", daemon=True)
+        self._thread: threading.Thread | None = None
         self._logged_at = time.monotonic()
         self.status = ImportStatus(running=True, started_at=time.time())
         self.error: Exception | None = None
         self.is_over = False
 
-    def start(self) -> None:
+    def start(self, store: Store) -> None:
+        # A thread drops its arguments when it ends: the last import does not keep a store alive.
+        thread = threading.Thread(target=self._run, args=(store,), name="hermes-store-import", daemon=True)
         try:
-            self._thread.start()
+            thread.start()
+            self._thread = thread
         except RuntimeError:  # no thread can be started (any more)
-            self._run()
+            self._run(store)
 
     def wait(self, deadline: float) -> None:
-        with contextlib.suppress(RuntimeError):  # it runs in this thread
+        if self._thread is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
+    def _run(self, store: Store) -> None:
         try:
-            self._imports.run(self._store, self._folder, on_progress=self._note)
+            self._imports.run(store, self._folder, on_progress=self._note)
         except Exception as error:  # whatever it is, whoever waits raises it, and the log has it
             self.error = error
             logger.warning("The session files in %s were not all imported: %s", self._folder, error)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -89,6 +91,17 @@ def test_an_empty_list_waits_for_the_first_sessions(store: Store, sqlite_path: P
     listed.set()
     writer.join()
     assert [row["session_id"] for row in rows] == ["filed"]
+
+
+def test_an_import_that_is_over_keeps_no_store(sqlite_path: Path, state: StateDir) -> None:
+    state.session("filed", HELLO)
+    stores = [Store.open(sqlite_path, durability="normal")]
+    models = WebUIModels(lambda: stores[0], session_dir=state.sessions, import_wait=60.0)
+    assert len(models.all_sessions()) == 1
+    reference = weakref.ref(stores[0])
+    stores.pop().close()
+    gc.collect()
+    assert reference() is None
 
 
 def test_a_session_that_is_being_imported_is_waited_for(store: Store, sqlite_path: Path, state: StateDir) -> None:
