@@ -378,8 +378,9 @@ class WebUIModels:
     # ── What the WebUI does with its files elsewhere ──
 
     def delete_session(self, sid: str) -> bool:
-        """Delete a session, and return whether there was one. `Store.sessions.restore` brings it back until it is
-        purged, after `trash_days`.
+        """Delete a session, and return whether there was one.
+
+        `Store.sessions.restore` brings it back until it is purged, after `trash_days`.
 
         Raises:
             DatabaseError: it was not deleted.
