@@ -175,10 +175,18 @@ class WebUIModels:
         return None if folder is None else path_of(folder, "folder of sessions")
 
     def import_new_files(self) -> None:
-        """Import the JSON files that appeared, where there is a folder of them; an import that takes long goes on."""
+        """Import the JSON files that appeared, where there is a folder of them; an import that takes long goes on.
+
+        While there are no sessions yet, it waits longer for the first ones.
+        """
         folder = self.session_dir()
         if folder is not None:
-            self._imports.run(self._store(), folder, self._import_wait)
+            store = self._store()
+            self._imports.run(store, folder, self._import_wait)
+            # An empty sidebar looks as if all were lost, and the WebUI does not read the list again by itself.
+            ends = time.monotonic() + _FIRST_WAIT * self._import_wait
+            while self._imports.status.running and time.monotonic() < ends and not store.sessions.list(limit=1).items:
+                self._imports.wait(_LOOK)
 
     def wait_for_import(self, sid: str) -> bool:
         """Wait for the import that is under way if it may bring a session, and return whether it was waited for."""
@@ -265,15 +273,6 @@ class WebUIModels:
         Left out are untitled sessions without messages that are older than a minute and have no running stream.
         """
         self.import_new_files()
-        rows = self._rows()
-        ends = time.monotonic() + _FIRST_WAIT * self._import_wait
-        # An empty sidebar looks as if all were lost, and the WebUI does not read the list again by itself.
-        while not rows and self._imports.status.running and time.monotonic() < ends:
-            self._imports.wait(_LOOK)
-            rows = self._rows()
-        return rows
-
-    def _rows(self) -> list[dict[str, Any]]:
         streams = self._active_stream_ids()
         live = self._cache.all()
         database = self.database()

@@ -25,7 +25,7 @@ class Session:
     def __init__(self, session_id=None, title="Untitled", workspace="/srv", messages=None, tool_calls=None,
                  profile=None, created_at=None, updated_at=None, pinned=False, input_tokens=0, active_stream_id=None,
                  pending_user_message=None, composer_draft=None, context_messages=None, anchor_activity_scenes=None,
-                 parent_session_id=None, **others):
+                 parent_session_id=None, project_id=None, **others):
         self.session_id, self.title, self.workspace = session_id or "new", title, str(Path(workspace))
         self.messages, self.tool_calls, self.profile = messages or [], tool_calls or [], profile
         self.created_at, self.updated_at = created_at or time.time(), updated_at or time.time()
@@ -33,11 +33,13 @@ class Session:
         self.pending_user_message, self.composer_draft = pending_user_message, composer_draft or {}
         self.context_messages, self.anchor_activity_scenes = context_messages or [], anchor_activity_scenes or {}
         self.parent_session_id, self._metadata_message_count = parent_session_id, None
+        self.project_id = project_id
 
     def compact(self):
         users = sum(message["role"] == "user" for message in self.messages)
         count = len(self.messages) if self._metadata_message_count is None else self._metadata_message_count
-        shown = {key: getattr(self, key) for key in ("session_id", "title", "pinned", "updated_at", "composer_draft")}
+        keys = ("session_id", "title", "pinned", "updated_at", "composer_draft", "project_id", "parent_session_id")
+        shown = {key: getattr(self, key) for key in keys}
         pending = bool(self.pending_user_message)
         return {**shown, "message_count": count, "user_message_count": users, "last_message_at": self.updated_at,
                 "has_pending_user_message": pending}
@@ -158,5 +160,36 @@ copy.session_id = "trip"
 copy.messages = copy.messages[:1]
 copy.save()
 assert len(Session.load("snapshot").messages) == 3 and len(Session.load("trip").messages) == 1
+""",
+    )
+
+
+@pytest.mark.slow
+def test_the_list_shows_what_anybody_changed(webui: Path) -> None:
+    run(
+        webui,
+        """
+from hermes_store import Store
+from hermes_store.webui import SessionStorage
+
+def rows():
+    return {row["session_id"]: row for row in models.read_session_index()}
+
+models.save_projects([{"project_id": "p", "name": "Work", "color": None, "created_at": 1.0}])
+messages = [{"role": "user", "content": "hello"}]
+Session("trip", title="Trip", project_id="p", messages=messages).save()
+Session("child", title="Child", parent_session_id="trip", messages=messages).save()
+assert rows()["trip"]["project_id"] == "p"
+rows()["trip"]["title"] = "changed by the caller"
+assert rows()["trip"]["title"] == "Trip"
+models.save_projects([])
+assert rows()["trip"]["project_id"] is None
+other = Store.open(models.SESSION_DIR.with_suffix(".db"))
+SessionStorage(other).rename_id("trip", "tour")
+assert rows()["child"]["parent_session_id"] == "tour" and "trip" not in rows()
+other.sessions.update("tour", title="Tour")
+other.sessions.delete("child")
+other.close()
+assert [row["title"] for row in rows().values()] == ["Tour"]
 """,
     )
