@@ -72,13 +72,11 @@ class BackgroundImport:
         if job.is_over and job.error is not None:
             raise job.error
 
-    def wait(self, timeout: float) -> bool:
-        """Wait for the import that is under way, and return whether there was one."""
+    def wait(self, timeout: float) -> None:
+        """Wait for the import that is under way, if there is one; at most `timeout` seconds."""
         job = self._job
-        if job is None or job.is_over:
-            return False
-        job.wait(time.monotonic() + timeout)
-        return True
+        if job is not None and not job.is_over:
+            job.wait(time.monotonic() + timeout)
 
     def _present(self, store: Store, folder: Path) -> tuple[_Job, bool]:
         """Return the import that is under way, or a new one, and whether it is new."""

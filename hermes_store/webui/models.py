@@ -189,10 +189,12 @@ class WebUIModels:
                 self._imports.wait(_LOOK)
 
     def wait_for_import(self, sid: str) -> bool:
-        """Wait for the import that is under way if it may bring a session, and return whether it was waited for."""
+        """Wait for the import that is under way if it may bring a session, and return whether to look for it again."""
         folder = self.session_dir()
-        is_waiting = folder is not None and (folder / f"{sid}.json").exists()
-        return is_waiting and self._imports.wait(_PATIENCE)
+        if folder is None or not (folder / f"{sid}.json").exists():
+            return False
+        self._imports.wait(_PATIENCE)
+        return True  # also when none is under way: it may have ended since the session was looked for
 
     def import_status(self) -> ImportStatus:
         """Return how far the import of the JSON files is, or what became of the last one."""

@@ -127,3 +127,12 @@ def test_an_import_that_fails_is_tried_again(sqlite_path: Path, state: StateDir)
     assert [row["session_id"] for row in models.all_sessions()] == ["filed"]
     assert models.import_status().error is None
     stores[0].close()
+
+
+def test_a_session_is_looked_for_again_after_imports(store: Store, state: StateDir) -> None:
+    state.session("filed", HELLO)
+    models = WebUIModels(store, session_dir=state.sessions)
+    models.import_new_files()
+    until(lambda: not models.import_status().running)
+    assert models.wait_for_import("filed")  # it may have ended after the session was not found
+    assert not models.wait_for_import("nowhere")
