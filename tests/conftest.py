@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,10 +14,17 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 from hermes_store import Store
+from hermes_store.storage import migrations
 from tests.support.postgres import Databases, ReusedDatabase, started_server
+from tests.support.quick_disk import wait_for_no_disk
+from tests.support.quick_upgrades import quick_upgrade
 
 # A shell's background jobs, and what they start, ignore Ctrl-C; the programs under test must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Containers often set this. Then every program that a test starts would compile the library for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Examples of databases cost milliseconds, not microseconds; a deadline would fail on a busy machine.
 settings.register_profile(
@@ -45,12 +54,30 @@ def _no_default_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("HERMES_WEBUI_STATE_DIR", str(tmp_path / "state-of-nobody"))
 
 
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No store waits for the disk. A module about durability overrides this."""
+    wait_for_no_disk(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file with the schema and nothing in it, closed."""
     path = tmp_path_factory.mktemp("template") / "template.db"
     Store.open(path).close()
     return path
+
+
+@pytest.fixture(scope="session")
+def upgrade_of_new_files(sqlite_template: Path) -> Callable[..., None]:
+    """What `migrations.upgrade` is replaced by."""
+    return quick_upgrade(sqlite_template)
+
+
+@pytest.fixture(autouse=True)
+def quick_upgrades(upgrade_of_new_files: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """New databases are made without Alembic, which takes a tenth of a second. `tests/migrations` overrides this."""
+    monkeypatch.setattr(migrations, "upgrade", upgrade_of_new_files)
 
 
 @pytest.fixture

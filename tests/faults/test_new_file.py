@@ -104,16 +104,3 @@ def test_the_same_file_is_reached_by_path_and_by_url(sqlite_path: Path) -> None:
     with Store.open(sqlite_path) as one, Store.open(url) as two, Store.open(f"sqlite:///{sqlite_path}") as three:
         session_id = one.sessions.create().session_id
         assert two.sessions.get(session_id) == three.sessions.get(session_id)
-
-
-def test_many_stores_may_be_opened_at_once_where_there_is_no_file_yet(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    path = tmp_path / "new" / "hermes.db"
-    with ThreadPoolExecutor(6) as pool:
-        stores = list(pool.map(lambda _: Store.open(path, busy_timeout=60), range(6)))
-    ids = {store.sessions.create().session_id for store in stores}
-    assert {record.session_id for record in stores[0].sessions.list().items} == ids
-    for store in stores:
-        store.close()
-    assert [file.name for file in path.parent.iterdir()] == ["hermes.db"]

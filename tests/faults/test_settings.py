@@ -14,6 +14,11 @@ from hermes_store.storage import migrations
 from tests.support.internals import reading, writing
 
 
+@pytest.fixture
+def quick_disk() -> None:
+    """Durability is the subject here."""
+
+
 def _ask(store: Store, question: str) -> set[Any]:
     """Ask two connections that read at once, and then one that writes."""
     with reading(store) as one, reading(store) as two:

@@ -40,6 +40,11 @@ def downgrade() -> None:
 '''
 
 
+@pytest.fixture
+def quick_upgrades() -> None:
+    """Nothing takes the place of the migrations here."""
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Give another database with nothing in it, at each call, on the engine under test."""

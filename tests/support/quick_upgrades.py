@@ -1,0 +1,51 @@
+"""The first upgrade of an empty SQLite database, by the statements that Alembic's migrations came to."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from hermes_store.storage import migrations as library
+from hermes_store.storage.dialects import Dialect
+from hermes_store.storage.dialects.sqlite import SQLiteDialect
+from hermes_store.storage.schema_version import VERSION_TABLE
+
+_upgrade = library.upgrade
+
+
+def quick_upgrade(template: Path) -> Callable[..., None]:
+    """Return a function that upgrades as `migrations.upgrade` does, and fills what is empty like a migrated file."""
+    statements = _statements(template)
+
+    def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
+        if migrations is not None or not isinstance(dialect, SQLiteDialect) or not _fill(dialect, statements):
+            _upgrade(dialect, migrations)
+
+    return upgrade
+
+
+def _statements(template: Path) -> list[str]:
+    """Return what makes the tables of a migrated file, and the rows and the marks that it has."""
+    with contextlib.closing(sqlite3.connect(template)) as connection:
+        schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        statements = [sql for (sql,) in connection.execute(f"{schema} ORDER BY rowid")]
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            for row in connection.execute(f'SELECT * FROM "{name}"').fetchall():
+                assert (name, len(row)) == (VERSION_TABLE, 1), "a migration fills tables: repeat that here"
+                statements.append(f"INSERT INTO {name} VALUES ('{row[0]}')")
+        for mark in ("application_id", "user_version"):
+            [(value,)] = connection.execute(f"PRAGMA {mark}").fetchall()
+            statements.append(f"PRAGMA {mark} = {value}")
+    return statements
+
+
+def _fill(dialect: SQLiteDialect, statements: list[str]) -> bool:
+    """Make the tables in a database without any; return whether it is one."""
+    with library._alembic_turn(dialect), dialect.upgrade() as connection:
+        if connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one():
+            return False
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+        return True
