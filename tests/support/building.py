@@ -44,5 +44,7 @@ def install(folder: Path, *what: str | Path) -> Path:
     """Make an environment in a folder, install something into it, and return its Python."""
     venv.create(folder, with_pip=False)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / Path(sys.executable).name
-    run_clean(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *what, cwd=folder.parent)
+    # (what is imported in it is compiled then)
+    options = ("--quiet", "--no-compile")
+    run_clean(sys.executable, "-m", "pip", "--python", python, "install", *options, *what, cwd=folder.parent)
     return python
