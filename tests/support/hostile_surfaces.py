@@ -37,6 +37,9 @@ from tests.support.agent.home import NAS, make_home
 from tests.support.hostile_values import HOSTILE
 from tests.support.state_dir import StateDir
 
+#: Paths in the folder of a scene at which is no file that anybody can use.
+NO_FILES = ("pipe", "directory", "file", "loop", "file/below")
+
 
 @dataclass
 class Call:
@@ -84,8 +87,7 @@ class Scene:
 
     def paths(self) -> dict[str, Callable[[], Any]]:
         """Return hostile values for an argument that is a path."""
-        special = ("pipe", "directory", "file", "loop", "file/below")
-        return {**HOSTILE, **{name: lambda name=name: str(self.folder / name) for name in special}}
+        return {**HOSTILE, **{name: lambda name=name: str(self.folder / name) for name in NO_FILES}}
 
     def clear(self) -> None:
         """Remove what calls left, so that the next one finds few rows."""
@@ -477,12 +479,18 @@ SURFACES: dict[str, Surface] = {
 }
 
 
-def problems(surface: str, values: Collection[str] | None = None) -> tuple[int, dict[tuple[str, str], str]]:
-    """Make all calls of a surface, with some values or with all; return how many there were, and what was wrong."""
+def problems(
+    surface: str, tried: Callable[[str], Collection[str]] | None = None
+) -> tuple[int, dict[tuple[str, str], str]]:
+    """Make all calls of a surface; return how many there were, and what was wrong.
+
+    Args:
+        tried: the names of the values that are tried in a place, which it is given; by default all are.
+    """
     count, found = 0, {}
     with Scene.made() as scene:
         for call in SURFACES[surface](scene):
-            if values is not None and call.value_name not in values:
+            if tried is not None and call.value_name not in tried(call.name):
                 continue
             count += 1
             before = scene.version
