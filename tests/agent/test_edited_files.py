@@ -139,7 +139,7 @@ def test_edited_values_break_nothing_else(loose: tuple[Path, str], tmp_path: Pat
     failures = {}
     for place, column in enumerate(COLUMNS[table]):
         for number, (name, value) in enumerate(VALUES.items()):
-            if not EVERYWHERE and (place + number) % 2:  # each value in every other column
+            if not EVERYWHERE and (place + number) % 3:  # each value in every third column
                 continue
             # Of a session: the parent, or its branch. Of the messages: the first, or another one.
             row = (1, 3) if table == "sessions" else (1, 2)

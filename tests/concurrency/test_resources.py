@@ -25,12 +25,12 @@ def test_opening_and_closing_again_and_again_leaks_no_descriptor(sqlite_path: Pa
     with Store.open(sqlite_path, durability="normal") as store:
         session_id = store.sessions.create().session_id
     counts = []
-    for _ in range(25):
+    for _ in range(10):
         with Store.open(sqlite_path, durability="normal") as store:
             all_well(together(*(partial(append_rounds, store, n, [session_id], 1) for n in range(4))))
             store.messages.read(session_id)
         counts.append(_descriptors())
-    assert counts == [counts[0]] * 25
+    assert counts == [counts[0]] * 10
 
 
 def test_an_open_store_that_many_threads_used_holds_a_bounded_number_of_descriptors(sqlite_store: Store) -> None:

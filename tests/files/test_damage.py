@@ -381,7 +381,7 @@ def test_a_broken_message_loses_no_other(
 
 @pytest.mark.slow
 def test_time_and_depth_of_recovery_are_bounded(sqlite_store: Store, state: StateDir) -> None:
-    size = 100_000
+    size = 40_000
     shapes = {
         "open-objects": b'{"a":' * size,
         "open-arrays": b"[" * size,
@@ -397,7 +397,7 @@ def test_time_and_depth_of_recovery_are_bounded(sqlite_store: Store, state: Stat
     for item in _import(sqlite_store, state, {name: head + shape for name, shape in shapes.items()}).values():
         assert item.outcome == "recovered"
         assert sqlite_store.messages.read(item.id or "")[0] == {"role": "user", "content": "first"}
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 8
 
 
 # ── Absurd sizes ──────────────────────────────────────────────────────────────────────────────────
@@ -422,13 +422,13 @@ def test_the_largest_size_to_read_may_be_set(sqlite_store: Store, state: StateDi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("torn", [False, True])
-def test_a_session_of_very_many_keys_is_imported(sqlite_store: Store, state: StateDir, torn: bool) -> None:
-    content = json.dumps({"messages": ["hi"], **{f"key{number}": number for number in range(260_000)}}).encode()
+@pytest.mark.parametrize(("keys", "torn"), [(260_000, False), (40_000, True)])
+def test_a_session_of_very_many_keys_is_imported(sqlite_store: Store, state: StateDir, keys: int, torn: bool) -> None:
+    content = json.dumps({"messages": ["hi"], **{f"key{number}": number for number in range(keys)}}).encode()
     state.write("a.json", content[:-1] if torn else content)
     (item,) = import_directory(sqlite_store, state.root).items
     assert (item.outcome, item.messages) == ("recovered" if torn else "imported", 1)
-    assert len(sqlite_store.documents.read("a")) >= 260_000 - torn
+    assert len(sqlite_store.documents.read("a")) >= keys - torn
 
 
 # ── The backup copy ───────────────────────────────────────────────────────────────────────────────
