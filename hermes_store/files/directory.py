@@ -266,7 +266,10 @@ def read_regular(path: Path, limit: int = MAX_FILE_SIZE) -> bytes:
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     if status.st_size <= limit:
         with path.open("rb") as file:
-            content = file.read(limit + 1)  # it may grow meanwhile
+            # Of the file's size, as Python takes memory for as many bytes as are asked for.
+            content = file.read(status.st_size + 1)
+            if len(content) > status.st_size:  # it grew meanwhile
+                content += file.read(limit + 1 - len(content))
         if len(content) <= limit:
             return content
     raise OSError(

@@ -19,7 +19,7 @@ from ..validation import COLUMN_KEYS, LINK_KEYS
 from ..webui_format import session_json
 from .row_types import log_once
 from .schema import NOT_STAGED, Session, SessionDocument, SessionExtras
-from .statement import Statement, one_of
+from .statement import RowStatement, Statement, one_of
 from .types import RowId, RowIdList, TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
@@ -225,15 +225,17 @@ def _damaged(public_id: str, key: str, what: str) -> DatabaseCorruptError:
 
 
 _known: Final = Statement(select(SessionDocument.key, SessionDocument.digest).where(_of_session))
-_insert_document: Final = Statement(
+_insert_documents: Final = RowStatement(
     insert(SessionDocument).values(
         session_id=bindparam("session"), key=bindparam("name"), digest=bindparam("digest"), payload=bindparam("payload")
-    )
+    ),
+    ("session", "name", "digest", "payload"),
 )
-_update_document: Final = Statement(
+_update_documents: Final = RowStatement(
     update(SessionDocument)
     .where(_of_session, SessionDocument.key == bindparam("name"))
-    .values(digest=bindparam("new_digest"), payload=bindparam("new_payload"))
+    .values(digest=bindparam("new_digest"), payload=bindparam("new_payload")),
+    ("new_digest", "new_payload", "session", "name"),
 )
 _delete_documents: Final = Statement(delete(SessionDocument).where(_of_session, _named))
 _insert_extras: Final = Statement(
@@ -252,13 +254,10 @@ def add(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> None:
     small = {key: payload for key, payload in payloads.items() if is_small(key, payload)}
     if small:
         unit.execute(_insert_extras, {"session": session, "payload": json_codec.join_object(small)})
-    rows = [_row(session, key, payload) for key, payload in payloads.items() if key not in small]
-    if rows:
-        unit.execute_many(_insert_document, rows)
-
-
-def _row(session: int, key: str, payload: bytes) -> dict[str, Any]:
-    return {"session": session, "name": key, "digest": json_codec.digest(payload), "payload": payload}
+    large = {key: payload for key, payload in payloads.items() if key not in small}
+    if large:
+        digests = {key: json_codec.digest(payload) for key, payload in large.items()}
+        unit.execute_many(_insert_documents, [(session, key, digests[key], large[key]) for key in large])
 
 
 def has_own_row(key: str, payload: bytes) -> bool:
@@ -389,28 +388,22 @@ def _write_documents(
 ) -> bool:
     """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are left out."""
     known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
-    rows = [_row(session, key, payload) for key, payload in payloads.items() if not is_small(key, payload)]
-    same = [row["name"] for row in rows if known.get(row["name"]) == row["digest"]]
-    if same:
-        intact = _intact(unit, session, same)
-        rows = [row for row in rows if row["name"] not in intact]
-    new = [row for row in rows if row["name"] not in known]
+    large = {key: payload for key, payload in payloads.items() if not is_small(key, payload)}
+    digests = {key: json_codec.digest(payload) for key, payload in large.items()}
+    same = [key for key, digest in digests.items() if known.get(key) == digest]
+    written = large.keys() - (_intact(unit, session, same) if same else set())
+    new = sorted(written - known.keys())
     if new:
-        unit.execute_many(_insert_document, new)
-    old = [
-        {"session": session, "name": row["name"], "new_digest": row["digest"], "new_payload": row["payload"]}
-        for row in rows
-        if row["name"] in known
-    ]
+        unit.execute_many(_insert_documents, [(session, key, digests[key], large[key]) for key in new])
+    old = sorted(written & known.keys())
     if old:
-        unit.execute_many(_update_document, old)
-    kept = {key for key, payload in payloads.items() if not is_small(key, payload)}
-    surplus = known.keys() - kept
+        unit.execute_many(_update_documents, [(digests[key], large[key], session, key) for key in old])
+    surplus = known.keys() - large.keys()
     if gone is not None:
         surplus &= {*payloads, *gone}
     if surplus:
         unit.execute(_delete_documents, {"session": session, "keys": sorted(surplus)})
-    return bool(rows or surplus)
+    return bool(written or surplus)
 
 
 def _intact(unit: UnitOfWork, session: int, keys: Collection[str]) -> set[str]:

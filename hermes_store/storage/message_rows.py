@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError
@@ -14,7 +14,7 @@ from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
 from ..validation import MAX_INT
 from .schema import Message, MessageBlob
-from .statement import Statement, one_of
+from .statement import RowStatement, Statement, one_of
 from .types import RowId, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
@@ -31,10 +31,12 @@ _message_columns: Final[Mapping[str, Any]] = {
     "revision": bindparam("revision"),
 }
 _insert_one: Final = Statement(insert(Message).values(_message_columns).returning(Message.id))
-_insert_many: Final = Statement(insert(Message).values({"id": bindparam("id"), **_message_columns}))
-_insert_payload: Final = Statement(
-    insert(MessageBlob).values(message_id=bindparam("message_id"), payload=bindparam("payload"))
+_insert_many: Final = RowStatement(
+    insert(Message).values({"id": bindparam("id"), **_message_columns}), ("id", *_message_columns)
 )
+_payload: Final = insert(MessageBlob).values(message_id=bindparam("message_id"), payload=bindparam("payload"))
+_insert_payload: Final = Statement(_payload)
+_insert_payloads: Final = RowStatement(_payload, ("message_id", "payload"))
 
 
 def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], revision: int) -> int:
@@ -47,7 +49,15 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
     """
     if len(messages) == 1:
         [(position, message)] = messages.items()
-        row_id: int = unit.value(_insert_one, _columns(session, position, message, revision))
+        values = {
+            "session_id": session,
+            "position": position,
+            "role": message.role,
+            "timestamp": message.timestamp,
+            "digest": message.digest,
+            "revision": revision,
+        }
+        row_id: int = unit.value(_insert_one, values)
         unit.execute(_insert_payload, {"message_id": row_id, "payload": message.payload})
         return row_id
     row_id = 0
@@ -55,33 +65,13 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
     for start in range(0, len(items), _CHUNK):
         chunk = items[start : start + _CHUNK]
         row_ids = unit.dialect.reserve_message_ids(unit, len(chunk))
-        unit.execute_many(
-            _insert_many,
-            [
-                {"id": row_id, **_columns(session, position, message, revision)}
-                for row_id, (position, message) in zip(row_ids, chunk, strict=True)
-            ],
-        )
-        unit.execute_many(
-            _insert_payload,
-            [
-                {"message_id": row_id, "payload": message.payload}
-                for row_id, (_, message) in zip(row_ids, chunk, strict=True)
-            ],
-        )
-        row_id = row_ids[-1]
+        rows, payloads = [], []
+        for row_id, (position, (payload, digest, role, timestamp)) in zip(row_ids, chunk, strict=True):
+            rows.append((row_id, session, position, role, timestamp, digest, revision))
+            payloads.append((row_id, payload))
+        unit.execute_many(_insert_many, rows)
+        unit.execute_many(_insert_payloads, payloads)
     return row_id
-
-
-def _columns(session: int, position: int, message: Encoded, revision: int) -> dict[str, Any]:
-    return {
-        "session_id": session,
-        "position": position,
-        "role": message.role,
-        "timestamp": message.timestamp,
-        "digest": message.digest,
-        "revision": revision,
-    }
 
 
 def append(unit: UnitOfWork, session: int, messages: Iterable[Encoded], *, first: int, revision: int) -> int:
@@ -278,7 +268,7 @@ def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revisio
     return difference.changes
 
 
-_delete_message: Final = Statement(delete(Message).where(Message.id == bindparam("row_id")))
+_delete_message: Final = RowStatement(delete(Message).where(Message.id == bindparam("row_id")), ("row_id",))
 _to_negative: Final = Statement(
     update(Message)
     .where(_in_session, Message.position.between(bindparam("first"), bindparam("last")))
@@ -293,13 +283,15 @@ _from_negative: Final = Statement(
 
 #: With more runs than this, each row is moved by itself: a round trip for each run would take longer.
 _MOST_RUNS: Final = 200
-_one_to_negative: Final = Statement(
-    update(Message).where(Message.id == bindparam("row_id")).values(position=-1 - Message.position)
+_one_to_negative: Final = RowStatement(
+    update(Message).where(Message.id == bindparam("row_id")).values(position=literal_column("-1") - Message.position),
+    ("row_id",),
 )
-_move_one: Final = Statement(
+_move_one: Final = RowStatement(
     update(Message)
     .where(Message.id == bindparam("row_id"))
-    .values(position=bindparam("place"), revision=bindparam("new_revision"))
+    .values(position=bindparam("place"), revision=bindparam("new_revision")),
+    ("place", "new_revision", "row_id"),
 )
 
 
@@ -313,16 +305,14 @@ def _apply(  # noqa: PLR0917 - the change, and what it is made of
 ) -> None:
     """Carry out `changes`; `row_ids` are by old position, `messages` by new position."""
     if changes.removed:
-        unit.execute_many(_delete_message, [{"row_id": row_ids[position]} for position in changes.removed])
+        unit.execute_many(_delete_message, [(row_ids[position],) for position in changes.removed])
     moves = list(changes.moves())
     # Positions are unique at every moment, so what moves goes below zero first, and from there to its place. What moved
     # counts as written: who read another message at that position must not overwrite this one.
     if len(moves) > _MOST_RUNS:
         moved = [(row_ids[old], new) for old, new in changes.surviving if old != new]
-        unit.execute_many(_one_to_negative, [{"row_id": row_id} for row_id, _ in moved])
-        unit.execute_many(
-            _move_one, [{"row_id": row_id, "place": new, "new_revision": revision} for row_id, new in moved]
-        )
+        unit.execute_many(_one_to_negative, [(row_id,) for row_id, _ in moved])
+        unit.execute_many(_move_one, [(new, revision, row_id) for row_id, new in moved])
         moves = []
     for first, last, _ in moves:
         unit.execute(_to_negative, {"session": session, "first": first, "last": last})

@@ -89,7 +89,7 @@ class PartWriter:
     @functools.cached_property
     def size(self) -> int:
         """About how many bytes it writes."""
-        return sum(len(message.payload) for message in self._messages) + sum(map(len, self._documents.values()))
+        return sum([len(message.payload) for message in self._messages]) + sum(map(len, self._documents.values()))
 
     def write(self, callback: Callable[[UnitOfWork], Result], read: Callable[[], object]) -> Result:
         """Call a function in a write transaction, preparing what it finds to be unprepared, and return its result.
@@ -193,6 +193,8 @@ class PartWriter:
 
     @functools.cached_property
     def _has_parts(self) -> bool:
+        if len(self._messages) + len(self._documents) <= PART_ROWS and self.size <= PART_BYTES:
+            return False
         sizes = (len(message.payload) for message in self._messages)
         return _is_more_than_one(itertools.chain(sizes, map(len, self._documents.values())))
 

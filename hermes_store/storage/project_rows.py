@@ -25,7 +25,7 @@ from ..pagination import no_cursor, read_cursor, read_row_cursor, write_cursor, 
 from ..records import ProjectRecord
 from ..validation import MAX_INT, check_id, is_id
 from .schema import ImportItem, Project, Session
-from .statement import Statement, one_of
+from .statement import RowStatement, Statement, one_of
 from .types import TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
@@ -270,14 +270,15 @@ def change(unit: UnitOfWork, project_id: str, values: Mapping[str, Any]) -> None
     unit.execute(changed, {"of_project": project_id, **values})
 
 
-_move: Final = Statement(
-    update(Project).where(Project.project_id == bindparam("of_project")).values(position=bindparam("position"))
+_move: Final = RowStatement(
+    update(Project).where(Project.project_id == bindparam("of_project")).values(position=bindparam("position")),
+    ("position", "of_project"),
 )
 
 
 def set_positions(unit: UnitOfWork, positions: Mapping[str, int]) -> None:
     """Give projects other positions; `positions` are by public id."""
-    unit.execute_many(_move, [{"of_project": key, "position": position} for key, position in positions.items()])
+    unit.execute_many(_move, [(position, key) for key, position in positions.items()])
 
 
 _delete: Final = Statement(delete(Project).where(Project.id == bindparam("row_id")))

@@ -8,7 +8,7 @@ PostgreSQL's passes the statement to SQLAlchemy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from sqlalchemy import BindParameter, Boolean, ColumnElement, Dialect, Executable, Text
@@ -44,6 +44,51 @@ class Statement:
         if found is None:
             self._compiled[dialect.name] = found = CompiledStatement(self.clause, dialect, checked=self._checked)
         return found
+
+
+class RowStatement:
+    """A statement that is run once for each of many rows of values; to be kept as a `Statement`.
+
+    Args:
+        clause: the statement.
+        names: its parameters, each a `bindparam`, in their order in the SQL, which is that of the values in a row.
+    """
+
+    __slots__ = ("_compiled", "clause", "names")
+
+    def __init__(self, clause: Executable, names: Sequence[str]) -> None:
+        self.clause = clause
+        self.names = tuple(names)
+        self._compiled: CompiledRowStatement | None = None
+
+    def compiled(self, dialect: Dialect) -> CompiledRowStatement:
+        """Return the statement's SQL for the one dialect whose driver is given rows, and not mappings."""
+        if self._compiled is None:
+            self._compiled = CompiledRowStatement(self.clause, self.names, dialect)
+        return self._compiled
+
+
+class CompiledRowStatement:
+    """The SQL of a statement for many rows, and the conversions from Python's values to the driver's."""
+
+    __slots__ = ("_columns", "sql")
+
+    def __init__(self, clause: Executable, names: Sequence[str], dialect: Dialect) -> None:
+        compiled = clause.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.sql = str(compiled)
+        if list(names) != compiled.positiontup:
+            raise AssertionError(f"the parameters of {self.sql!r} are {compiled.positiontup}")
+        converters = [_bind_converter(compiled.binds[name], dialect) for name in names]
+        self._columns = [(index, convert) for index, convert in enumerate(converters) if convert is not None]
+
+    def bind(self, rows: Sequence[Row]) -> Iterable[Row]:
+        """Return rows as the driver takes them."""
+        if not self._columns or not rows:
+            return rows
+        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        for index, convert in self._columns:
+            columns[index] = map(convert, columns[index])
+        return zip(*columns, strict=True)
 
 
 class CompiledStatement:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..errors import DatabaseCorruptError
 from .row_types import Row
-from .statement import NO_PARAMETERS, Parameters, Statement
+from .statement import NO_PARAMETERS, Parameters, RowStatement, Statement
 
 if TYPE_CHECKING:
     from .dialects import Dialect
@@ -142,8 +142,8 @@ class UnitOfWork(ABC):
         """Run a statement and return how many rows it changed."""
 
     @abstractmethod
-    def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
-        """Run a statement once for each of the parameters."""
+    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> None:
+        """Run a statement once for each row of values."""
 
     @abstractmethod
     def savepoint(self) -> contextlib.AbstractContextManager[None]:

@@ -36,25 +36,37 @@ def encode(messages: Iterable[Any]) -> list[Encoded]:
 
 
 def encode_and_release(messages: list[Any]) -> list[Encoded]:
-    """Encode messages, and replace each in the list by None, so that a large transcript is in memory only once."""
+    """Encode messages, and replace each in the list by None, so that a large transcript is in memory only once.
+
+    Args:
+        messages: as `json_codec.decode_strictly` returned them.
+    """
     encoded = []
-    for index in range(len(messages)):
-        encoded.append(encode_one(messages[index], f"message {index}"))
+    for index, message in enumerate(messages):
+        try:
+            payload = json_codec.encode_strictly(message)
+        except ValueError:
+            payload = json_codec.encode(message, f"message {index}")
+        encoded.append(_encoded(message, payload))
         messages[index] = None
     return encoded
 
 
 def encode_one(message: Any, place: str = "message") -> Encoded:
     """Return a message ready to be written; as `encode`."""
-    body = json_codec.encode(message, place)
-    fields = message if isinstance(message, dict) else {}
-    role = fields.get("role")
-    if not isinstance(role, str) or len(role) > ROLE_LIMIT:
-        role = None
-    timestamp = parse_time(fields.get("timestamp"))
-    if timestamp is None:
-        timestamp = parse_time(fields.get("_ts"))
-    return Encoded(body, json_codec.digest(body), role, timestamp)
+    return _encoded(message, json_codec.encode(message, place))
+
+
+def _encoded(message: Any, payload: bytes) -> Encoded:
+    role = timestamp = None
+    if isinstance(message, dict):
+        role = message.get("role")
+        if not isinstance(role, str) or len(role) > ROLE_LIMIT:
+            role = None
+        timestamp = parse_time(message.get("timestamp"))
+        if timestamp is None:
+            timestamp = parse_time(message.get("_ts"))
+    return Encoded(payload, json_codec.digest(payload), role, timestamp)
 
 
 def last_timestamp(messages: Sequence[Encoded]) -> float | None:
@@ -73,6 +85,8 @@ def parse_time(value: Any) -> float | None:
     A text without a zone is taken as UTC. A number that is a time since 2000 in milliseconds, microseconds or
     nanoseconds is taken as such.
     """
+    if type(value) is float and 0 < value <= LATEST:  # as most are
+        return value
     if isinstance(value, str):
         try:
             moment = datetime.datetime.fromisoformat(value)

@@ -50,6 +50,15 @@ def encode(value: Any, place: str = "value") -> bytes:
         raise InvalidPayloadError(f"could not be read: {quoted(error)}", place) from error
 
 
+def encode_strictly(value: Any) -> bytes:
+    """Return a value that `decode_strictly` returned as JSON bytes; as `encode`, which looks whether it is JSON.
+
+    Raises:
+        ValueError: only `encode` can write it.
+    """
+    return pydantic_core.to_json(value, inf_nan_mode="constants")
+
+
 _JSON_TYPES: Final = frozenset({str, int, float, bool, type(None), list, dict, tuple})
 
 

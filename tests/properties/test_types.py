@@ -39,7 +39,7 @@ def connection(request: pytest.FixtureRequest) -> Iterator[sa.Connection]:
 
 
 def _stored(value: str | None) -> str | None:
-    return LosslessText().process_bind_param(value, DIALECT)
+    return LosslessText().bind_processor(DIALECT)(value)
 
 
 def _loaded(stored: str | None) -> str | None:

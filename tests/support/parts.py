@@ -66,7 +66,7 @@ def write_costs(store: Store) -> Iterator[list[Cost]]:
 
     def count(unit: Any, many: Any) -> None:
         if unit in sizes:
-            sizes[unit] += sum(len(value) for one in many for value in one.values() if isinstance(value, bytes))
+            sizes[unit] += sum(len(value) for one in many for value in one if isinstance(value, bytes))
 
     def begin_counted(unit: Any) -> None:
         begin(unit)
@@ -79,7 +79,7 @@ def write_costs(store: Store) -> Iterator[list[Cost]]:
         commit(unit)
 
     def execute_counted(unit: Any, statement: Any, parameters: Any = {}) -> Any:  # noqa: B006 - it is not changed
-        count(unit, [parameters])
+        count(unit, [parameters.values()])
         return execute(unit, statement, parameters)
 
     def execute_many_counted(unit: Any, statement: Any, parameters: Any) -> Any:

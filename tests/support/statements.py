@@ -11,7 +11,7 @@ from unittest import mock
 from sqlalchemy import event
 
 from hermes_store import Store
-from hermes_store.storage.dialects.sqlite_unit import COMPILER, SQLiteUnitOfWork
+from hermes_store.storage.dialects.sqlite_unit import COMPILER, ROW_COMPILER, SQLiteUnitOfWork
 from hermes_store.storage.engine import Database
 from hermes_store.storage.schema_version import VERSION_TABLE
 from hermes_store.storage.statement import NO_PARAMETERS
@@ -49,10 +49,13 @@ def _recorded_by_unit(database: Database | None, statements: list[Statement]) ->
         original = getattr(SQLiteUnitOfWork, name)
 
         def run(unit: Any, statement: Any, parameters: Any = NO_PARAMETERS) -> Any:
-            if database in (None, unit._database) and (parameters or name != "execute_many"):
-                compiled = statement.compiled(COMPILER)
-                first = parameters[0] if name == "execute_many" else parameters
-                statements.append((compiled.sql, compiled.bind(first)))
+            if database in (None, unit._database):
+                if name != "execute_many":
+                    compiled = statement.compiled(COMPILER)
+                    statements.append((compiled.sql, compiled.bind(parameters)))
+                elif parameters:
+                    compiled = statement.compiled(ROW_COMPILER)
+                    statements.append((compiled.sql, next(iter(compiled.bind(parameters)))))
             return original(unit, statement, parameters)
 
         return run
@@ -110,7 +113,8 @@ def before_statement(store: Store, words: str, callback: Callable[[], object]) -
         def run(unit: Any, statement: Any, parameters: Any = NO_PARAMETERS) -> Any:
             nonlocal called
             # SQLite's SQL is as good as any, as these words are in both.
-            if not called and unit._database is database_of(store) and words in statement.compiled(COMPILER).sql:
+            compiler = ROW_COMPILER if name == "execute_many" else COMPILER
+            if not called and unit._database is database_of(store) and words in statement.compiled(compiler).sql:
                 called = True
                 callback()
             return original(unit, statement, parameters)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from ... import errors
 from ...targets import shown
 from ..row_types import Row
-from ..statement import NO_PARAMETERS, Parameters, Statement, one_of
+from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of
 from ..unit_of_work import UnitOfWork
 from .base import RETRY, Dialect, Result, Settings
 
@@ -72,9 +72,10 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         changed: int = self._connection.execute(statement.clause, parameters).rowcount
         return changed
 
-    def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
-        if parameters:  # else SQLAlchemy runs the statement once, without any
-            self._connection.execute(statement.clause, list(parameters))
+    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> None:
+        if rows:  # else SQLAlchemy runs the statement once, without any
+            names = statement.names
+            self._connection.execute(statement.clause, [dict(zip(names, row, strict=True)) for row in rows])
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 
 from ..row_types import Row, log_once
-from ..statement import NO_PARAMETERS, Parameters, Statement, one_of
+from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of
 from ..unit_of_work import UnitOfWork
 from .sqlite_errors import is_undecodable
 from .sqlite_log import Log
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..engine import Database
 
 COMPILER: Final = sqlite.dialect(paramstyle="named")
+ROW_COMPILER: Final = sqlite.dialect(paramstyle="qmark")
 
 
 @compiles(one_of, "sqlite")
@@ -133,9 +134,9 @@ class SQLiteUnitOfWork(UnitOfWork):
         changed: int = self.raw.execute(compiled.sql, compiled.bind(parameters)).rowcount
         return changed
 
-    def execute_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
-        compiled = statement.compiled(COMPILER)
-        self.raw.executemany(compiled.sql, map(compiled.bind, parameters))
+    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> None:
+        compiled = statement.compiled(ROW_COMPILER)
+        self.raw.executemany(compiled.sql, compiled.bind(rows))
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
