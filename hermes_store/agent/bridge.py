@@ -285,8 +285,8 @@ class AgentBridge:
     def _import_some(self, importer: AgentImporter, session_ids: list[str], progress: Progress) -> int:
         """Import the conversations of the first sessions, and return of how many. None is kept in memory afterwards."""
         conversations, looked_at = self.file.read(functools.partial(read_batch, session_ids=session_ids))
-        for conversation in conversations:
-            progress.add(importer.import_conversation(conversation))
+        for item in importer.import_conversations(conversations):
+            progress.add(item)
         return looked_at
 
     def delete_session(self, session_id: str, *, dry_run: bool = False, force: bool = False) -> AgentDeletion:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..transcripts import json_codec
 from ..transcripts.encoding import Encoded, encode_one
-from . import decode
+from .decode import MessageDecoder
 from .listing import describe
 from .records import AgentSession
 from .snapshot import Snapshot
@@ -63,7 +63,7 @@ class Conversation:
     @property
     def size(self) -> int:
         """About how many bytes it holds."""
-        return sum(len(message.payload) for message in self.messages)
+        return sum([len(message.payload) for message in self.messages])
 
 
 def digest_of(digests: list[bytes]) -> bytes:
@@ -73,7 +73,7 @@ def digest_of(digests: list[bytes]) -> bytes:
 
 def read_conversation(snapshot: Snapshot, session: AgentSession) -> Conversation:
     """Read all messages of a conversation."""
-    return _read(snapshot, session, _message_ids(snapshot, session.chain))
+    return _Reader(snapshot, _message_ids(snapshot, session.chain)).read(session)
 
 
 def read_batch(snapshot: Snapshot, session_ids: Sequence[str]) -> tuple[list[Conversation], int]:
@@ -84,12 +84,13 @@ def read_batch(snapshot: Snapshot, session_ids: Sequence[str]) -> tuple[list[Con
     candidates = list(session_ids[:_SESSIONS])
     found = {member: session for session in describe(snapshot, candidates) for member in session.chain}
     sessions = _first([found.get(session_id) for session_id in candidates])
-    message_ids = _message_ids(snapshot, [member for session in sessions if session for member in session.chain])
+    members = [member for session in sessions if session for member in session.chain]
+    reader = _Reader(snapshot, _message_ids(snapshot, members))
     conversations: list[Conversation] = []
     held = 0
     for looked_at, session in enumerate(sessions, 1):
         if session is not None:
-            conversations.append(_read(snapshot, session, message_ids))
+            conversations.append(reader.read(session))
             held += conversations[-1].size
         if held > _BYTES:
             return conversations, looked_at
@@ -123,30 +124,44 @@ def _message_ids(snapshot: Snapshot, sessions: Sequence[str]) -> dict[str, list[
     return ids
 
 
-def _read(snapshot: Snapshot, session: AgentSession, message_ids: dict[str, list[int]]) -> Conversation:
-    made = Conversation(session)
-    for before, member in zip((None, *session.chain), session.chain, strict=False):
-        goes_on_from = before
-        for row in _rows(snapshot, message_ids.get(member, [])):
-            message = decode.message(row)
-            if message.get("_rewound"):
-                encoded = encode_one(message)
-                made.taken_back[row["id"]] = (encoded.role, encoded.timestamp)
-                continue
-            if goes_on_from is not None:
-                message["_continues"] = goes_on_from
-                goes_on_from = None
-            made.messages.append(encode_one(message))
-            made.message_ids.append(row["id"])
-    return made
+class _Reader:
+    """Reads conversations.
 
+    Args:
+        message_ids: the ids of their messages, as `_message_ids` returns them.
+    """
 
-def _rows(snapshot: Snapshot, message_ids: list[int]) -> Iterator[dict[str, Any]]:
-    columns = snapshot.schema.messages
-    sql = f"SELECT {', '.join(map(snapshot.schema.message, columns))} FROM agent.messages m WHERE m.id IN ({{}})"
-    at = columns.index("id")
-    for start in range(0, len(message_ids), _ROWS):
-        chunk = message_ids[start : start + _ROWS]
-        rows = {row[at]: row for row in snapshot.in_chunks(sql, chunk)}
-        for message_id in chunk:
-            yield dict(zip(columns, rows[message_id], strict=True))
+    def __init__(self, snapshot: Snapshot, message_ids: dict[str, list[int]]) -> None:
+        schema = snapshot.schema
+        self._snapshot = snapshot
+        self._message_ids = message_ids
+        self._decoder = MessageDecoder(schema.messages)
+        self._at = schema.messages.index("id")
+        self._query = (
+            f"SELECT {', '.join(map(schema.message, schema.messages))} FROM agent.messages m WHERE m.id IN ({{}})"
+        )
+
+    def read(self, session: AgentSession) -> Conversation:
+        """Read all messages of a conversation."""
+        made = Conversation(session)
+        for before, member in zip((None, *session.chain), session.chain, strict=False):
+            goes_on_from = before
+            for message_id, row in self._rows(self._message_ids.get(member, [])):
+                message = self._decoder.message(row)
+                if "_rewound" in message:
+                    encoded = encode_one(message)
+                    made.taken_back[message_id] = (encoded.role, encoded.timestamp)
+                    continue
+                if goes_on_from is not None:
+                    message["_continues"] = goes_on_from
+                    goes_on_from = None
+                made.messages.append(encode_one(message))
+                made.message_ids.append(message_id)
+        return made
+
+    def _rows(self, message_ids: list[int]) -> Iterator[tuple[int, Sequence[Any]]]:
+        for start in range(0, len(message_ids), _ROWS):
+            chunk = message_ids[start : start + _ROWS]
+            rows = {row[self._at]: row for row in self._snapshot.in_chunks(self._query, chunk)}
+            for message_id in chunk:
+                yield message_id, rows[message_id]

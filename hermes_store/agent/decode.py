@@ -7,7 +7,7 @@ as JSON text.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ..transcripts import json_codec
@@ -51,37 +51,60 @@ _OTHER: Final = (
 _KNOWN: Final = frozenset((*_JSON, *_PLAIN, *_OTHER))
 
 
-def message(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of the agent's messages as a message object.
+class MessageDecoder:
+    """Makes message objects of the rows of the agent's messages.
 
-    Null columns are left out; empty ones stay. Text that should be JSON and is not stays text. What is not known
-    is in ``extra``.
+    Args:
+        columns: the names of the values in a row, in their order.
     """
-    made: dict[str, Any] = {"role": row.get("role"), "content": decode_content(row.get("content"))}
-    for name in _PLAIN:
-        if row.get(name) is not None:
-            made[name] = storable(row[name])
-    for name in _JSON:
-        if row.get(name) is not None:
-            made[name] = _json(row[name])
-    if row.get("tool_name") is not None:
-        made["tool_name"] = made["name"] = storable(row["tool_name"])
-    made["_state_db_row_id"] = row["id"]
-    if row.get("observed"):
-        made["_observed"] = True
-    if row.get("_compressed_summary"):
-        made["_compressed_summary"] = True
-    if row.get("active") == 0:
-        made["_compacted" if row.get("compacted") else "_rewound"] = True
-    extra = {name: storable(value) for name, value in row.items() if name not in _KNOWN and value is not None}
-    if extra:
-        made["extra"] = extra
-    return made
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        # A column that is missing is like one that is null: each row is made longer by a null.
+        at = {name: index for index, name in enumerate(columns)}
+        missing = len(columns)
+        self._id = at["id"]
+        self._role, self._content = at.get("role", missing), at.get("content", missing)
+        self._tool_name = at.get("tool_name", missing)
+        self._observed, self._summary = at.get("observed", missing), at.get("_compressed_summary", missing)
+        self._active, self._compacted = at.get("active", missing), at.get("compacted", missing)
+        self._values: list[tuple[str, int, Callable[[Any], Any]]] = [
+            *((name, at[name], storable) for name in _PLAIN if name in at),
+            *((name, at[name], _json) for name in _JSON if name in at),
+        ]
+        self._unknown = [(name, at[name]) for name in columns if name not in _KNOWN]
+
+    def message(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return a row as a message object.
+
+        Null columns are left out; empty ones stay. Text that should be JSON and is not stays text. What is not known
+        is in ``extra``.
+        """
+        row = (*row, None)
+        made: dict[str, Any] = {"role": row[self._role], "content": decode_content(row[self._content])}
+        for name, index, convert in self._values:
+            value = row[index]
+            if value is not None:
+                made[name] = convert(value)
+        if row[self._tool_name] is not None:
+            made["tool_name"] = made["name"] = storable(row[self._tool_name])
+        made["_state_db_row_id"] = row[self._id]
+        if row[self._observed]:
+            made["_observed"] = True
+        if row[self._summary]:
+            made["_compressed_summary"] = True
+        if row[self._active] == 0:
+            made["_compacted" if row[self._compacted] else "_rewound"] = True
+        extra = {name: storable(row[index]) for name, index in self._unknown if row[index] is not None}
+        if extra:
+            made["extra"] = extra
+        return made
 
 
 def decode_content(content: Any) -> Any:
     """Return a message's content: text, or the list or object that it stands for."""
-    if isinstance(content, str) and content.startswith(_ENCODED):
+    if isinstance(content, str):
+        if not content.startswith(_ENCODED):
+            return content
         try:
             return json_codec.decode(content[len(_ENCODED) :].encode("utf-8", "surrogatepass"))
         except ValueError:

@@ -10,8 +10,9 @@ the others only refer to the same copy.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import SessionDeletedError, SessionExistsError
@@ -19,6 +20,7 @@ from ..outcomes import ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem, ImportProgress
 from ..storage import import_log, message_rows, retired_ids, session_keys, session_rows
+from ..storage.batches import Batch, write_first
 from ..storage.engine import Database
 from ..storage.part_writer import PartWriter, remove_left_over
 from ..storage.session_keys import SessionKey
@@ -45,7 +47,7 @@ class _Stored(NamedTuple):
 
 
 class AgentImporter:
-    """Imports conversations, each in a transaction of its own; a large one in several (see `part_writer`).
+    """Imports conversations, several small ones in a transaction, and a large one in several (see `part_writer`).
 
     Args:
         database: the store's.
@@ -65,11 +67,39 @@ class AgentImporter:
         """Remove what an import that was killed left over; called at the beginning of an import."""
         remove_left_over(self._database, self._turns)
 
+    def import_conversations(self, conversations: Iterable[Conversation]) -> Iterator[ImportItem]:
+        """Import conversations, as `import_conversation`; yield the report on each once that is committed."""
+        if not self._database.dialect.writes_in_turn:
+            # Nobody waits for a long transaction there, but two of them may wait for each other.
+            yield from map(self.import_conversation, conversations)
+            return
+        batch: Batch[Conversation] = Batch()
+        for conversation in conversations:
+            writer = self._writer(conversation)
+            if not batch.admits(writer):
+                yield from self._import_all(batch.take_all())
+            batch.add(conversation, writer)
+        yield from self._import_all(batch.take_all())
+
     def import_conversation(self, conversation: Conversation) -> ImportItem:
         """Bring the store up to a conversation, as far as that is right, and return the report on it."""
-        documents = _documents(conversation.session)
-        writer = PartWriter(self._database, self._turns, conversation.messages, documents, keep_documents=True)
+        return self._import_alone(conversation, self._writer(conversation))
 
+    def _writer(self, conversation: Conversation) -> PartWriter:
+        documents = _documents(conversation.session)
+        return PartWriter(self._database, self._turns, conversation.messages, documents, keep_documents=True)
+
+    def _import_all(self, waiting: list[tuple[Conversation, PartWriter]]) -> Iterator[ImportItem]:
+        while waiting:
+            self._turns.wait()
+            with self._database.write() as unit:
+                items = write_first(waiting, functools.partial(self._import_or_report, unit))
+            yield from items
+            del waiting[: len(items)]
+            if waiting and not items:
+                yield self._import_alone(*waiting.pop(0))
+
+    def _import_alone(self, conversation: Conversation, writer: PartWriter) -> ImportItem:
         def read() -> None:
             with self._database.read() as unit:
                 key = self._find(unit, conversation.session.chain)
@@ -79,12 +109,15 @@ class AgentImporter:
         return writer.write(lambda unit: self._import_or_report(unit, conversation, writer), read)
 
     def _import_or_report(self, unit: UnitOfWork, conversation: Conversation, writer: PartWriter) -> ImportItem:
+        """Import a conversation in a transaction, which is left as it was if that cannot be done."""
         try:
-            with unit.savepoint():
-                return self._import(unit, conversation, writer)
-        except (*INTEGRITY_ERRORS, SessionExistsError):
-            # Another process imported it, or took its id, since it was found to be new.
-            return self._import(unit, conversation, writer)
+            try:
+                with unit.savepoint():
+                    return self._import(unit, conversation, writer)
+            except (*INTEGRITY_ERRORS, SessionExistsError):
+                # Another process imported it, or took its id, since it was found to be new.
+                with unit.savepoint():
+                    return self._import(unit, conversation, writer)
         except REFUSED_VALUES as error:
             reason = f"the database refused it: {getattr(error, 'orig', error)}"
             return _report(conversation, Outcome.FAILED, reason)

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import InvalidCursorError, SessionNotFoundError
 from ..pagination import check_limit, read_cursor, write_cursor
 from ..quoting import quoted
-from . import decode
+from .decode import MessageDecoder
 from .lineage import Lineage
 from .records import AgentMessages
 from .snapshot import Snapshot
@@ -36,12 +36,11 @@ def read_messages(
         room = None if wanted is None else wanted - len(found)
         begin = place if index == first else None
         fresh = index > 0 and not (begin and _has_shown(snapshot, session, begin))
-        for order, row in _rows(snapshot, session, begin, room, include_rewound):
-            made = decode.message(row)
+        for order, row_id, made in _messages(snapshot, session, begin, room, include_rewound):
             if fresh and not made.get("_rewound"):  # it begins with a summary or a repetition of the session before
                 made["_continues"] = chain[index - 1]
                 fresh = False
-            found.append((session, (order, row["id"]), made))
+            found.append((session, (order, row_id), made))
         if wanted is not None and len(found) >= wanted:
             break
     page = found if limit is None else found[:limit]
@@ -68,10 +67,10 @@ def _start(after: str | None, chain: tuple[str, ...]) -> tuple[int, _Place | Non
     return chain.index(session), (order, row_id)
 
 
-def _rows(
+def _messages(
     snapshot: Snapshot, session: str, begin: _Place | None, limit: int | None, include_rewound: bool
-) -> list[tuple[int, dict[str, Any]]]:
-    """Return rows with their places. The page is found from ids, so only its rows are read."""
+) -> list[tuple[int, int, dict[str, Any]]]:
+    """Return messages after their places. The page is found from ids, so only its rows are read."""
     schema = snapshot.schema
     places = _places(snapshot, session, begin, limit, include_rewound)
     columns = ", ".join(schema.message(name) for name in schema.messages)
@@ -80,7 +79,8 @@ def _rows(
         f"SELECT {columns} FROM agent.messages m WHERE m.id IN ({{}})", [message_id for _, message_id in places]
     )
     found = {row[at]: row for row in rows}
-    return [(order, dict(zip(schema.messages, found[message_id], strict=True))) for order, message_id in places]
+    decoder = MessageDecoder(schema.messages)
+    return [(order, message_id, decoder.message(found[message_id])) for order, message_id in places]
 
 
 def _places(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,8 @@ class Snapshot:
         """
         try:
             return self._fetch(sql, parameters)
-        except OperationalError as error:
-            if not str(error.orig).startswith("Could not decode to UTF-8"):
+        except (OperationalError, sqlite3.OperationalError) as error:
+            if not str(getattr(error, "orig", error)).startswith("Could not decode to UTF-8"):
                 raise
         # A text factory in Python is slower than the default one, so it is used only where that failed.
         with undecoded(driver_connection(self.connection)):
@@ -61,7 +61,9 @@ class Snapshot:
 
     def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         self.deadline.check()
-        return list(self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall())
+        with closing(self.connection.exec_driver_sql(sql, tuple(parameters))) as result:
+            # The driver's rows: making SQLAlchemy's of them takes as long as reading them.
+            return list(result.cursor.fetchall())
 
 
 @contextmanager

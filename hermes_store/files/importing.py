@@ -14,7 +14,8 @@ from ..outcomes import Outcome
 from ..quoting import quoted, text_of
 from ..reports import ImportItem, ImportProgress, ImportReport
 from ..storage import import_log
-from ..storage.part_writer import PART_BYTES, PART_ROWS, PartWriter, UnpreparedError, UnreadError, remove_left_over
+from ..storage.batches import Batch, write_first
+from ..storage.part_writer import PartWriter, remove_left_over
 from ..storage.turns import Turns
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
@@ -27,10 +28,6 @@ from .parsing import FileParser, ParsedFile
 from .projects import ProjectImporter
 from .sessions import KIND, SessionImporter, report_if_unchanged
 
-#: The most sessions that one transaction imports; their messages and bytes are limited as well.
-_BATCH_SESSIONS: Final = 100
-#: Seconds after which a transaction ends before the next session.
-_BATCH_SECONDS: Final = 0.05
 #: How many files are looked up in the import log at once.
 _LOOKUP: Final = 500
 
@@ -90,31 +87,6 @@ def import_state_directory(
     return _Import(store, directory, "store", dry_run=False, on_progress=on_progress).run()
 
 
-class _Batch:
-    """The files of the next transactions, each with what writes its content."""
-
-    def __init__(self) -> None:
-        self._files: list[tuple[ParsedFile, PartWriter]] = []
-        self._rows = self._bytes = 0
-
-    def admits(self, file: ParsedFile, writer: PartWriter) -> bool:
-        """Whether one transaction may write a file as well as those that are there."""
-        is_small = self._rows + len(file.content.messages) <= PART_ROWS and self._bytes + writer.size <= PART_BYTES
-        return not self._files or (is_small and len(self._files) < _BATCH_SESSIONS)
-
-    def add(self, file: ParsedFile, writer: PartWriter) -> None:
-        """Add a file."""
-        self._files.append((file, writer))
-        self._rows += len(file.content.messages)
-        self._bytes += writer.size
-
-    def take_all(self) -> list[tuple[ParsedFile, PartWriter]]:
-        """Return the files, and be empty."""
-        files, self._files = self._files, []
-        self._rows = self._bytes = 0
-        return files
-
-
 class _Import:
     """One import."""
 
@@ -149,14 +121,14 @@ class _Import:
         self._decisions.load(self._database)
         with self._project_transaction() as unit:
             self._projects.load(unit)
-        batch = _Batch()
+        batch: Batch[ParsedFile] = Batch()
         for loaded in self._loaded():
             if isinstance(loaded, ImportItem):
                 self._add_item(loaded)
                 continue
             content = loaded.content
             writer = PartWriter(self._database, self._turns, content.messages, content.documents)
-            if not batch.admits(loaded, writer):
+            if not batch.admits(writer):
                 self._import(batch.take_all())
             batch.add(loaded, writer)
         self._import(batch.take_all())
@@ -225,18 +197,14 @@ class _Import:
     def _import_some(self, files: Sequence[tuple[ParsedFile, PartWriter]]) -> int:
         """Import the first files in one transaction, and return how many: none if the first one is too large."""
         self._turns.wait()
-        items = []
-        ends = time.monotonic() + _BATCH_SECONDS
         with self._transaction() as unit:
             # Looked up again: another process may have imported them since.
             recorded = self._recorded(unit, [file.entry for file, _ in files])
-            for file, writer in files:
-                try:
-                    items.append(self._sessions.import_file(unit, file, recorded.get(file.entry.path.name), writer))
-                except (UnpreparedError, UnreadError):
-                    break
-                if time.monotonic() > ends:
-                    break
+
+            def import_file(file: ParsedFile, writer: PartWriter) -> ImportItem:
+                return self._sessions.import_file(unit, file, recorded.get(file.entry.path.name), writer)
+
+            items = write_first(files, import_file)
         for (file, _), item in zip(files, items, strict=False):
             self._add_result(file, item)
         return len(items)

@@ -86,6 +86,11 @@ class PartWriter:
         self._prepared: _Prepared | None = None
         self._has_staged = False
 
+    @property
+    def rows(self) -> int:
+        """How many messages it writes."""
+        return len(self._messages)
+
     @functools.cached_property
     def size(self) -> int:
         """About how many bytes it writes."""

@@ -140,18 +140,18 @@ def test_a_long_conversation_is_held_once_while_it_is_imported(
     assert _peak(sqlite_template, agent) < 1.5 * written
 
 
-@pytest.mark.parametrize("statement", [37, 203, 411])
+@pytest.mark.parametrize("statement", [1003, 1503, 2011])
 def test_an_import_that_is_killed_is_finished_by_the_next(sqlite_path: Path, agent: AgentDb, statement: int) -> None:
-    _generate(agent, 60, 20)
+    _generate(agent, 160, 20)  # fifty are read at once, and written in one transaction
     killed = run_function(import_agent_and_be_killed, sqlite_path, agent.path, statement)
     assert killed.returncode == -signal.SIGKILL
     with Store.open(sqlite_path, durability="normal") as store:
         there = store.sessions.list(limit=1000).items
-        assert 0 < len(there) < 60
+        assert 0 < len(there) < 160
         assert {row.message_count for row in there} == {3}
         report = AgentBridge(agent.path, store=store).import_sessions()
-        assert report.counts == {Outcome.IMPORTED: 60 - len(there), Outcome.UNCHANGED: len(there)}
-        for number in range(0, 60, 7):
+        assert report.counts == {Outcome.IMPORTED: 160 - len(there), Outcome.UNCHANGED: len(there)}
+        for number in range(0, 160, 17):
             require_equal(store, agent, f"g{number:04}")
 
 
@@ -176,5 +176,6 @@ def test_an_import_that_the_caller_stops_keeps_what_was_taken_in(sqlite_store: S
     importing = AgentBridge(agent.path, store=sqlite_store)
     with pytest.raises(KeyboardInterrupt):
         importing.import_sessions(on_progress=stop)
-    assert sqlite_store.sessions.count() == 3
-    assert importing.import_sessions().counts[Outcome.UNCHANGED] == 3
+    there = sqlite_store.sessions.count()
+    assert there >= 3  # others of the same transaction were not reported yet
+    assert importing.import_sessions().counts[Outcome.UNCHANGED] == there

@@ -11,7 +11,7 @@ import pytest
 
 from hermes_store import NotFoundError, Store
 from hermes_store.files import export_directory, import_directory
-from hermes_store.files.importing import _BATCH_SESSIONS
+from hermes_store.storage.batches import MOST_SESSIONS
 from hermes_store.webui import WebUIModels
 from tests.support.activity import wrong_times
 from tests.support.internals import writing
@@ -77,15 +77,15 @@ def test_no_transaction_imports_more_than_a_batch(
     sqlite_store: Store, state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_parts(monkeypatch, 2_000, 2**20)
-    for number in range(3 * _BATCH_SESSIONS):
+    for number in range(3 * MOST_SESSIONS):
         state.session(f"s{number:03}", *talk(2))
     with write_costs(sqlite_store) as costs:
         import_directory(sqlite_store, state.root)
     one = Cost(rows=7, size=1_000)  # the session, its small values, the log, and two messages
-    assert max(cost.rows for cost in costs) <= _BATCH_SESSIONS * one.rows
-    assert max(cost.size for cost in costs) <= _BATCH_SESSIONS * one.size
+    assert max(cost.rows for cost in costs) <= MOST_SESSIONS * one.rows
+    assert max(cost.size for cost in costs) <= MOST_SESSIONS * one.size
     shrink_parts(monkeypatch, 2_000, 10_000)
-    for number in range(_BATCH_SESSIONS):
+    for number in range(MOST_SESSIONS):
         state.session(f"t{number:03}", *talk(2, size=1_000))
     with write_costs(sqlite_store) as costs:
         import_directory(sqlite_store, state.root)

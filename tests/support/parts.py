@@ -10,8 +10,7 @@ from unittest import mock
 import pytest
 
 from hermes_store import Store
-from hermes_store.files import importing
-from hermes_store.storage import part_writer
+from hermes_store.storage import batches, part_writer
 from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
 from hermes_store.storage.turns import Turns
 from tests.support.internals import database_of, reading
@@ -22,7 +21,7 @@ SIZE = 3_000
 
 def shrink_parts(monkeypatch: pytest.MonkeyPatch, rows: int = ROWS, size: int = SIZE) -> None:
     """Let one transaction of an import write at most so many messages, and bytes."""
-    for module in (part_writer, importing):
+    for module in (part_writer, batches):
         monkeypatch.setattr(module, "PART_ROWS", rows)
         monkeypatch.setattr(module, "PART_BYTES", size)
 
