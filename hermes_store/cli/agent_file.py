@@ -9,7 +9,7 @@ import typer
 
 from ..errors import SessionNotFoundError
 from .exits import CommandError, ExitCode
-from .show import SHOWN_IDS, require_one
+from .finding import SHOWN_IDS, require_one
 
 if TYPE_CHECKING:
     from ..agent import AgentBridge

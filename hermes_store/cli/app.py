@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import agent, database, files, maintenance, projects, sessions, show, trash
+from . import agent, database, editing, files, maintenance, projects, sessions, show, trash
 from .exits import EPILOG, reported
 from .opening import Database
 
@@ -54,6 +54,12 @@ app.command("import")(files.import_files)
 app.command("export")(files.export_files)
 app.command("list")(sessions.list_sessions)
 app.command("show")(show.show)
+app.command("rename")(editing.rename)
+app.command("pin")(editing.pin)
+app.command("unpin")(editing.unpin)
+app.command("archive")(editing.archive)
+app.command("unarchive")(editing.unarchive)
+app.command("move")(editing.move)
 app.command("delete")(trash.delete)
 app.command("trash")(trash.list_deleted)
 app.command("restore")(trash.restore)

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from ..errors import SessionDeletedError, SessionNotFoundError
-from .completing import session_ids
-from .exits import CommandError, ExitCode
+from .finding import SessionId, find_session
 from .messages import render_message
-from .opening import Database, command, open_existing
+from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .table import print_facts
 from .text import age, count, moment, printable, shortened
@@ -29,14 +27,7 @@ _PAGE = 1000
 
 
 def show(
-    session_id: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="A session's id, or as much of its beginning as fits no other.",
-            autocompletion=session_ids,
-        ),
-    ],
+    session_id: SessionId,
     tail: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N messages.")] = None,
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Do not page, even on a terminal.")] = False,
     db: Database = "",
@@ -47,7 +38,7 @@ def show(
     On a terminal, long tool calls and results are shortened. In a pipe, and with --json, everything is whole.
     """
     with open_existing(db) as store, store.snapshot() as view:
-        session = _find(view, session_id, db)
+        session = find_session(view, session_id, db, what="shown")
         documents = view.documents.read(session.session_id, *([] if as_json else ["pending_user_message"]))
         first, messages = _read(view, session, tail or session.message_count)
         project = None if session.project_id is None else view.projects.get(session.project_id).name
@@ -68,38 +59,6 @@ def _missing(view: View, session: SessionRecord) -> str | None:
     """Return what was wrong with the damaged file that a session was imported from, as far as the import log says."""
     reasons = [record.reason for record in view.imports.of_session(session.session_id)]
     return "; ".join(reason for reason in reasons if reason) or None
-
-
-def _find(view: View, wanted: str, db: str) -> SessionRecord:
-    """Return the session that is called `wanted`, or the only one whose id begins so; otherwise, end."""
-    try:
-        return view.sessions.get(wanted)
-    except SessionDeletedError as error:
-        raise CommandError(
-            f"Session {wanted!r} is deleted, and deleted sessions are not shown; `{command('trash', db)}` "
-            f"lists them. `{command(f'restore {wanted}', db)}` brings it back with all its messages.",
-            ExitCode.NOT_FOUND,
-        ) from error
-    except SessionNotFoundError as error:
-        fits = view.sessions.find(wanted, limit=SHOWN_IDS + 1)
-        if not fits:
-            raise CommandError(f"{error} `{command('list --all', db)}` lists them.", ExitCode.NOT_FOUND) from error
-    require_one(wanted, fits)
-    return view.sessions.get(fits[0])
-
-
-#: So many ids are named where several begin with what was wanted.
-SHOWN_IDS = 5
-
-
-def require_one(wanted: str, fits: Sequence[str]) -> None:
-    """End where several ids begin with what was wanted."""
-    if len(fits) > 1:
-        ids = ", ".join(fits[:SHOWN_IDS])
-        more = ", …" if len(fits) > SHOWN_IDS else ""
-        raise CommandError(
-            f"The ids of several sessions begin with {wanted!r}: {ids}{more}. Give more of it.", ExitCode.NOT_FOUND
-        )
 
 
 def _read(view: View, session: SessionRecord, wanted: int) -> tuple[int, list[Any]]:

@@ -9,13 +9,14 @@ import typer
 
 from ..errors import SessionNotFoundError
 from .asking import Yes, confirmed, require_terminal
-from .completing import deleted_ids, session_ids
-from .exits import CommandError, ExitCode
-from .opening import Database, command, open_existing, open_to_write
+from .completing import deleted_ids
+from .editing import print_done
+from .exits import ExitCode
+from .finding import IDS_HELP, SessionIds, find_ids
+from .opening import Database, open_existing, open_to_write
 from .output import Json, make_console, plain, print_json, say
 from .projects import project_names
 from .rows import After, Limit, of_store, print_footer, print_rows
-from .show import SHOWN_IDS, require_one
 from .text import count
 from .times import FORMS, moment
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..reports import FileRemoval
     from ..store import Store, View
 
-_IDS_HELP = "Sessions' ids, or as much of their beginnings as fits no other."
 Profile = Annotated[str | None, typer.Option(metavar="NAME", help="Only this profile's deleted sessions.")]
 
 
@@ -45,26 +45,17 @@ def list_deleted(
     print_footer(console, rows, "deleted session", page.next)
 
 
-def delete(
-    ids: Annotated[
-        list[str],
-        typer.Argument(metavar="ID...", help=_IDS_HELP, show_default=False, autocompletion=session_ids),
-    ],
-    *,
-    db: Database = "",
-    as_json: Json = False,
-) -> None:
+def delete(ids: SessionIds, *, db: Database = "", as_json: Json = False) -> None:
     """Delete sessions: all or none. They leave the lists, and `restore` brings them back."""
     with open_to_write(db) as store, store.transaction() as view:
-        found = [_find(view, wanted, db, deleted=False) for wanted in dict.fromkeys(ids)]
-        done = [view.sessions.delete(session_id) for session_id in dict.fromkeys(found)]
-    _print_done("Deleted", done, as_json=as_json)
+        done = [view.sessions.delete(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
+    print_done("Deleted", done, as_json=as_json)
 
 
 def restore(
     ids: Annotated[
         list[str],
-        typer.Argument(metavar="ID...", help=_IDS_HELP, show_default=False, autocompletion=deleted_ids),
+        typer.Argument(metavar="ID...", help=IDS_HELP, show_default=False, autocompletion=deleted_ids),
     ],
     *,
     db: Database = "",
@@ -72,15 +63,14 @@ def restore(
 ) -> None:
     """Restore deleted sessions with everything in them: all or none."""
     with open_to_write(db) as store, store.transaction() as view:
-        found = [_find(view, wanted, db, deleted=True) for wanted in dict.fromkeys(ids)]
-        done = [view.sessions.restore(session_id) for session_id in dict.fromkeys(found)]
-    _print_done("Restored", done, as_json=as_json)
+        done = [view.sessions.restore(session_id) for session_id in find_ids(view, ids, db, deleted=True)]
+    print_done("Restored", done, as_json=as_json)
 
 
 def purge(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help=_IDS_HELP, show_default=False, autocompletion=deleted_ids),
+        typer.Argument(metavar="[ID]...", help=IDS_HELP, show_default=False, autocompletion=deleted_ids),
     ] = None,
     *,
     deleted_before: Annotated[
@@ -139,30 +129,9 @@ def purge(
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
-def _find(view: View, wanted: str, db: str, *, deleted: bool | None) -> str:
-    """Return the id that is meant: `wanted`, or the only one that begins so; otherwise, end.
-
-    Args:
-        deleted: among the deleted sessions (True), the others (False), or all (None).
-    """
-    fits = view.sessions.find(wanted, limit=SHOWN_IDS + 1, deleted=deleted)
-    if wanted in fits:
-        return wanted
-    if not fits:
-        noun = "deleted session" if deleted else "session"
-        place = "trash" if deleted or view.sessions.find(wanted, limit=1, deleted=True) else "list --all"
-        raise CommandError(
-            f"There is no {noun} {wanted!r}. `{command(place, db)}` lists "
-            f"{'the deleted ones' if place == 'trash' else 'them'}.",
-            ExitCode.NOT_FOUND,
-        )
-    require_one(wanted, fits)
-    return fits[0]
-
-
 def _named(view: View, ids: Sequence[str], db: str) -> list[SessionRecord]:
-    found = dict.fromkeys(_find(view, wanted, db, deleted=None) for wanted in ids)
-    records = view.sessions.get_many(list(found), deleted=None)
+    found = find_ids(view, ids, db, deleted=None)
+    records = view.sessions.get_many(found, deleted=None)
     return [records[session_id] for session_id in found]
 
 
@@ -217,15 +186,6 @@ def _left_over(store: Store) -> str:
     if store.info().dialect == "sqlite":
         return "Another program reads the database, so its log still has text of them until that program closes it."
     return "The server's files have their text until VACUUM removes it."
-
-
-def _print_done(verb: str, done: Sequence[SessionRecord], *, as_json: bool) -> None:
-    if as_json:
-        print_json({"items": [plain(session) for session in done]})
-        return
-    console = make_console()
-    for session in done:
-        say(console, f"{verb} {session.session_id} ({session.title}).")
 
 
 def _print_purged(

@@ -67,7 +67,8 @@ def test_deleted_sessions_are_offered_where_they_are_meant(
     for command in ("restore", "purge"):
         assert complete(command, "--db", database, "20") == ["20c8f5e17b94"]
         assert complete(command, "--db", database, "20c8f5e17b94", "") == ["20c8f5e17b94"]
-    assert complete("delete", "--db", database, "20") == ["20260512_091500_a1b2c3"]
+    for command in ("delete", "rename", "pin", "move"):
+        assert complete(command, "--db", database, "20") == ["20260512_091500_a1b2c3"]
 
 
 @pytest.mark.parametrize("command", ["show", "delete", "import"])

@@ -26,6 +26,12 @@ FITTING: dict[str, list[str]] = {
     "import": ["home"],
     "export": ["out"],
     "show": ["5b8e"],
+    "rename": ["5b8e", "New title"],
+    "pin": ["5b8e"],
+    "unpin": ["5b8e"],
+    "archive": ["5b8e"],
+    "unarchive": ["5b8e"],
+    "move": ["5b8e", "--project", "Lantern"],
     "delete": ["5b8e"],
     "restore": ["5b8e"],
     "purge": ["5b8e", "--dry-run"],
@@ -80,7 +86,7 @@ PARAMETERS = list(parameters())
 
 def test_every_command_with_a_value_is_tried() -> None:
     tried = {name for name, _, _ in PARAMETERS}
-    assert len(tried) == 25  # `db history` has no value
+    assert len(tried) == 31  # `db history` has no value
     assert set(FITTING) <= tried
 
 

@@ -168,7 +168,9 @@ def test_a_kept_file_is_exit_code_1(run: Any, state: StateDir, tmp_path: Path) -
     assert f"Kept {state.sessions / 'one.json'}: it was changed after it was imported" in done.stdout
 
 
-@pytest.mark.parametrize("command", [["trash"], ["delete", "x"], ["restore", "x"], ["purge", "x", "--yes"]])
+@pytest.mark.parametrize(
+    "command", [["trash"], ["delete", "x"], ["restore", "x"], ["purge", "x", "--yes"], ["pin", "x"]]
+)
 def test_no_database_is_made(run: Any, tmp_path: Path, command: list[str]) -> None:
     assert "There is no database" in run(*command, "--db", tmp_path / "none.db", code=3).stderr
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,8 @@ from hermes_store.cli.app import app
 from hermes_store.cli.exits import ExitCode
 
 COMMANDS = [
-    *("import", "export", "list", "show", "delete", "trash", "restore", "purge"),
+    *("import", "export", "list", "show", "rename", "pin", "unpin", "archive", "unarchive", "move"),
+    *("delete", "trash", "restore", "purge"),
     *("projects", "backup", "restore-backup", "verify", "compact", "upgrade", "info", "agent", "db"),
 ]
 AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]
