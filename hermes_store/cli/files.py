@@ -14,6 +14,8 @@ from .. import paths
 from ..errors import DatabaseMissingError, SchemaError
 from ..quoting import quoted
 from . import report as reports
+from .completing import session_ids
+from .conversation import Format, export_session
 from .exits import CommandError, ExitCode
 from .import_log import print_import_log
 from .opening import Database, command, open_existing
@@ -159,16 +161,54 @@ def size(text: str) -> int:
 
 
 def export_files(
-    path: Annotated[
-        Path,
-        typer.Argument(help="The state directory to make; it may exist, but without sessions.", parser=Path),
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH | ID",
+            help="The state directory to make; it may exist, but without sessions. With --format: a session's id, or "
+            "as much of its beginning as fits no other.",
+            autocompletion=session_ids,
+        ),
     ],
+    *,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", show_default=False, help="Write one session, to read or to share, in this format."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            parser=Path,
+            help="With --format: the file to write, readable for you only; else the standard output.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --output: replace the file if it exists.")] = False,
     db: Database = "",
     as_json: Json = False,
 ) -> None:
-    """Write the sessions and projects as the files that hermes-webui reads. Deleted sessions are left out."""
+    """Write the sessions and projects as the files that hermes-webui reads, or one session to read or to share.
+
+    Deleted sessions are left out.
+    """
+    if form is not None:
+        export_session(what, form, output, db, force=force, as_json=as_json)
+        return
+    if output is not None or force:
+        raise typer.BadParameter("--output and --force go with --format only.")
+    path = Path(what)
     console = make_console()
     with open_existing(db) as store:
+        if not paths.path_of(path, "directory").exists() and len(what) >= _ID_LIKE:
+            fits = store.sessions.find(what, limit=1)
+            if fits:
+                raise typer.BadParameter(
+                    f"{what} is (the beginning of) a session's id: give --format to export that, or ./{what} for a "
+                    "directory of this name."
+                )
         report = _export(store, path, console, quiet=as_json)
     if as_json:
         print_json(report.model_dump())
@@ -176,6 +216,10 @@ def export_files(
         _print_export(console, report)
     if report.problems:
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+#: A directory that is not there, and whose name has so many characters, may be meant as a session's id.
+_ID_LIKE: Final = 4
 
 
 def _print_export(console: Console, report: ExportReport) -> None:

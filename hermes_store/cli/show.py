@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from .finding import SessionId, find_session
-from .messages import render_message
 from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .table import print_facts
@@ -85,6 +84,8 @@ def pager(console: Console, *, wanted: bool) -> Iterator[None]:
 
 def print_transcript(console: Console, first: int, messages: Sequence[Any]) -> None:
     """Print messages, the first of which is at position `first`."""
+    from .messages import render_message
+
     if first:
         console.print()
         say(console, f"… {count(first, 'earlier message')}", "dim")

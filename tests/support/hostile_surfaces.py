@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hermes_store import AgentBridge, HermesStoreError, Store, maintenance
+from hermes_store import AgentBridge, HermesStoreError, Store, conversations, maintenance
 from hermes_store.agent.bridge import degrade
 from hermes_store.agent.combined_listing import list_combined
 from hermes_store.files import (
@@ -223,6 +223,19 @@ def tools(scene: Scene) -> Iterator[Call]:
 
     yield from _each("restore_backup", maintenance.restore_backup, restoring, values)
     yield from _each("compact", maintenance.compact, {"store": scene.store, "on_progress": ...}, _plain)
+
+
+def pages(scene: Scene) -> Iterator[Call]:
+    """Yield calls of what writes conversations, with a hostile session, and with a hostile value in each place."""
+    assert set(conversations.__all__) == {"to_html", "to_markdown"}, "a new function: say what fits it"
+    for write in (conversations.to_html, conversations.to_markdown):
+        yield from _each(write.__name__, write, {"session": ...}, _plain)
+        for name in ("title", "model", "created_at", "messages"):
+            use = functools.partial(lambda write, name, value: write({name: value}), write, name)
+            yield from _each(f"{write.__name__} of {name}", use, {"value": ...}, _plain)
+        for name in ("role", "content", "timestamp", "tool_calls", "attachments", "reasoning", "name"):
+            use = functools.partial(lambda write, name, value: write({"messages": [{name: value}]}), write, name)
+            yield from _each(f"{write.__name__} of a message's {name}", use, {"value": ...}, _plain)
 
 
 def opening(scene: Scene) -> Iterator[Call]:
@@ -471,6 +484,7 @@ SURFACES: dict[str, Surface] = {
     "verbs of AgentBridge": bridge_verbs,
     "files": files,
     "maintenance": tools,
+    "conversations": pages,
     "Store.open": opening,
     "SessionStorage": storage,
     "WebUIModels": models,
