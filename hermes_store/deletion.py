@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from .collection import Collection
+from .errors import InvalidIdError, SessionDeletedError, SessionNotFoundError
 from .pagination import check_limit
 from .records import Page, PurgeResult, SessionRecord
 from .storage import session_keys, session_listing, session_rows
-from .storage.list_filter import BLANK_SECONDS
+from .storage.list_filter import BLANK_SECONDS, ListFilter
 from .storage.session_keys import SessionKey
+from .storage.unit_of_work import UnitOfWork
 from .validation import check_flag, check_time
 
-#: The most sessions that one transaction purges, and the most messages, unless one session has more.
+#: The most sessions that one transaction purges or deletes, and the most messages that it purges, unless one session
+#: has more.
 _BATCH: Final = 100
 _MESSAGES: Final = 2_000
 
@@ -97,6 +100,38 @@ class Deletion(Collection):
             if not batch or left <= 0:
                 return _result(purged, erased=unit.is_erased)
 
+    def delete_inactive(
+        self, *, older_than: float, keep_pinned: bool = False, profile: str | None = None
+    ) -> Sequence[str]:
+        """Delete the sessions whose last activity was some time ago, in several short transactions; return their ids.
+
+        The last activity is the time that `list` sorts by with ``order="activity"``: that of the last message which is
+        not a tool's, or the last write where no message has a time. Blank sessions count, too. A session with a running
+        stream is kept if it was written to since. An error leaves those deleted that were deleted before it.
+
+        Args:
+            older_than: seconds; keep sessions that were active more recently.
+            keep_pinned: keep pinned sessions, however old.
+            profile: only this profile's; all when None.
+
+        Raises:
+            InvalidInputError: an argument is not valid.
+        """
+        until = time.time() - check_time(older_than)
+        pinned = False if check_flag("keep_pinned", keep_pinned) else None
+        wanted = ListFilter(
+            profile=self._own_profile(profile), pinned=pinned, order="activity", until=until, include_empty=True
+        )
+        done: list[str] = []
+        after: str | None = None
+        while True:
+            with self._transactions.write() as unit:
+                page = session_listing.list_page(unit, wanted, _BATCH, after)
+                done += [one.session_id for one in page.items if _delete_inactive(unit, one.session_id, wanted)]
+            after = page.next
+            if after is None:
+                return done
+
     def delete_empty(
         self, *, profile: str | None = None, untitled_only: bool = True, older_than: float = BLANK_SECONDS
     ) -> Sequence[str]:
@@ -115,6 +150,25 @@ class Deletion(Collection):
         until = time.time() - check_time(older_than)
         with self._transactions.write() as unit:
             return session_rows.delete_empty(unit, until=until, profile=profile, untitled_only=untitled_only)
+
+
+def is_inactive(session: SessionRecord, until: float) -> bool:
+    """Whether the last activity of a session was before a time, and no stream writes to it."""
+    last = session.updated_at if session.last_activity_at is None else session.last_activity_at
+    return last < until and (session.active_stream_id is None or session.updated_at < until)
+
+
+def _delete_inactive(unit: UnitOfWork, session_id: str, wanted: ListFilter) -> bool:
+    """Delete a session that was listed; return whether it was, as others may have written to it meanwhile."""
+    try:
+        key = session_keys.find_live(unit, session_id, wanted.profile, lock=True)
+    except (SessionNotFoundError, SessionDeletedError, InvalidIdError):  # the last one: its row is damaged
+        return False
+    session = session_listing.get_existing(unit, key.session_id)
+    if not is_inactive(session, wanted.until or -math.inf) or (wanted.pinned is False and session.pinned):
+        return False
+    session_rows.change(unit, key, {"deleted_at": time.time()}, fields=True, touch=False)
+    return True
 
 
 def _first(keys: Sequence[SessionKey]) -> list[SessionKey]:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import agent, database, editing, files, maintenance, projects, sessions, show, trash
+from . import agent, database, editing, files, maintenance, projects, pruning, sessions, show, trash
 from .exits import EPILOG, reported
 from .opening import Database
 
@@ -63,6 +63,7 @@ app.command("move")(editing.move)
 app.command("delete")(trash.delete)
 app.command("trash")(trash.list_deleted)
 app.command("restore")(trash.restore)
+app.command("prune")(pruning.prune)
 app.command("purge")(trash.purge)
 app.command("projects")(projects.list_projects)
 app.command("backup")(maintenance.backup)

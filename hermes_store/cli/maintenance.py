@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from rich.console import Console
 
 from .asking import Yes, confirmed, require_terminal
 from .exits import ExitCode
@@ -15,7 +16,7 @@ from .progress import Advance, interruptible
 from .text import count, size
 
 if TYPE_CHECKING:
-    from ..maintenance import BackupProgress, Finding, VerifyProgress
+    from ..maintenance import BackupProgress, Finding, RestoreReport, VerifyProgress
 
 
 def backup(
@@ -65,6 +66,9 @@ def backup(
 def restore_backup(
     path: Annotated[Path, typer.Argument(metavar="BACKUP", show_default=False, parser=Path, help="The backup's file.")],
     *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the backup, and say what would be replaced; replace nothing.")
+    ] = False,
     yes: Yes = False,
     db: Database = "",
     as_json: Json = False,
@@ -73,7 +77,7 @@ def restore_backup(
     from .. import maintenance
     from ..targets import shown
 
-    if not yes and _exists(db):
+    if not (yes or dry_run) and _exists(db):
         require_terminal("Nothing was restored")
         if not confirmed(f"Replace {shown(db)} by {path}, and keep what is there now next to it?"):
             say(make_console(), "Nothing was restored.")
@@ -84,14 +88,41 @@ def restore_backup(
         return "Nothing was restored; the database is as it was."
 
     with interruptible(console, "Restoring", "pages", quiet=as_json, state=state) as advance:
-        report = maintenance.restore_backup(path, db, on_progress=lambda now: _advance(advance, now))
+        report = maintenance.restore_backup(path, db, dry_run=dry_run, on_progress=lambda now: _advance(advance, now))
     if as_json:
         print_json(report.model_dump())
         return
     contents = f"{count(report.sessions, 'session')} ({count(report.messages, 'message')})"
+    if dry_run:
+        _print_plan(console, report, contents)
+        return
     say(console, f"Restored {contents} of {report.backup} to {report.target} ({report.seconds:.1f} s).")
     if report.replaced:
         say(console, f"What was there is in {report.replaced}")
+
+
+def _print_plan(console: Console, report: RestoreReport, contents: str) -> None:
+    """Say what a restore would do."""
+    say(console, f"{report.backup} is whole. Would restore {contents} of it to {report.target}.")
+    if report.replaced is None:
+        say(console, "There is no database there now.")
+        return
+    say(console, f"It would replace {_contents(report.target)}, and keep that as {report.replaced}")
+    if report.open_in:
+        say(console, f"First, end what has the database open: {', '.join(report.open_in)}.")
+
+
+def _contents(target: str) -> str:
+    """Return what is in a database, as far as it can be opened."""
+    from ..errors import HermesStoreError
+
+    try:
+        with open_existing(target) as store:
+            stats = store.stats()
+    except HermesStoreError as error:
+        return f"a database that cannot be opened as it is ({error})"
+    deleted = f", and {stats.deleted:,} deleted" if stats.deleted else ""
+    return f"{count(stats.sessions, 'session')} ({count(stats.messages, 'message')}){deleted}"
 
 
 def _exists(target: str) -> bool:

@@ -137,7 +137,7 @@ class RestoreReport(Record):
     backup: str
     #: The database.
     target: str
-    #: Where the database is that was there before; None if there was none.
+    #: Where the database is that was there before; None if there was none. In a dry run, where it would be.
     replaced: str | None
     size_bytes: int
     #: An older one is upgraded when the database is opened.
@@ -147,3 +147,7 @@ class RestoreReport(Record):
     messages: int
     projects: int
     seconds: float
+    #: Whether nothing was restored, but the backup was checked.
+    dry_run: bool = False
+    #: In a dry run: the processes that have the database open, as "1234 (python)", where the system tells.
+    open_in: list[str] = Field(default_factory=list)

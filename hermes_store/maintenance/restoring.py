@@ -18,7 +18,7 @@ from ..errors import (
 from ..paths import path_of
 from ..storage import migrations
 from ..storage.dialects import Target
-from ..validation import check_callable
+from ..validation import check_callable, check_flag
 from .backups import part_of, stamp, writing
 from .reports import BackupProgress, RestoreReport
 
@@ -30,6 +30,7 @@ def restore_backup(
     backup: str | os.PathLike[str],
     target: Target,
     *,
+    dry_run: bool = False,
     on_progress: Callable[[BackupProgress], None] | None = None,
 ) -> RestoreReport:
     """Put a backup in the place of a database file, and keep what was there.
@@ -41,6 +42,8 @@ def restore_backup(
     Args:
         backup: the file, which stays as it is. Any whole database of this library is one.
         target: the database, as for `Store.open`: a path, or a URL of a file. It may be missing, or damaged.
+        dry_run: check the backup as otherwise, by a copy that is removed again, and report what would be replaced. The
+            target may be open meanwhile; the report says by which processes.
         on_progress: called after each 256 pages, and again and again while the copy is checked.
 
     Raises:
@@ -56,6 +59,7 @@ def restore_backup(
 
     None of them changes the target.
     """
+    check_flag("dry_run", dry_run)
     if on_progress is not None:
         check_callable("on_progress", on_progress)
     source = Path(os.path.abspath(path_of(backup, "backup")))  # noqa: PTH100 - resolve() would follow links
@@ -91,7 +95,11 @@ def restore_backup(
             migrations.require_ours(dialect)
         revision, facts = migrations.copy_backup(source, part, on_pages, on_step)
         size = part.stat().st_size
-        replaced = dialect.put_in_place(part, aside, _PATIENCE)
+        if dry_run:
+            part.unlink()
+            replaced = os.path.lexists(path)
+        else:
+            replaced = dialect.put_in_place(part, aside, _PATIENCE)
     return RestoreReport(
         backup=str(source),
         target=dialect.display,
@@ -102,4 +110,6 @@ def restore_backup(
         messages=facts.messages,
         projects=facts.projects,
         seconds=time.monotonic() - started,
+        dry_run=dry_run,
+        open_in=[str(holder) for holder in dialect.holders()] if dry_run else [],
     )

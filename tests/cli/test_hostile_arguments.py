@@ -34,6 +34,7 @@ FITTING: dict[str, list[str]] = {
     "move": ["5b8e", "--project", "Lantern"],
     "delete": ["5b8e"],
     "restore": ["5b8e"],
+    "prune": ["--older-than", "90d", "--dry-run"],
     "purge": ["5b8e", "--dry-run"],
     "backup": ["out"],
     "restore-backup": ["a file", "--yes"],
@@ -86,7 +87,7 @@ PARAMETERS = list(parameters())
 
 def test_every_command_with_a_value_is_tried() -> None:
     tried = {name for name, _, _ in PARAMETERS}
-    assert len(tried) == 31  # `db history` has no value
+    assert len(tried) == 32  # `db history` has no value
     assert set(FITTING) <= tried
 
 

@@ -129,6 +129,22 @@ def test_a_backup_is_restored(run: Any, run_json: Any, database: Path, tmp_path:
     assert (done["sessions"], done["replaced"]) == (16, None)
 
 
+def test_a_dry_run_of_a_restore_says_what_it_would_replace(run: Any, run_json: Any, database: Path) -> None:
+    run("backup", "--db", database)
+    (saved,) = backups(database)
+    run("delete", "5b8e", "--db", database)
+    with Store.open(database):
+        said = run("restore-backup", saved, "--dry-run", "--db", database).stdout
+    assert "is whole. Would restore 16 sessions (206 messages) of it to" in said
+    assert "It would replace 15 sessions (180 messages), and 1 deleted, and keep that as" in said
+    assert "First, end what has the database open: " in said
+    assert run_json("restore-backup", saved, "--dry-run", "--db", database)["dry_run"]
+    with Store.open(database, read_only=True) as store:
+        assert store.stats().deleted == 1
+    assert "There is no database there now." in run("restore-backup", saved, "--dry-run", "--db", "new.db").stdout
+    assert not Path("new.db").exists()
+
+
 def test_what_cannot_be_restored_says_why(run: Any, database: Path, tmp_path: Path) -> None:
     assert "There is no backup" in run("restore-backup", "nothing", "--yes", "--db", database, code=3).stderr
     run("backup", tmp_path / "saved", "--db", database)

@@ -135,6 +135,10 @@ ATTACKS: dict[str, list[Attack]] = {
     "sessions.delete": [lambda view: view.sessions.delete("spoken")],
     "sessions.restore": [lambda view: view.sessions.restore("deleted"), lambda view: view.sessions.restore("spoken")],
     "sessions.purge": [lambda view: view.sessions.purge("spoken"), lambda view: view.sessions.purge("deleted")],
+    "sessions.delete_inactive": [
+        lambda view: view.sessions.delete_inactive(older_than=-60),
+        lambda view: view.sessions.delete_inactive(older_than=-60, profile="default"),
+    ],
     "sessions.delete_empty": [
         lambda view: view.sessions.delete_empty(),
         lambda view: view.sessions.delete_empty(untitled_only=False),

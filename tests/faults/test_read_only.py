@@ -20,6 +20,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "sessions.restore": lambda verbs: verbs.sessions.restore("gone"),
     "sessions.purge": lambda verbs: verbs.sessions.purge("gone"),
     "sessions.purge_deleted": lambda verbs: verbs.sessions.purge_deleted(older_than=-60),
+    "sessions.delete_inactive": lambda verbs: verbs.sessions.delete_inactive(older_than=-60),
     "sessions.delete_empty": lambda verbs: verbs.sessions.delete_empty(older_than=-60),
     "messages.append": lambda verbs: verbs.messages.append("there", "new"),
     "messages.extend": lambda verbs: verbs.messages.extend("there", ["new"]),

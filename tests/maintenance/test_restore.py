@@ -190,6 +190,21 @@ def test_without_hard_links_the_file_is_renamed(
     assert (read(sqlite_path), read(report.replaced)) == (BEFORE, AFTER)
 
 
+def test_a_dry_run_replaces_nothing(saved: Path, sqlite_path: Path) -> None:
+    before = read(sqlite_path)
+    with Store.open(sqlite_path):  # it may be open
+        report = restore_backup(saved, sqlite_path, dry_run=True)
+        assert f"{os.getpid()} (" in "".join(report.open_in) or not Path("/proc").exists()
+    assert report.dry_run
+    assert read(sqlite_path) == before
+    assert not Path(report.replaced or "").exists()
+    assert list(sqlite_path.parent.glob("*.part*")) == []
+    with pytest.raises(DatabaseMissingError):
+        restore_backup(saved.with_name("missing"), sqlite_path, dry_run=True)
+    assert restore_backup(saved, sqlite_path.with_name("new.db"), dry_run=True).replaced is None
+    assert not sqlite_path.with_name("new.db").exists()
+
+
 def test_a_backup_that_is_open_is_copied_with_its_log(tmp_path: Path) -> None:
     with Store.open(tmp_path / "live.db") as store:
         store.sessions.create(session_id="s")

@@ -64,6 +64,7 @@ COUNTS: dict[str, tuple[int, Verb]] = {
     # Find, the notes of imports, delete, and retire its id.
     "sessions.purge": (4, lambda store: undone(store, lambda tx: tx.sessions.purge("s0"))()),
     "sessions.purge_deleted of nothing": (1, lambda store: store.sessions.purge_deleted(older_than=1e9)),
+    "sessions.delete_inactive of nothing": (1, lambda store: store.sessions.delete_inactive(older_than=1e9)),
     "sessions.delete_empty": (1, lambda store: undone(store, lambda tx: tx.sessions.delete_empty())()),
     # Find, the message, its payload, and the session's row.
     "messages.append": (4, lambda store: undone(store, lambda tx: tx.messages.append("s0", {"role": "user"}))()),

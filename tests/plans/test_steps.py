@@ -116,6 +116,9 @@ VERBS: dict[str, Verb] = {
     "sessions.purge_deleted": lambda store: undone(
         store, lambda tx: tx.sessions.purge_deleted(older_than=0, limit=LIMIT)
     ),
+    "sessions.delete_inactive of nothing": lambda store: undone(
+        store, lambda tx: tx.sessions.delete_inactive(older_than=1e10, profile="work")
+    ),
     "sessions.change_id": lambda store: undone(store, lambda tx: tx.sessions.change_id("s7", "renamed")),
     "projects.delete": lambda store: undone(store, lambda tx: tx.projects.delete("other7")),
     "projects.rename": lambda store: undone(store, lambda tx: tx.projects.rename("other7", "Renamed")),

@@ -154,6 +154,7 @@ WRITING: dict[str, Verb] = {
     "sessions.move": lambda store, _: store.sessions.update("parent", profile="elsewhere"),
     "sessions.delete": lambda store, _: store.sessions.delete("renamed"),
     "sessions.restore": lambda store, _: store.sessions.restore("gone"),
+    "sessions.delete_inactive": lambda store, _: store.sessions.delete_inactive(older_than=0),
     "sessions.delete_empty": lambda store, _: store.sessions.delete_empty(untitled_only=False, older_than=0),
     "messages.append": lambda store, _: store.messages.append("parent", "more"),
     "messages.extend": lambda store, _: store.messages.extend("parent", ["more", "and more"]),

@@ -217,9 +217,10 @@ def tools(scene: Scene) -> Iterator[Call]:
     yield from _each("verify", maintenance.verify, verifying, _plain)
     maintenance.backup(scene.store, scene.folder / "backup")
     restoring = {"backup": str(scene.folder / "backup"), "target": str(scene.folder / "new.db"), "on_progress": ...}
+    restoring["dry_run"] = ...
 
     def values(name: str) -> dict[str, Callable[[], Any]]:
-        return HOSTILE if name == "on_progress" else scene.paths()
+        return HOSTILE if name in ("on_progress", "dry_run") else scene.paths()
 
     yield from _each("restore_backup", maintenance.restore_backup, restoring, values)
     yield from _each("compact", maintenance.compact, {"store": scene.store, "on_progress": ...}, _plain)

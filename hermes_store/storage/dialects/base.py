@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection
 from ... import errors
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
+from .open_files import Holder
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -160,6 +161,10 @@ class Dialect(ABC):
             DatabaseCorruptError: it is not a whole copy.
         """
         raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.backup_programs}")
+
+    def holders(self) -> list[Holder]:
+        """Return the processes that have its file open, where the system tells: also this one."""
+        return []
 
     def put_in_place(self, part: Path, aside: Path, timeout: float) -> bool:
         """Let a whole copy be the database, and what is there be at `aside`; return whether anything was there.

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 _PROCESSES: Final = Path("/proc")
 _SUFFIXES: Final = ("", "-wal", "-shm")
 
 
+class Holder(NamedTuple):
+    """A process that has a file open."""
+
+    process: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.process} ({self.name})"
+
+
 def holders(path: Path, *, own: bool = False) -> str:
-    """Return the processes that have a database open, for a message; nothing if that is not known.
+    """Return the processes that have a database open, for a message; nothing if that is not known."""
+    found = found_holders(path, own=own)
+    if not found:
+        return ""
+    if len(found) == 1:
+        return f"Process {found[0]} has it open."
+    return f"Processes {', '.join(map(str, found))} have it open."
+
+
+def found_holders(path: Path, *, own: bool = False) -> list[Holder]:
+    """Return the processes that have a database open; none if that is not known.
 
     No file is opened that SQLite uses: closing it would drop the locks of this process.
 
@@ -21,19 +41,15 @@ def holders(path: Path, *, own: bool = False) -> str:
     """
     real = os.path.realpath(path)
     names = {f"{real}{suffix}" for suffix in _SUFFIXES}
-    found = []
     try:
         processes = sorted(int(name) for name in os.listdir(_PROCESSES) if name.isdecimal())  # noqa: PTH208
     except OSError:
-        return ""
-    for process in processes:
-        if (own or process != os.getpid()) and _has_open(process, names):
-            found.append(f"{process} ({_name(process)})")
-    if not found:
-        return ""
-    if len(found) == 1:
-        return f"Process {found[0]} has it open."
-    return f"Processes {', '.join(found)} have it open."
+        return []
+    return [
+        Holder(process, _name(process))
+        for process in processes
+        if (own or process != os.getpid()) and _has_open(process, names)
+    ]
 
 
 def _has_open(process: int, names: set[str]) -> bool:

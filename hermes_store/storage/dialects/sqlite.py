@@ -25,6 +25,7 @@ from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .base import RETRY, BackupFacts, BrokenLink, CompactFacts, Dialect, Result, Settings, logger
 from .file_systems import shared_file_system
+from .open_files import Holder, found_holders
 from .sqlite_backup import back_up
 from .sqlite_compact import compact
 from .sqlite_copy import copy_database
@@ -403,6 +404,9 @@ class SQLiteFile(SQLiteDialect):
                     f"{self._path} cannot be created: {error.strerror}. Nothing was made; choose another place, or "
                     "give yourself write permission there."
                 ) from error
+
+    def holders(self) -> list[Holder]:
+        return found_holders(self._path, own=True)
 
     def put_in_place(self, part: Path, aside: Path, timeout: float) -> bool:
         require_openable(self._path)
