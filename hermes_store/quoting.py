@@ -1,4 +1,4 @@
-"""Any value as a few characters, for an error's message; and what of it is a plain text or number."""
+"""Any value as a few characters, for a message; numbers as people say them; and which values are text or numbers."""
 
 from __future__ import annotations
 
@@ -42,3 +42,18 @@ def quoted(value: Any) -> str:
     except Exception:  # whatever the object raises
         return f"an object of type {type(value).__name__}"
     return text if len(text) <= 150 else f"{text[:150]}…"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, as in "1 session" and "1,200 sessions"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as people say it."""
+    amount, unit = float(number), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:,.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"

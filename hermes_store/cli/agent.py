@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ..errors import AgentSessionInUseError
+from ..quoting import count, size
 from . import report as reports
 from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id, make_bridge
 from .asking import Yes, confirmed, require_terminal
@@ -20,7 +21,6 @@ from .progress import interruptible
 from .rows import After, Limit, of_agent, print_footer, print_rows
 from .show import pager, print_transcript, spent, when
 from .table import print_facts
-from .text import count, size
 from .times import Since, Until, time_range
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from pathlib import Path
 import typer
 
 from .. import paths
+from ..quoting import size
 from .finding import find_session
 from .opening import open_existing
 from .output import make_console, print_json, say
 from .private_file import write_private
-from .text import harmless_json, size
+from .text import harmless_json
 
 
 class Format(enum.StrEnum):

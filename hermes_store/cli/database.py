@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import typer
 
 from ..errors import DatabaseMissingError, SchemaOutdatedError
+from ..quoting import size
 from .asking import Yes, confirmed, require_terminal
 from .exits import ExitCode
 from .opening import Database, command, missing, open_as_it_is, open_existing
 from .output import Json, make_console, print_json, say
 from .table import print_facts
-from .text import size
 
 app = typer.Typer(
     help="The revision of the database's tables. A database is upgraded when a command writes to it, too; these "

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from .. import paths
 from ..errors import DatabaseMissingError, SchemaError
-from ..quoting import quoted
+from ..quoting import count, quoted
 from . import report as reports
 from .completing import session_ids
 from .conversation import Format, export_session
@@ -21,7 +21,6 @@ from .import_log import print_import_log
 from .opening import Database, command, open_existing
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
-from .text import count
 
 if TYPE_CHECKING:
     from ..reports import ExportProgress, ExportReport, ImportProgress, ImportReport

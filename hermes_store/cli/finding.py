@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ..errors import SessionDeletedError, SessionNotFoundError
+from ..quoting import count
 from .completing import session_ids
 from .exits import CommandError, ExitCode
 from .opening import command
-from .text import count
 
 if TYPE_CHECKING:
     from ..records import SessionRecord

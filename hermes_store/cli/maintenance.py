@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from ..quoting import count, size
 from .asking import Yes, confirmed, require_terminal
 from .exits import ExitCode
 from .opening import Database, open_existing, open_to_write
 from .output import Json, make_console, print_json, say
 from .progress import Advance, interruptible
-from .text import count, size
 
 if TYPE_CHECKING:
     from ..maintenance import BackupProgress, Finding, RestoreReport, VerifyProgress

@@ -10,9 +10,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ..conversations import parts
+from ..quoting import size
 from ..transcripts import json_codec
 from .table import cut
-from .text import json_line, moment, printable, shortened, size
+from .text import json_line, moment, printable, shortened
 
 _ROLE_STYLES: Final = {"user": "bold green", "assistant": "bold cyan", "tool": "yellow", "system": "magenta"}
 

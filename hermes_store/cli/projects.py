@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..quoting import count
 from .exits import CommandError, ExitCode
 from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .table import Column, cell, id_column, print_table
-from .text import age, count
+from .text import age
 
 if TYPE_CHECKING:
     from ..records import ProjectRecord

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..quoting import count
 from .opening import Database, command, open_existing, open_to_write
 from .output import Json, make_console, plain, print_json, say
 from .projects import project_names
 from .rows import of_store, print_rows
-from .text import count
 from .times import FORMS, moment
 
 if TYPE_CHECKING:

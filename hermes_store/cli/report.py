@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ..outcomes import ItemKind, Outcome
+from ..quoting import count
 from .output import line, say
-from .text import count
 
 if TYPE_CHECKING:
     from ..reports import ImportItem, ImportReport

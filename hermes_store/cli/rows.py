@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from ..quoting import count
 from .output import say
 from .table import Column, cell, id_column, print_table
-from .text import age, count
+from .text import age
 
 if TYPE_CHECKING:
     from ..agent import AgentSession

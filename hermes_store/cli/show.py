@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from ..quoting import count
 from .finding import SessionId, find_session
 from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .table import print_facts
-from .text import age, count, moment, printable, shortened
+from .text import age, moment, printable, shortened
 
 if TYPE_CHECKING:
     from ..agent import AgentSession

@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any, Final
 
+from ..quoting import count
 from ..transcripts import json_codec
 
 # Controls (ESC begins terminal commands), line and paragraph separators, marks that turn the direction of
@@ -71,21 +72,6 @@ def shortened(text: str, *, lines: int, characters: int) -> str:
     if missing <= 40:  # saying so would be as long
         return text
     return f"{kept.rstrip()} … ({count(missing, 'character')} more)"
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun, as in "1 session" and "1,200 sessions"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def size(number: int) -> str:
-    """Return a number of bytes as people say it."""
-    amount, unit = float(number), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 1000:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:,.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"
 
 
 _MINUTE: Final = 60.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SessionNotFoundError
+from ..quoting import count
 from .asking import Yes, confirmed, require_terminal
 from .completing import deleted_ids
 from .editing import print_done
@@ -17,7 +18,6 @@ from .opening import Database, open_existing, open_to_write
 from .output import Json, make_console, plain, print_json, say
 from .projects import project_names
 from .rows import After, Limit, of_store, print_footer, print_rows
-from .text import count
 from .times import FORMS, moment
 
 if TYPE_CHECKING:

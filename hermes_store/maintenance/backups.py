@@ -190,7 +190,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 def _remove_older(place: _Place, keep: int) -> list[str]:
     """Remove the backups of a database but for the newest, and return which."""
-    own = re.compile(rf"{re.escape(place.named_after or '')}\.{_STAMP}\.backup")
+    own = re.compile(rf"{re.escape(place.named_after or '')}\.{STAMP}\.backup")
     removed: list[str] = []
     try:
         found = sorted(file.name for file in place.path.parent.iterdir() if own.fullmatch(file.name))
@@ -205,5 +205,5 @@ def _remove_older(place: _Place, keep: int) -> list[str]:
     return removed
 
 
-_STAMP: Final = r"\d{8}T\d{6}\.\d{6}Z"
-_OWN_PART: Final = re.compile(rf"\.{_STAMP}\.backup{re.escape(_PART)}$")
+STAMP: Final = r"\d{8}T\d{6}\.\d{6}Z"
+_OWN_PART: Final = re.compile(rf"\.{STAMP}\.backup{re.escape(_PART)}$")

@@ -7,8 +7,10 @@ row breaks no list and no other row.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Boolean, ColumnElement, Float, Integer, LargeBinary, Text
@@ -84,7 +86,24 @@ class RowTypes:
     def _report(self, column: _Column, row: Row, value: Any) -> None:
         named = {one.name: value for one, value in zip(self._columns, row, strict=True) if one.name in _NAMES}
         name = next((f"{name} {named[name]!r:.80}" for name in _NAMES if name in named), "no name")
+        found = _collected.get()
+        if found is not None:
+            found.append(f"{column.name} of {name}")
         log_once("A damaged value is in column %s of the row with %s: %.80r.", column.name, name, value)
+
+
+_collected: Final[ContextVar[list[str] | None]] = ContextVar("damaged values", default=None)
+
+
+@contextlib.contextmanager
+def damage_collected() -> Iterator[list[str]]:
+    """Give a list to which each damaged value that is read in the block adds its column and its row's name."""
+    found: list[str] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
 
 
 def log_once(message: str, *arguments: Any) -> None:

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, inspect, text
 
 from ..errors import SchemaVersionMissingError, UnsupportedDatabaseError
 from .dialects import Dialect
+from .schema import Base
+from .unit_of_work import UnitOfWork
 
 #: Alembic's table for the revision, under a name that no other program uses.
 VERSION_TABLE: Final = "hermes_store_version"
@@ -74,6 +76,11 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
         f"{dialect.display} already holds tables of something else ({', '.join(sorted(facts.tables)[:5])}, …), and is "
         "left as it is. Give the store a database of its own."
     )
+
+
+def other_tables(unit: UnitOfWork) -> list[str]:
+    """Return the tables in the same database that are not this library's, by name."""
+    return sorted(set(unit.dialect.tables(unit)) - _OURS - Base.metadata.tables.keys())
 
 
 def version_table(connection: Connection) -> str:

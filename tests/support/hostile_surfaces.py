@@ -208,7 +208,7 @@ def files(scene: Scene) -> Iterator[Call]:
 def tools(scene: Scene) -> Iterator[Call]:
     """Yield calls of the tools for those who look after a database."""
     names = {name for name in maintenance.__all__ if name[0].islower()}
-    assert names == {"backup", "compact", "restore_backup", "verify"}, "a new tool: say what fits it"
+    assert names == {"backup", "compact", "doctor", "restore_backup", "verify"}, "a new tool: say what fits it"
     backing_up = {"store": scene.store, "target": str(scene.folder / "directory"), "keep": 1, "on_progress": ...}
     yield from _each(
         "backup", maintenance.backup, backing_up, lambda name: scene.paths() if name == "target" else HOSTILE
@@ -223,6 +223,8 @@ def tools(scene: Scene) -> Iterator[Call]:
         return HOSTILE if name in ("on_progress", "dry_run") else scene.paths()
 
     yield from _each("restore_backup", maintenance.restore_backup, restoring, values)
+    examining = {"target": str(scene.folder / "hermes.db"), "home": str(scene.folder / "state"), "on_progress": ...}
+    yield from _each("doctor", maintenance.doctor, examining, values)
     yield from _each("compact", maintenance.compact, {"store": scene.store, "on_progress": ...}, _plain)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection
 from ... import errors
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
+from .condition import Condition
 from .open_files import Holder
 
 if TYPE_CHECKING:
@@ -210,6 +211,15 @@ class Dialect(ABC):
         """
         raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.compact_programs}")
 
+    def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
+        """Return what `doctor` says of the database itself.
+
+        Args:
+            unit: one that reads.
+            on_step: called again and again. An exception that it raises ends it.
+        """
+        return []
+
     def is_no_database(self, error: BaseException) -> bool:
         """Whether an error of the driver says that what it was to open is no database."""
         return False
@@ -240,6 +250,10 @@ class Dialect(ABC):
     @abstractmethod
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         """Return `count` row ids for new messages that no other transaction uses, in ascending order."""
+
+    @abstractmethod
+    def tables(self, unit: UnitOfWork) -> list[str]:
+        """Return the names of the tables in the database, or in its schema."""
 
     @abstractmethod
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:

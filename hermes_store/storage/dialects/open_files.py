@@ -52,6 +52,27 @@ def found_holders(path: Path, *, own: bool = False) -> list[Holder]:
     ]
 
 
+#: The bytes of a database's -shm file that connections lock while they read: https://www.sqlite.org/walformat.html
+_READ_LOCKS: Final = range(123, 128)
+
+
+def readers(path: Path) -> list[Holder]:
+    """Return the other processes that read a database in WAL mode at this moment, as far as Linux tells."""
+    try:
+        shared = os.stat(f"{os.path.realpath(path)}-shm")  # noqa: PTH116
+        lines = (_PROCESSES / "locks").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = set()
+    for line in lines:
+        words = line.replace("->", "").split()
+        if len(words) < 8 or not words[5].endswith(f":{shared.st_ino}") or not (words[4] + words[6]).isdecimal():
+            continue
+        if int(words[6]) in _READ_LOCKS and int(words[4]) != os.getpid():
+            found.add(int(words[4]))
+    return [Holder(process, _name(process)) for process in sorted(found)]
+
+
 def _has_open(process: int, names: set[str]) -> bool:
     folder = _PROCESSES / str(process) / "fd"
     try:

@@ -19,6 +19,8 @@ from ..row_types import Row
 from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of
 from ..unit_of_work import UnitOfWork
 from .base import RETRY, Dialect, Result, Settings
+from .condition import Condition
+from .postgresql_health import conditions
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -212,6 +214,12 @@ class PostgreSQL(Dialect):
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         return unit.values(_next_message_ids, {"count": count})
 
+    def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
+        return conditions(unit)
+
+    def tables(self, unit: UnitOfWork) -> list[str]:
+        return unit.values(_tables)
+
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:
         return {
             "dialect": self.name,
@@ -251,6 +259,7 @@ _POOL: Final = "pool"
 _PARAMETER: Final = "parameter"
 _REVISION: Final = "SELECT version_num FROM hermes_store_version"
 _UPGRADE_LOCK: Final = 0x6865726D6573  # "hermes": any number that nobody else locks
+_tables: Final = Statement(text("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"))
 _next_message_ids: Final = Statement(
     text("SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, :count) ORDER BY id")
 )

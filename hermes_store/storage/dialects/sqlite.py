@@ -24,6 +24,7 @@ from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .base import RETRY, BackupFacts, BrokenLink, CompactFacts, Dialect, Result, Settings, logger
+from .condition import Condition
 from .file_systems import shared_file_system
 from .open_files import Holder, found_holders
 from .sqlite_backup import back_up
@@ -31,6 +32,7 @@ from .sqlite_compact import compact
 from .sqlite_copy import copy_database
 from .sqlite_errors import DAMAGED_SCHEMA, MEANINGS, OTHER, is_undecodable, lacks_schema
 from .sqlite_file_check import require_openable
+from .sqlite_health import conditions
 from .sqlite_integrity import broken_links, integrity_problems
 from .sqlite_log import Log
 from .sqlite_look import look
@@ -217,11 +219,17 @@ class SQLiteDialect(Dialect):
         self._log.is_due = not facts.is_erased
         return facts
 
+    def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
+        return conditions(_raw(unit), self.path, on_step)
+
     def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
         return integrity_problems(_raw(unit), on_step)
 
     def broken_links(self, unit: UnitOfWork, on_step: Callable[[], None], limit: int) -> list[BrokenLink]:
         return broken_links(_raw(unit), on_step, limit)
+
+    def tables(self, unit: UnitOfWork) -> list[str]:
+        return unit.values(_tables)
 
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:
         journal_mode, pages, page_size = (
@@ -235,6 +243,9 @@ class SQLiteDialect(Dialect):
         }
 
 
+_tables: Final = Statement(
+    text("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+)
 _last_message_id: Final = Statement(
     text("SELECT max(CAST(seq AS INTEGER)) FROM sqlite_sequence WHERE name = 'messages'")
 )
