@@ -102,8 +102,9 @@ class PostgreSQL(Dialect):
 
     name = "postgresql"
     backup_programs = (
-        "`pg_dump --format=custom --file=hermes.dump --dbname=URL` backs a PostgreSQL database up, while others write "
-        "to it, and `pg_restore --clean --if-exists --dbname=URL hermes.dump` restores it."
+        "`pg_dump --format=custom --no-owner --file=hermes.dump --dbname=URL` backs a PostgreSQL database up, while "
+        "others write to it, and `pg_restore --clean --if-exists --no-owner --single-transaction --dbname=URL "
+        "hermes.dump` restores it."
     )
     compact_programs = (
         "PostgreSQL frees space by itself (autovacuum); `vacuumdb --full --dbname=URL` writes the tables anew, while "
