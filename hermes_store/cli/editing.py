@@ -69,13 +69,11 @@ def move(
     if (project is None) != no_project:
         raise typer.BadParameter("Give --project or --no-project: one of them.")
     with open_to_write(db) as store, store.transaction() as view:
-        found = view.sessions.get_many(find_ids(view, ids, db, deleted=False))
+        found = [view.sessions.get(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
         targets: dict[str, str | None] = {}
-        for profile in sorted({session.profile for session in found.values()}):
+        for profile in sorted({session.profile for session in found}):
             targets[profile] = None if project is None else find_project(view, project, profile).project_id
-        done = [
-            _changed(view, session_id, project_id=targets[session.profile]) for session_id, session in found.items()
-        ]
+        done = [_changed(view, session.session_id, project_id=targets[session.profile]) for session in found]
     print_done("Moved", done, as_json=as_json)
 
 

@@ -16,6 +16,7 @@ from .exits import ExitCode
 from .finding import IDS_HELP, SessionIds, find_ids
 from .opening import Database, open_existing, open_to_write
 from .output import Json, make_console, plain, print_json, say
+from .progress import interruptible
 from .projects import project_names
 from .rows import After, Limit, of_store, print_footer, print_rows
 from .times import FORMS, moment
@@ -45,8 +46,19 @@ def list_deleted(
     print_footer(console, rows, "deleted session", page.next)
 
 
-def delete(ids: SessionIds, *, db: Database = "", as_json: Json = False) -> None:
+def delete(
+    ids: SessionIds,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be deleted; delete nothing.")] = False,
+    db: Database = "",
+    as_json: Json = False,
+) -> None:
     """Delete sessions: all or none. They leave the lists, and `restore` brings them back."""
+    if dry_run:
+        with open_existing(db) as store, store.snapshot() as view:
+            planned = [view.sessions.get(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
+        print_done("Would delete", planned, as_json=as_json)
+        return
     with open_to_write(db) as store, store.transaction() as view:
         done = [view.sessions.delete(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
     print_done("Deleted", done, as_json=as_json)
@@ -122,7 +134,9 @@ def purge(
             say(make_console(), "Nothing was purged.")
             return
     with open_to_write(db) as store:
-        purged, files, erased = _purge(store, planned, until, remove_imported_files=remove_imported_files)
+        purged, files, erased = _purge(
+            store, planned, until, remove_imported_files=remove_imported_files, quiet=as_json
+        )
         note = "" if erased or not purged else _left_over(store)
     _print_purged(purged, files, note, erased=erased, as_json=as_json)
     if any(file.outcome == "kept" for file in files):
@@ -154,7 +168,7 @@ def _question(planned: Sequence[SessionRecord]) -> str:
 
 
 def _purge(
-    store: Store, planned: Sequence[SessionRecord], until: float | None, *, remove_imported_files: bool
+    store: Store, planned: Sequence[SessionRecord], until: float | None, *, remove_imported_files: bool, quiet: bool
 ) -> tuple[list[SessionRecord], list[FileRemoval], bool]:
     """Purge sessions; return those that were, what became of files, and whether nothing is left in the database.
 
@@ -166,18 +180,24 @@ def _purge(
     purged: list[SessionRecord] = []
     files: list[FileRemoval] = []
     erased = False
-    for session in planned:
-        session_id = session.session_id
-        now = store.sessions.get_many([session_id], deleted=None).get(session_id)
-        if now is None or (until is not None and (now.deleted_at is None or now.deleted_at >= until)):
-            continue  # somebody else purged or restored it meanwhile
-        try:
-            if remove_imported_files:
-                files += remove_files(store, session_id)
-            erased = store.sessions.purge(session_id).erased
-        except SessionNotFoundError:
-            continue
-        purged.append(now)
+
+    def state(done: int) -> str:
+        return f"{count(len(purged), 'session')} of {len(planned):,} were purged; the others are as they were."
+
+    with interruptible(make_console(), "Purging", "sessions", quiet=quiet, state=state) as advance:
+        for number, session in enumerate(planned, 1):
+            session_id = session.session_id
+            now = store.sessions.get_many([session_id], deleted=None).get(session_id)
+            if now is None or (until is not None and (now.deleted_at is None or now.deleted_at >= until)):
+                continue  # somebody else purged or restored it meanwhile
+            try:
+                if remove_imported_files:
+                    files += remove_files(store, session_id)
+                erased = store.sessions.purge(session_id).erased
+            except SessionNotFoundError:
+                continue
+            purged.append(now)
+            advance(number, len(planned), "")
     return purged, files, erased
 
 

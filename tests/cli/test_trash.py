@@ -66,6 +66,13 @@ def test_sessions_are_deleted_and_restored(run: Any, run_json: Any, example_stor
     assert "Restored" in run("restore", FLAKY, "--db", database).stdout
 
 
+def test_a_dry_run_of_delete_deletes_nothing(run: Any, run_json: Any, example_store: Store, database: Path) -> None:
+    assert "Would delete" in run("delete", PINNED, "--dry-run", "--db", database).stdout
+    planned = run_json("delete", PINNED[:4], FLAKY, "--dry-run", "--db", database)["items"]
+    assert [item["session_id"] for item in planned] == [PINNED, FLAKY]
+    assert deleted(example_store) == []
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
