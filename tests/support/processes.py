@@ -42,8 +42,8 @@ def start_function(function: Callable[..., object], *arguments: object) -> subpr
     It gets its arguments as text; its input and its output are pipes.
     """
     return subprocess.Popen(
-        _command(function, arguments),
-        env=_with_tests(os.environ),
+        function_command(function, arguments),
+        env=with_tests(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -52,16 +52,17 @@ def start_function(function: Callable[..., object], *arguments: object) -> subpr
 
 def run_function(function: Callable[..., object], *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a function as `start_function` does, to its end, however that is."""
-    return run(*_command(function, arguments), cwd=None, **_with_tests(os.environ))
+    return run(*function_command(function, arguments), cwd=None, **with_tests(os.environ))
 
 
-def _command(function: Callable[..., object], arguments: tuple[object, ...]) -> list[str]:
+def function_command(function: Callable[..., object], arguments: tuple[object, ...]) -> list[str]:
+    """Return the command that calls a function of a module; see `with_tests`."""
     # -P: whatever is called `tests` in the current directory is not meant.
     program = [sys.executable, "-P", "-W", "error", "-m", "tests.support.call"]
     return [*program, function.__module__, function.__qualname__, *map(str, arguments)]
 
 
-def _with_tests(environment: Mapping[str, str]) -> dict[str, str]:
+def with_tests(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which the tests can be imported from any current directory."""
     path = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
     return {**environment, "PYTHONPATH": path}

@@ -1,0 +1,1 @@
+"""The proofs of `docs/reliability.md`: programs that try to lose data. The tests run them in a short form."""
