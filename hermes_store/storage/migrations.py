@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from ..errors import (
     DatabaseCorruptError,
     DatabaseLockedError,
+    HermesStoreError,
     SchemaNewerError,
     SchemaOutdatedError,
     SchemaVersionMissingError,
@@ -119,8 +120,10 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
             config.attributes["dialect"] = dialect
             command.upgrade(config, "head")
     except BaseException:  # whatever it is: each try would leave one more copy of what did not change
-        if copy is not None and dialect.look(lambda connection: current_revision(connection, dialect)) == found:
-            copy.unlink(missing_ok=True)
+        if copy is not None:
+            with contextlib.suppress(OSError, HermesStoreError, *DRIVER_ERRORS):  # the disk that failed may fail again
+                if dialect.look(lambda connection: current_revision(connection, dialect)) == found:
+                    copy.unlink(missing_ok=True)
         raise
     logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import resource
@@ -11,13 +12,15 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
+import alembic.command
 import pytest
 
 from hermes_store import DatabaseCorruptError, DatabaseError, DatabaseFullError, Store
 from hermes_store.storage.dialects import sqlite_copy
 from hermes_store.storage.migrations import HEAD
-from tests.support.first_release import content_digest, make_large
+from tests.support.first_release import content_digest, make_large, restore_sqlite
 from tests.support.processes import output, run_function, start_function
 from tests.support.upgrading import rows
 
@@ -226,3 +229,34 @@ def test_the_copy_is_whole_and_private(tmp_path: Path) -> None:
     assert copy.stat().st_mode & 0o777 == 0o600
     assert rows(copy, "SELECT title FROM sessions WHERE id = 1") == [("only in the log",)]
     assert content_digest(copy) == content_digest(path) != before
+
+
+def _no_removal(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """Let the removal of files fail whose names end so."""
+    unlink = Path.unlink
+
+    def fail(path: Path, missing_ok: bool = False) -> None:
+        if path.name.endswith(end):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", fail)
+
+
+def test_an_upgrade_succeeds_though_its_sign_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = restore_sqlite(tmp_path / "old.db")
+    _no_removal(monkeypatch, ".upgrading")
+    with Store.open(path) as store:
+        assert store.info().schema_revision == HEAD
+    Store.open(path, busy_timeout=0.1).close()
+
+
+def test_a_failed_upgrade_is_told_though_its_copy_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = restore_sqlite(tmp_path / "old.db")
+    _no_removal(monkeypatch, ".bak")
+    with monkeypatch.context() as patch:
+        patch.setattr(alembic.command, "upgrade", mock.Mock(side_effect=sqlite3.OperationalError("disk I/O error")))
+        with pytest.raises(DatabaseError, match="disk I/O error"):
+            Store.open(path)
+    with Store.open(path) as store:
+        assert store.info().schema_revision == HEAD

@@ -36,8 +36,8 @@ def copy_database(
     """
     copy = path.with_name(f"{path.name}.{label}.bak")
     part = copy.with_name(f"{copy.name}.tmp")
-    _remove_parts(path)
     try:
+        _remove_parts(path)
         _copy(connect, part, progress)
         _check(part, progress)
         sync(part)

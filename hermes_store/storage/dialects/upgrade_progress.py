@@ -51,7 +51,8 @@ class UpgradeProgress:
             yield
         finally:
             connection.set_progress_handler(None, 0)
-            self._sign.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the upgrade does not fail for it
+                self._sign.unlink(missing_ok=True)
 
     def show(self, *_: object) -> None:
         """Show that there was progress, if it was not shown a moment ago."""
