@@ -9,6 +9,7 @@ import pytest
 
 from hermes_store import AgentCorruptError, AgentError, DatabaseCorruptError, DatabaseUnavailableError, Store
 from hermes_store.agent.attach import translate
+from tests.proofs import disk
 
 READ_ERRORS = ("SQLITE_IOERR", "SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
 
@@ -33,3 +34,12 @@ def test_damage_may_be_the_disks_as_well(sqlite_store: Store) -> None:
     assert (type(found), "or the disk cannot read" in str(found)) == (DatabaseCorruptError, True)
     of_agent = translate(error_of("SQLITE_CORRUPT"), Path("state.db"))
     assert (type(of_agent), "or the disk cannot read" in str(of_agent)) == (AgentCorruptError, True)
+
+
+@pytest.mark.slow
+def test_calls_that_fail_lose_nothing_and_say_so() -> None:
+    result = disk.prove(points=1, share=0.15)
+    if result.skipped:
+        pytest.skip(result.skipped)
+    assert result.problems == []
+    assert result.figures["typed errors"] > 20

@@ -19,6 +19,7 @@ from tests.proofs.result import Result
 #: By name: what the long form passes to `prove` of the module of this name.
 LONG: Final[dict[str, dict[str, int]]] = {
     "kill": {"kills": 1_000},
+    "disk": {"points": 10},
 }
 
 

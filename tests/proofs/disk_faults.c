@@ -36,8 +36,16 @@ void disk_faults_set(int kinds, const char *text, long skip, long times, int act
 /* How many calls there were that might have failed. */
 long disk_faults_seen(void) { return __atomic_load_n(&seen, __ATOMIC_SEQ_CST); }
 
+/* Whether a path has the text, which is its end if a "$" follows. */
+static int is_meant(const char *path) {
+    size_t length = strlen(text_set), whole = strlen(path);
+    if (length == 0 || text_set[length - 1] != '$') return strstr(path, text_set) != NULL;
+    length--;
+    return whole >= length && strncmp(path + whole - length, text_set, length) == 0;
+}
+
 static int is_due_at(int kind, const char *path) {
-    if (!(kinds_set & kind) || strstr(path, text_set) == NULL) return 0;
+    if (!(kinds_set & kind) || !is_meant(path)) return 0;
     long number = __atomic_fetch_add(&seen, 1, __ATOMIC_SEQ_CST);
     return number >= skip_set && number < skip_set + times_set;
 }

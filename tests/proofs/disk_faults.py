@@ -103,7 +103,7 @@ def fail(calls: Calls, text: str, failure: int, *, after: int = 0, times: int = 
 
     Args:
         calls: which.
-        text: only those on files that have this in their path.
+        text: only those on files that have this in their path, or at its end if a "$" follows.
         failure: the error number, an `End`, or `SHORT_WRITE`.
         after: how many of them still work.
         times: how many fail then.

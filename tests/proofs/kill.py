@@ -24,9 +24,9 @@ from hermes_store import HermesStoreError, Store
 from tests.proofs import disk_faults
 from tests.proofs.disk_faults import Calls, End
 from tests.proofs.kill_check import Check, everything
-from tests.proofs.kill_model import SHARED, Model, Op, apply
-from tests.proofs.kill_worker import Worker, say_to
+from tests.proofs.operations import SHARED, Model, Op, apply
 from tests.proofs.result import Result
+from tests.proofs.worker import Worker, say_to
 from tests.support.first_release import restore_sqlite
 from tests.support.internals import configure_connections
 

@@ -11,8 +11,8 @@ from hermes_store import SessionDeletedError, SessionNotFoundError, Store
 from hermes_store.files import import_directory
 from hermes_store.maintenance import verify
 from hermes_store.storage.migrations import HEAD
-from tests.proofs.kill_model import SHARED, Model, Op, Session, apply, imported
-from tests.proofs.kill_worker import import_folder
+from tests.proofs.operations import SHARED, Model, Op, Session, apply, imported, visible
+from tests.proofs.worker import import_folder
 from tests.support.first_release import canonical
 
 
@@ -92,11 +92,10 @@ class Check:
         differences = []
         with store.snapshot() as view:
             for session_id, session in model.sessions.items():
-                found = _found(view, session_id)
-                expected = session if not session.is_deleted else Session(is_deleted=True)
+                found, expected = found_in(view, session_id), visible(session)
                 if found != expected:
                     differences.append(f"{session_id} {_difference(found, expected)}")
-            differences += [f"{one} is there again" for one in model.purged if _found(view, one) is not None]
+            differences += [f"{one} is there again" for one in model.purged if found_in(view, one) is not None]
         return differences
 
     @staticmethod
@@ -104,7 +103,7 @@ class Check:
         """Return a model of what is there, so that one problem is reported once."""
         after = model.copy()
         with store.snapshot() as view:
-            found = {one: _found(view, one) for one in model.sessions}
+            found = {one: found_in(view, one) for one in model.sessions}
         after.sessions = {one: session for one, session in found.items() if session is not None}
         return after
 
@@ -126,7 +125,7 @@ class Check:
         """Each session is there as a whole or not at all, and an import that is repeated brings the others."""
         with store.snapshot() as view:
             for session_id, content in imported(op).items():
-                if _found(view, session_id) not in (None, Session(f"Session {session_id}", content)):
+                if found_in(view, session_id) not in (None, Session(f"Session {session_id}", content)):
                     self._add(f"{session_id} is half imported")
         report = import_directory(store, import_folder(self._folder, op))
         if report.failed:
@@ -162,10 +161,6 @@ class Check:
 
     def _check_migrate(self, op: Op, model: Model | None) -> None:
         path = self._folder / f"old-{op['key']}.db"
-        if model is None and (not path.exists() or path.stat().st_size == 0):
-            return  # the copy of the old database was not even made
-        if model is None and path.stat().st_size < (self._folder / "first-release.db").stat().st_size:
-            return
         with Store.open(path, migrate=model is None) as store:
             if store.info().schema_revision != HEAD or everything(store) != self._upgraded:
                 self._add("an upgraded database is not what it was")
@@ -182,7 +177,8 @@ def everything(store: Store) -> dict[str, str]:
     return found
 
 
-def _found(view: Any, session_id: str) -> Session | None:
+def found_in(view: Any, session_id: str) -> Session | None:
+    """Return what is in a session; None if there is none."""
     try:
         record = view.sessions.get(session_id)
     except SessionDeletedError:
@@ -192,9 +188,11 @@ def _found(view: Any, session_id: str) -> Session | None:
     return Session(record.title, list(view.messages.read(session_id)), dict(view.documents.read(session_id)))
 
 
-def _difference(found: Session | None, expected: Session) -> str:
+def _difference(found: Session | None, expected: Session | None) -> str:
     if found is None:
         return "is not there"
+    if expected is None:
+        return "is there"
     names = [name for name in ("title", "documents", "is_deleted") if getattr(found, name) != getattr(expected, name)]
     if found.messages != expected.messages:
         same = [one == other for one, other in zip(found.messages, expected.messages, strict=False)]

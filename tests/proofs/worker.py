@@ -14,7 +14,7 @@ from hermes_store import DatabaseLockedError, Store
 from hermes_store.files import export_directory, import_directory
 from hermes_store.maintenance import backup, compact
 from hermes_store.message_streams import MessageStream
-from tests.proofs.kill_model import SHARED, Model, Op, apply, document, edited, imported, message, messages
+from tests.proofs.operations import SHARED, Model, Op, apply, document, edited, imported, message, messages
 from tests.support.state_dir import StateDir
 
 #: How often each verb is chosen, relative to the others.
@@ -81,11 +81,10 @@ class Worker:
         while operations > 0:
             operations -= 1
             op = self._choose()
-            if op["verb"] == "import":
-                import_folder(self._folder, op)
+            self.prepare(op)
             self._say({"begin": op})
             try:
-                getattr(self, f"do_{op['verb']}")(op)
+                self.do(op)
             except DatabaseLockedError:
                 if op["verb"] != "compact":
                     raise
@@ -94,6 +93,17 @@ class Worker:
             self._before_saying()
             self._say({"done": op["key"]})
             self._model = apply(self._model, op)
+
+    def prepare(self, op: Op) -> None:
+        """Make what an operation needs."""
+        if op["verb"] == "import":
+            import_folder(self._folder, op)
+        elif op["verb"] == "migrate":
+            shutil.copy(self._folder / "first-release.db", self._folder / f"old-{op['key']}.db")
+
+    def do(self, op: Op) -> None:
+        """Do an operation."""
+        getattr(self, f"do_{op['verb']}")(op)
 
     # ── Which operation comes next ──
 
@@ -234,9 +244,7 @@ class Worker:
         backup(self._store, self._folder / f"backup-{op['key']}.db")
 
     def do_migrate(self, op: Op) -> None:
-        path = self._folder / f"old-{op['key']}.db"
-        shutil.copy(self._folder / "first-release.db", path)
-        Store.open(path).close()
+        Store.open(self._folder / f"old-{op['key']}.db").close()
 
     def do_compact(self, op: Op) -> None:
         compact(self._store)

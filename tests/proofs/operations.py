@@ -35,6 +35,11 @@ class Model:
         return Model(dict(self.sessions), set(self.purged), list(self.shared))
 
 
+def visible(session: Session | None) -> Session | None:
+    """Return what can be read of a session: of a deleted one, that it is deleted."""
+    return Session(is_deleted=True) if session is not None and session.is_deleted else session
+
+
 def message(op: Op, index: int = 0) -> dict[str, Any]:
     """Return a message of an operation."""
     return {"role": "user", "content": "x" * op["size"], "of": f"{op['key']}/{index}"}
