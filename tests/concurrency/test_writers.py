@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hermes_store import DatabaseLockedError, HermesStoreError, Store, errors
+from tests.proofs import writers
 from tests.support.appending import append_in_worker, append_rounds, begin_worker, require_all_there
 from tests.support.statements import RollbackError
 from tests.support.threads import all_well, together
@@ -54,6 +55,12 @@ def test_four_processes_append_to_the_same_and_to_their_own_sessions(
         acknowledged = [done for future in futures for done in future.result(timeout=90)]
     assert len(acknowledged) == 4 * 6 * (SESSIONS + 1)
     require_all_there(store, acknowledged)
+
+
+def test_mixed_verbs_of_many_threads_lose_nothing(target: str) -> None:
+    result = writers.prove(seconds=2, processes=4, threads=4, target=target, busy_timeout=60)
+    assert result.problems == []
+    assert result.figures["threads"] == 16
 
 
 def test_a_transaction_of_sqlite_writes_what_follows_from_what_it_read(sqlite_store: Store) -> None:

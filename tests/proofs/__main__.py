@@ -19,7 +19,9 @@ from tests.proofs.result import Result
 #: By name: what the long form passes to `prove` of the module of this name.
 LONG: Final[dict[str, dict[str, int]]] = {
     "kill": {"kills": 1_000},
+    "writers": {"seconds": 60},
     "disk": {"points": 10},
+    "damage": {"trials": 2_000},
 }
 
 
