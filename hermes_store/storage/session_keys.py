@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, or_, select
 
 from ..errors import DatabaseCorruptError, SessionDeletedError, SessionNotFoundError
 from ..validation import MAX_INT, check_id
+from .row_types import Row
 from .schema import STAGED_PREFIX, RetiredId, Session
 from .statement import Statement, one_of
 from .types import IdList
@@ -29,6 +30,19 @@ class SessionKey(NamedTuple):
     last_activity_at: float | None
     updated_at: float
     deleted_at: float | None
+
+
+def key_of(row: Row) -> SessionKey:
+    """Return the key in a row of `KEY`.
+
+    Every write sets `transcript_revision` or `fields_revision` to the session's revision, except those of the first
+    release, which does not know them. It goes on writing when it has the database open during an upgrade. What it
+    changed is not known then, so that everything counts as changed.
+    """
+    key = SessionKey._make(row)
+    if key.revision > key.transcript_revision and key.revision > key.fields_revision:
+        return key._replace(transcript_revision=key.revision, fields_revision=key.revision)
+    return key
 
 
 #: The query for keys; its rows are the values of a `SessionKey`.
@@ -54,7 +68,7 @@ def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool =
     session_id = check_id(session_id, "session id")
     row = unit.row(_find_and_lock if lock else _find, {"session_id": session_id})
     if row is not None and profile in (None, row[2]):
-        return locked(SessionKey._make(row)) if lock else SessionKey._make(row)
+        return locked(key_of(row)) if lock else key_of(row)
     if row is None and (successor := successor_of(unit, session_id, profile)):
         raise SessionNotFoundError(session_id, f"Session {session_id!r} is now called {successor!r}.")
     raise SessionNotFoundError(session_id)
@@ -141,7 +155,7 @@ def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey
     """Return the session that a row id was read of, deleted or not; None when there is none."""
     row = unit.row(_find_and_lock_row if lock else _find_row, {"row_id": row_id})
     if row is not None and not is_staged(row[1]):
-        return SessionKey._make(row)
+        return key_of(row)
     successor = row_after(unit, row_id)
     return None if successor is None else find_row(unit, successor, lock=lock)
 
@@ -181,7 +195,7 @@ def find_current_or_former(unit: UnitOfWork, session_id: str, *, lock: bool = Fa
     """
     statement = _find_and_lock_current_or_former if lock else _find_current_or_former
     row = unit.row(statement, {"session_id": session_id})
-    return None if row is None else SessionKey._make(row)
+    return None if row is None else key_of(row)
 
 
 _find_successor: Final = Statement(

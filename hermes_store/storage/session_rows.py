@@ -120,6 +120,8 @@ def change(
     revision = locked(key).revision + 1
     written: dict[str, Any] = {"updated_at": next_time(key), **values} if touch else dict(values)
     written["revision"] = revision
+    if key.transcript_revision == key.fields_revision == key.revision:  # in the row they may be older: see `key_of`
+        written["transcript_revision"] = written["fields_revision"] = key.revision
     if transcript:
         written["transcript_revision"] = revision
     if fields:
@@ -188,7 +190,7 @@ def find_deleted(
     parameters: dict[str, Any] = {"until": until, "some": limit}
     if profile is not None:
         parameters["of_profile"] = profile
-    return [SessionKey._make(row) for row in unit.rows(_find_deleted(profile is not None, lock), parameters)]
+    return [session_keys.key_of(row) for row in unit.rows(_find_deleted(profile is not None, lock), parameters)]
 
 
 def purge(unit: UnitOfWork, key: SessionKey) -> None:

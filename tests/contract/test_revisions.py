@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hermes_store import InvalidInputError, SessionRecord, StaleSessionError, Store, WriteResult
+from tests.support.internals import writing
 
 Write = Callable[[Store, int], Any]
 
@@ -173,3 +174,17 @@ def test_a_record_says_what_changed_when(store: Store, session: SessionRecord) -
     assert revisions(store.sessions.change_id("s", "renamed")) == (6, 4, 6)
     assert revisions(store.sessions.delete("renamed")) == (7, 4, 7)
     assert revisions(store.sessions.restore("renamed")) == (8, 4, 8)
+
+
+@pytest.mark.parametrize("write", sorted(OF_TRANSCRIPT | OF_FIELDS))
+def test_a_write_of_the_first_release_counts_as_a_change(store: Store, session: SessionRecord, write: str) -> None:
+    """It does not know the revisions of parts, and goes on writing when it has the database open during an upgrade."""
+    with writing(store) as connection:
+        connection.exec_driver_sql("UPDATE sessions SET revision = revision + 1, title = 'Old' WHERE session_id = 's'")
+    with pytest.raises(StaleSessionError):
+        WRITES[write](store, session.revision)
+    store.messages.append("s", "d")
+    store.sessions.update("s", pinned=True)
+    with pytest.raises(StaleSessionError):
+        WRITES[write](store, session.revision)
+    WRITES[write](store, revision_of(store))
