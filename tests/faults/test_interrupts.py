@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hermes_store import Store
+from tests.proofs import interrupts
 from tests.support.internals import idle_busy_timeouts, units_of_this_thread
 from tests.support.interrupts import interrupted_at
 
@@ -133,6 +134,13 @@ def test_the_interrupt_handler_can_save_at_once(store: Store) -> None:
     assert appended == point > 100
     saved = [message for message in store.messages.read("interrupted") if message == "saved by the handler"]
     assert len(saved) == appended
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_events_at_random_moments_leave_nothing_held() -> None:
+    result = interrupts.prove(rounds=60)
+    assert result.problems == []
+    assert result.figures["interrupts"] > 10
 
 
 def interrupted_in_place(point: int, callback: Callable[[], object]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from hermes_store import DatabaseError, SchemaNewerError, SchemaOutdatedError, SessionExistsError, Store
 from hermes_store.storage.migrations import HEAD
+from tests.proofs import versions
 from tests.support.contents import contents
 from tests.support.processes import alembic, output, python
 from tests.support.sample_rows import fill
@@ -80,3 +81,11 @@ def test_only_a_taken_id_means_that_a_session_exists(target: str) -> None:
     execute(
         target, "ALTER TABLE sessions DROP COLUMN oops" if "://" in target else "PRAGMA ignore_check_constraints = ON"
     )
+
+
+def test_the_first_release_and_this_code_lose_nothing() -> None:
+    result = versions.prove(rounds=5)
+    if result.skipped:
+        pytest.skip(result.skipped)
+    assert result.problems == []
+    assert result.figures["appends of first release"] == 5

@@ -22,6 +22,8 @@ LONG: Final[dict[str, dict[str, int]]] = {
     "writers": {"seconds": 60},
     "disk": {"points": 10},
     "damage": {"trials": 2_000},
+    "interrupts": {"rounds": 3_000},
+    "versions": {"rounds": 200},
 }
 
 
