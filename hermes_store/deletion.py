@@ -42,7 +42,9 @@ class Deletion(Collection):
         """
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
-            session_rows.change(unit, key, {"deleted_at": time.time()}, fields=True, touch=False)
+            # Not before its last write, or it would be purged too early where the clock was set back.
+            deleted_at = session_rows.next_time(key)
+            session_rows.change(unit, key, {"deleted_at": deleted_at}, fields=True, touch=False)
             return session_listing.get_existing(unit, key.session_id)
 
     def restore(self, session_id: str) -> SessionRecord:

@@ -10,6 +10,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.webui import WebUIModels
+from tests.proofs import clock as jumping_clock
 
 Clock = Callable[[float], None]
 NOW = 1.8e9
@@ -91,3 +92,17 @@ def test_a_time_after_2100_is_replaced_by_the_next_write(made: Store, clock: Clo
     clock(NOW + HOUR)
     made.messages.append("s", "third")
     assert made.sessions.get("s").updated_at == NOW + HOUR
+
+
+def test_a_clock_set_back_purges_nothing_early(made: Store, clock: Clock) -> None:
+    clock(0.0)
+    made.sessions.delete("s")
+    clock(NOW + HOUR)
+    assert made.sessions.purge_deleted(older_than=24 * HOUR).session_ids == []
+    made.sessions.restore("s")
+
+
+@pytest.mark.slow
+def test_a_jumping_clock_keeps_every_order() -> None:
+    result = jumping_clock.prove(operations=200)
+    assert result.problems == []
