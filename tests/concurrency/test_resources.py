@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hermes_store import DatabaseCorruptError, Store
+from tests.proofs import soak
 from tests.support.appending import append_rounds
 from tests.support.threads import all_well, together
 
@@ -74,3 +75,10 @@ def test_a_store_that_is_closed_leaves_the_database_file_alone_in_its_folder(sql
         session_id = store.sessions.create().session_id
         all_well(together(*(partial(append_rounds, store, n, [session_id], 2) for n in range(6))))
     assert [path.name for path in sqlite_path.parent.iterdir()] == [sqlite_path.name]
+
+
+def test_what_a_process_holds_does_not_grow() -> None:
+    result = soak.prove(operations=3_000)
+    if result.skipped:
+        pytest.skip(result.skipped)
+    assert result.problems == []

@@ -23,7 +23,9 @@ LONG: Final[dict[str, dict[str, int]]] = {
     "disk": {"points": 10},
     "damage": {"trials": 2_000},
     "interrupts": {"rounds": 3_000},
+    "soak": {"operations": 1_000_000},
     "versions": {"rounds": 200},
+    "clock": {"operations": 20_000},
 }
 
 
@@ -32,9 +34,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proofs", description=__doc__)
     parser.add_argument("proof", nargs="?", choices=LONG, help="all, one after the other, if none is named")
     parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
-    amounts = {name: value for options in LONG.values() for name, value in options.items()}
-    for name, value in amounts.items():
-        parser.add_argument(f"--{name}", type=int, help=f"(default: {value})")
+    for name in sorted({name for options in LONG.values() for name in options}):
+        used = [f"{proof} {options[name]}" for proof, options in LONG.items() if name in options]
+        parser.add_argument(f"--{name}", type=int, help=f"(default: {', '.join(used)})")
     given = parser.parse_args(arguments)
     failed = []
     for proof in [given.proof] if given.proof else LONG:

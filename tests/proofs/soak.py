@@ -1,0 +1,137 @@
+"""Proof: what a long-lived process holds does not grow: descriptors, threads, memory, and the log of the database."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hermes_store import Store
+from hermes_store.maintenance import verify
+from tests.proofs.result import Result
+
+THREADS: Final = 4
+_SAMPLES: Final = 10
+#: Of each thread's connection the file and the log, the file again (SQLite keeps a descriptor for reuse: closing it
+#: would drop the process's locks), and the index of the log.
+_DESCRIPTORS: Final = 3 * THREADS + 1
+_LONG: Final = 200
+#: Bytes by which memory may grow after the first fifth of the operations. (Allocators do not give everything back.)
+_MEMORY: Final = 16 << 20
+#: Bytes of the log: SQLite moves it into the file each 1,000 pages of 4 KiB, if nobody reads at that moment.
+_LOG: Final = 64 << 20
+
+
+@dataclass
+class _Sample:
+    """What the process holds."""
+
+    descriptors: int
+    threads: int
+    memory: int
+    log: int
+
+
+def prove(*, operations: int, seed: int = 0) -> Result:
+    """Do so many operations in one process."""
+    if not Path("/proc/self/fd").exists():
+        return Result(skipped="what a process holds is read from Linux's /proc")
+    result = Result()
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        path = Path(name) / "hermes.db"
+        before = _sample(path)
+        with Store.open(path, durability="normal", busy_timeout=60) as store:
+            samples = []
+            for number in range(_SAMPLES):
+                _work(store, operations // _SAMPLES, seed + number, result)
+                samples.append(_sample(path))
+            result.problems += [f"verify: {one.kind} {one.problem}" for one in verify(store).findings]
+        after = _sample(path)
+    _judge(result, before, samples, after)
+    return result
+
+
+def _sample(path: Path) -> _Sample:
+    log = path.with_name(f"{path.name}-wal")
+    return _Sample(
+        descriptors=len([*Path("/proc/self/fd").iterdir()]),
+        threads=threading.active_count(),
+        memory=int(Path("/proc/self/statm").read_text().split()[1]) * 4_096,
+        log=log.stat().st_size if log.exists() else 0,
+    )
+
+
+def _judge(result: Result, before: _Sample, samples: list[_Sample], after: _Sample) -> None:
+    settled = samples[1]
+    for sample in samples:
+        if sample.descriptors > before.descriptors + _DESCRIPTORS or sample.threads > before.threads:
+            result.problems.append(f"it grew: {before}, {sample}")
+    if samples[-1].memory > settled.memory + _MEMORY:
+        result.problems.append(f"memory grew: {settled}, {samples[-1]}")
+    if max(sample.log for sample in samples) > _LOG:
+        result.problems.append(f"the log grew: {samples}")
+    if (after.descriptors, after.threads, after.log) != (before.descriptors, before.threads, 0):
+        result.problems.append(f"something is held after closing: {before}, {after}")
+    for name in ("descriptors", "threads", "memory", "log"):
+        values = [getattr(sample, name) for sample in samples]
+        shown = [f"{value / (1 << 20):.0f} MiB" if name in ("memory", "log") else str(value) for value in values]
+        result.figures[f"{name} after each tenth"] = ", ".join(shown)
+
+
+def _work(store: Store, operations: int, seed: int, result: Result) -> None:
+    """Let new threads do some operations."""
+    users = [_User(store, number, random.Random(f"{seed}/{number}")) for number in range(THREADS)]
+    threads = [threading.Thread(target=user.run, args=(operations // THREADS,)) for user in users]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for user in users:
+        result.count("operations", user.done)
+        result.problems += user.problems
+
+
+class _User:
+    """A thread that uses a session for a while, purges it, and takes another one."""
+
+    def __init__(self, store: Store, number: int, chance: random.Random) -> None:
+        self.done = 0
+        self.problems: list[str] = []
+        self._store = store
+        self._chance = chance
+        self._id = f"s{number}-{time.monotonic_ns()}"
+        self._verbs: list[Callable[[], object]] = [
+            lambda: store.messages.append(self._id, {"role": "user", "content": "x" * chance.choice([20, 500, 5_000])}),
+            lambda: store.messages.tail(self._id, limit=20),
+            lambda: store.sessions.get(self._id),
+            lambda: store.sessions.list(limit=20),
+            lambda: store.sessions.update(self._id, title=f"Title {self.done}"),
+            lambda: store.documents.put(self._id, {"draft": "d" * chance.choice([20, 5_000])}),
+            self._transaction,
+            self._cut,
+        ]
+
+    def run(self, operations: int) -> None:
+        try:
+            self._store.sessions.create(session_id=self._id)
+            for _ in range(operations):
+                self._chance.choices(self._verbs, [30, 25, 15, 5, 8, 5, 4, 8])[0]()
+                self.done += 1
+            self._store.sessions.purge(self._id)
+        except Exception as error:  # whatever it is, it is a problem
+            self.problems.append(f"{type(error).__name__}: {error}")
+
+    def _transaction(self) -> None:
+        with self._store.transaction() as tx:
+            tx.messages.extend(self._id, [{"role": "user"}, {"role": "assistant"}])
+            tx.sessions.update(self._id, pinned=True)
+
+    def _cut(self) -> None:
+        record = self._store.sessions.get(self._id)
+        if record.message_count > _LONG:
+            self._store.messages.truncate(self._id, keep=10, expected_revision=record.revision)
