@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import random
 import time
@@ -12,14 +13,15 @@ from pathlib import Path
 import pytest
 
 from hermes_store import Store
-from tests.proofs.kill import prove
+from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
+from tests.proofs import kill
 
 _fork = multiprocessing.get_context("fork")
 
 
 @pytest.mark.slow
 def test_kills_at_any_point_lose_no_acknowledged_operation() -> None:
-    result = prove(kills=20, seed=1)
+    result = kill.prove(kills=20, seed=1)
     assert result.problems == []
     assert result.figures["kills"] == 20
 
@@ -67,3 +69,17 @@ def test_a_process_killed_while_it_makes_the_database_leaves_one_that_opens(
             store.messages.append(session_id, "one")
             assert store.messages.read(session_id) == ["one"]
         require_sound(path)
+
+
+@pytest.mark.slow
+def test_the_proof_finds_a_commit_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit, number = SQLiteUnitOfWork._commit, itertools.count()
+
+    def lose_some(unit: SQLiteUnitOfWork) -> None:
+        if unit.writes and next(number) % 20 == 19:
+            unit.raw.rollback()
+        else:
+            commit(unit)
+
+    monkeypatch.setattr(SQLiteUnitOfWork, "_commit", lose_some)
+    assert kill.run("3", "0", "no")["problems"]

@@ -69,9 +69,10 @@ def _interrupts(result: Result, path: Path, chance: random.Random, times: int) -
         for session_id in ("interrupted", "other"):
             store.sessions.create(session_id=session_id)
         others = _Others(store, 2)
-        before = signal.signal(signal.SIGALRM, _raise)
+        handler = _Handler()
+        before = signal.signal(signal.SIGALRM, handler)
         try:
-            told = [number for number in range(times) if _interrupted(result, store, chance, number)]
+            told = [number for number in range(times) if _interrupted(result, store, chance, number, handler)]
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
@@ -90,23 +91,31 @@ def _interrupts(result: Result, path: Path, chance: random.Random, times: int) -
             result.problems.append("an append of another thread is not there")
 
 
-def _raise(*_: object) -> None:
-    raise _Interrupt
+class _Handler:
+    """Raises an exception, but not after the verb."""
+
+    def __init__(self) -> None:
+        self.is_armed = False
+
+    def __call__(self, *_: object) -> None:
+        if self.is_armed:
+            self.is_armed = False
+            raise _Interrupt
 
 
-def _interrupted(result: Result, store: Store, chance: random.Random, number: int) -> bool:
+def _interrupted(result: Result, store: Store, chance: random.Random, number: int, handler: _Handler) -> bool:
     """Run a verb that may be interrupted, and return whether it said that it was done."""
     verb = _VERBS[number % len(_VERBS)]
     is_done = False
     try:
+        handler.is_armed = True
         signal.setitimer(signal.ITIMER_REAL, 10 ** chance.uniform(-5, -2.3))
         verb(store, number)
         is_done = verb is not _only_read
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        handler.is_armed = False
     except _Interrupt:
         result.count("interrupts")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
     return is_done
 
 

@@ -11,8 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,10 +55,9 @@ def prove(*, rounds: int) -> Result:
     result = Result()
     with tempfile.TemporaryDirectory(prefix="versions-") as name:
         folder = Path(name)
-        git = ["git", "-C", str(ROOT), "archive", _FIRST_RELEASE, "hermes_store", "migrations"]
+        git = ["git", "-C", str(ROOT), "archive", "--format=zip", _FIRST_RELEASE, "hermes_store", "migrations"]
         archive = subprocess.run(git, capture_output=True, check=True).stdout
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(folder / "first-release", filter="data")
+        zipfile.ZipFile(io.BytesIO(archive)).extractall(folder / "first-release")
         _before_the_upgrade(result, folder)
         _beside(result, folder, rounds)
     return result
