@@ -47,8 +47,8 @@ summary { cursor: pointer; color: var(--dim); font-size: .875rem; }
 .note { color: var(--dim); font-style: italic; font-size: .875rem; margin: .4rem 0; }
 img { max-width: 100%; height: auto; max-height: 40rem; border-radius: .4rem; display: block; margin: .4rem 0; }
 a { color: var(--assistant); }
-@media print { :root { color-scheme: light; --text: #000; --dim: #444; --page: #fff; --box: #f3f4f6; --line: #bbb;
-  --user: #000; --assistant: #000; --tool: #000; } body { max-width: none; padding: 0; font-size: 10pt; }
+@media print { :root { color-scheme: light; font-size: 10pt; --text: #000; --dim: #444; --page: #fff; --box: #f3f4f6;
+  --line: #bbb; --user: #000; --assistant: #000; --tool: #000; } body { max-width: none; padding: 0; }
   h2, summary { break-after: avoid; } pre, img { break-inside: avoid-page; } }
 """
 _DIGEST: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
