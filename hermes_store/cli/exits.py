@@ -44,7 +44,7 @@ class ExitCode(enum.IntEnum):
     )
     USAGE = 2, "wrong usage"
     NOT_FOUND = 3, "there is no such session, project, database, directory or agent's file"
-    UNUSABLE = 4, "the database, the directory or the agent's file could not be used"
+    UNUSABLE = 4, "the database, a directory or a file could not be used"
     INTERRUPTED = 130, "interrupted"
 
 
