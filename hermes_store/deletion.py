@@ -42,9 +42,7 @@ class Deletion(Collection):
         """
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
-            # Not before its last write, or it would be purged too early where the clock was set back.
-            deleted_at = session_rows.next_time(key)
-            session_rows.change(unit, key, {"deleted_at": deleted_at}, fields=True, touch=False)
+            _mark_deleted(unit, key)
             return session_listing.get_existing(unit, key.session_id)
 
     def restore(self, session_id: str) -> SessionRecord:
@@ -169,8 +167,13 @@ def _delete_inactive(unit: UnitOfWork, session_id: str, wanted: ListFilter) -> b
     session = session_listing.get_existing(unit, key.session_id)
     if not is_inactive(session, wanted.until or -math.inf) or (wanted.pinned is False and session.pinned):
         return False
-    session_rows.change(unit, key, {"deleted_at": time.time()}, fields=True, touch=False)
+    _mark_deleted(unit, key)
     return True
+
+
+def _mark_deleted(unit: UnitOfWork, key: SessionKey) -> None:
+    # Not before its last write, or it would be purged too early where the clock was set back.
+    session_rows.change(unit, key, {"deleted_at": session_rows.next_time(key)}, fields=True, touch=False)
 
 
 def _first(keys: Sequence[SessionKey]) -> list[SessionKey]:

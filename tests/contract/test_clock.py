@@ -95,11 +95,16 @@ def test_a_time_after_2100_is_replaced_by_the_next_write(made: Store, clock: Clo
 
 
 def test_a_clock_set_back_purges_nothing_early(made: Store, clock: Clock) -> None:
-    clock(0.0)
-    made.sessions.delete("s")
-    clock(NOW + HOUR)
-    assert made.sessions.purge_deleted(older_than=24 * HOUR).session_ids == []
-    made.sessions.restore("s")
+    deletions: list[Callable[[], object]] = [
+        lambda: made.sessions.delete("s"),
+        lambda: made.sessions.delete_inactive(older_than=-1e10),
+    ]
+    for delete in deletions:
+        clock(0.0)
+        delete()
+        clock(NOW + HOUR)
+        assert made.sessions.purge_deleted(older_than=24 * HOUR).session_ids == []
+        made.sessions.restore("s")
 
 
 @pytest.mark.slow
