@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import bindparam, case
 from sqlalchemy.sql import ColumnElement
@@ -62,11 +63,16 @@ class ListFilter:
                     yield Range(True, self.order, values | self._links() | times)
         if not self.include_empty:
             # The few blank sessions of the last minute: all of them, from the index without a profile.
-            now = time.time()
-            since = max(now - BLANK_SECONDS, -math.inf if self.since is None else self.since)
-            until = min(now + AHEAD_SECONDS, math.inf if self.until is None else self.until)
             for values in self._values(self.profile, split_pinned=True):
-                yield Range(True, self.order, {**values, **self._links(), "since": since, "until": until})
+                yield Range(True, self.order, {**values, **self._links(), "since": FRESH, "until": FRESH})
+
+    def fresh_times(self) -> dict[str, float]:
+        """Return what `FRESH` stands for in ranges: the times between which blank sessions are listed now."""
+        now = time.time()
+        return {
+            "since": max(now - BLANK_SECONDS, -math.inf if self.since is None else self.since),
+            "until": min(now + AHEAD_SECONDS, math.inf if self.until is None else self.until),
+        }
 
     def _values(self, profile: str | None, *, split_pinned: bool) -> Iterator[dict[str, Any]]:
         wanted: dict[str, Any] = {} if profile is None else {"profile": profile}
@@ -103,14 +109,24 @@ class ListFilter:
         return {name: value for name, value in times.items() if value is not None}
 
 
-class _Any(enum.Enum):
-    """The type of `ANY`."""
+class _Special(enum.Enum):
+    """The type of `ANY` and `FRESH`."""
 
     ANY = "any"
+    FRESH = "fresh"
 
 
 #: As the value of a column in a range: any but NULL.
-ANY: Final = _Any.ANY
+ANY: Final = _Special.ANY
+#: As the end of a range in time: see `ListFilter.fresh_times`.
+FRESH: Final = _Special.FRESH
+
+
+_Constant = bool | Literal[_Special.ANY] | None
+
+
+def _is_constant(value: Any) -> bool:
+    return value is None or value is ANY or value is True or value is False
 
 
 class Shape(NamedTuple):
@@ -118,10 +134,10 @@ class Shape(NamedTuple):
 
     blank: bool
     order: SessionOrder
-    #: The conditions that there are, and which of them are that a column is NULL, or is not.
+    #: The conditions that there are.
     names: frozenset[str]
-    nulls: frozenset[str]
-    any: frozenset[str]
+    #: The values of those that have no parameter: a column is NULL, or is not, or is true, or false.
+    constants: frozenset[tuple[str, _Constant]]
 
     @property
     def time(self) -> Any:
@@ -144,20 +160,28 @@ class Range:
     order: SessionOrder
     values: dict[str, Any]
 
-    @property
+    @functools.cached_property
     def shape(self) -> Shape:
         """What its part of a statement depends on."""
-        nulls, some = (frozenset(name for name in self.values if self.values[name] is value) for value in (None, ANY))
-        return Shape(self.blank, self.order, frozenset(self.values), nulls, some)
+        constants = frozenset((name, value) for name, value in self.values.items() if _is_constant(value))
+        return Shape(self.blank, self.order, frozenset(self.values), constants)
 
-    def parameters(self, number: int) -> dict[str, Any]:
-        """Return the parameters of its conditions, which have a number in their names."""
-        values = self.values.items()
-        return {f"{name}_{number}": value for name, value in values if value is not None and value is not ANY}
+    def parameters(self, number: int, fresh: Mapping[str, float]) -> dict[str, Any]:
+        """Return the parameters of its conditions, which have a number in their names.
 
-    def without(self, name: str) -> Range:
-        """Return the range without one of its conditions."""
-        return Range(self.blank, self.order, {key: value for key, value in self.values.items() if key != name})
+        Args:
+            fresh: what `FRESH` stands for, by name.
+        """
+        return {f"{name}_{number}": fresh[name] if value is FRESH else value for name, value in self._variable}
+
+    @functools.cached_property
+    def _variable(self) -> Sequence[tuple[str, Any]]:
+        return [(name, value) for name, value in self.values.items() if not _is_constant(value)]
+
+    @functools.cached_property
+    def without_until(self) -> Range:
+        """The range without its latest time."""
+        return Range(self.blank, self.order, {key: value for key, value in self.values.items() if key != "until"})
 
 
 _FILTERED: Final = {
@@ -172,13 +196,11 @@ _FILTERED: Final = {
 def conditions(shape: Shape, number: int) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of a range's shape, whose parameters have the range's number in their names."""
     yield BLANK if shape.blank else VISIBLE
+    constants = dict(shape.constants)
     for name, column in _FILTERED.items():
-        if name in shape.nulls:
-            yield column.is_(None)
-        elif name in shape.any:
-            yield column.is_not(None)
-        elif name in shape.names:
-            yield column == bindparam(f"{name}_{number}")
+        if name in shape.names:
+            value: Any = constants.get(name, bindparam(f"{name}_{number}"))
+            yield column.is_not(None) if value is ANY else column == value
     if "since" in shape.names:
         yield shape.time >= bindparam(f"since_{number}")
     if "until" in shape.names:

@@ -61,9 +61,10 @@ class RowTypes:
     def check(self, rows: list[Row]) -> None:
         """Replace the rows that have damaged values."""
         sound = self._sound
-        for index, row in enumerate(rows):
-            if tuple(map(type, row)) not in sound:
-                rows[index] = self._inspect(row)
+        if not sound.issuperset({tuple(map(type, row)) for row in rows}):
+            for index, row in enumerate(rows):
+                if tuple(map(type, row)) not in sound:
+                    rows[index] = self._inspect(row)
 
     def _inspect(self, row: Row) -> Row:
         damaged = [

@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, Literal
 
 from sqlalchemy import Select, bindparam, func, literal_column, select, tuple_, type_coerce, union_all
@@ -22,7 +23,7 @@ from ..pagination import check_limit, no_cursor, read_cursor, read_row_cursor, w
 from ..records import Page, SessionOrder, SessionRecord, StoreStats
 from ..validation import MAX_INT, is_id
 from . import project_rows
-from .list_filter import ListFilter, Range, Shape, conditions, sorted_time
+from .list_filter import FRESH, ListFilter, Range, Shape, conditions, sorted_time
 from .row_types import Row
 from .schema import DELETED, EMPTY, GROUPS, NOT_STAGED, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
@@ -65,7 +66,13 @@ _get_many: Final = {
 
 def to_record(row: Row) -> SessionRecord:
     """Return a row as the record that it is. It is not validated: one odd row breaks no list."""
-    return SessionRecord.from_trusted(dict(zip(_NAMES, row, strict=False)))
+    [record] = to_records([row])
+    return record
+
+
+def to_records(rows: Sequence[Row]) -> list[SessionRecord]:
+    """Return rows as the records that they are; as `to_record`."""
+    return SessionRecord.from_rows(rows)
 
 
 def get(unit: UnitOfWork, session_id: str) -> SessionRecord | None:
@@ -89,7 +96,7 @@ def get_many(
     Args:
         deleted: only those that are (True) or are not (False) deleted; None: both.
     """
-    records = map(to_record, unit.rows(_get_many[deleted], {"ids": list(session_ids)}))
+    records = to_records(unit.rows(_get_many[deleted], {"ids": list(session_ids)}))
     return {record.session_id: record for record in records if profile in (None, record.profile)}
 
 
@@ -128,7 +135,8 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
     query = records(page.join(Session.__table__, Session.id == page.c.id))
     key = (Session.pinned, sorted_time(parts[0][0].order), Session.id)
     query = query.add_columns(_stored(key[0]), type_coerce(key[1], NullType()).label("stored_time"))
-    return Statement(query.order_by(*(column.desc() for column in key)))
+    # Not sorted by the database, which would copy each row with all its columns for that: see `_sort`.
+    return Statement(query)
 
 
 def _part(number: int, shape: Shape, after: _After) -> Select[Any]:
@@ -161,12 +169,14 @@ class _Place:
         pinned = one.values.get("pinned")
         return pinned is None or pinned <= self.pinned
 
-    def after_in(self, one: Range) -> _After:
+    def after_in(self, one: Range, fresh: Mapping[str, float]) -> _After:
         """Return how a range's part of the page begins: one of what is not pinned lies as a whole after what is."""
         if one.values.get("pinned", self.pinned) != self.pinned:
             return ""
         # A cursor of a list without this end may lie after it; then the end is what bounds the range.
-        return self.after if self.parameters.get("last_time", -math.inf) < one.values.get("until", math.inf) else ""
+        until = one.values.get("until", math.inf)
+        until = fresh["until"] if until is FRESH else until
+        return self.after if self.parameters.get("last_time", -math.inf) < until else ""
 
 
 _of_row: Final = select(_stored(Session.pinned), Session.id).where(Session.id == bindparam("last_row"))
@@ -236,25 +246,28 @@ def list_page(unit: UnitOfWork, wanted: ListFilter, limit: int, after: str | Non
     """Return the page of at most `limit` sessions that begins after a cursor."""
     limit = check_limit(limit)
     place = None if after is None else _place(unit, wanted.order, after, wanted.profile)
-    ranges = [one for one in wanted.ranges(_profiles(unit, wanted)) if place is None or place.reaches(one)]
+    ranges, fresh = _ranges(unit, wanted), wanted.fresh_times()
+    if place is not None:
+        ranges = [*filter(place.reaches, ranges)]
     rows: list[Row] = []
     for start in range(0, len(ranges), _MOST_PARTS):
-        rows += _merged(unit, ranges[start : start + _MOST_PARTS], limit + 1, place)
-    if len(ranges) > _MOST_PARTS:
-        rows.sort(key=_order, reverse=True)
+        rows += _merged(unit, ranges[start : start + _MOST_PARTS], fresh, limit + 1, place)
+    _sort(rows)
     more = _cursor(_LISTS[wanted.order], rows[limit - 1]) if len(rows) > limit else None
-    return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
+    return Page[SessionRecord].from_trusted({"items": to_records(rows[:limit]), "next": more, "total": None})
 
 
-def _merged(unit: UnitOfWork, ranges: Sequence[Range], limit: int, place: _Place | None) -> list[Row]:
+def _merged(
+    unit: UnitOfWork, ranges: Sequence[Range], fresh: Mapping[str, float], limit: int, place: _Place | None
+) -> list[Row]:
     """Return the first rows of a union of ranges that come after a place."""
     parameters: dict[str, Any] = {"page_limit": limit} | ({} if place is None else place.parameters)
     parts: list[_Part] = []
     for number, one in enumerate(ranges):
-        after = "" if place is None else place.after_in(one)
+        after = "" if place is None else place.after_in(one, fresh)
         if after == "key":
-            one = one.without("until")  # noqa: PLW2901 - the key is before it, and with two ends a plan may take the wrong one
-        parameters |= one.parameters(number)
+            one = one.without_until  # noqa: PLW2901 - the key is before it, and with two ends a plan may take the wrong one
+        parameters |= one.parameters(number, fresh)
         parts.append((one.shape, after))
     return unit.rows(_page_statement(tuple(parts)), parameters)
 
@@ -267,6 +280,18 @@ def _cursor(name: str, row: Row) -> str:
     return write_row_cursor(name, row_id)
 
 
+#: Of a row: `pinned` and the time as they are stored, and the row id.
+_KEY: Final = itemgetter(-2, -1, -3)
+
+
+def _sort(rows: list[Row]) -> None:
+    """Sort the rows of a list as its indexes do."""
+    try:
+        rows.sort(key=_KEY, reverse=True)
+    except TypeError:  # damaged values are of several types
+        rows.sort(key=_order, reverse=True)
+
+
 def _order(row: Row) -> tuple[Any, ...]:
     """Return what rows are sorted by: as the database does, where numbers are before texts, and these before bytes."""
     row_id, *stored = row[-3:]
@@ -275,8 +300,15 @@ def _order(row: Row) -> tuple[Any, ...]:
     return (*((kinds.index(None if value is None else type(value)), value) for value in values), row_id)
 
 
-def _profiles(unit: UnitOfWork, wanted: ListFilter) -> Sequence[str | None]:
-    return profiles(unit) if wanted.needs_profile else [wanted.profile]
+def _ranges(unit: UnitOfWork, wanted: ListFilter) -> Sequence[Range]:
+    """Return the ranges of a list."""
+    return [*wanted.ranges(profiles(unit))] if wanted.needs_profile else _ranges_of_one(wanted)
+
+
+@functools.lru_cache(maxsize=256)
+def _ranges_of_one(wanted: ListFilter) -> Sequence[Range]:
+    """Return the few ranges of a list of one profile, or of one that needs none. Remembered, as lists are repeated."""
+    return [*wanted.ranges([wanted.profile])]
 
 
 def _loose_scan(number: int, *where: Any) -> Select[Any]:
@@ -310,9 +342,9 @@ def _count_statement(shape: Shape) -> Statement:
 
 def count(unit: UnitOfWork, wanted: ListFilter) -> int:
     """Return how many sessions all pages of a list have. It takes time that grows with them."""
-    total = 0
-    for one in wanted.ranges(_profiles(unit, wanted)):
-        total += unit.value(_count_statement(one.shape), one.parameters(0))
+    total, fresh = 0, wanted.fresh_times()
+    for one in _ranges(unit, wanted):
+        total += unit.value(_count_statement(one.shape), one.parameters(0, fresh))
     return total
 
 
@@ -346,7 +378,7 @@ def deleted_page(unit: UnitOfWork, profile: str | None, limit: int, after: str |
             parameters["last_id"] = _row_before(unit, "deleted", after, session_id, profile)
     rows = unit.rows(_deleted_statement(profile is not None, how), parameters)
     more = _deleted_cursor(rows[limit - 1]) if len(rows) > limit else None
-    return Page[SessionRecord].from_trusted({"items": [*map(to_record, rows[:limit])], "next": more, "total": None})
+    return Page[SessionRecord].from_trusted({"items": to_records(rows[:limit]), "next": more, "total": None})
 
 
 def _deleted_cursor(row: Row) -> str:

@@ -16,9 +16,11 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from .row_types import Row, RowTypes
+from .types import LosslessText, unescaped_all
 
 Parameters = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+Values = Sequence[Any]
 
 NO_PARAMETERS: Final[Parameters] = {}
 
@@ -112,11 +114,11 @@ class CompiledStatement:
         self._types = RowTypes(columns) if checked and columns else None
         #: Whether it writes, and returns texts of what it wrote: it cannot be run again when one cannot be decoded.
         self.returns_written_text = not clause.is_select and any(isinstance(_stored(c), Text) for c in columns)
-        self._columns: list[tuple[int, Convert]] = []
+        self._columns: list[tuple[int, Callable[[Values], Values]]] = []
         for index, column in enumerate(columns):
-            convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
-            if convert is not None:
-                self._columns.append((index, convert))
+            convert_all = _column_converter(column, dialect)
+            if convert_all is not None:
+                self._columns.append((index, convert_all))
 
     def bind(self, parameters: Parameters) -> Parameters:
         """Return parameters as the driver takes them."""
@@ -134,14 +136,26 @@ class CompiledStatement:
         if not self._columns or not rows:
             return rows
         # By columns, which takes half the time.
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        for index, convert in self._columns:
-            columns[index] = [None if value is None else convert(value) for value in columns[index]]
+        columns: list[Values] = list(zip(*rows, strict=True))
+        for index, convert_all in self._columns:
+            columns[index] = convert_all(columns[index])
         return list(zip(*columns, strict=True))
 
 
 def _bind_converter(parameter: BindParameter[Any], dialect: Dialect) -> Convert | None:
     return parameter.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _column_converter(column: ColumnElement[Any], dialect: Dialect) -> Callable[[Values], Values] | None:
+    """Return the function that converts a column's values, as the driver returned them; None if they stay."""
+    if isinstance(column.type, LosslessText):
+        return unescaped_all
+    if isinstance(column.type, Boolean) and not dialect.supports_native_boolean:
+        return lambda values: [None if value is None else value != 0 for value in values]
+    convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
+    if convert is None:
+        return None
+    return lambda values: [None if value is None else convert(value) for value in values]
 
 
 def _columns(clause: Executable) -> Sequence[ColumnElement[Any]]:
