@@ -37,7 +37,8 @@ class Record(BaseModel):
     ``model_dump_json``.
     """
 
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+    # Pydantic's validators are built when one is used: the library itself makes most records without.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants", defer_build=True)
 
     _names: ClassVar[tuple[str, ...]]
 

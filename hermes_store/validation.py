@@ -88,7 +88,7 @@ Time = Annotated[float, AfterValidator(_finite)]
 Integer = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT)]
 Json = Annotated[Any, PlainValidator(_json)]
 
-_STRICT: Final = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+_STRICT: Final = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
 
 @with_config(_STRICT)

@@ -11,7 +11,7 @@ from ..quoting import quoted
 from . import migrations
 from .dialects import Settings, Target
 from .engine import Database
-from .schema import Base
+from .schema import Base, metadata
 from .schema_version import current_revision
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def is_ours(name: str | None, kind: str, _parents: object) -> bool:
 #: What Alembic compares; `migrations/env.py` has it, too.
 COMPARED: Final[dict[str, Any]] = {
     "include_name": is_ours,
-    "target_metadata": Base.metadata,
+    "target_metadata": metadata(),
     "compare_type": True,
     "compare_server_default": True,
 }
@@ -93,7 +93,7 @@ def _differences(connection: Connection) -> list[str]:
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
     context = MigrationContext.configure(connection, opts=COMPARED)
-    return [words for difference in compare_metadata(context, Base.metadata) for words in _words(difference)]
+    return [words for difference in compare_metadata(context, metadata()) for words in _words(difference)]
 
 
 def _words(difference: Any) -> Iterable[str]:

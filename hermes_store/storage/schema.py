@@ -159,7 +159,7 @@ NOT_STAGED: Final = Session.session_id.not_like(f"{STAGED_PREFIX}%")
 
 
 def _partial(name: str, *columns: Any, where: Any) -> Index:
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+    return Index(name, *columns, sqlite_where=where)  # see `metadata` for PostgreSQL
 
 
 #: The sessions of a profile are divided by whether they are in a project and whether they have a source. Most are and
@@ -322,3 +322,15 @@ class ImportItem(Base):
     imported_at: Mapped[float]
     #: Notes on it, as a list of texts; of the agent's sessions, what the next import needs.
     notes: Mapped[Any | None]
+
+
+def metadata() -> MetaData:
+    """Return the tables for what compares or creates them: with the conditions of partial indexes for PostgreSQL, too.
+
+    SQLAlchemy imports a dialect for a keyword of it. A program that has its sessions in SQLite need not wait for that.
+    """
+    for index in Base.metadata.tables[Session.__tablename__].indexes:
+        where = index.dialect_kwargs["sqlite_where"]
+        if where is not None:
+            index.dialect_kwargs["postgresql_where"] = where
+    return Base.metadata

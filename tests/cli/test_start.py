@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,12 @@ def test_help_and_version_import_no_database_library(arguments: list[str]) -> No
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
     assert done.stdout
     assert done.stderr == "\n"
+
+
+def test_a_list_of_a_file_imports_neither_alembic_nor_postgresql(sqlite_template: Path) -> None:
+    program = (
+        "import sys; from hermes_store import Store; Store.open(sys.argv[1], read_only=True).sessions.list();"
+        "print(*{'alembic', 'psycopg', 'sqlalchemy.dialects.postgresql', 'typer'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, str(sqlite_template)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "\n"
