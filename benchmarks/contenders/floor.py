@@ -147,12 +147,13 @@ class Floor:
         """Return all messages."""
         return self.tail(session_id, limit=None)
 
-    def read_verified(self, session_id: str) -> list[Any]:
-        """Return all messages, and compare each payload with its digest."""
+    def read_verified(self, session_id: str, limit: int | None = None) -> list[Any]:
+        """Return all messages, or the last ones, and compare each payload with its digest."""
         execute = self.connection.execute
         execute("BEGIN")
         key, count, *_ = execute(_FIND, (session_id,)).fetchone()
-        rows = execute(f"SELECT b.payload, m.digest {_RANGE}", (key, 0, count)).fetchall()
+        start = 0 if limit is None else max(0, count - limit)
+        rows = execute(f"SELECT b.payload, m.digest {_RANGE}", (key, start, count)).fetchall()
         execute("COMMIT")
         if [digest(payload) for payload, _ in rows] != [each for _, each in rows]:
             raise ValueError(session_id)

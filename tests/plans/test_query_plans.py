@@ -53,11 +53,15 @@ def faults(lines: list[str]) -> list[str]:
 
 
 def page_faults(lines: list[str]) -> list[str]:
-    """Return what is wrong with the plan of a page; that its ranges, of a page each, are merged and sorted is right."""
+    """Return what is wrong with the plan of a page.
+
+    That the keys of its ranges, of a page each, are merged and sorted is right. The rows themselves are not sorted.
+    """
     merge = r"SCAN (range_\d+|keys|page)|USE TEMP B-TREE FOR ORDER BY"
     sorts = [number for number, line in enumerate(lines) if "TEMP B-TREE" in line]
-    too_early = [lines[number] for number in sorts if number < lines.index("SCAN keys")]
-    return [line for line in faults(lines) if not re.fullmatch(merge, line)] + too_early
+    merged, read = lines.index("SCAN keys"), lines.index("SCAN page")
+    misplaced = [lines[number] for number in sorts if not merged < number < read]
+    return [line for line in faults(lines) if not re.fullmatch(merge, line)] + misplaced
 
 
 def list_faults(store: Store, name: str, **how: Any) -> dict[str, list[str]]:
