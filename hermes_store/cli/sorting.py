@@ -7,8 +7,6 @@ import heapq
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from ..pagination import read_cursor, write_cursor
-
 if TYPE_CHECKING:
     from ..records import Page, SessionRecord
 
@@ -64,6 +62,7 @@ def sorted_page(
     Raises:
         InvalidCursorError: `after` is not a cursor of this list.
     """
+    from ..pagination import read_cursor, write_cursor
     from ..records import Page, SessionRecord
 
     kind = f"list by {order}" if order else "list of a model"

@@ -8,7 +8,6 @@ import re
 from typing import Any, Final
 
 from ..quoting import count
-from ..transcripts import json_codec
 
 # Controls (ESC begins terminal commands), line and paragraph separators, marks that turn the direction of
 # what follows them, characters without a width (but for the joiners that emoji and some scripts need), tags, and lone
@@ -42,6 +41,8 @@ def harmless_json(value: Any) -> bytes:
     The same value is in it, except that NaN and the infinities, which JSON does not have, are the texts "NaN",
     "Infinity" and "-Infinity".
     """
+    from ..transcripts import json_codec
+
     # Outside of its strings, JSON has none of these characters but line breaks, which `encode` does not write.
     text = json_codec.encode(value).decode("utf-8")
     if _NOT_FINITE.search(text):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"sqlalchemy", "alembic", "psycopg", "sqlite3", "hermes_store.records"}
+HEAVY = {"sqlalchemy", "alembic", "psycopg", "sqlite3", "hermes_store.records", "hermes_store.transcripts.json_codec"}
 PROGRAM = """
 import sys
 sys.argv[0] = "hermes-store"
