@@ -82,3 +82,12 @@ def test_trusted_records_share_nothing_that_can_be_changed() -> None:
     one, other = _page(), _page()
     one.model_fields_set.clear()
     assert other.model_fields_set == {"items", "next", "total"}
+
+
+def test_records_of_rows_are_those_of_their_values() -> None:
+    rows: list[tuple[Any, ...]] = [(0, 1, 2, 3, "more"), (4, 5, 6, 7, "more")]
+    values = [dict(zip(AppendResult.model_fields, row, strict=False)) for row in rows]
+    records = AppendResult.from_rows(rows)
+    assert records == [AppendResult(**one) for one in values]
+    assert [record.model_dump(exclude_unset=True) for record in records] == values
+    assert (records[0].model_extra, records[0].model_copy(update={"revision": 9}).revision) == (None, 9)
