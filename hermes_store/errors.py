@@ -341,6 +341,6 @@ class SchemaVersionMissingError(SchemaError):
         super().__init__(
             f"{target} has the tables of hermes_store, but its version table was emptied or dropped. The tables look "
             f"like revision {revision!r}. The data is untouched; if nobody changed the tables by hand, run "
-            f"`hermes-store db stamp {revision}` and open it again."
+            f"`hermes-store db stamp {revision}` and open it again. `hermes-store repair` puts a damaged schema right."
         )
         self.revision = revision

@@ -36,7 +36,7 @@ from .records import AgentSession
 OnProgress = Callable[[ImportProgress], None]
 
 #: The conversations' kind in the import log.
-KIND: Final = "agent-session"
+KIND: Final = import_log.AGENT_SESSION
 
 
 class _Stored(NamedTuple):

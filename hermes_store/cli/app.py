@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import agent, database, doctor, editing, files, maintenance, projects, pruning, sessions, show, trash
+from . import agent, database, doctor, editing, files, maintenance, projects, pruning, repairing, sessions, show, trash
 from .exits import EPILOG, reported
 from .opening import Database
 
@@ -70,6 +70,8 @@ app.command("backup")(maintenance.backup)
 app.command("restore-backup")(maintenance.restore_backup)
 app.command("verify")(maintenance.verify)
 app.command("doctor")(doctor.doctor)
+app.command("repair")(repairing.repair)
+app.command("salvage")(repairing.salvage)
 app.command("compact")(maintenance.compact)
 app.command("upgrade")(database.upgrade)
 app.command("info")(database.info)

@@ -39,7 +39,8 @@ class ExitCode(enum.IntEnum):
         1,
         (
             "an import or export finished, but a file or session failed; a purged session's file was kept; the "
-            "tables differ from this version's; or `verify` or `doctor` found something wrong"
+            "tables differ from this version's; `verify` or `doctor` found something wrong, or `repair` left it; or "
+            "something is missing in what `salvage` read"
         ),
     )
     USAGE = 2, "wrong usage"

@@ -1,23 +1,32 @@
 """Tools for those who look after a database.
 
-from hermes_store.maintenance import backup, compact, doctor, restore_backup, verify
+from hermes_store.maintenance import backup, compact, doctor, repair, restore_backup, salvage, verify
 """
 
 from .backups import backup
 from .compacting import compact
 from .diagnosis import Diagnosis, DoctorReport, Severity
 from .doctor import doctor
+from .repairing import repair
 from .reports import (
     BackupProgress,
     BackupReport,
     CompactReport,
     Finding,
     FindingKind,
+    Repair,
+    RepairProgress,
+    RepairReport,
     RestoreReport,
+    SalvagedItem,
+    SalvageProgress,
+    SalvageReport,
+    SalvageState,
     VerifyProgress,
     VerifyReport,
 )
 from .restoring import restore_backup
+from .salvaging import salvage
 from .verifying import verify
 
 __all__ = [
@@ -28,13 +37,22 @@ __all__ = [
     "DoctorReport",
     "Finding",
     "FindingKind",
+    "Repair",
+    "RepairProgress",
+    "RepairReport",
     "RestoreReport",
+    "SalvageProgress",
+    "SalvageReport",
+    "SalvageState",
+    "SalvagedItem",
     "Severity",
     "VerifyProgress",
     "VerifyReport",
     "backup",
     "compact",
     "doctor",
+    "repair",
     "restore_backup",
+    "salvage",
     "verify",
 ]

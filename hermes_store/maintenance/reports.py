@@ -41,6 +41,8 @@ class BackupReport(Record):
 class FindingKind(enum.StrEnum):
     """What is wrong."""
 
+    SCHEMA = "schema"
+    """A table or an index is not as this library made it."""
     FILE = "file"
     """SQLite finds the file damaged."""
     LINK = "link"
@@ -48,7 +50,7 @@ class FindingKind(enum.StrEnum):
     UNREADABLE = "unreadable"
     """A session cannot be read."""
     FIELDS = "fields"
-    """A session's id is damaged."""
+    """A session's id is damaged, or another field is of a wrong type."""
     MESSAGE_COUNT = "message_count"
     """A session's row counts more or fewer messages than there are."""
     POSITIONS = "positions"
@@ -59,6 +61,8 @@ class FindingKind(enum.StrEnum):
     """A message is not what was written."""
     DOCUMENT = "document"
     """A document is not what was written."""
+    IMPORT = "import"
+    """An entry of the import log is damaged."""
 
 
 class Finding(Record):
@@ -80,8 +84,9 @@ class Finding(Record):
 class VerifyProgress(Record):
     """How far a check is."""
 
-    #: The file, the links between rows, and each session. How far the first two are, is not known: `done` is 0.
-    step: Literal["file", "links", "sessions"]
+    #: The file, the links between rows, each session, and the import log. How far others than the sessions are, is not
+    #: known: their `done` is 0.
+    step: Literal["file", "links", "sessions", "imports"]
     #: Sessions.
     done: int
     total: int
@@ -109,6 +114,112 @@ class VerifyReport(Record):
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
+
+
+class RepairProgress(Record):
+    """How far a repair is."""
+
+    #: The text of the schema, the file, the links between rows, and each session. How far others than the sessions are,
+    #: is not known: their `done` is 0.
+    step: Literal["schema", "file", "links", "sessions"]
+    #: Sessions.
+    done: int
+    total: int
+    #: How many findings were put right so far.
+    repaired: int
+
+
+class Repair(Record):
+    """Something that was wrong in a database, and was put right."""
+
+    #: The session, where it is one's.
+    session_id: str | None = None
+    #: What was wrong, or what was done.
+    what: str
+
+
+class RepairReport(Record):
+    """What a repair did."""
+
+    #: The database.
+    target: str
+    #: Whether nothing was written. Then `repaired` is what would be put right.
+    dry_run: bool
+    #: A copy of the database, made before its schema was changed; None if that was whole.
+    copy_path: str | None
+    sessions: int
+    #: The first 1,000.
+    repaired: list[Repair]
+    #: What is still wrong, because it follows from nothing else: the first 1,000 findings.
+    left: list[Finding]
+    #: How many more there are of both.
+    omitted: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong any more; with `dry_run`, whether nothing will be."""
+        return not self.left
+
+
+class SalvageProgress(Record):
+    """How far a salvage is."""
+
+    #: The pages of the damaged file are read first, and then the sessions of the new one are checked.
+    step: Literal["read", "check"]
+    done: int
+    total: int
+
+
+class SalvageState(enum.StrEnum):
+    """How much of a session was read."""
+
+    WHOLE = "whole"
+    """Everything."""
+    PARTLY = "partly"
+    """Messages, documents or fields are missing."""
+    MESSAGES = "messages"
+    """Messages or large documents, without the session's title and its other fields."""
+    LOST = "lost"
+    """Nothing but its id."""
+
+
+class SalvagedItem(Record):
+    """What was read of a session."""
+
+    #: In the new database.
+    session_id: str
+    state: SalvageState
+    #: How many were read.
+    messages: int
+    #: The positions of the others in the damaged database, as ranges: the first and the last.
+    missing: list[tuple[int, int]]
+    #: What else is missing, as parts of a sentence.
+    problems: list[str]
+
+
+class SalvageReport(Record):
+    """What was read of a damaged database."""
+
+    #: The damaged file.
+    source: str
+    #: The new database.
+    target: str
+    #: The revision of the damaged one's tables.
+    schema_revision: str
+    #: Deleted ones as well; those of which something is missing first.
+    sessions: list[SalvagedItem]
+    messages: int
+    projects: int
+    #: By the name of a table: in how many places rows may be lost.
+    damaged: dict[str, int]
+    size_bytes: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is missing, as far as that is known."""
+        return not self.damaged and all(item.state is SalvageState.WHOLE for item in self.sessions)
 
 
 class CompactReport(Record):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError
-from ..storage import session_checks
+from ..storage import import_checks, schema_repair, session_checks
+from ..storage.engine import Database
 from ..storage.session_checks import CheckedSession
 from ..store import Store
 from ..validation import check_callable, check_instance
@@ -20,14 +21,21 @@ _MOST: Final = 1_000
 #: How many row ids of sessions are read at once.
 _ROWS: Final = 1_000
 _RESTORE: Final = "Restore a backup, or "
+_REPAIR: Final = "`hermes-store repair` puts it right."
+_SALVAGE: Final = (
+    "Keep the file as it is. Restore a backup, or read what is left into a new database with `hermes-store salvage`."
+)
 _ADVICE: Final = {
-    FindingKind.UNREADABLE: "Keep the file as it is, and restore a backup; sqlite3's .recover reads what is left.",
-    FindingKind.FIELDS: "Keep the file as it is, and restore a backup; sqlite3's .recover reads what is left.",
-    FindingKind.MESSAGE_COUNT: f"{_RESTORE}write the whole transcript with messages.replace.",
-    FindingKind.POSITIONS: f"{_RESTORE}write the whole transcript with messages.replace.",
-    FindingKind.TIMES: "Only lists show it and sort by it. The next message with a timestamp sets it again.",
+    FindingKind.SCHEMA: _REPAIR,
+    FindingKind.LINK: _REPAIR,
+    FindingKind.UNREADABLE: _SALVAGE,
+    FindingKind.FIELDS: f"{_RESTORE}set the field again with sessions.update. No verb finds a session without its id.",
+    FindingKind.MESSAGE_COUNT: _REPAIR,
+    FindingKind.POSITIONS: f"{_RESTORE}close the gaps: {_REPAIR}",
+    FindingKind.TIMES: _REPAIR,
     FindingKind.MESSAGE: f"{_RESTORE}write it again with messages.update. messages.page reads the others.",
     FindingKind.DOCUMENT: f"{_RESTORE}write it again with documents.put. documents.read reads others by key.",
+    FindingKind.IMPORT: "Import the directory again.",
 }
 
 
@@ -36,8 +44,9 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
 
     Of a SQLite file, this is SQLite's own check of the file and of the foreign keys. Of each session, deleted or not:
     its messages are as many as its row counts, and at all positions from 0; its times are those of its messages; each
-    message and each large document has the digest that it was written with; the row of its small documents is JSON. A
-    session's other fields have nothing to be compared with.
+    message and each large document has the digest that it was written with; the row of its small documents is JSON; its
+    other fields are of the right types. (Their values have nothing to be compared with.) The text of the schema is what
+    this library made, and each entry of the import log is one that an import can have written.
 
     Nothing is written. Each session is read in a transaction of its own, and no more than 1 MiB of it (or one message)
     is in memory.
@@ -70,9 +79,11 @@ class _Verification:
         started = time.monotonic()
         with self._database.read() as unit:
             total = session_checks.count(unit)
+        self._check_schema()
         self._check_file(total)
         self._check_links(total)
         self._check_sessions(total)
+        self._check_imports(total)
         return VerifyReport(
             target=self._database.dialect.display,
             sessions=self._sessions,
@@ -93,6 +104,29 @@ class _Verification:
         found = len(self._findings) + self._omitted
         self._on_progress(VerifyProgress(step=step, done=done, total=total, findings=found))
 
+    def _check_schema(self) -> None:
+        with self._database.translated():
+            facts = schema_repair.facts(self._database.dialect)
+        if facts is None:
+            return
+        for problem in facts.problems:
+            self._add(FindingKind.SCHEMA, f"{problem} is not as this library made it", _ADVICE[FindingKind.SCHEMA])
+        for problem in facts.lost:
+            self._add(FindingKind.SCHEMA, problem, _SALVAGE)
+
+    def _check_imports(self, total: int) -> None:
+        after: int | None = -(2**62)
+        while after is not None:
+            try:
+                with self._database.read() as unit:
+                    after, found = import_checks.entries_after(unit, after)
+            except DatabaseCorruptError as error:
+                self._add(FindingKind.IMPORT, f"the import log cannot be read: {error}", _SALVAGE)
+                return
+            for session_id, problem in found:
+                self._add(FindingKind.IMPORT, problem, _ADVICE[FindingKind.IMPORT], session_id=session_id)
+            self._report_progress("imports", 0, total)
+
     def _check_file(self, total: int) -> None:
         try:
             with self._database.read() as unit:
@@ -101,7 +135,7 @@ class _Verification:
             problems = [str(error)]
         for problem in problems:
             of_index = "index" in problem
-            self._add(FindingKind.FILE, problem, _INDEX if of_index else _ADVICE[FindingKind.UNREADABLE])
+            self._add(FindingKind.FILE, problem, _INDEX if of_index else _SALVAGE)
 
     def _check_links(self, total: int) -> None:
         try:
@@ -110,12 +144,12 @@ class _Verification:
                 of_sessions = {link.row_id for link in links if link.table == "sessions"}
                 names = session_checks.public_ids(unit, of_sessions)
         except DatabaseCorruptError as error:
-            self._add(FindingKind.LINK, f"the links cannot be checked: {error}", _ADVICE[FindingKind.UNREADABLE])
+            self._add(FindingKind.LINK, f"the links cannot be checked: {error}", _SALVAGE)
             return
         for table, row_id, parent in links:
             problem = f"row {row_id} of table {table} refers to a row of table {parent} that is not there"
             session_id = names.get(row_id) if table == "sessions" else None
-            self._add(FindingKind.LINK, problem, _OF_SESSION if session_id else _OF_NONE, session_id=session_id)
+            self._add(FindingKind.LINK, problem, _ADVICE[FindingKind.LINK], session_id=session_id)
 
     def _check_sessions(self, total: int) -> None:
         after = -(2**62)
@@ -130,37 +164,51 @@ class _Verification:
             after = row_ids[-1]
 
     def _check_session(self, row_id: int) -> None:
-        try:
-            with self._database.read() as unit:
-                checked = session_checks.check(unit, row_id)
-        except DatabaseCorruptError as error:
-            checked = self._unreadable(row_id, error)
+        checked = check_session(self._database, row_id)
         if checked is None:  # it was purged meanwhile
             return
         self._sessions += 1
         self._messages += checked.messages
         self._documents += checked.documents
-        for finding in checked.findings:
-            kind = FindingKind(finding.kind)
-            place = {"session_id": checked.session_id, "position": finding.position, "key": finding.key}
-            self._add(kind, finding.problem, _ADVICE[kind], **place)
+        for finding in findings_of(checked):
+            if len(self._findings) < _MOST:
+                self._findings.append(finding)
+            else:
+                self._omitted += 1
 
-    def _unreadable(self, row_id: int, error: DatabaseCorruptError) -> CheckedSession:
-        try:
-            with self._database.read() as unit:
-                session_id = session_checks.public_ids(unit, [row_id]).get(row_id)
-        except DatabaseCorruptError:
-            session_id = None
-        finding = session_checks.SessionFinding(FindingKind.UNREADABLE, f"it cannot be read: {error}")
-        return CheckedSession(session_id or f"(row {row_id})", 0, 0, [finding])
+
+def check_session(database: Database, row_id: int) -> CheckedSession | None:
+    """Check a session, also one that cannot be read; return None if it is not there any more."""
+    try:
+        with database.read() as unit:
+            return session_checks.check(unit, row_id)
+    except DatabaseCorruptError as error:
+        problem = f"it cannot be read: {error}"
+    try:
+        with database.read() as unit:
+            session_id = session_checks.public_ids(unit, [row_id]).get(row_id)
+    except DatabaseCorruptError:
+        session_id = None
+    finding = session_checks.SessionFinding(FindingKind.UNREADABLE, problem)
+    return CheckedSession(session_id or f"(row {row_id})", 0, 0, [finding])
+
+
+def findings_of(checked: CheckedSession) -> list[Finding]:
+    """Return what was found in a session, with what to do."""
+    return [
+        Finding(
+            kind=FindingKind(finding.kind),
+            session_id=checked.session_id,
+            position=finding.position,
+            key=finding.key,
+            problem=finding.problem,
+            advice=_ADVICE[FindingKind(finding.kind)],
+        )
+        for finding in checked.findings
+    ]
 
 
 _INDEX: Final = (
-    "If all findings are about indexes, the rows themselves are whole: close every store, and run "
-    "`sqlite3 hermes.db REINDEX`. Otherwise restore a backup."
-)
-_OF_SESSION: Final = "Restore a backup, or set the session's project_id or parent_id to None with sessions.update."
-_OF_NONE: Final = (
-    "No session has this row any more: a program without foreign keys removed what it belonged to. Restore a backup if "
-    "a session is missing."
+    "If all findings are about indexes, the rows themselves are whole: `hermes-store repair` makes the indexes anew. "
+    "Otherwise restore a backup, or read what is left into a new database with `hermes-store salvage`."
 )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
@@ -467,3 +467,22 @@ _delete_of_sessions: Final = Statement(
 def remove_rows(unit: UnitOfWork, sessions: Collection[int], key: str) -> None:
     """Remove the value of a column's key from sessions, which are given by row id."""
     unit.execute(_delete_of_sessions, {"sessions": list(sessions), "name": key})
+
+
+_lost_sessions: Final = Statement(
+    select(SessionDocument.session_id).where(~exists().where(Session.id == SessionDocument.session_id)).distinct(),
+    checked=False,
+)
+_remove_lone_extras: Final = Statement(
+    delete(SessionExtras).where(~exists().where(Session.id == SessionExtras.session_id))
+)
+
+
+def without_session(unit: UnitOfWork) -> list[Any]:
+    """Return the row ids of sessions that large documents refer to and that are not there."""
+    return unit.values(_lost_sessions)
+
+
+def remove_lone_extras(unit: UnitOfWork) -> int:
+    """Remove the small documents that belong to no session, and return how many rows."""
+    return unit.execute(_remove_lone_extras)

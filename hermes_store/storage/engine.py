@@ -170,8 +170,8 @@ class Database:
             yield
         except UnicodeDecodeError as error:  # the driver's, of its own message, which quotes the damaged schema
             raise DatabaseCorruptError(
-                f"{self.dialect.display}: the schema is damaged. Keep the file as it is, and restore a backup or "
-                "salvage it with sqlite3's .recover."
+                f"{self.dialect.display}: the schema is damaged. `hermes-store repair` puts it back, after copying the "
+                "file; `hermes-store salvage` reads everything into a new database."
             ) from error
         except DRIVER_ERRORS as error:
             raise self.translate(error) from error

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
 from .schema import ImportItem, Session
 from .statement import Statement, one_of
@@ -19,6 +19,8 @@ from .unit_of_work import UnitOfWork
 SESSION_FILE: Final = "webui-session"
 OTHER_FILE: Final = "webui-file"
 PROJECT: Final = "webui-project"
+#: A conversation of the agent that became a session.
+AGENT_SESSION: Final = "agent-session"
 
 
 class Entry(NamedTuple):
@@ -262,3 +264,15 @@ _move: Final = Statement(
 def move(unit: UnitOfWork, before: int, after: int) -> None:
     """Let the entries of a session be those of the row that it moved to; both are row ids."""
     unit.execute(_move, {"before": before, "after_row": after})
+
+
+_unlink: Final = Statement(
+    update(ImportItem)
+    .where(ImportItem.session_id.is_not(None), ~exists().where(Session.id == ImportItem.session_id))
+    .values(session_id=None)
+)
+
+
+def unlink_missing(unit: UnitOfWork) -> int:
+    """Let the entries of sessions that are not there be those of purged ones, and return how many."""
+    return unit.execute(_unlink)

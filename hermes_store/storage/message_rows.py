@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
 from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError
@@ -13,7 +13,7 @@ from ..transcripts import diff
 from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
 from ..validation import MAX_INT
-from .schema import Message, MessageBlob
+from .schema import Message, MessageBlob, Session
 from .statement import RowStatement, Statement, one_of
 from .types import RowId, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
@@ -326,6 +326,23 @@ def _apply(  # noqa: PLR0917 - the change, and what it is made of
         insert_at(unit, session, {position: messages[position] for position in changes.inserted}, revision)
 
 
+#: Unchecked: a damaged position is one that changes.
+_places: Final = Statement(
+    select(Message.id, Message.position).where(_in_session).order_by(Message.position, Message.id), checked=False
+)
+#: Where rows are while they are moved: no position is below it.
+_APART: Final = -(2**60)
+
+
+def renumber(unit: UnitOfWork, session: int, revision: int) -> int:
+    """Let the positions of a session's messages be 0, 1, 2 and so on, in their order; return how many moved."""
+    rows = unit.rows(_places, {"session": session})
+    moved = [(row_id, place) for place, (row_id, position) in enumerate(rows) if position != place]
+    for first in (_APART, 0):
+        unit.execute_many(_move_one, [(first + place, revision, row_id) for row_id, place in moved])
+    return len(moved)
+
+
 _delete_from: Final = Statement(delete(Message).where(_in_session, Message.position >= bindparam("keep")))
 
 
@@ -429,3 +446,22 @@ def without_payloads(unit: UnitOfWork, session: int) -> list[Encoded]:
 def roles_and_timestamps(unit: UnitOfWork, session: int) -> list[tuple[str | None, float | None]]:
     """Return the role and the timestamp of each of a session's messages."""
     return [(role, timestamp) for role, timestamp in unit.rows(_marks, {"session": session})]
+
+
+_lost_sessions: Final = Statement(
+    select(Message.session_id, func.min(Message.timestamp), func.max(Message.timestamp))
+    .where(~exists().where(Session.id == Message.session_id))
+    .group_by(Message.session_id),
+    checked=False,
+)
+_remove_bodies: Final = Statement(delete(MessageBlob).where(~exists().where(Message.id == MessageBlob.message_id)))
+
+
+def without_session(unit: UnitOfWork) -> list[tuple[Any, Any, Any]]:
+    """Return the row ids of sessions that messages refer to and that are not there, with their first and last time."""
+    return [(row[0], row[1], row[2]) for row in unit.rows(_lost_sessions)]
+
+
+def remove_lone_bodies(unit: UnitOfWork) -> int:
+    """Remove the bodies that belong to no message, and return how many."""
+    return unit.execute(_remove_bodies)

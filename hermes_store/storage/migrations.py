@@ -91,7 +91,7 @@ def stored_revision(unit: UnitOfWork) -> str | None:
     return found
 
 
-def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
+def upgrade(dialect: Dialect, migrations: Path | None = None, *, revision: str = "head", copies: bool = True) -> None:
     """Run the missing migrations, all in one transaction. Others that want to do that wait, and then find it done.
 
     A database file that already holds data is copied next to itself first.
@@ -99,26 +99,28 @@ def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
     Args:
         dialect: the database.
         migrations: the folder with Alembic's scripts; the library's own when None.
+        revision: the one to reach.
+        copies: make a copy first, if it is a file that holds data.
     """
     from alembic import command  # noqa: PLC0415 - see the module's docstring
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = alembic_config(migrations)
-    head = ScriptDirectory.from_config(config).get_current_head()
+    head = ScriptDirectory.from_config(config).get_current_head() if revision == "head" else revision
     found = copy = None
     try:
         with _alembic_turn(dialect), dialect.upgrade() as connection:
             found = current_revision(connection, dialect)
             if found == head:
                 return
-            if found is not None:
+            if found is not None and copies:
                 stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
                 copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
                 if copy is not None:
                     logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
             config.attributes["connection"] = connection
             config.attributes["dialect"] = dialect
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     except BaseException:  # whatever it is: each try would leave one more copy of what did not change
         if copy is not None:
             with contextlib.suppress(OSError, HermesStoreError, *DRIVER_ERRORS):  # the disk that failed may fail again

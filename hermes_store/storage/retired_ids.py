@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
 from ..errors import SessionDeletedError, SessionExistsError
 from .schema import RetiredId, Session
@@ -154,3 +154,15 @@ _move: Final = Statement(
 def move(unit: UnitOfWork, before: int, after: int) -> None:
     """Let the former ids of a session be those of the row that it moved to; both are row ids."""
     unit.execute(_move, {"before": before, "after": after})
+
+
+_unlink: Final = Statement(
+    update(RetiredId)
+    .where(RetiredId.successor_id.is_not(None), ~exists().where(Session.id == RetiredId.successor_id))
+    .values(successor_id=None)
+)
+
+
+def unlink_missing(unit: UnitOfWork) -> int:
+    """Let the former ids of sessions that are not there be those of purged ones, and return how many."""
+    return unit.execute(_unlink)

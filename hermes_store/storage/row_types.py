@@ -66,6 +66,14 @@ class RowTypes:
                 if tuple(map(type, row)) not in sound:
                     rows[index] = self._inspect(row)
 
+    def damaged(self, row: Row) -> list[tuple[str, Any]]:
+        """Return the names and values of the columns of a row whose value is of none of their types."""
+        return [
+            (column.name, value)
+            for column, value in zip(self._columns, row, strict=True)
+            if column.kinds and type(value) not in column.kinds and not isinstance(value, bool)
+        ]
+
     def _inspect(self, row: Row) -> Row:
         damaged = [
             index

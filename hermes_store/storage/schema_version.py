@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, inspect, text
 
-from ..errors import SchemaVersionMissingError, UnsupportedDatabaseError
+from ..errors import DatabaseCorruptError, SchemaVersionMissingError, UnsupportedDatabaseError
 from .dialects import Dialect
 from .schema import Base
 from .unit_of_work import UnitOfWork
@@ -22,6 +22,12 @@ _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", 
 #: A column of `sessions` that came with each later revision, the newest first.
 _LATER: Final = {"0004": "last_activity_at", "0003": "has_draft", "0002": "transcript_revision"}
 _OURS: Final = _TABLES | {"import_items", "session_extras", VERSION_TABLE, FIRST_VERSION_TABLE}
+
+
+_ADVICE: Final = (
+    "some of this library's are missing. Nothing was changed. Put the schema back with `hermes-store repair`, or read "
+    "what is left into a new database with `hermes-store salvage`."
+)
 
 
 class _Facts(NamedTuple):
@@ -62,6 +68,7 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
 
     Raises:
         SchemaVersionMissingError: the tables are this library's, without a revision.
+        DatabaseCorruptError: the database says that it is this library's, and the tables are not.
         UnsupportedDatabaseError: there are tables, but not of this library.
     """
     dialect.check_owner(connection)
@@ -72,6 +79,8 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
         raise SchemaVersionMissingError(dialect.display, facts.looks_like)
     if facts.tables <= {VERSION_TABLE}:
         return None
+    if dialect.is_claimed(connection):
+        raise DatabaseCorruptError(f"{dialect.display} has damaged tables: {_ADVICE}")
     raise UnsupportedDatabaseError(
         f"{dialect.display} already holds tables of something else ({', '.join(sorted(facts.tables)[:5])}, …), and is "
         "left as it is. Give the store a database of its own."

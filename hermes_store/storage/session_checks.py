@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, type_coerce
+from sqlalchemy.types import NullType
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from . import document_rows, transcript_columns
+from .row_types import RowTypes
 from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument
 from .statement import Statement, one_of
 from .types import RowIdList
@@ -87,6 +89,18 @@ _positions: Final = Statement(
 )
 
 
+#: Those that have checks of their own are left out.
+_field_columns: Final = [
+    column
+    for column in Session.__table__.columns
+    if column.key not in {"id", "session_id", "message_count", "last_message_at", "last_activity_at", "activity_at"}
+]
+_fields: Final = Statement(
+    select(*(type_coerce(column, NullType()) for column in _field_columns)).where(_of_row), checked=False
+)
+_field_types: Final = RowTypes(_field_columns)
+
+
 def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     """Check a session; return None if it is not there any more.
 
@@ -100,11 +114,18 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     if type(session_id) is not str:
         return CheckedSession(f"(row {row_id})", 0, 0, [SessionFinding("fields", f"its id is {session_id!r}")])
     found, first, last = unit.row(_positions, {"session": row_id}) or (0, None, None)
-    findings = _check_positions(message_count, found, first, last)
+    findings = _check_fields(unit, row_id)
+    findings += _check_positions(message_count, found, first, last)
     findings += _check_times(times, transcript_columns.last_times(unit, row_id))
     findings += _check_messages(unit, row_id)
     documents, damaged = _check_documents(unit, row_id, session_id)
     return CheckedSession(session_id, found, documents, findings + damaged)
+
+
+def _check_fields(unit: UnitOfWork, row_id: int) -> list[SessionFinding]:
+    row = unit.row(_fields, {"session": row_id})
+    damaged = [] if row is None else _field_types.damaged(row)
+    return [SessionFinding("fields", f"its {name} is {value!r:.80}") for name, value in damaged]
 
 
 def _check_positions(message_count: Any, found: int, first: Any, last: Any) -> list[SessionFinding]:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, insert, literal_column, or_, select, update
+from sqlalchemy import bindparam, delete, exists, insert, literal_column, or_, select, update
+from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..records import UNTITLED
 from ..transcripts.encoding import LATEST
 from . import import_log, retired_ids, session_keys
-from .schema import BLANK, DELETED, EMPTY, Session
+from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
 from .statement import Statement, one_of
 from .types import IdList, PublicId, RowIdList, TextList
@@ -133,6 +134,11 @@ def change(
             "was written; check it with SQLite's PRAGMA integrity_check, and restore a backup."
         )
     return revision
+
+
+def next_revision(key: SessionKey) -> int:
+    """Return the revision of the next write to a session; raises as `change`."""
+    return locked(key).revision + 1
 
 
 def next_time(key: SessionKey) -> float:
@@ -321,3 +327,20 @@ def delete_empty(
         parameters["streams"] = sorted(streams)
     statement = _delete_empty(untitled_only, profile is not None, streams is not None)
     return sorted(unit.values(statement, parameters))
+
+
+_parent: Final = aliased(Session, name="parent")
+_links: Final = ((Session.project_id, Project.id), (Session.parent_id, _parent.id))
+_unlinks: Final = tuple(
+    Statement(
+        update(Session)
+        .where(link.is_not(None), ~exists().where(there == link))
+        .values(_next_revision(**{link.key: None}))
+    )
+    for link, there in _links
+)
+
+
+def unlink_missing(unit: UnitOfWork) -> int:
+    """Unlink the sessions whose project or parent is not there, and return how many links that were."""
+    return sum(unit.execute(statement) for statement in _unlinks)

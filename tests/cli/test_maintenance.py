@@ -81,7 +81,7 @@ def test_a_whole_database_is_exit_code_0(run: Any, run_json: Any, database: Path
 def test_a_finding_is_exit_code_1(run: Any, run_json: Any, database: Path) -> None:
     damage(database)
     said = run("verify", "--db", database, code=1).stdout.splitlines()
-    assert said[0].startswith("session 5b8e2f61c0d7: its row counts 9 messages, and has 26. Restore a backup, or")
+    assert said[0].startswith("session 5b8e2f61c0d7: its row counts 9 messages, and has 26. `hermes-store repair`")
     assert ": 1 finding (" in said[-1]
     done = run_json("verify", "--db", database, code=1)
     (finding,) = done["findings"]

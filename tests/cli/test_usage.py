@@ -16,7 +16,8 @@ from hermes_store.cli.exits import ExitCode
 COMMANDS = [
     *("import", "export", "list", "show", "rename", "pin", "unpin", "archive", "unarchive", "move"),
     *("delete", "trash", "restore", "prune", "purge"),
-    *("projects", "backup", "restore-backup", "verify", "doctor", "compact", "upgrade", "info", "agent", "db"),
+    *("projects", "backup", "restore-backup", "verify", "doctor", "repair", "salvage", "compact"),
+    *("upgrade", "info", "agent", "db"),
 ]
 AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]
 DB_COMMANDS = ["upgrade", "current", "history", "check", "sql", "stamp"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hermes_store import HermesStoreError, Store
 from hermes_store.files import export_directory
+from hermes_store.maintenance import salvage
 from hermes_store.webui import WebUIModels
 
 DOCUMENT = "d" * 5_000
@@ -51,16 +52,20 @@ def damage(data: bytes, seed: int) -> bytes:
 def problems(folder: Path) -> list[str]:
     """Read everything from the database in a folder, and return what was wrong, or failed otherwise than it may."""
     found: list[str] = []
+    unexported: list[int] = []
     try:
         with Store.open(folder / "hermes.db", durability="normal") as store:
             found += _listing(store)
             for session in range(6):
                 found += _reading(store, session)
-            found += _exporting(store, folder / "out")
+            unexported, more = _exporting(store, folder / "out")
+            found += more
     except HermesStoreError:
         pass
     except Exception as error:
         found.append(f"open: {type(error).__name__}: {error}")
+    if unexported:
+        found += _salvaging(folder, unexported)
     return found
 
 
@@ -107,16 +112,17 @@ def _reading(store: Store, session: int) -> list[str]:
     return found
 
 
-def _exporting(store: Store, target: Path) -> list[str]:
+def _exporting(store: Store, target: Path) -> tuple[list[int], list[str]]:
+    """Return the sessions that can be read and are not exported because the export failed, and what was wrong."""
     try:
         report = export_directory(store, target)
     except HermesStoreError as error:
-        if "schema is damaged" in str(error):  # a name in it differs, and what has it cannot be asked for
-            return []
         readable = [one for one in range(6) if _is_readable(store, f"s{one}", [message(one, n) for n in range(20)])]
-        return [f"export: nothing, though {readable} can be read: {error}"] if readable else []
+        if readable and "hermes-store salvage" not in str(error):
+            return readable, [f"export: no way to {readable} is named: {error}"]
+        return readable, []
     except Exception as error:
-        return [f"export: {type(error).__name__}: {error}"]
+        return [], [f"export: {type(error).__name__}: {error}"]
     reported = {problem.session_id for problem in report.problems}
     found = []
     for session in range(6):
@@ -128,6 +134,23 @@ def _exporting(store: Store, target: Path) -> list[str]:
             found.append(f"export: other messages in {session_id}")
         if written != expected and session_id not in reported and _is_readable(store, session_id, expected):
             found.append(f"export: {session_id} is readable, and was left out without a word")
+    return [], found
+
+
+def _salvaging(folder: Path, sessions: list[int]) -> list[str]:
+    """Return what was wrong in a salvage of a database from which some sessions can be read, and not exported."""
+    try:
+        salvage(folder / "hermes.db", folder / "new.db")
+        with Store.open(folder / "new.db") as store:
+            export_directory(store, folder / "salvaged")
+    except Exception as error:
+        return [f"salvage: {type(error).__name__}: {error}"]
+    found = []
+    for session in sessions:
+        path = folder / "salvaged" / "sessions" / f"s{session}.json"
+        written = json.loads(path.read_text())["messages"] if path.exists() else []
+        if written != [message(session, position) for position in range(20)]:
+            found.append(f"salvage: s{session} is readable, and is not there")
     return found
 
 

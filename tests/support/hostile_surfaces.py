@@ -208,7 +208,8 @@ def files(scene: Scene) -> Iterator[Call]:
 def tools(scene: Scene) -> Iterator[Call]:
     """Yield calls of the tools for those who look after a database."""
     names = {name for name in maintenance.__all__ if name[0].islower()}
-    assert names == {"backup", "compact", "doctor", "restore_backup", "verify"}, "a new tool: say what fits it"
+    known = {"backup", "compact", "doctor", "repair", "restore_backup", "salvage", "verify"}
+    assert names == known, "a new tool: say what fits it"
     backing_up = {"store": scene.store, "target": str(scene.folder / "directory"), "keep": 1, "on_progress": ...}
     yield from _each(
         "backup", maintenance.backup, backing_up, lambda name: scene.paths() if name == "target" else HOSTILE
@@ -225,6 +226,10 @@ def tools(scene: Scene) -> Iterator[Call]:
     yield from _each("restore_backup", maintenance.restore_backup, restoring, values)
     examining = {"target": str(scene.folder / "hermes.db"), "home": str(scene.folder / "state"), "on_progress": ...}
     yield from _each("doctor", maintenance.doctor, examining, values)
+    repairing = {"target": str(scene.folder / "backup"), "dry_run": ..., "on_progress": ...}
+    yield from _each("repair", maintenance.repair, repairing, values)
+    salvaging = {"damaged": str(scene.folder / "backup"), "new": str(scene.folder / "salvaged.db"), "on_progress": ...}
+    yield from _each("salvage", maintenance.salvage, salvaging, values)
     yield from _each("compact", maintenance.compact, {"store": scene.store, "on_progress": ...}, _plain)
 
 

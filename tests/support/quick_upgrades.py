@@ -19,9 +19,12 @@ def quick_upgrade(template: Path) -> Callable[..., None]:
     """Return a function that upgrades as `migrations.upgrade` does, and fills what is empty like a migrated file."""
     statements = _statements(template)
 
-    def upgrade(dialect: Dialect, migrations: Path | None = None) -> None:
-        if migrations is not None or not isinstance(dialect, SQLiteDialect) or not _fill(dialect, statements):
-            _upgrade(dialect, migrations)
+    def upgrade(
+        dialect: Dialect, migrations: Path | None = None, *, revision: str = "head", copies: bool = True
+    ) -> None:
+        is_usual = migrations is None and revision in ("head", library.HEAD)
+        if not is_usual or not isinstance(dialect, SQLiteDialect) or not _fill(dialect, statements):
+            _upgrade(dialect, migrations, revision=revision, copies=copies)
 
     return upgrade
 

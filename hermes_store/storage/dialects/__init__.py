@@ -16,7 +16,7 @@ from ...errors import UnsupportedDatabaseError
 from ...paths import path_of
 from ...quoting import quoted, text_of
 from ...targets import shown
-from .base import BackupFacts, Dialect, Durability, Factory, JournalMode, Settings, Target
+from .base import BackupFacts, Dialect, Durability, Factory, JournalMode, SchemaFacts, SchemaItem, Settings, Target
 from .sqlite import SQLiteFile, SQLiteMemory
 from .sqlite_parameters import check_parameters
 
@@ -26,6 +26,8 @@ __all__ = [
     "Durability",
     "JournalMode",
     "SQLiteFile",
+    "SchemaFacts",
+    "SchemaItem",
     "Settings",
     "Target",
     "dialect_for",

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
@@ -21,6 +21,9 @@ from .open_files import Holder
 
 if TYPE_CHECKING:
     from ..engine import Database
+
+#: "hems": what this library's SQLite files have as ``application_id``.
+APPLICATION_ID: Final = 0x68656D73
 
 Durability = Literal["full", "normal"]
 JournalMode = Literal["auto", "wal", "delete"]
@@ -68,6 +71,27 @@ class CompactFacts(NamedTuple):
     size_after: int
     #: Whether nothing of removed text is left in its files.
     is_erased: bool
+
+
+class SchemaItem(NamedTuple):
+    """A table or index of a schema."""
+
+    kind: Any
+    name: Any
+    table: Any
+    #: The statement that makes it; None for the index of a key, which its table makes.
+    sql: Any
+
+
+class SchemaFacts(NamedTuple):
+    """What is damaged in a schema."""
+
+    #: The revision of the tables.
+    revision: str
+    #: What is not as it has to be, and can be put right.
+    problems: list[str]
+    #: What cannot.
+    lost: list[str]
 
 
 class Dialect(ABC):
@@ -181,6 +205,29 @@ class Dialect(ABC):
         """
         raise errors.UnsupportedDatabaseError(f"{self.display} is no file. {self.backup_programs}")
 
+    def schema_facts(self, known: Mapping[str, Sequence[SchemaItem]]) -> SchemaFacts | None:
+        """Return what is damaged in the text of the schema; None where nothing but the server can damage it.
+
+        Args:
+            known: the schema of each revision.
+        """
+        return None
+
+    def repair_schema(self, known: Mapping[str, Sequence[SchemaItem]], copy: Path) -> SchemaFacts | None:
+        """Put the text of the schema back, where it is damaged and nothing is lost; as `schema_facts`.
+
+        Args:
+            copy: where to copy the database to before it is changed.
+        """
+        return None
+
+    def rebuild_indexes(self, unit: UnitOfWork) -> None:  # noqa: B027 - a server looks after its own
+        """Make all indexes anew.
+
+        Raises:
+            DatabaseCorruptError: rows are damaged, so that there is no such index.
+        """
+
     def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
         """Return what the database itself finds wrong in its file, in its own words; a server checks its own files.
 
@@ -226,6 +273,10 @@ class Dialect(ABC):
 
     def check_owner(self, connection: Connection) -> None:  # noqa: B027 - the default is to do nothing
         """Raise `UnsupportedDatabaseError` if the database itself says that it is another program's."""
+
+    def is_claimed(self, connection: Connection) -> bool:
+        """Whether the database itself says that it is this library's."""
+        return False
 
     def is_marked(self, connection: Connection, number: int) -> bool:
         """Whether the statements of `marks` were run for this number."""

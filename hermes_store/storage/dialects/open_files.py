@@ -73,6 +73,12 @@ def readers(path: Path) -> list[Holder]:
     return [Holder(process, _name(process)) for process in sorted(found)]
 
 
+def held_by_this_process(path: Path) -> bool:
+    """Whether this process has a database open, where the system tells."""
+    real = os.path.realpath(path)
+    return _has_open(os.getpid(), {f"{real}{suffix}" for suffix in _SUFFIXES})
+
+
 def _has_open(process: int, names: set[str]) -> bool:
     folder = _PROCESSES / str(process) / "fd"
     try:

@@ -10,7 +10,7 @@ import time
 import urllib.parse
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -23,7 +23,19 @@ from ..held_lock import HeldLock
 from ..statement import Statement
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
-from .base import RETRY, BackupFacts, BrokenLink, CompactFacts, Dialect, Result, Settings, logger
+from .base import (
+    APPLICATION_ID,
+    RETRY,
+    BackupFacts,
+    BrokenLink,
+    CompactFacts,
+    Dialect,
+    Result,
+    SchemaFacts,
+    SchemaItem,
+    Settings,
+    logger,
+)
 from .condition import Condition
 from .file_systems import shared_file_system
 from .open_files import Holder, found_holders
@@ -35,10 +47,11 @@ from .sqlite_file_check import require_openable
 from .sqlite_health import conditions
 from .sqlite_integrity import broken_links, integrity_problems
 from .sqlite_log import Log
-from .sqlite_look import look
+from .sqlite_look import look, parameters_to_look
 from .sqlite_place import Place, PlacedConnection
 from .sqlite_pool import ConnectionPool
 from .sqlite_restore import put_in_place
+from .sqlite_schema_text import repair_schema, schema_facts, tolerant
 from .sqlite_unit import SQLiteUnitOfWork
 from .upgrade_progress import UpgradeProgress
 
@@ -46,8 +59,6 @@ if TYPE_CHECKING:
     from ..engine import Database
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
-#: "hems": what this library's databases have as ``application_id``.
-APPLICATION_ID: Final = 0x68656D73
 
 
 class SQLiteDialect(Dialect):
@@ -171,8 +182,13 @@ class SQLiteDialect(Dialect):
         if found not in (0, APPLICATION_ID):
             raise errors.UnsupportedDatabaseError(
                 f"{self.display} is another program's database (its application_id is {found}), and is left as it is. "
-                "Give the store a database of its own."
+                "Give the store a database of its own. If it is one of this library, its first page is damaged: "
+                "`hermes-store repair` puts that right."
             )
+
+    def is_claimed(self, connection: Connection) -> bool:
+        found: int = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        return found == APPLICATION_ID
 
     def is_marked(self, connection: Connection, number: int) -> bool:
         found = [
@@ -221,6 +237,15 @@ class SQLiteDialect(Dialect):
 
     def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
         return conditions(_raw(unit), self.path, on_step)
+
+    def rebuild_indexes(self, unit: UnitOfWork) -> None:
+        try:
+            _raw(unit).execute("REINDEX")
+        except sqlite3.IntegrityError as error:
+            raise errors.DatabaseCorruptError(
+                f"{self.display}: the indexes cannot be made anew, because rows are damaged: {error}. Nothing was "
+                "changed. Restore a backup, or read what is left into a new database with `hermes-store salvage`."
+            ) from error
 
     def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
         return integrity_problems(_raw(unit), on_step)
@@ -423,6 +448,30 @@ class SQLiteFile(SQLiteDialect):
         require_openable(self._path)
         try:
             return put_in_place(part, Path(os.path.realpath(self._path)), aside, timeout)
+        except sqlite3.Error as error:
+            raise self.translate(error) from error
+
+    def schema_facts(self, known: Mapping[str, Sequence[SchemaItem]]) -> SchemaFacts | None:
+        with self._tolerant(**parameters_to_look(self._path)) as connection:
+            return schema_facts(connection, known)
+
+    def repair_schema(self, known: Mapping[str, Sequence[SchemaItem]], copy: Path) -> SchemaFacts | None:
+        queue, owner = self._queue, _Owner()
+        if not queue.acquire(owner, self.settings.busy_timeout):
+            raise errors.DatabaseLockedError(f"Another thread of this process is writing to {self.display}. {RETRY}")
+        try:
+            with self._tolerant(mode="rw") as connection:
+                return repair_schema(connection, known, copy, self.marks)
+        finally:
+            queue.release(owner)
+
+    @contextlib.contextmanager
+    def _tolerant(self, **parameters: str) -> Iterator[Any]:
+        require_openable(self._path)
+        self._place.require_no_lone_log()
+        try:
+            with tolerant(self._uri(**parameters), self.settings.busy_timeout) as connection:
+                yield connection
         except sqlite3.Error as error:
             raise self.translate(error) from error
 

@@ -22,7 +22,8 @@ DAMAGED_SCHEMA: Final[Meaning] = (
     errors.DatabaseCorruptError,
     (
         "The tables are not those of the revision that the file says it has: its schema is damaged, or another program "
-        "changed it. Keep the file as it is, and restore a backup or salvage it with sqlite3's .recover."
+        "changed it. `hermes-store repair` puts the schema back, after copying the file; `hermes-store salvage` reads "
+        "everything into a new database."
     ),
 )
 MEANINGS: Final[Mapping[str, Meaning]] = {
@@ -55,13 +56,17 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         errors.DatabaseCorruptError,
         # SQLite turns the errors of a failing disk into this one: https://www.sqlite.org/rescode.html#ioerr_corruptfs
         (
-            "The file is damaged, or the disk cannot read a part of it (then the system's log says so). Keep the file "
-            "as it is, and restore a backup or salvage it with sqlite3's .recover."
+            "The file is damaged, or the disk cannot read a part of it (then the system's log says so). Keep it as it "
+            "is, and restore a backup, or read what is left into a new database with `hermes-store salvage`. If only "
+            "its schema or an index is damaged, `hermes-store repair` puts it right."
         ),
     ),
     "SQLITE_NOTADB": (
         errors.DatabaseCorruptError,
-        "The file is not an SQLite database (or its first page is damaged); it was not changed.",
+        (
+            "The file is not an SQLite database (or its first page is damaged); it was not changed. If it was one of "
+            "this library, restore a backup, or read what is left into a new database with `hermes-store salvage`."
+        ),
     ),
 }
 

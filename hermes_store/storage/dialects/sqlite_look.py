@@ -56,6 +56,11 @@ def look(
     return _call(connect(_IMMUTABLE), callback)
 
 
+def parameters_to_look(path: Path) -> dict[str, str]:
+    """Return the parameters of a URI for a connection that makes no file next to a database, as far as that can be."""
+    return {"mode": "ro"} if _state_of(path).has_log else _IMMUTABLE
+
+
 def _call(connection: sqlite3.Connection, callback: Callable[[sqlite3.Connection], Result]) -> Result:
     with contextlib.closing(connection):
         connection.execute(

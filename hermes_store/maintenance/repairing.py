@@ -1,0 +1,218 @@
+"""Putting right what can be derived from the rest of a database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import DatabaseCorruptError, DatabaseError, InvalidInputError
+from ..storage import migrations, schema_repair, session_checks, session_repairs
+from ..storage.dialects import Dialect, Target
+from ..storage.engine import Database
+from ..store import Store
+from ..validation import check_callable, check_flag
+from .backups import stamp, writing
+from .reports import Finding, FindingKind, Repair, RepairProgress, RepairReport
+from .verifying import check_session, findings_of, verify
+
+OnRepairProgress = Callable[[RepairProgress], None]
+
+#: How many repairs and findings a report has at most.
+_MOST: Final = 1_000
+#: How many row ids of sessions are read at once.
+_ROWS: Final = 1_000
+_SALVAGE: Final = "Restore a backup, or read what is left into a new database with `hermes-store salvage`."
+
+
+def repair(target: Target, *, dry_run: bool = False, on_progress: OnRepairProgress | None = None) -> RepairReport:
+    """Put right what is wrong in a database and follows from the rest of it, while others use it.
+
+    - The text of a SQLite file's schema is written again where it is damaged. The file is copied first, next to itself:
+      ``hermes.db.20261128T090500.123456Z.before-repair``.
+    - Its indexes are made anew if one is damaged.
+    - Rows that refer to rows that are not there are unlinked. Messages whose session is not there get one.
+    - The counters and times of each session are set to what its messages say; gaps in their positions are closed. Each
+      session is one transaction.
+
+    A message or a document that is not what was written is left as it is, and is in the report with what to do.
+
+    Args:
+        target: the database, as for `Store.open`; one whose schema is damaged cannot be opened.
+        dry_run: write nothing, and report what would be put right.
+        on_progress: called again and again.
+
+    Raises:
+        InvalidInputError: an argument is not valid, or the database is in memory.
+        DatabaseMissingError: there is none.
+        DatabaseCorruptError: it cannot be opened, and nothing can be derived: it says what to do.
+        SchemaOutdatedError: it needs an upgrade.
+        BackupError, DatabaseFullError: the copy cannot be written; nothing was changed.
+        DatabaseLockedError: others were writing for longer than the busy timeout. What was repaired stays so.
+    """
+    check_flag("dry_run", dry_run)
+    if on_progress is not None:
+        check_callable("on_progress", on_progress)
+    dialect = migrations.dialect_of(target)
+    if dialect.path is None and not dialect.backup_programs:
+        raise InvalidInputError("A database in memory begins empty: there is nothing to repair. Name a file or a URL.")
+    return _Repair(target, dialect, dry_run, on_progress or (lambda _: None)).run()
+
+
+class _Repair:
+    """One repair."""
+
+    def __init__(self, target: Target, dialect: Dialect, dry_run: bool, on_progress: OnRepairProgress) -> None:
+        self._target = target
+        self._dialect = dialect
+        self._dry_run = dry_run
+        self._on_progress = on_progress
+        self._repaired: list[Repair] = []
+        self._left: list[Finding] = []
+        self._omitted = 0
+        self._sessions = 0
+        self._copy: Path | None = None
+
+    def run(self) -> RepairReport:
+        started = time.monotonic()
+        self._progress("schema")
+        if self._dialect.path is not None:
+            self._repair_schema(self._dialect.path)
+        if self._dry_run:
+            self._check()
+        else:
+            with Store.open(self._target, migrate=False) as store:
+                self._repair_rows(store)
+        return RepairReport(
+            target=self._dialect.display,
+            dry_run=self._dry_run,
+            copy_path=None if self._copy is None else str(self._copy),
+            sessions=self._sessions,
+            repaired=self._repaired,
+            left=self._left,
+            omitted=self._omitted,
+            seconds=time.monotonic() - started,
+        )
+
+    def _progress(self, step: Any, done: int = 0, total: int = 0) -> None:
+        repaired = len(self._repaired)
+        self._on_progress(RepairProgress(step=step, done=done, total=total, repaired=repaired))
+
+    def _add(self, what: str, session_id: str | None = None) -> None:
+        if len(self._repaired) < _MOST:
+            self._repaired.append(Repair(what=what, session_id=session_id))
+        else:
+            self._omitted += 1
+
+    def _leave(self, findings: list[Finding]) -> None:
+        free = _MOST - len(self._left)
+        self._left += findings[:free]
+        self._omitted += max(len(findings) - free, 0)
+
+    # ── The schema ──
+
+    def _repair_schema(self, path: Path) -> None:
+        self._dialect.create_if_missing(allowed=False)
+        if self._dry_run:
+            facts = schema_repair.facts(self._dialect)
+        else:
+            real = Path(os.path.realpath(path))
+            copy = real.with_name(f"{real.name}.{stamp()}.before-repair")
+            with writing(copy):
+                facts = schema_repair.repair(self._dialect, copy)
+            self._copy = copy if copy.exists() else None
+        if facts is None:
+            return
+        if facts.lost:
+            raise DatabaseCorruptError(
+                f"{self._dialect.display} cannot be repaired: {'; '.join(facts.lost[:5])}. "
+                f"Nothing was changed. {_SALVAGE}"
+            )
+        for problem in facts.problems:
+            self._add(f"{problem}: not as this library made it")
+
+    # ── Without writing ──
+
+    def _check(self) -> None:
+        try:
+            with Store.open(self._target, read_only=True) as store:
+                report = verify(store, on_progress=lambda now: self._progress(_STEPS[now.step], now.done, now.total))
+        except DatabaseError as error:
+            if not self._repaired:
+                raise
+            problem = f"the rows cannot be looked at while the schema is damaged: {error}"
+            self._leave([Finding(kind=FindingKind.UNREADABLE, problem=problem, advice="Repair it without dry_run.")])
+            return
+        self._sessions = report.sessions
+        self._omitted += report.omitted
+        for finding in report.findings:
+            if finding.kind in _DERIVED or (finding.kind is FindingKind.FILE and "index" in finding.problem):
+                self._add(finding.problem, finding.session_id)
+            elif finding.kind is not FindingKind.SCHEMA:  # `_repair_schema` has these
+                self._leave([finding])
+
+    # ── Rows ──
+
+    def _repair_rows(self, store: Store) -> None:
+        database = store.database
+        self._repair_file(database)
+        self._progress("links")
+        with database.read() as unit:
+            broken = unit.dialect.broken_links(unit, lambda: self._progress("links"), 1)
+            total = session_checks.count(unit)
+        if broken:
+            with database.write() as unit:
+                for done in session_repairs.repair_links(unit):
+                    self._add(done)
+        after = -(2**62)
+        while True:
+            with database.read() as unit:
+                row_ids = session_checks.rows_after(unit, after, _ROWS)
+            for row_id in row_ids:
+                self._repair_session(database, row_id)
+                self._progress("sessions", self._sessions, max(total, self._sessions))
+            if not row_ids:
+                return
+            after = row_ids[-1]
+
+    def _repair_file(self, database: Database) -> None:
+        self._progress("file")
+        problems = _file_problems(database, lambda: self._progress("file"))
+        if any("index" in problem for problem in problems):
+            with contextlib.suppress(DatabaseCorruptError), database.write() as unit:
+                unit.dialect.rebuild_indexes(unit)
+            left = _file_problems(database, lambda: self._progress("file"))
+            for problem in problems:
+                if problem not in left:
+                    self._add(problem)
+            problems = left
+        self._leave([Finding(kind=FindingKind.FILE, problem=problem, advice=_SALVAGE) for problem in problems])
+
+    def _repair_session(self, database: Database, row_id: int) -> None:
+        checked = check_session(database, row_id)
+        if checked is not None and session_repairs.derived(checked.findings):
+            try:
+                with database.write() as unit:
+                    wrong, checked = session_repairs.repair(unit, row_id)
+            except DatabaseCorruptError:  # it stays as it was found
+                wrong = []
+            for finding in wrong:
+                self._add(finding.problem, None if checked is None else checked.session_id)
+        if checked is not None:
+            self._sessions += 1
+            self._leave(findings_of(checked))
+
+
+_DERIVED: Final = {FindingKind.LINK, *map(FindingKind, session_repairs.DERIVED)}
+_STEPS: Final[dict[str, str]] = {"file": "file", "links": "links", "sessions": "sessions", "imports": "sessions"}
+
+
+def _file_problems(database: Database, on_step: Callable[[], None]) -> list[str]:
+    try:
+        with database.read() as unit:
+            return unit.dialect.file_problems(unit, on_step)
+    except DatabaseCorruptError as error:
+        return [str(error)]

@@ -1,0 +1,127 @@
+"""Reading what is left of a damaged database file into a new one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ..errors import BackupError, DatabaseMissingError
+from ..paths import path_of
+from ..storage import salvaging, session_repairs
+from ..storage.dialects.file_systems import sync
+from ..storage.dialects.sqlite_salvage import SalvagedSession
+from ..store import Store
+from ..validation import check_callable
+from .backups import part_of, writing
+from .repairing import repair
+from .reports import SalvagedItem, SalvageProgress, SalvageReport, SalvageState
+
+OnSalvageProgress = Callable[[SalvageProgress], None]
+
+
+def salvage(
+    damaged: str | os.PathLike[str],
+    new: str | os.PathLike[str],
+    *,
+    on_progress: OnSalvageProgress | None = None,
+) -> SalvageReport:
+    """Read whatever can be read of a damaged SQLite file into a new database, and leave the file as it is.
+
+    The pages of the file and of its log are read one by one, also those that SQLite cannot find or refuses to read.
+    Free pages are not: what was purged does not come back. A message or a large document is only taken in if it has the
+    digest that it was written with. A session of which something is missing is marked as recovered, and the messages
+    that are left of it get positions without gaps. Messages of a session whose row is damaged are kept in one whose
+    title begins with "Salvaged messages of".
+
+    The new database has the newest schema, whatever revision the damaged one had, and gets its name when it is whole.
+
+    Args:
+        damaged: the file. Other programs may use it meanwhile; this process may not have it open.
+        new: the file to make.
+        on_progress: called again and again.
+
+    Raises:
+        InvalidInputError: an argument is not valid.
+        DatabaseMissingError: there is no such file.
+        UnsupportedDatabaseError: nothing of this library is in it.
+        SchemaNewerError: a newer version of this library wrote it.
+        DatabaseLockedError: this process has the file open.
+        BackupError: the new file exists, or cannot be written.
+        DatabaseFullError: there is no space for it.
+    """
+    if on_progress is not None:
+        check_callable("on_progress", on_progress)
+    source, target = (
+        Path(os.path.abspath(path_of(one, "database")))  # noqa: PTH100 - resolve() would follow links
+        for one in (damaged, new)
+    )
+    if not os.path.exists(source):  # noqa: PTH110 - Path.exists() fails where it may not look
+        raise DatabaseMissingError(f"There is no file {source}. Nothing was written.")
+    if os.path.lexists(target):
+        raise BackupError(f"{target} exists already, and was left as it is. Name a new file.")
+    if not os.path.isdir(target.parent):  # noqa: PTH112 - Path.is_dir() fails where it may not look
+        raise BackupError(f"{target} cannot be written: {target.parent} is no folder. Nothing was read or written.")
+    started = time.monotonic()
+    report = on_progress or (lambda _: None)
+    part = target.with_name(f"{target.name}.part")
+
+    def on_page(done: int, total: int) -> None:
+        report(SalvageProgress(step="read", done=done, total=total))
+
+    with writing(target), part_of(part):
+        revision, facts = salvaging.salvage_file(source, part, on_page)
+        items = [_item(session) for session in facts.sessions]
+        items += [
+            SalvagedItem(session_id=session_id, state=SalvageState.LOST, messages=0, missing=[], problems=[])
+            for session_id in facts.lost
+        ]
+        repair(part, on_progress=lambda now: report(SalvageProgress(step="check", done=now.done, total=now.total)))
+        with Store.open(part, migrate=False, durability="normal", journal_mode="wal") as store:
+            damaged_rows = [
+                session.row_id
+                for session, item in zip(facts.sessions, items, strict=False)
+                if item.state is not SalvageState.WHOLE
+            ]
+            with store.database.write() as unit:
+                session_repairs.mark_recovered(unit, damaged_rows)
+            stats = store.stats()
+        sync(part)
+        size = part.stat().st_size
+        if os.path.lexists(target):
+            raise BackupError(f"{target} was made by somebody else meanwhile, and was left as it is. Try again.")
+        part.rename(target)
+        sync(target.parent)
+    return SalvageReport(
+        source=str(source),
+        target=str(target),
+        schema_revision=revision,
+        sessions=sorted(items, key=lambda item: (_ORDER.index(item.state), item.session_id)),
+        messages=stats.messages,
+        projects=stats.projects,
+        damaged=facts.damaged,
+        size_bytes=size,
+        seconds=time.monotonic() - started,
+    )
+
+
+#: What is missing comes first.
+_ORDER: Final = (SalvageState.LOST, SalvageState.MESSAGES, SalvageState.PARTLY, SalvageState.WHOLE)
+
+
+def _item(session: SalvagedSession) -> SalvagedItem:
+    if not session.has_row:
+        state = SalvageState.MESSAGES
+    elif session.missing or session.problems:
+        state = SalvageState.PARTLY
+    else:
+        state = SalvageState.WHOLE
+    return SalvagedItem(
+        session_id=session.session_id or "",
+        state=state,
+        messages=session.messages,
+        missing=session.missing,
+        problems=session.problems,
+    )

@@ -1,0 +1,278 @@
+"""`repair` puts right what follows from other rows, and leaves and names what follows from nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_store import DatabaseCorruptError, DatabaseMissingError, InvalidInputError, StaleSessionError, Store
+from hermes_store.maintenance import RepairProgress, repair, verify
+from tests.support.internals import writing
+from tests.support.paired_writer import writer_of
+
+MESSAGES = [
+    {"role": "user", "content": "hi", "timestamp": 5.0},
+    {"role": "assistant", "content": "ho", "timestamp": 6.0},
+    {"role": "tool", "content": "done", "timestamp": 7.0},
+]
+S = "(SELECT id FROM sessions WHERE session_id = 's')"
+#: What is done to session "s": the kinds of what is put right, the messages that are left, and whether one is missing.
+DERIVED: dict[str, tuple[str, int, bool]] = {
+    "more counted": (f"UPDATE sessions SET message_count = 4 WHERE id = {S}", 3, True),
+    "fewer counted": (f"UPDATE sessions SET message_count = 1 WHERE id = {S}", 3, False),
+    "no message": (f"DELETE FROM messages WHERE session_id = {S} AND position = 1", 2, True),
+    "moved away": (f"UPDATE messages SET position = 9 WHERE session_id = {S} AND position = 0", 3, True),
+    "below zero": (f"UPDATE messages SET position = -3 WHERE session_id = {S} AND position = 1", 3, True),
+    "times": (f"UPDATE sessions SET last_message_at = 1, last_activity_at = 2 WHERE id = {S}", 3, False),
+    "order": (f"UPDATE sessions SET activity_at = 5 WHERE id = {S}", 3, False),
+}
+
+
+def fill(store: Store) -> None:
+    store.projects.create(name="Work", project_id="work")
+    store.sessions.create(session_id="parent", title="Parent")
+    store.sessions.create(session_id="s", title="Trip", project_id="work", parent_id="parent")
+    store.messages.extend("s", MESSAGES)
+    store.documents.put("s", {"small": 1, "large": "x" * 5_000})
+    store.sessions.create(session_id="other", title="Other")
+    store.messages.extend("other", MESSAGES)
+
+
+def change(path: Path, *statements: str) -> None:
+    """Run statements as another program does, without foreign keys."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.fixture
+def filled(sqlite_path: Path) -> Path:
+    with Store.open(sqlite_path, durability="normal") as store:
+        fill(store)
+    return sqlite_path
+
+
+@pytest.fixture(params=["sqlite-file", "postgresql"])
+def target(request: pytest.FixtureRequest) -> str:
+    found = str(request.getfixturevalue("sqlite_path" if request.param == "sqlite-file" else "postgres_url"))
+    with Store.open(found, durability="normal") as store:
+        fill(store)
+    return found
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_what_follows_from_messages_is_put_right(target: str, name: str) -> None:
+    statement, count, is_short = DERIVED[name]
+    with Store.open(target, durability="normal") as store:
+        before = store.sessions.get("s")
+        with writing(store) as connection:
+            connection.exec_driver_sql(statement)
+        planned = repair(target, dry_run=True)
+        assert not verify(store).ok
+        done = repair(target)
+        assert (done.ok, done.copy_path, done.sessions) == (True, None, 3)
+        assert [(one.session_id, one.what) for one in done.repaired] == [
+            (one.session_id, one.what) for one in planned.repaired
+        ]
+        assert {one.session_id for one in done.repaired} == {"s"}
+        assert verify(store).ok
+        after = store.sessions.get("s")
+        assert (after.message_count, after.recovered) == (count, is_short)
+        assert after.revision == before.revision + 1
+        assert len(store.messages.read("s")) == count
+        assert repair(target).repaired == []
+
+
+def test_who_read_the_gaps_cannot_overwrite(filled: Path) -> None:
+    change(filled, f"UPDATE messages SET position = position + 5 WHERE session_id = {S}")
+    with Store.open(filled) as store:
+        seen = store.sessions.get("s").revision
+        assert repair(filled).ok
+        assert store.messages.read("s") == MESSAGES
+        with pytest.raises(StaleSessionError):
+            store.messages.replace("s", [], expected_revision=seen)
+
+
+#: Without foreign keys: what is done, and what a repair says.
+LINKS = {
+    "no project": ("DELETE FROM projects", "1 link to a project or parent that was not there removed"),
+    "no parent": ("DELETE FROM sessions WHERE session_id = 'parent'", "1 link to a project or parent"),
+    "no session": ("DELETE FROM sessions WHERE session_id = 's'", "session salvaged-2 was made for messages"),
+    "no message": (f"DELETE FROM messages WHERE session_id = {S} AND position = 2", "1 body of no message removed"),
+    "no owner of a former id": (
+        "INSERT INTO retired_ids VALUES ('former', 99, 1)",
+        "1 reference to a session that was not there removed",
+    ),
+    "no owner of small documents": ("INSERT INTO session_extras VALUES (99, '{}')", "small documents of no session"),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_rows_that_refer_to_nothing_are_put_right(filled: Path, name: str) -> None:
+    statement, said = LINKS[name]
+    change(filled, statement)
+    assert repair(filled, dry_run=True).repaired
+    done = repair(filled)
+    assert done.ok
+    assert any(one.what.startswith(said) for one in done.repaired), done.repaired
+    with Store.open(filled) as store:
+        assert verify(store).ok
+        if name == "no session":
+            found = store.sessions.get("salvaged-2")
+            assert (found.title, found.recovered) == ("Salvaged messages of a lost session", True)
+            assert store.messages.read("salvaged-2") == MESSAGES
+            assert store.documents.read("salvaged-2") == {"small": 1, "large": "x" * 5_000}
+
+
+def test_what_follows_from_nothing_is_left(filled: Path) -> None:
+    change(
+        filled,
+        "UPDATE message_blobs SET payload = x'22' WHERE message_id = 1",
+        "UPDATE session_documents SET payload = x'22'",
+        "UPDATE sessions SET title = x'ff' WHERE session_id = 'other'",
+    )
+    with Store.open(filled) as store:
+        found = verify(store).findings
+    done = repair(filled)
+    assert (done.repaired, done.left) == ([], found)
+    assert {(one.kind.value, one.session_id, one.position, one.key) for one in done.left} == {
+        ("message", "s", 0, None),
+        ("document", "s", None, "large"),
+        ("fields", "other", None, None),
+    }
+    assert not done.ok
+
+
+#: A part of the schema's text: each is damaged in one letter.
+NAMES = [
+    b"workspace TEXT",
+    b"session_extras (\n",
+    b"CREATE TABLE messages",
+    b"AUTOINCREMENT",
+    b"ON sessions (archived, pinned, updated_at",
+    b"WHERE deleted_at IS NULL",
+    b"indexix_sessions_deletedsessions",
+    b"indexsqlite_autoindex_sessions_1sessions",
+    b"tablehermes_store_version",
+    b"tablesqlite_sequence",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_text_of_the_schema_is_put_back(filled: Path, name: bytes) -> None:
+    whole = filled.read_bytes()
+    assert name in whole
+    place = whole.index(name) + len(name) // 2
+    damaged = whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+    filled.write_bytes(damaged)
+    planned = repair(filled, dry_run=True)
+    assert filled.read_bytes() == damaged
+    done = repair(filled)
+    assert (done.ok, done.repaired[:1]) == (True, planned.repaired[:1])
+    assert Path(str(done.copy_path)).read_bytes()[100:] == damaged[100:]
+    assert Path(str(done.copy_path)).stat().st_mode & 0o777 == 0o600
+    with Store.open(filled) as store:
+        assert verify(store).ok
+        assert store.sessions.count() == 3
+        assert store.messages.read("s") == MESSAGES
+        store.sessions.create(session_id="new", title="New")
+    assert repair(filled).repaired == []
+
+
+def test_an_index_that_is_missing_is_made(filled: Path) -> None:
+    change(filled, "DROP INDEX ix_sessions_list")
+    done = repair(filled)
+    assert [one.what for one in done.repaired] == [
+        "index ix_sessions_list, which is missing: not as this library made it"
+    ]
+    assert repair(filled).repaired == []
+
+
+def test_what_others_added_stays(filled: Path) -> None:
+    change(filled, "CREATE TABLE notes (text)", "CREATE INDEX ix_mine ON sessions (model)")
+    before = filled.read_bytes()
+    assert repair(filled).repaired == []
+    assert filled.read_bytes() == before
+
+
+def test_a_table_that_is_missing_cannot_be_repaired(filled: Path) -> None:
+    change(filled, "DROP TABLE message_blobs")
+    with pytest.raises(DatabaseCorruptError, match=r"table message_blobs is missing.*hermes-store salvage"):
+        repair(filled)
+    assert [one.name for one in filled.parent.iterdir()] == ["hermes.db"]
+
+
+def test_wrong_marks_are_put_right(filled: Path) -> None:
+    change(filled, "PRAGMA application_id = 7", "UPDATE hermes_store_version SET version_num = '00x4'")
+    assert repair(filled).ok
+    with Store.open(filled, migrate=False) as store:
+        assert (store.info().schema_revision, verify(store).ok) == ("0004", True)
+
+
+def test_a_whole_database_is_not_written(filled: Path) -> None:
+    before = filled.read_bytes()
+    done = repair(filled)
+    assert (done.ok, done.repaired, done.copy_path, done.sessions) == (True, [], None, 3)
+    assert filled.read_bytes() == before
+    assert [one.name for one in filled.parent.iterdir()] == ["hermes.db"]
+
+
+@pytest.mark.slow
+def test_others_write_while_it_repairs(sqlite_path: Path) -> None:
+    with writer_of(sqlite_path) as writer:
+
+        def write(now: RepairProgress) -> None:
+            if now.step == "sessions":
+                writer.write_more()
+
+        change(sqlite_path, "UPDATE sessions SET message_count = message_count + 1")
+        assert repair(sqlite_path, on_progress=write).ok
+    with Store.open(sqlite_path) as store:
+        assert verify(store).ok
+
+
+def test_a_repair_can_be_interrupted(filled: Path) -> None:
+    change(filled, "UPDATE sessions SET message_count = message_count + 1")
+    seen: list[str] = []
+
+    def interrupt(now: RepairProgress) -> None:
+        seen.append(now.step)
+        if now.done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        repair(filled, on_progress=interrupt)
+    assert list(dict.fromkeys(seen)) == ["schema", "file", "links", "sessions"]
+    assert {one.session_id for one in repair(filled).repaired} == {"s", "other"}  # the first one was done
+
+
+def test_what_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseMissingError):
+        repair(tmp_path / "none.db")
+    with pytest.raises(InvalidInputError, match="memory"):
+        repair(":memory:")
+    (tmp_path / "text").write_text("no database " * 100)
+    with pytest.raises(DatabaseCorruptError, match="salvage"):
+        repair(tmp_path / "text")
+    assert [one.name for one in tmp_path.iterdir()] == ["text"]
+
+
+def test_an_entry_of_the_import_log_is_checked(filled: Path) -> None:
+    columns = "(kind, origin, item, digest, imported_at, notes)"
+    rows: list[Any] = [
+        ("webui-session", "/d", "a.json", b"1", 1.0, b'{"outcome":"imported"}'),
+        ("webui-file", "/d", "b.json", b"1", 1.0, b'["a note"]'),
+        ("webui-sesion", "/d", "c.json", b"1", 1.0, None),
+        ("webui-file", "/d", "d.json", b"1", 1.0, b"{"),
+        ("webui-file", "/d", "e.json", "1", 1.0, None),
+        ("webui-file", b"\xff", "f.json", b"1", 1.0, None),
+    ]
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.executemany(f"INSERT INTO import_items {columns} VALUES (?, ?, ?, ?, ?, ?)", rows)
+    with Store.open(filled) as store:
+        found = [one.problem.split()[1] for one in verify(store).findings]
+    assert found == ["3", "4", "5", "6"]

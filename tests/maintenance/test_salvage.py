@@ -1,0 +1,325 @@
+"""`salvage` reads everything that is whole of a damaged file, nothing else, and says what is missing."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_store import (
+    BackupError,
+    DatabaseLockedError,
+    DatabaseMissingError,
+    SessionDeletedError,
+    SessionExistsError,
+    Store,
+    UnsupportedDatabaseError,
+)
+from hermes_store.files import export_directory, import_directory
+from hermes_store.maintenance import SalvageReport, SalvageState, salvage, verify
+from hermes_store.storage import migrations
+from hermes_store.storage.dialects.sqlite_pages import PageFile
+from hermes_store.storage.dialects.sqlite_trees import Trees
+from tests.support.first_release import restore_sqlite
+from tests.support.paired_writer import writer_of
+from tests.support.paths import EXAMPLE_HOME
+from tests.support.salvaged_files import contents, fuzz
+
+PAGE = 4_096
+SECRET = "secret words " * 600
+
+
+def fill(store: Store) -> None:
+    import_directory(store, EXAMPLE_HOME)
+    store.projects.create(name="Work", project_id="work")
+    for number in range(40):
+        name = f"s{number}"
+        store.sessions.create(session_id=name, title=f"Session {number}", project_id="work")
+        store.messages.extend(name, [{"role": "user", "content": f"{name} {one} " + "x" * 400} for one in range(10)])
+        store.documents.put(name, {"small": number, "large": "d" * 6_000})
+    store.sessions.create(session_id="child", parent_id="s0", forked_at=1)
+    store.sessions.change_id("child", "renamed")
+    store.sessions.delete("s1")
+    store.messages.extend("s2", [SECRET, SECRET])
+    store.sessions.purge("s2")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("salvage") / "hermes.db"
+    with Store.open(path, durability="normal") as store:
+        fill(store)
+    return path
+
+
+@pytest.fixture
+def filled(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(template, tmp_path / "hermes.db"))
+
+
+def roots(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as connection:
+        return dict(connection.execute("SELECT name, rootpage FROM sqlite_schema"))
+
+
+def overwrite(path: Path, *pages: int, content: bytes = bytes(PAGE)) -> None:
+    with path.open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * PAGE)
+            file.write(content)
+
+
+def everything(path: Path, target: Path) -> Any:
+    """Return what there is in a database, with the files of an export."""
+    with Store.open(path, migrate=False, read_only=True) as store:
+        export_directory(store, target)
+        files = {str(one.relative_to(target)): one.read_bytes() for one in target.rglob("*.json")}
+        deleted = [record.session_id for record in store.sessions.list_deleted().items]
+        return files, deleted, store.stats(), store.imports.records()
+
+
+def states(report: SalvageReport) -> dict[str, str]:
+    return {item.session_id: item.state.value for item in report.sessions if item.state is not SalvageState.WHOLE}
+
+
+def damage_nothing(path: Path) -> None:
+    pass
+
+
+def damage_header(path: Path) -> None:
+    overwrite(path, 1, content=bytes(100))
+
+
+def damage_first_page(path: Path) -> None:
+    overwrite(path, 1)
+
+
+def damage_roots(path: Path) -> None:
+    overwrite(path, *(number for name, number in roots(path).items() if name not in {"projects", "sqlite_sequence"}))
+
+
+def damage_page_count(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:28] + bytes(3) + b"\x05" + content[32:])
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_nothing, damage_header, damage_first_page, damage_page_count], ids=lambda damage: damage.__name__
+)
+def test_everything_that_is_whole_comes_back(filled: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    expected = everything(filled, tmp_path / "before")
+    damage(filled)
+    damaged = filled.read_bytes()
+    report = salvage(filled, tmp_path / "new.db")
+    assert states(report) == {}
+    assert report.messages == expected[2].messages
+    assert everything(tmp_path / "new.db", tmp_path / "after") == expected
+    assert filled.read_bytes() == damaged
+    assert (tmp_path / "new.db").stat().st_mode & 0o777 == 0o600
+    with Store.open(tmp_path / "new.db") as store:
+        assert verify(store).ok
+        assert store.info().journal_mode == "wal"
+    assert b"secret words" not in (tmp_path / "new.db").read_bytes()
+
+
+def test_ids_are_not_used_again(filled: Path, tmp_path: Path) -> None:
+    salvage(filled, tmp_path / "new.db")
+    with Store.open(tmp_path / "new.db") as store:
+        with pytest.raises(SessionDeletedError):
+            store.sessions.create(session_id="s2")
+        with pytest.raises(SessionDeletedError):
+            store.sessions.get("s1")
+        with pytest.raises(SessionExistsError):
+            store.sessions.create(session_id="child")
+        assert store.sessions.restore("s1").message_count == 10
+    sequences = []
+    for path in (filled, tmp_path / "new.db"):
+        with closing(sqlite3.connect(path)) as connection:
+            sequences.append(dict(connection.execute("SELECT * FROM sqlite_sequence")))
+    assert sequences[0] == sequences[1]
+
+
+def test_messages_without_their_sessions_are_kept(filled: Path, tmp_path: Path) -> None:
+    pages = leaves(filled, "sessions")
+    assert len(pages) > 1
+    lost = names_on(filled, pages[-1])
+    overwrite(filled, pages[-1])
+    report = salvage(filled, tmp_path / "new.db")
+    found = states(report)
+    assert set(found) <= lost
+    assert {name for name in found if found[name] == "messages"} == {name for name in lost if name != "renamed"}
+    assert found.get("renamed") == "lost"
+    assert report.damaged == {"sessions": 1}
+    with Store.open(tmp_path / "new.db") as store:
+        record = store.sessions.get("s39")
+        assert (record.title, record.recovered, record.message_count) == ("Salvaged messages of s39", True, 10)
+        assert store.documents.read("s39", "large") == {"large": "d" * 6_000}
+        assert verify(store).ok
+
+
+def test_sessions_without_rows_and_index_get_ids(filled: Path, tmp_path: Path) -> None:
+    pages = leaves(filled, "sessions")
+    overwrite(filled, *pages, roots(filled)["sqlite_autoindex_sessions_1"])
+    found = states(salvage(filled, tmp_path / "new.db"))
+    assert set(found.values()) == {"messages"}
+    assert all(name.startswith("salvaged-") for name in found)
+    with Store.open(tmp_path / "new.db") as store:
+        assert {record.title for record in store.sessions.list(limit=200).items} == {
+            "Salvaged messages of a lost session"
+        }
+
+
+def test_missing_messages_are_named(filled: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        row = (
+            "(SELECT id FROM messages WHERE session_id = (SELECT id FROM sessions WHERE session_id = 's5') AND position"
+        )
+        connection.execute(f"UPDATE message_blobs SET payload = x'22' WHERE message_id = {row} = 3)")
+        connection.execute(f"DELETE FROM messages WHERE id = {row} = 4)")
+        connection.execute(f"UPDATE messages SET digest = zeroblob(16) WHERE id = {row} = 9)")
+        document = "(SELECT id FROM sessions WHERE session_id = 's8')"
+        connection.execute(f"UPDATE session_documents SET payload = x'22' WHERE session_id = {document}")
+        connection.execute("UPDATE sessions SET model = x'ff' WHERE session_id = 's7'")
+    with Store.open(filled, read_only=True) as store:
+        expected = list(store.messages.page("s5", limit=3).items)
+    report = salvage(filled, tmp_path / "new.db")
+    by_id = {item.session_id: item for item in report.sessions}
+    assert by_id["s5"].missing == [(3, 4), (9, 9)]
+    assert by_id["s7"].problems == ["a field was damaged, and is empty"]
+    assert by_id["s8"].problems == ["document 'large' is damaged"]
+    assert set(states(report)) == {"s5", "s7", "s8"}
+    with Store.open(tmp_path / "new.db") as store:
+        messages = store.messages.read("s5")
+        assert (len(messages), messages[:3]) == (7, expected)
+        assert store.sessions.get("s5").recovered
+        assert not store.sessions.get("s6").recovered
+        assert verify(store).ok
+
+
+def test_whole_sessions_survive_damaged_roots(filled: Path, tmp_path: Path) -> None:
+    expected = dict_of(filled)
+    damaged = [roots(filled)[name] for name in ("messages", "message_blobs", "session_documents", "sessions")]
+    overwrite(filled, *damaged)
+    report = salvage(filled, tmp_path / "new.db")
+    assert states(report) == {}
+    assert set(report.damaged) >= {"messages", "session_documents", "sessions"}
+    assert dict_of(tmp_path / "new.db") == expected
+
+
+def dict_of(path: Path) -> dict[str, Any]:
+    with Store.open(path, read_only=True) as store:
+        return dict(contents(store))
+
+
+def test_the_log_is_read(filled: Path, tmp_path: Path) -> None:
+    with Store.open(filled) as store:
+        store.messages.append("s3", {"role": "user", "content": "only in the log"})
+        store.sessions.create(session_id="later", title="Later")
+        copies = [filled, filled.with_name("hermes.db-wal")]
+        for path in copies:
+            shutil.copy(path, tmp_path / path.name.replace("hermes", "copy"))
+    overwrite(tmp_path / "copy.db", 1)  # the log has a page 1 of its own
+    before = {path: path.read_bytes() for path in tmp_path.glob("copy*")}
+    assert len(before) == 2
+    salvage(tmp_path / "copy.db", tmp_path / "new.db")
+    with Store.open(tmp_path / "new.db") as store:
+        assert store.messages.tail("s3", limit=1).items == [{"role": "user", "content": "only in the log"}]
+        assert store.sessions.get("later").title == "Later"
+    assert {path: path.read_bytes() for path in tmp_path.glob("copy*")} == before
+
+
+def test_a_log_that_is_cut_off_ends_at_a_commit(filled: Path, tmp_path: Path) -> None:
+    with Store.open(filled) as store:
+        for number in range(5):
+            store.messages.append("s3", number)
+        shutil.copy(filled, tmp_path / "copy.db")
+        log = filled.with_name("hermes.db-wal").read_bytes()
+    (tmp_path / "copy.db-wal").write_bytes(log[:-2_000])
+    assert salvage(tmp_path / "copy.db", tmp_path / "new.db").ok
+    with Store.open(tmp_path / "new.db") as store:
+        assert store.messages.read("s3")[10:] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_older_revisions_are_upgraded(tmp_path: Path, revision: str) -> None:
+    path = restore_sqlite(tmp_path / "old.db")
+    if revision != "0001":
+        dialect = migrations.dialect_of(path)
+        migrations.upgrade(dialect, revision=revision, copies=False)
+        dialect.close()
+    shutil.copy(path, tmp_path / "upgraded.db")
+    report = salvage(path, tmp_path / "new.db")
+    assert (report.schema_revision, states(report)) == (revision, {})
+    with Store.open(tmp_path / "upgraded.db"):
+        pass
+    assert everything(tmp_path / "new.db", tmp_path / "a") == everything(tmp_path / "upgraded.db", tmp_path / "b")
+    overwrite(path, 1)
+    assert salvage(path, tmp_path / "again.db").sessions == report.sessions
+
+
+def test_others_may_write_meanwhile(filled: Path, tmp_path: Path) -> None:
+    with writer_of(filled) as writer:
+
+        def write(now: Any) -> None:
+            if now.step == "read" and now.done in (2, 50, 100):
+                writer.write_more()
+
+        salvage(filled, tmp_path / "new.db", on_progress=write)
+    with Store.open(tmp_path / "new.db") as store:
+        assert verify(store).ok
+        assert store.messages.read("s3")
+
+
+def test_what_cannot_be_salvaged_is_refused(filled: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseMissingError):
+        salvage(tmp_path / "none.db", tmp_path / "new.db")
+    with pytest.raises(BackupError, match="exists already"):
+        salvage(filled, filled)
+    with pytest.raises(BackupError, match="cannot be written"):
+        salvage(filled, tmp_path / "none" / "new.db")
+    (tmp_path / "text").write_text("no database " * 1_000)
+    with pytest.raises(UnsupportedDatabaseError, match="Nothing of this library"):
+        salvage(tmp_path / "text", tmp_path / "new.db")
+    with closing(sqlite3.connect(tmp_path / "foreign.db")) as connection:
+        connection.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.execute("INSERT INTO sessions VALUES (1, 'a')")
+        connection.commit()
+    with pytest.raises(UnsupportedDatabaseError):
+        salvage(tmp_path / "foreign.db", tmp_path / "new.db")
+    with Store.open(filled), pytest.raises(DatabaseLockedError, match="open in this process"):
+        salvage(filled, tmp_path / "new.db")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["foreign.db", "hermes.db", "text"]
+
+
+def test_an_interrupted_salvage_leaves_nothing(filled: Path, tmp_path: Path) -> None:
+    for step in ("read", "check"):
+
+        def interrupt(now: Any, step: str = step) -> None:
+            if now.step == step:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            salvage(filled, tmp_path / "new.db", on_progress=interrupt)
+        assert [one.name for one in tmp_path.iterdir()] == ["hermes.db"]
+
+
+@pytest.mark.slow
+def test_damaged_bytes_cost_no_whole_session() -> None:
+    assert fuzz(0, 25) == {}
+
+
+def leaves(path: Path, table: str) -> list[int]:
+    """Return the pages with the rows of a table."""
+    with PageFile(path) as file:
+        return [leaf.number for leaf in Trees(file, lambda _: None).leaves(table, roots(path)[table])]
+
+
+def names_on(path: Path, number: int) -> set[str]:
+    """Return the public ids of the sessions on a page."""
+    with PageFile(path) as file:
+        return {row.values[1] for row in Trees(file, lambda _: None).leaf(number).rows}
