@@ -25,7 +25,8 @@ _BATCH: Final = 500
 _VERSION_TABLES: Final = frozenset({"hermes_store_version", "alembic_version"})
 _TABLES: Final = (
     *("sqlite_sequence", "projects", "sessions", "messages", "session_documents", "retired_ids", "import_items"),
-    *("message_blobs", "session_extras"),
+    # In this order: digests tell that a page in the tree of small documents is one of bodies, and not the reverse.
+    *("session_extras", "message_blobs"),
 )
 #: What is read into temporary tables first, because rows may say that they are other ones.
 _STAGED_TABLES: Final = frozenset({"sqlite_sequence", "sessions", "messages"})
