@@ -113,7 +113,9 @@ class PageFile:
             return
         place = _LOG_HEADER
         pending: dict[int, int] = {}
-        while len(frame := self._log.read(_FRAME_HEADER + page_size)) == _FRAME_HEADER + page_size:
+        end = os.fstat(self._log.fileno()).st_size  # others may go on writing to it
+        while place + _FRAME_HEADER + page_size <= end:
+            frame = self._log.read(_FRAME_HEADER + page_size).ljust(_FRAME_HEADER + page_size, b"\0")
             number, commit, salt, other, first, second = struct.unpack_from(">6L", frame)
             sums = _checksum(frame[_FRAME_HEADER:], _checksum(frame[:8], sums, order), order)
             if [salt, other] != salts or sums != (first, second):
