@@ -215,11 +215,11 @@ class _Writer:
         session_id, message = self._chance.choice(APPENDED), self._message()
         with self._store.messages.stream(session_id, message) as stream:
             self._changed(session_id, stream.revision)
+            self.notes.appended[session_id, stream.position] = message["of"]
             for length in (1, 2):
                 result = stream.checkpoint({**message, "length": length})
                 self._changed(session_id, result.revision)
             self._changed(session_id, stream.finish({**message, "length": 3}).revision)
-        self.notes.appended[session_id, stream.position] = message["of"]
 
     def _transaction(self) -> None:
         pair = sorted(self._chance.sample(APPENDED + EDITED, 2))  # in one order: others wait, and nobody for each other
