@@ -25,7 +25,7 @@ _JUMPS: Final = (0.0, 0.001, 1.0, 3_600.0, 86_400.0, 3e7, 3e8, 3e9, 1e11)
 
 
 def prove(*, operations: int, seed: int = 0, target: str | None = None) -> Result:
-    """Do so many operations, each at another time.
+    """Do operations, each at another time.
 
     Args:
         operations: how many.

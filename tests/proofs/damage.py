@@ -22,7 +22,7 @@ _SESSIONS: Final = range(6)
 
 
 def prove(*, trials: int, seed: int = 0, tools: Sequence[Tool] | None = None) -> Result:
-    """Damage a database in so many ways.
+    """Damage a database, each time in another way.
 
     Args:
         trials: how many.

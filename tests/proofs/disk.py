@@ -95,10 +95,10 @@ OPS: Final[dict[str, tuple[Op, bool]]] = {
 
 
 def prove(*, points: int, seed: int = 0, share: float = 1.0) -> Result:
-    """Let calls fail, at most at so many points of each verb in each way.
+    """Let calls fail, at some points of each verb in each way.
 
     Args:
-        points: which are chosen at random, if there are more calls.
+        points: how many at most; they are chosen at random, if there are more calls.
         seed: for that.
         share: of the verbs and ways, chosen at random.
     """

@@ -31,7 +31,12 @@ _TIMEOUT: Final = 30.0
 
 
 def prove(*, rounds: int, seed: int = 0) -> Result:
-    """Run each event so many times (starting and ending processes, a tenth of it)."""
+    """Run each kind of event, and check after it.
+
+    Args:
+        rounds: how often a verb is interrupted. Each of the other events happens a tenth as often.
+        seed: of the random moments.
+    """
     result = Result()
     chance = random.Random(seed)
     few = max(1, rounds // 10)
@@ -72,7 +77,7 @@ def _interrupts(result: Result, path: Path, chance: random.Random, times: int) -
         handler = _Handler()
         before = signal.signal(signal.SIGALRM, handler)
         try:
-            told = [number for number in range(times) if _interrupted(result, store, chance, number, handler)]
+            done = [number for number in range(times) if _interrupted(result, store, chance, number, handler)]
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
@@ -85,7 +90,7 @@ def _interrupts(result: Result, path: Path, chance: random.Random, times: int) -
         messages = store.messages.read("interrupted")
         if messages != [[number, part] for number in sorted({one[0] for one in messages}) for part in range(2)]:
             result.problems.append("a half of a write is there")
-        if not {one[0] for one in messages} >= {*told}:
+        if not {one[0] for one in messages} >= {*done}:
             result.problems.append("a write that was acknowledged is not there")
         if store.messages.count("other") != others.appended:
             result.problems.append("an append of another thread is not there")
@@ -104,7 +109,7 @@ class _Handler:
 
 
 def _interrupted(result: Result, store: Store, chance: random.Random, number: int, handler: _Handler) -> bool:
-    """Run a verb that may be interrupted, and return whether it said that it was done."""
+    """Run a verb that may be interrupted, and return whether it returned after a write."""
     verb = _VERBS[number % len(_VERBS)]
     is_done = False
     try:
@@ -204,7 +209,7 @@ def _closings(result: Result, path: Path, chance: random.Random, times: int) -> 
         result.count("stores that were closed while threads used them")
         with Store.open(path) as store:
             found = store.messages.count("other")
-        # Each of the threads may have committed one that it was not told of.
+        # Each of the threads may have committed one append that did not return.
         if not appended <= found <= appended + 3 * (number + 1):
             result.problems.append(f"{appended} appends were acknowledged, and there are {found}")
         if path.with_name(f"{path.name}-wal").exists():
@@ -291,7 +296,7 @@ def _forks(result: Result, path: Path, chance: random.Random, times: int) -> Non
             result.count("forks", len(pairs))
         result.problems += others.end()
         if store.messages.count("other") != others.appended:
-            result.problems.append("an append of a thread is lost beside forks")
+            result.problems.append("an append of a thread is lost while the process forks")
         found = [tuple(message) for message in store.messages.read("children")]
         if len(found) != result.figures["forks"] or len({*found}) != len(found):
             result.problems.append("an append of a child is lost")

@@ -1,8 +1,8 @@
 """Proof: a process that is killed at any moment loses no write that was acknowledged, and leaves none half done.
 
-A child process writes in several threads, and says over a pipe what it begins and what is done. It is killed at a
+A child process writes in several threads, which write to a pipe what they begin and what is done. It is killed at a
 random moment, before a random SQL statement, in the middle of a random call of the operating system, or after a commit
-that was not acknowledged yet. Then everything is compared with what was said.
+that was not acknowledged yet. Then everything is compared with what was acknowledged.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _POINTS: Final = {
 
 
 def prove(*, kills: int, seed: int = 0) -> Result:
-    """Kill a process so many times, and check after each."""
+    """Kill a process `kills` times, and check after each."""
     if disk_faults.why_not():
         result = Result(**run(str(kills), str(seed), "no"))
         result.figures["not tried"] = f"kills inside system calls: {disk_faults.why_not()}"
@@ -111,7 +111,7 @@ class _Proof:
         self._check(lines, f"life {self._life}, {way}, {durability}")
 
     def _listen(self, child: int, reader: int, seconds: float) -> list[dict[str, Any]]:
-        """Return what the child said until its end, which comes some time after its first words."""
+        """Return what the child acknowledged until its end, which comes some time after its first line."""
         data = b""
         until = time.monotonic() + 60
         has_spoken = False

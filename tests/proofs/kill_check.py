@@ -1,4 +1,4 @@
-"""The check after a kill: what is in the database, and in the files, is what the process said it did."""
+"""The check after a kill: what is in the database, and in the files, is what the process acknowledged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.first_release import canonical
 
 
 class Check:
-    """Compares a database with what was said of it.
+    """Compares a database with what was acknowledged.
 
     Args:
         path: the database.

@@ -38,7 +38,7 @@ class _Sample:
 
 
 def prove(*, operations: int, seed: int = 0) -> Result:
-    """Do so many operations in one process."""
+    """Do operations in one process, and look at what it holds after each tenth."""
     if not Path("/proc/self/fd").exists():
         return Result(skipped="what a process holds is read from Linux's /proc")
     result = Result()

@@ -49,7 +49,7 @@ def why_not() -> str:
 
 
 def prove(*, rounds: int) -> Result:
-    """Let both write in turn, so many times."""
+    """Let both write in turn; `rounds` is how often."""
     if reason := why_not():
         return Result(skipped=reason)
     result = Result()
@@ -59,7 +59,7 @@ def prove(*, rounds: int) -> Result:
         archive = subprocess.run(git, capture_output=True, check=True).stdout
         zipfile.ZipFile(io.BytesIO(archive)).extractall(folder / "first-release")
         _before_the_upgrade(result, folder)
-        _beside(result, folder, rounds)
+        _in_turn(result, folder, rounds)
     return result
 
 
@@ -87,7 +87,7 @@ class _FirstRelease:
         return json.loads(self._process.stdout.readline())
 
     def end(self) -> str:
-        """Close it, and return what it said in the end."""
+        """Close it, and return what it printed as errors."""
         return self._process.communicate()[1]
 
 
@@ -116,9 +116,9 @@ def _before_the_upgrade(result: Result, folder: Path) -> None:
     result.count("refusals")
 
 
-def _beside(result: Result, folder: Path, rounds: int) -> None:
+def _in_turn(result: Result, folder: Path, rounds: int) -> None:
     """The first release has the database open while this code upgrades it, and both go on."""
-    path = folder / "beside.db"
+    path = folder / "in-turn.db"
     old = _FirstRelease(folder, path)
     old.call("sessions", "create", session_id="s", title="Trip")
     expected = []

@@ -53,7 +53,7 @@ class Worker:
         model: what its sessions are. It goes on from there.
         name: what its ids begin with. No other thread, before or after it, has the same.
         say: tells the outside what it begins and what is done.
-        before_saying: called when an operation is done, before that is told.
+        before_saying: called when an operation is done, before that is acknowledged.
     """
 
     def __init__(  # noqa: PLR0917

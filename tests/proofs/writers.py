@@ -265,14 +265,14 @@ def _judge(store: Store, notes: list[Notes]) -> Result:
         revisions = sorted(revision for note in notes for revision in note.revisions.get(session_id, []))
         if revisions != list(range(2, record.revision + 1)):
             result.problems.append(
-                f"{session_id} has {record.revision} revisions, and {len(revisions)} changes were told"
+                f"{session_id} has {record.revision} revisions, and {len(revisions)} changes were acknowledged"
             )
         if record.message_count != len(messages):
             result.problems.append(f"{session_id} counts {record.message_count} messages and has {len(messages)}")
         if session_id in APPENDED:
-            told = {key[1]: text for note in notes for key, text in note.appended.items() if key[0] == session_id}
-            if [one["of"] for one in messages] != [told.get(position) for position in range(len(told))]:
-                result.problems.append(f"{session_id} has other messages than those that were told")
+            expected = {key[1]: text for note in notes for key, text in note.appended.items() if key[0] == session_id}
+            if [one["of"] for one in messages] != [expected.get(position) for position in range(len(expected))]:
+                result.problems.append(f"{session_id} has other messages than those that were acknowledged")
     written = set().union(*(note.written for note in notes))
     if any(one["of"] not in written for session_id in EDITED for one in store.messages.read(session_id)):
         result.problems.append("a message that nobody wrote")
