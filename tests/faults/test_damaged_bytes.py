@@ -3,12 +3,16 @@ and `verify` finds it."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hermes_store import DatabaseCorruptError, Store
+from hermes_store.storage import session_keys
+from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
 from tests.proofs import damage
 
 
@@ -38,3 +42,29 @@ def test_a_damaged_name_in_the_schema_is_damage(
     sqlite_path.write_bytes(content.replace(name, b"x" + name[1:]))
     with Store.open(sqlite_path) as store, pytest.raises(DatabaseCorruptError, match="its schema is damaged"):
         verb(store)
+
+
+class _NoCommit:
+    """A connection on which SQLite repeats, at the end of a transaction, an error of a read."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        if sql == "COMMIT":
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return self._raw.execute(sql, *parameters)
+
+
+def test_what_was_read_is_kept_though_its_commit_fails(sqlite_store: Store) -> None:
+    sqlite_store.sessions.create(session_id="a")
+    with sqlite_store.database.read() as unit:
+        assert isinstance(unit, SQLiteUnitOfWork)
+        assert session_keys.find(unit, "a", None).session_id == "a"
+        unit.raw = _NoCommit(unit.raw)
+    sqlite_store.messages.append("a", "one")
+    assert sqlite_store.messages.read("a") == ["one"]
+
+
+def test_sessions_are_exported_though_their_list_is_damaged() -> None:
+    assert damage.prove(trials=1, seed=879).problems == []

@@ -74,7 +74,13 @@ class SQLiteUnitOfWork(UnitOfWork):
     def _commit(self) -> None:
         if self.writes and self._place is not None:
             self._place.require_unmoved(self.raw)
-        self.raw.execute("COMMIT")
+        try:
+            self.raw.execute("COMMIT")
+        except sqlite3.Error:
+            if self.writes:
+                raise
+            # SQLite repeats the error of a read that failed. What else was read is right, and nothing was written.
+            self._keeps = False
         if self._erases:
             self._keeps = False  # interrupted there, the connection may not have its busy timeout any more
             self._is_erased = self._log.empty(self.raw)
