@@ -20,9 +20,9 @@ from tests.proofs.result import Result
 LONG: Final[dict[str, dict[str, int]]] = {
     "kill": {"kills": 1_000},
     "writers": {"seconds": 60},
-    "disk": {"points": 10},
+    "disk": {"points": 3},
     "damage": {"trials": 2_000},
-    "interrupts": {"rounds": 3_000},
+    "interrupts": {"rounds": 1_000},
     "soak": {"operations": 1_000_000},
     "versions": {"rounds": 200},
     "clock": {"operations": 20_000},

@@ -48,21 +48,27 @@ def prove(*, operations: int, seed: int = 0) -> Result:
         with Store.open(path, durability="normal", busy_timeout=60) as store:
             samples = []
             for number in range(_SAMPLES):
-                _work(store, operations // _SAMPLES, seed + number, result)
-                samples.append(_sample(path))
+                log = _work(store, path, operations // _SAMPLES, seed + number, result)
+                samples.append(_sample(path, log))
             result.problems += [f"verify: {one.kind} {one.problem}" for one in verify(store).findings]
         after = _sample(path)
     _judge(result, before, samples, after)
     return result
 
 
-def _sample(path: Path) -> _Sample:
-    log = path.with_name(f"{path.name}-wal")
+def _log(path: Path) -> int:
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _sample(path: Path, log: int = 0) -> _Sample:
     return _Sample(
         descriptors=len([*Path("/proc/self/fd").iterdir()]),
         threads=threading.active_count(),
         memory=int(Path("/proc/self/statm").read_text().split()[1]) * 4_096,
-        log=log.stat().st_size if log.exists() else 0,
+        log=max(log, _log(path)),
     )
 
 
@@ -79,13 +85,14 @@ def _judge(result: Result, before: _Sample, samples: list[_Sample], after: _Samp
         result.problems.append(f"something is held after closing: {before}, {after}")
     for name in ("descriptors", "threads", "memory", "log"):
         values = [getattr(sample, name) for sample in samples]
-        shown = [f"{value / (1 << 20):.0f} MiB" if name in ("memory", "log") else str(value) for value in values]
-        result.figures[f"{name} after each tenth"] = ", ".join(shown)
+        shown = [f"{value / (1 << 20):.1f} MiB" if name in ("memory", "log") else str(value) for value in values]
+        when = "largest log in each tenth" if name == "log" else f"{name} after each tenth"
+        result.figures[when] = ", ".join(shown)
 
 
-def _work(store: Store, operations: int, seed: int, result: Result) -> None:
-    """Let new threads do some operations."""
-    users = [_User(store, number, random.Random(f"{seed}/{number}")) for number in range(THREADS)]
+def _work(store: Store, path: Path, operations: int, seed: int, result: Result) -> int:
+    """Let new threads do some operations, and return the largest size of the log meanwhile."""
+    users = [_User(store, path, number, random.Random(f"{seed}/{number}")) for number in range(THREADS)]
     threads = [threading.Thread(target=user.run, args=(operations // THREADS,)) for user in users]
     for thread in threads:
         thread.start()
@@ -94,13 +101,15 @@ def _work(store: Store, operations: int, seed: int, result: Result) -> None:
     for user in users:
         result.count("operations", user.done)
         result.problems += user.problems
+    return max(user.log for user in users)
 
 
 class _User:
     """A thread that uses a session for a while, purges it, and takes another one."""
 
-    def __init__(self, store: Store, number: int, chance: random.Random) -> None:
-        self.done = 0
+    def __init__(self, store: Store, path: Path, number: int, chance: random.Random) -> None:
+        self.done = self.log = 0
+        self._path = path
         self.problems: list[str] = []
         self._store = store
         self._chance = chance
@@ -122,6 +131,8 @@ class _User:
             for _ in range(operations):
                 self._chance.choices(self._verbs, [30, 25, 15, 5, 8, 5, 4, 8])[0]()
                 self.done += 1
+                if self.done % 100 == 0:
+                    self.log = max(self.log, _log(self._path))
             self._store.sessions.purge(self._id)
         except Exception as error:  # whatever it is, it is a problem
             self.problems.append(f"{type(error).__name__}: {error}")
