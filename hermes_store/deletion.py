@@ -94,10 +94,11 @@ class Deletion(Collection):
                 batch = _first(found)
                 for key in batch:
                     session_rows.purge(unit, key)
-                unit.erase()
+                left -= len(batch)
+                is_last = not batch or left <= 0
+                unit.erase(words=is_last)
             purged += batch
-            left -= len(batch)
-            if not batch or left <= 0:
+            if is_last:
                 return _result(purged, erased=unit.is_erased)
 
     def delete_inactive(

@@ -104,7 +104,9 @@ class MessageStream(Collection):
         with self._transactions.write() as unit:
             key = self._current(unit, self._session)
             revision = key.revision + 1
-            if not message_rows.overwrite_if_at(unit, self._row, encoded, at=self._revision, revision=revision):
+            if not message_rows.overwrite_if_at(
+                unit, self._row, encoded, before=self._written, at=self._revision, revision=revision
+            ):
                 raise StaleSessionError(key.session_id, self._revision, key.revision, "others changed this message")
             values: dict[str, Any] = {}
             if (encoded.role, encoded.timestamp) != (self._written.role, self._written.timestamp):

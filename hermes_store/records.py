@@ -156,6 +156,36 @@ class Page(Record, Generic[T]):
     total: int | None = None
 
 
+#: The orders of a search: the best matches first, or the newest.
+SearchOrder = Literal["relevance", "recent"]
+
+
+class SearchHit(Record):
+    """A message, or a title, that a search found."""
+
+    #: Its session.
+    session: SessionRecord
+    #: The message's position; None if it is the title that matches.
+    position: int | None
+    role: str | None
+    #: The message's timestamp, if it has one.
+    timestamp: float | None
+    #: A part of its text, around the first matches.
+    snippet: str
+    #: Where in the snippet the matches are: the index of the first character, and that after the last.
+    matches: list[tuple[int, int]]
+    #: How well it matches: above 0, at most 1 for a message and 2 for a title.
+    score: float
+
+
+class SearchPage(Page[SearchHit]):
+    """Some of what a search found. It may have fewer hits than the limit, also none, though `next` is not None."""
+
+    #: Whether everything was in the index of words. Otherwise (the store has none, or it is being filled) the other
+    #: messages are read one by one, a limited number for each page.
+    is_indexed: bool
+
+
 class MessagePage(Record):
     """Consecutive messages of a session, oldest first, with cursors in both directions."""
 
@@ -232,7 +262,8 @@ class PurgeResult(Record):
     messages: int
     #: Whether nothing of them is left in the files that are the database. False on SQLite: its log, which has older
     #: versions of what was removed, is in use by another connection, or a transaction is not over; the next purge, or
-    #: `Store.close`, empties it. False on PostgreSQL, where VACUUM removes old rows.
+    #: `Store.close`, empties it. Or the index of words is larger than 32 MiB: then `compact` removes the words from it.
+    #: False on PostgreSQL, where VACUUM removes old rows.
     erased: bool
 
 
@@ -272,6 +303,8 @@ class StoreInfo(Record):
     durability: str
     read_only: bool
     schema_revision: str | None
+    #: Whether it has an index of words for `search`.
+    search: bool = False
 
 
 class Transcript(list[Any]):

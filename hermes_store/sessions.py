@@ -11,7 +11,6 @@ from .collection import UNCHECKED, Unchecked, require_current
 from .deletion import Deletion
 from .errors import InvalidInputError, SessionNotFoundError
 from .pagination import check_limit
-from .quoting import quoted, text_of
 from .records import DEFAULT_PROFILE, Missing, Page, SessionOrder, SessionRecord
 from .storage import document_rows, project_rows, retired_ids, session_keys, session_listing, session_rows
 from .storage.list_filter import ListFilter
@@ -24,7 +23,9 @@ from .validation import (
     check_ids,
     check_order,
     check_revision,
+    check_source,
     check_time,
+    check_tristate,
     file_key,
     is_id,
     session_changes,
@@ -296,13 +297,9 @@ class Sessions(Deletion, WholeSessions):
     ) -> ListFilter:
         profile = self._own_profile(profile)
         check_flag("include_empty", include_empty)
-        for name, flag in (("archived", archived), ("pinned", pinned)):
-            if not (flag is None or flag is True or flag is False):
-                raise InvalidInputError(f"{name} is True, False or None, not {quoted(flag)}. Nothing was read.")
-        if not (source is None or isinstance(source, Missing)):
-            given, source = source, text_of(source)
-            if source is None:
-                raise InvalidInputError(f"source is text, WITHOUT or None, not {quoted(given)}. Nothing was read.")
+        check_tristate("archived", archived)
+        check_tristate("pinned", pinned)
+        source = check_source(source)
         project: int | Missing | None
         if project_id is None or isinstance(project_id, Missing):
             project = project_id

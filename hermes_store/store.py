@@ -14,15 +14,16 @@ from .messages import Messages
 from .projects import Projects
 from .quoting import quoted, text_of
 from .records import StoreInfo, StoreStats
+from .search import Searching
 from .sessions import Sessions
-from .storage import migrations, session_listing
+from .storage import migrations, search_rows, session_listing
 from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
 from .validation import check_flag, check_profile, check_timeout
 
 
-class View:
+class View(Searching):
     """The collections of a store, or of one profile of it.
 
     Args:
@@ -31,13 +32,12 @@ class View:
     """
 
     def __init__(self, transactions: Transactions, scope: str | None = None) -> None:
+        super().__init__(transactions, scope)
         self.sessions = Sessions(transactions, scope)
         self.messages = Messages(transactions, scope)
         self.documents = Documents(transactions, scope)
         self.projects = Projects(transactions, scope)
         self.imports = Imports(transactions, scope)
-        self._transactions = transactions
-        self._scope = scope
 
     def stats(self) -> StoreStats:
         """Return how many sessions, messages and projects there are."""
@@ -82,6 +82,7 @@ class Store(View):
         read_only: bool = False,
         busy_timeout: float = 5.0,
         journal_mode: JournalMode = "auto",
+        search: bool = True,
     ) -> Self:
         """Open a database, and create or upgrade it where needed.
 
@@ -96,6 +97,8 @@ class Store(View):
                 than 2,000,000 s (23 days) as that.
             journal_mode: of a SQLite file. "auto": a file with data keeps its mode; a new one gets "wal", or "delete"
                 on a network file system or one shared with a virtual machine. "wal" or "delete": switch to this mode.
+            search: when the database is created, give it an index of words for `search`. One that exists keeps what it
+                has; `info` tells.
 
         Raises:
             InvalidInputError: an argument is not valid.
@@ -110,6 +113,7 @@ class Store(View):
             raise InvalidInputError(f"durability is 'full' or 'normal', not {quoted(durability)}.")
         check_flag("migrate", migrate)
         check_flag("read_only", read_only)
+        check_flag("search", search)
         if text_of(journal_mode) not in ("auto", "wal", "delete"):
             raise InvalidInputError(f"journal_mode is 'auto', 'wal' or 'delete', not {quoted(journal_mode)}.")
         settings = Settings(
@@ -117,6 +121,7 @@ class Store(View):
             read_only=read_only,
             busy_timeout=check_timeout(busy_timeout),
             journal_mode=cast(JournalMode, text_of(journal_mode)),
+            search=search,
         )
         with delay_forks():
             database = Database(target, settings)
@@ -191,5 +196,6 @@ class Store(View):
                 durability=database.settings.durability,
                 read_only=database.settings.read_only,
                 schema_revision=migrations.stored_revision(unit),
+                search=search_rows.state(unit).is_enabled,
                 **database.dialect.describe(unit),
             )

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict  # Pydantic requires it before Python 3.
 
 from .errors import InvalidIdError, InvalidInputError
 from .quoting import number_of, quoted, text_of
-from .records import SessionOrder
+from .records import Missing, SessionOrder
 from .transcripts import json_codec
 
 TITLE_LIMIT: Final = 500
@@ -259,6 +259,31 @@ def check_flag(name: str, value: Any) -> bool:
     if value is True or value is False:
         return bool(value)
     raise InvalidInputError(f"{name} is True or False, not {quoted(value)}. Nothing was read or written.")
+
+
+def check_tristate(name: str, value: Any) -> bool | None:
+    """Return a filter that is True, False or None.
+
+    Raises:
+        InvalidInputError: it is anything else.
+    """
+    if value is None or value is True or value is False:
+        return None if value is None else bool(value)
+    raise InvalidInputError(f"{name} is True, False or None, not {quoted(value)}. Nothing was read.")
+
+
+def check_source(value: Any) -> str | Missing | None:
+    """Return the filter by source: text, `WITHOUT` or None.
+
+    Raises:
+        InvalidInputError: it is anything else.
+    """
+    if value is None or isinstance(value, Missing):
+        return value
+    plain = text_of(value)
+    if plain is not None:
+        return plain
+    raise InvalidInputError(f"source is text, WITHOUT or None, not {quoted(value)}. Nothing was read.")
 
 
 def check_order(order: Any) -> SessionOrder:

@@ -45,6 +45,8 @@ class Database:
         self.closed_reason = ""
         #: The revision that the schema has to have in a write transaction; None while that is not known yet.
         self.schema_number: int | None = None
+        #: Whether it had an index of words when it was opened. Another process may make one since.
+        self.has_word_index = True
         self._quiet = True
         self._open()
         _open_databases.add(self)

@@ -13,6 +13,7 @@ from ..transcripts import diff
 from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
 from ..validation import MAX_INT
+from . import search_rows
 from .schema import Message, MessageBlob, Session
 from .statement import RowStatement, Statement, one_of
 from .types import RowId, TextList
@@ -59,6 +60,7 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
         }
         row_id: int = unit.value(_insert_one, values)
         unit.execute(_insert_payload, {"message_id": row_id, "payload": message.payload})
+        search_rows.add(unit, [(row_id, message.payload)])
         return row_id
     row_id = 0
     items = list(messages.items())
@@ -71,6 +73,7 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
             payloads.append((row_id, payload))
         unit.execute_many(_insert_many, rows)
         unit.execute_many(_insert_payloads, payloads)
+        search_rows.add(unit, payloads)
     return row_id
 
 
@@ -123,6 +126,7 @@ def copy(unit: UnitOfWork, session: int, copied: int) -> None:
     """Insert the messages of a session into another one, which has none; both are row ids. Nothing is decoded."""
     for statement in (_copy_messages, _copy_payloads):
         unit.execute(statement, {"session": session, "copy": copied})
+    search_rows.add_session(unit, copied)
 
 
 _update_message: Final = Statement(
@@ -149,12 +153,13 @@ def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) 
             "digest": message.digest,
             "revision": revision,
         }
+        before = search_rows.payload_before(unit, row_id)
         if unit.execute(_update_message, values) != 1:
             raise DatabaseCorruptError(
                 "The row of a message was read and cannot be written: the database is damaged. Nothing was written; "
                 "check it with SQLite's PRAGMA integrity_check, and restore a backup."
             )
-        _write_payload(unit, row_id, message.payload)
+        _write_payload(unit, row_id, before, message.payload)
 
 
 _update_message_at: Final = Statement(
@@ -164,8 +169,16 @@ _update_message_at: Final = Statement(
 )
 
 
-def overwrite_if_at(unit: UnitOfWork, row_id: int, message: Encoded, *, at: int, revision: int) -> bool:
-    """Write other content into a message if it was last written at a revision of its session, and return whether."""
+def overwrite_if_at(
+    unit: UnitOfWork, row_id: int, message: Encoded, *, before: Encoded, at: int, revision: int
+) -> bool:
+    """Write other content into a message if it was last written at a revision of its session, and return whether.
+
+    Args:
+        before: the message that it was then.
+        at: the revision.
+        revision: the session's revision that this write belongs to.
+    """
     values = {
         "row_id": row_id,
         "at": at,
@@ -176,13 +189,14 @@ def overwrite_if_at(unit: UnitOfWork, row_id: int, message: Encoded, *, at: int,
     }
     if unit.execute(_update_message_at, values) != 1:
         return False
-    _write_payload(unit, row_id, message.payload)
+    _write_payload(unit, row_id, before.payload, message.payload)
     return True
 
 
-def _write_payload(unit: UnitOfWork, row_id: int, payload: bytes) -> None:
+def _write_payload(unit: UnitOfWork, row_id: int, before: bytes | None, payload: bytes) -> None:
     if unit.execute(_update_payload, {"row_id": row_id, "payload": payload}) != 1:
         unit.execute(_insert_payload, {"message_id": row_id, "payload": payload})
+    search_rows.replace(unit, row_id, before, payload)
 
 
 _stored: Final = Statement(
@@ -250,6 +264,7 @@ def write_difference(
 ) -> None:
     """Write what differs; as `replace`. The session is as it was when it was compared."""
     if difference.row_ids is None:
+        search_rows.remove_from(unit, session)
         unit.execute(_delete_all, {"session": session})
         insert_at(unit, session, dict(enumerate(messages)), revision)
     else:
@@ -305,6 +320,7 @@ def _apply(  # noqa: PLR0917 - the change, and what it is made of
 ) -> None:
     """Carry out `changes`; `row_ids` are by old position, `messages` by new position."""
     if changes.removed:
+        search_rows.remove(unit, [row_ids[position] for position in changes.removed])
         unit.execute_many(_delete_message, [(row_ids[position],) for position in changes.removed])
     moves = list(changes.moves())
     # Positions are unique at every moment, so what moves goes below zero first, and from there to its place. What moved
@@ -348,6 +364,7 @@ _delete_from: Final = Statement(delete(Message).where(_in_session, Message.posit
 
 def truncate(unit: UnitOfWork, session: int, keep: int) -> int:
     """Remove the messages from position `keep` on, and return how many it was."""
+    search_rows.remove_from(unit, session, keep)
     return unit.execute(_delete_from, {"session": session, "keep": keep})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    event,
     false,
     literal_column,
     or_,
@@ -322,6 +324,56 @@ class ImportItem(Base):
     imported_at: Mapped[float]
     #: Notes on it, as a list of texts; of the agent's sessions, what the next import needs.
     notes: Mapped[Any | None]
+
+
+class SearchState(Base):
+    """How far the index of words is; one row.
+
+    The index itself is `message_search` and `title_search`, whose form differs between databases: see `SEARCH_TABLES`.
+    """
+
+    __tablename__ = "search_state"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    #: Messages whose row id is this or more are in the index. Null where there is none.
+    indexed_from: Mapped[int | None]
+    #: The titles of sessions whose row id is this or more are in the index.
+    titles_from: Mapped[int | None]
+    #: Cursors of a search, which have row ids in them, are encrypted with it.
+    cursor_key: Mapped[bytes]
+
+
+#: The tables of the index. On SQLite they have further tables, which FTS5 makes. None of them is for Alembic to
+#: compare. The text of messages is not in them; that of titles is.
+SEARCH_TABLES: Final = {
+    "sqlite": (
+        "CREATE VIRTUAL TABLE message_search USING fts5(words, wholes, content='', columnsize=0, tokenize='ascii')",
+        "CREATE VIRTUAL TABLE title_search USING fts5(words, wholes, columnsize=0, tokenize='ascii')",
+    ),
+    "postgresql": (
+        """CREATE TABLE message_search (
+            message_id BIGINT NOT NULL,
+            document TSVECTOR NOT NULL,
+            CONSTRAINT pk_message_search PRIMARY KEY (message_id),
+            CONSTRAINT fk_message_search_message_id_messages FOREIGN KEY (message_id)
+                REFERENCES messages (id) ON DELETE CASCADE
+        )""",
+        "CREATE INDEX ix_message_search_document ON message_search USING gin (document)",
+        """CREATE TABLE title_search (
+            session_id BIGINT NOT NULL,
+            document TSVECTOR NOT NULL,
+            CONSTRAINT pk_title_search PRIMARY KEY (session_id),
+            CONSTRAINT fk_title_search_session_id_sessions FOREIGN KEY (session_id)
+                REFERENCES sessions (id) ON DELETE CASCADE
+        )""",
+        "CREATE INDEX ix_title_search_document ON title_search USING gin (document)",
+    ),
+}
+#: The names that all tables of the index begin with.
+SEARCH_PREFIXES: Final = ("message_search", "title_search")
+for _dialect, _statements in SEARCH_TABLES.items():
+    for _statement in _statements:
+        event.listen(Base.metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]
 
 
 def metadata() -> MetaData:

@@ -19,9 +19,14 @@ FIRST_REVISION: Final = "0001"
 #: The tables of every revision, and columns of `sessions`, by which a database is recognised as this library's.
 _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
-#: A column of `sessions` that came with each later revision, the newest first.
-_LATER: Final = {"0004": "last_activity_at", "0003": "has_draft", "0002": "transcript_revision"}
-_OURS: Final = _TABLES | {"import_items", "session_extras", VERSION_TABLE, FIRST_VERSION_TABLE}
+#: A column of `sessions`, or a table, that came with each later revision, the newest first.
+_LATER: Final = {
+    "0005": "table search_state",
+    "0004": "last_activity_at",
+    "0003": "has_draft",
+    "0002": "transcript_revision",
+}
+_OURS: Final = _TABLES | {"import_items", "session_extras", "search_state", VERSION_TABLE, FIRST_VERSION_TABLE}
 
 
 _ADVICE: Final = (
@@ -48,7 +53,8 @@ def _facts(connection: Connection) -> _Facts:
     if tables >= _TABLES:
         columns = {column["name"] for column in inspector.get_columns("sessions")}
     is_ours = columns >= _COLUMNS
-    looks_like = next((revision for revision, column in _LATER.items() if column in columns), FIRST_REVISION)
+    parts = columns | {f"table {name}" for name in tables}
+    looks_like = next((revision for revision, part in _LATER.items() if part in parts), FIRST_REVISION)
     if VERSION_TABLE in tables:
         return _Facts(tables, is_ours, VERSION_TABLE, _read(connection, VERSION_TABLE), looks_like)
     if is_ours and looks_like == FIRST_REVISION and FIRST_VERSION_TABLE in tables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, Literal
@@ -27,7 +27,7 @@ from .list_filter import FRESH, ListFilter, Range, Shape, conditions, sorted_tim
 from .row_types import Row
 from .schema import DELETED, EMPTY, GROUPS, NOT_STAGED, VISIBLE, Project, RetiredId, Session
 from .statement import Statement, one_of
-from .types import IdList, TextList
+from .types import IdList, RowIdList, TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 _parent: Final = aliased(Session, name="parent")
@@ -98,6 +98,14 @@ def get_many(
     """
     records = to_records(unit.rows(_get_many[deleted], {"ids": list(session_ids)}))
     return {record.session_id: record for record in records if profile in (None, record.profile)}
+
+
+_by_rows: Final = Statement(records(Session).where(one_of(Session.id, bindparam("rows", type_=RowIdList))))
+
+
+def get_rows(unit: UnitOfWork, rows: Collection[int]) -> dict[int, SessionRecord]:
+    """Return sessions by row id."""
+    return {row[-1]: to_record(row) for row in unit.rows(_by_rows, {"rows": sorted(rows)})} if rows else {}
 
 
 #: How a page's beginning is given: not at all, by the key of the row before it, or by that row's id.

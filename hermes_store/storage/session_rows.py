@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..records import UNTITLED
 from ..transcripts.encoding import LATEST
-from . import import_log, retired_ids, session_keys
+from . import import_log, retired_ids, search_rows, session_keys
 from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
 from .statement import Statement, one_of
@@ -47,6 +47,8 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
         if unit.violates_unique(error, "sessions", "session_id"):
             raise retired_ids.not_free(session_id) from error
         raise
+    if "title" in values:
+        search_rows.add_title(unit, row_id, values["title"])
     return row_id
 
 
@@ -63,6 +65,7 @@ _COPIED: Final = sorted(
     {column.key for column in Session.__table__.columns}
     - {"id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at"}
 )
+_title: Final = Statement(select(Session.title).where(Session.id == bindparam("row_id")))
 _copy: Final = Statement(
     insert(Session)
     .from_select(
@@ -88,6 +91,7 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
         if unit.violates_unique(error, "sessions", "session_id"):
             raise retired_ids.not_free(new_id) from error
         raise
+    search_rows.add_title(unit, row_id, unit.value(_title, {"row_id": row_id}))
     return row_id
 
 
@@ -133,6 +137,8 @@ def change(
             f"The row of session {key.session_id!r} was read and cannot be written: the database is damaged. Nothing "
             "was written; check it with SQLite's PRAGMA integrity_check, and restore a backup."
         )
+    if "title" in written:
+        search_rows.put_title(unit, key.id, written["title"])
     return revision
 
 
@@ -202,12 +208,14 @@ def find_deleted(
 def purge(unit: UnitOfWork, key: SessionKey) -> None:
     """Remove a session with everything that belongs to it, and retire its id."""
     import_log.forget_notes(unit, key.id)
+    search_rows.remove_session(unit, key.id)
     unit.execute(_delete, {"row_id": key.id})
     retired_ids.retire(unit, key.session_id, successor=None)
 
 
 def remove_row(unit: UnitOfWork, row_id: int) -> None:
     """Remove a row that is no session, with what belongs to it."""
+    search_rows.remove_session(unit, row_id)
     unit.execute(_delete, {"row_id": row_id})
 
 
@@ -219,11 +227,14 @@ def write_row(unit: UnitOfWork, row_id: int, values: Mapping[str, Any]) -> bool:
     """
     written = _sorted_by_activity(dict(values))
     try:
-        return unit.execute(_update(frozenset(written)), {"row_id": row_id, **written}) == 1
+        is_there = unit.execute(_update(frozenset(written)), {"row_id": row_id, **written}) == 1
     except INTEGRITY_ERRORS as error:
         if unit.violates_unique(error, "sessions", "session_id"):
             raise SessionExistsError(values["session_id"]) from error
         raise
+    if is_there and "title" in written:
+        search_rows.put_title(unit, row_id, written["title"])
+    return is_there
 
 
 _move_children: Final = Statement(

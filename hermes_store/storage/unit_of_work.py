@@ -61,6 +61,11 @@ class UnitOfWork(ABC):
         """What differs between databases."""
         return self._database.dialect
 
+    @property
+    def has_word_index(self) -> bool:
+        """Whether the database had an index of words when it was opened."""
+        return self._database.has_word_index
+
     def __enter__(self) -> Self:
         self.is_active = True
         try:
@@ -115,8 +120,12 @@ class UnitOfWork(ABC):
     def _end(self) -> None:
         """Roll back if the transaction is still open, and give the connection back; doing it again does nothing."""
 
-    def erase(self) -> None:  # noqa: B027 - the default is to do nothing
-        """Once this is committed, leave nothing of what it removes in the files of the database, as far as it can."""
+    def erase(self, *, words: bool = True) -> None:  # noqa: B027 - the default is to do nothing
+        """Once this is committed, leave nothing of what it removes in the files of the database, as far as it can.
+
+        Args:
+            words: also in the index of words. (Of several transactions, the last one does it for all.)
+        """
 
     @property
     def is_erased(self) -> bool:

@@ -26,6 +26,7 @@ OWNERS = {
     "SessionExtras": "document_rows.py",
     "Project": "project_rows.py",
     "ImportItem": "import_log.py",
+    "SearchState": "search_rows.py",
 }
 #: What SQLAlchemy's statements are built with.
 BUILDERS = {"select", "insert", "update", "delete", "text", "func", "bindparam", "union_all", "literal_column"}

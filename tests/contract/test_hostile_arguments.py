@@ -59,6 +59,7 @@ class Scene:
             "values": {"session_id": uuid.uuid4().hex} if verb.endswith(".create_from_json") else {"k": 2},
             "keys": "k",
             "title": "T",
+            "words": "a b",
             "expected_revision": self.store.sessions.get(self.session_id).revision,
         }[name]
 

@@ -25,7 +25,9 @@ from hermes_store import (
     View,
 )
 from hermes_store.maintenance import compact, verify
+from hermes_store.storage.search_filling import rebuild
 from tests.support.file_text import files_with
+from tests.support.internals import database_of
 from tests.support.paired_writer import require_pairs, writer_of
 from tests.support.processes import start_function
 
@@ -45,6 +47,7 @@ def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Iterator[Store]:
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("DELETE FROM sessions WHERE session_id = 'gone'")
     with Store.open(sqlite_path, durability="normal", busy_timeout=0.3) as store:
+        rebuild(database_of(store))  # the other program left the words in the index
         yield store
 
 

@@ -11,7 +11,7 @@ from hermes_store import Store
 
 #: A page with the header of its frame.
 FRAME = 4096 + 24
-MESSAGE = {"role": "user", "content": "x" * 300, "timestamp": 1e9}
+MESSAGE = {"role": "user", "content": "words " * 50, "timestamp": 1e9}
 
 
 def pages(path: Path, write: Callable[[], object]) -> float:
@@ -37,11 +37,12 @@ def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Iterator[Store]:
 
 
 def test_an_append_adds_few_pages_to_the_log(store: Store, sqlite_path: Path) -> None:
-    # The message, its place, its body and its place; the session, and its places in the lists of two orders.
-    assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 10
+    # The message, its place, its body and its place; the session, and its places in the lists of two orders; in the
+    # index of words its words, where these begin, and what is counted.
+    assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 15
     # 37 kB of messages, and the same rows.
-    assert pages(sqlite_path, lambda: store.messages.extend("s0", [MESSAGE] * 100)) <= 27
-    assert pages(sqlite_path, lambda: store.sessions.update("s0", title="Rome")) <= 6
+    assert pages(sqlite_path, lambda: store.messages.extend("s0", [MESSAGE] * 100)) <= 31
+    assert pages(sqlite_path, lambda: store.sessions.update("s0", title="Rome")) <= 11
     assert pages(sqlite_path, lambda: store.messages.tail("s0")) == 0
     assert pages(sqlite_path, store.sessions.list) == 0
 
@@ -57,7 +58,7 @@ def test_a_save_writes_only_the_message_that_changed(store: Store, sqlite_path: 
     assert pages(sqlite_path, save) <= 8
 
 
-@pytest.mark.parametrize(("in_project", "source", "most"), [(True, None, 12), (False, "cli", 12), (True, "cli", 14)])
+@pytest.mark.parametrize(("in_project", "source", "most"), [(True, None, 15), (False, "cli", 15), (True, "cli", 17)])
 def test_a_project_and_a_source_add_two_pages_each(
     sqlite_path: Path, in_project: bool, source: str | None, most: int
 ) -> None:

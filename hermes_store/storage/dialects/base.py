@@ -21,6 +21,7 @@ from .open_files import Holder
 
 if TYPE_CHECKING:
     from ..engine import Database
+    from ..word_index import WordIndex
 
 #: "hems": what this library's SQLite files have as ``application_id``.
 APPLICATION_ID: Final = 0x68656D73
@@ -41,6 +42,8 @@ class Settings:
     read_only: bool = False
     busy_timeout: float = 5.0
     journal_mode: JournalMode = "auto"
+    #: Whether a database that is created has an index of words.
+    search: bool = True
 
 
 class BackupFacts(NamedTuple):
@@ -129,6 +132,11 @@ class Dialect(ABC):
     def path(self) -> Path | None:
         """The database's file, if it is one."""
         return None
+
+    @property
+    @abstractmethod
+    def word_index(self) -> WordIndex:
+        """The index of words in this kind of database."""
 
     @abstractmethod
     def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:

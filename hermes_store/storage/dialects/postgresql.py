@@ -21,6 +21,7 @@ from ..unit_of_work import UnitOfWork
 from .base import RETRY, Dialect, Result, Settings
 from .condition import Condition
 from .postgresql_health import conditions
+from .postgresql_words import PostgreSQLWordIndex
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -101,6 +102,7 @@ class PostgreSQL(Dialect):
     """
 
     name = "postgresql"
+    word_index = PostgreSQLWordIndex()
     backup_programs = (
         "`pg_dump --format=custom --no-owner --file=hermes.dump --dbname=URL` backs a PostgreSQL database up, while "
         "others write to it, and `pg_restore --clean --if-exists --no-owner --single-transaction --dbname=URL "

@@ -53,6 +53,7 @@ from .sqlite_pool import ConnectionPool
 from .sqlite_restore import put_in_place
 from .sqlite_schema_text import repair_schema, schema_facts, tolerant
 from .sqlite_unit import SQLiteUnitOfWork
+from .sqlite_words import SQLiteWordIndex
 from .upgrade_progress import UpgradeProgress
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class SQLiteDialect(Dialect):
 
     name = "sqlite"
     writes_in_turn: ClassVar[bool] = True
+    word_index = SQLiteWordIndex()
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

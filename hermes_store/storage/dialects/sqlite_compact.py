@@ -14,6 +14,7 @@ from ... import errors
 from .base import CompactFacts
 from .open_files import holders
 from .sqlite_integrity import stepping
+from .sqlite_words import erase
 
 #: Where SQLite looks for a folder for its temporary files: https://www.sqlite.org/tempfiles.html#temp_store_directory
 _VARIABLES: Final = ("SQLITE_TMPDIR", "TMPDIR")
@@ -37,11 +38,13 @@ def compact(connection: Any, path: Path | None, on_step: Callable[[], None]) -> 
         raise _in_use(path)
     before = _size(connection)
     if path is None:
+        erase(connection, always=True)
         connection.execute("VACUUM")
         return CompactFacts(before, _size(connection), is_erased=True)
     _require_space(connection, path, before)
     with _temporary_files(connection), stepping(connection, on_step):
         try:
+            erase(connection, always=True)
             connection.execute("VACUUM")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:

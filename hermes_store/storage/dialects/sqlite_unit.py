@@ -17,6 +17,7 @@ from .sqlite_errors import is_undecodable
 from .sqlite_log import Log
 from .sqlite_place import Place
 from .sqlite_pool import ConnectionPool
+from .sqlite_words import erase
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -47,7 +48,7 @@ class SQLiteUnitOfWork(UnitOfWork):
         writes: whether the transaction writes.
     """
 
-    __slots__ = ("_erases", "_is_erased", "_keeps", "_log", "_place", "_pool", "raw")
+    __slots__ = ("_erases", "_erases_words", "_is_erased", "_keeps", "_log", "_place", "_pool", "raw")
 
     def __init__(
         self, database: Database, pool: ConnectionPool, place: Place | None, log: Log, *, writes: bool
@@ -56,7 +57,7 @@ class SQLiteUnitOfWork(UnitOfWork):
         self._pool = pool
         self._place = place
         self._log = log
-        self._erases = self._is_erased = False
+        self._erases = self._erases_words = self._is_erased = False
         #: Whether its connection can be used again.
         self._keeps = True
         #: The driver's connection; None while there is no transaction.
@@ -74,6 +75,7 @@ class SQLiteUnitOfWork(UnitOfWork):
     def _commit(self) -> None:
         if self.writes and self._place is not None:
             self._place.require_unmoved(self.raw)
+        has_no_words = self._erases_words and erase(self.raw)
         try:
             self.raw.execute("COMMIT")
         except sqlite3.Error:
@@ -83,7 +85,7 @@ class SQLiteUnitOfWork(UnitOfWork):
             self._keeps = False
         if self._erases:
             self._keeps = False  # interrupted there, the connection may not have its busy timeout any more
-            self._is_erased = self._log.empty(self.raw)
+            self._is_erased = self._log.empty(self.raw) and has_no_words
             self._keeps = True
 
     def _end(self) -> None:
@@ -99,8 +101,9 @@ class SQLiteUnitOfWork(UnitOfWork):
         self._pool.give_back(self, keep=keep)
         self.raw = None
 
-    def erase(self) -> None:
+    def erase(self, *, words: bool = True) -> None:
         self._erases = True
+        self._erases_words = words
 
     @property
     def is_erased(self) -> bool:
