@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes_store import Store
+from hermes_store.maintenance import reindex
 
 from .workload import BEGINNING, encode, messages
 
@@ -52,6 +53,8 @@ def build(path: Path, content: Content) -> Path:
         unfinished = Path(shutil.copyfile(empty(path.parent), path.with_suffix(".tmp")))
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
             _fill(connection, content)
+        with Store.open(unfinished) as store:
+            reindex(store)
         unfinished.rename(path)
     return path
 

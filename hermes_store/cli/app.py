@@ -8,7 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import agent, database, doctor, editing, files, maintenance, projects, pruning, repairing, sessions, show, trash
+from . import (
+    agent,
+    database,
+    doctor,
+    editing,
+    files,
+    maintenance,
+    projects,
+    pruning,
+    repairing,
+    search,
+    sessions,
+    show,
+    trash,
+)
 from .exits import EPILOG, reported
 from .opening import Database
 
@@ -53,6 +67,7 @@ def _common(
 app.command("import")(files.import_files)
 app.command("export")(files.export_files)
 app.command("list")(sessions.list_sessions)
+app.command("search")(search.search)
 app.command("show")(show.show)
 app.command("rename")(editing.rename)
 app.command("pin")(editing.pin)
@@ -73,6 +88,7 @@ app.command("doctor")(doctor.doctor)
 app.command("repair")(repairing.repair)
 app.command("salvage")(repairing.salvage)
 app.command("compact")(maintenance.compact)
+app.command("reindex")(maintenance.reindex)
 app.command("upgrade")(database.upgrade)
 app.command("info")(database.info)
 app.add_typer(agent.app, name="agent")

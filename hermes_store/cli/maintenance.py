@@ -185,6 +185,24 @@ def _place(finding: Finding) -> str:
     return "database" if finding.session_id is None else f"session {finding.session_id}"
 
 
+def reindex(db: Database = "", as_json: Json = False) -> None:
+    """Make the index of words that `search` uses anew, or for the first time, while others use the database."""
+    from .. import maintenance
+
+    console = make_console()
+    with open_to_write(db) as store:
+
+        def state(done: int) -> str:
+            return f"{count(done, 'message')} are in the index; the next command that writes puts the others into it."
+
+        with interruptible(console, "Indexing", "messages", quiet=as_json, state=state) as advance:
+            report = maintenance.reindex(store, on_progress=lambda done, total: advance(done, total, ""))
+    if as_json:
+        print_json(report.model_dump())
+        return
+    say(console, f"Indexed {count(report.messages, 'message')} of {report.target} ({report.seconds:.1f} s).")
+
+
 def compact(db: Database = "", as_json: Json = False) -> None:
     """Write the database file anew: give free space back, and leave no removed text in it. Writers wait meanwhile.
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from ..errors import MessageNotFoundError
+from ..pagination import write_cursor
 from ..quoting import count
 from .finding import SessionId, find_session
 from .opening import Database, open_existing
@@ -28,7 +30,14 @@ _PAGE = 1000
 
 def show(
     session_id: SessionId,
+    *,
     tail: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N messages.")] = None,
+    around: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="POSITION", help="Only the message at this position, the 5 before it and the 5 after it."
+        ),
+    ] = None,
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Do not page, even on a terminal.")] = False,
     db: Database = "",
     as_json: Json = False,
@@ -37,10 +46,12 @@ def show(
 
     On a terminal, long tool calls and results are shortened. In a pipe, and with --json, everything is whole.
     """
+    if tail is not None and around is not None:
+        raise typer.BadParameter("--tail and --around exclude each other.")
     with open_existing(db) as store, store.snapshot() as view:
         session = find_session(view, session_id, db, what="shown")
         documents = view.documents.read(session.session_id, *([] if as_json else ["pending_user_message"]))
-        first, messages = _read(view, session, tail or session.message_count)
+        first, messages = _wanted(view, session, tail, around)
         project = None if session.project_id is None else view.projects.get(session.project_id).name
         missing = _missing(view, session) if session.recovered and not as_json else None
     if as_json:
@@ -53,6 +64,25 @@ def show(
             pending = shortened(printable(pending), lines=1, characters=200)
         _print_facts(console, session, project, pending, missing)
         print_transcript(console, first, messages)
+        later = session.message_count - first - len(messages)
+        if later > 0:
+            say(console, f"… {count(later, 'later message')}", "dim")
+
+
+#: How many messages --around shows on each side.
+_AROUND = 5
+
+
+def _wanted(view: View, session: SessionRecord, tail: int | None, around: int | None) -> tuple[int, list[Any]]:
+    """Return messages, and the position of the first of them."""
+    if around is None:
+        return _read(view, session, tail or session.message_count)
+    if around >= session.message_count:
+        raise MessageNotFoundError(session.session_id, around, session.message_count)
+    first = max(0, around - _AROUND)
+    begin = write_cursor("messages", first)
+    page = view.messages.page(session.session_id, after=begin, limit=around + _AROUND + 1 - first)
+    return page.first_position, page.items
 
 
 def _missing(view: View, session: SessionRecord) -> str | None:

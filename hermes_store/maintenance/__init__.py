@@ -1,12 +1,13 @@
 """Tools for those who look after a database.
 
-from hermes_store.maintenance import backup, compact, doctor, repair, restore_backup, salvage, verify
+from hermes_store.maintenance import backup, compact, doctor, reindex, repair, restore_backup, salvage, verify
 """
 
 from .backups import backup
 from .compacting import compact
 from .diagnosis import Diagnosis, DoctorReport, Severity
 from .doctor import doctor
+from .reindexing import reindex
 from .repairing import repair
 from .reports import (
     BackupProgress,
@@ -14,6 +15,7 @@ from .reports import (
     CompactReport,
     Finding,
     FindingKind,
+    ReindexReport,
     Repair,
     RepairProgress,
     RepairReport,
@@ -37,6 +39,7 @@ __all__ = [
     "DoctorReport",
     "Finding",
     "FindingKind",
+    "ReindexReport",
     "Repair",
     "RepairProgress",
     "RepairReport",
@@ -51,6 +54,7 @@ __all__ = [
     "backup",
     "compact",
     "doctor",
+    "reindex",
     "repair",
     "restore_backup",
     "salvage",

@@ -63,6 +63,8 @@ class FindingKind(enum.StrEnum):
     """A document is not what was written."""
     IMPORT = "import"
     """An entry of the import log is damaged."""
+    SEARCH = "search"
+    """The index of words does not have what is in the messages and titles."""
 
 
 class Finding(Record):
@@ -239,6 +241,16 @@ class CompactReport(Record):
     def freed_bytes(self) -> int:
         """How many bytes were given back."""
         return self.size_before - self.size_after
+
+
+class ReindexReport(Record):
+    """An index of words that was made anew."""
+
+    #: The database.
+    target: str
+    #: How many messages were put into it.
+    messages: int
+    seconds: float
 
 
 class RestoreReport(Record):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import DatabaseCorruptError
-from ..storage import import_checks, schema_repair, session_checks
+from ..storage import import_checks, schema_repair, search_rows, session_checks
 from ..storage.engine import Database
 from ..storage.session_checks import CheckedSession
 from ..store import Store
@@ -36,6 +36,7 @@ _ADVICE: Final = {
     FindingKind.MESSAGE: f"{_RESTORE}write it again with messages.update. messages.page reads the others.",
     FindingKind.DOCUMENT: f"{_RESTORE}write it again with documents.put. documents.read reads others by key.",
     FindingKind.IMPORT: "Import the directory again.",
+    FindingKind.SEARCH: "Searches miss something. `reindex` makes the index anew, while others work.",
 }
 
 
@@ -46,7 +47,8 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
     its messages are as many as its row counts, and at all positions from 0; its times are those of its messages; each
     message and each large document has the digest that it was written with; the row of its small documents is JSON; its
     other fields are of the right types. (Their values have nothing to be compared with.) The text of the schema is what
-    this library made, and each entry of the import log is one that an import can have written.
+    this library made, and each entry of the import log is one that an import can have written. The index of words has
+    as many messages and titles as it has to have (compared if nobody writes meanwhile), and the words of some.
 
     Nothing is written. Each session is read in a transaction of its own, and no more than 1 MiB of it (or one message)
     is in memory.
@@ -65,6 +67,15 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
     return _Verification(store, on_progress or (lambda _: None)).run()
 
 
+class _Index(NamedTuple):
+    """What is known of the index of words at one moment."""
+
+    state: search_rows.State
+    marks: tuple[Any, ...]
+    #: How many messages and titles it has.
+    counts: tuple[int, int]
+
+
 class _Verification:
     """One check."""
 
@@ -74,6 +85,8 @@ class _Verification:
         self._findings: list[Finding] = []
         self._omitted = 0
         self._sessions = self._messages = self._documents = 0
+        #: How many messages and titles the index of words has to have.
+        self._indexed = [0, 0]
 
     def run(self) -> VerifyReport:
         started = time.monotonic()
@@ -82,8 +95,10 @@ class _Verification:
         self._check_schema()
         self._check_file(total)
         self._check_links(total)
+        before = self._index()
         self._check_sessions(total)
         self._check_imports(total)
+        self._check_index(before)
         return VerifyReport(
             target=self._database.dialect.display,
             sessions=self._sessions,
@@ -163,6 +178,23 @@ class _Verification:
                 return
             after = row_ids[-1]
 
+    def _index(self) -> _Index | str:
+        try:
+            with self._database.read() as unit:
+                return _Index(search_rows.state(unit), session_checks.marks(unit), search_rows.counts(unit))
+        except DatabaseCorruptError as error:
+            return str(error)
+
+    def _check_index(self, before: _Index | str) -> None:
+        now = self._index()
+        wanted = tuple(self._indexed)
+        if isinstance(now, str):
+            self._add(FindingKind.SEARCH, f"the index of words cannot be read: {now}", _ADVICE[FindingKind.SEARCH])
+        # If something else is wrong, or somebody wrote or imports, the numbers say nothing.
+        elif now == before and not self._findings and now.marks[-1] == 0 and now.counts != wanted:
+            problem = f"the index has {now.counts} messages and titles, and has to have {wanted}"
+            self._add(FindingKind.SEARCH, problem, _ADVICE[FindingKind.SEARCH])
+
     def _check_session(self, row_id: int) -> None:
         checked = check_session(self._database, row_id)
         if checked is None:  # it was purged meanwhile
@@ -170,6 +202,8 @@ class _Verification:
         self._sessions += 1
         self._messages += checked.messages
         self._documents += checked.documents
+        self._indexed[0] += checked.indexed
+        self._indexed[1] += checked.indexed_titles
         for finding in findings_of(checked):
             if len(self._findings) < _MOST:
                 self._findings.append(finding)

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select
 from ..errors import DatabaseReadOnlyError
 from . import search_rows
 from .engine import Database
-from .schema import Message, MessageBlob, Session
+from .schema import MessageBlob, Session
 from .search_rows import State
 from .statement import Statement
 from .turns import Turns
@@ -58,19 +58,9 @@ def rebuild(database: Database, on_filled: OnFilled = lambda _done, _total: None
         raise DatabaseReadOnlyError("The store was opened with read_only=True. Nothing was written.")
     with database.write() as unit:
         search_rows.state(unit, lock=True)
-        unit.dialect.word_index.clear(unit)
-        search_rows.set_state(unit, _after_last(unit, _last_message), _after_last(unit, _last_session))
+        search_rows.begin_anew(unit)
     database.has_word_index = True
     return fill(database, on_filled)
-
-
-_last_message: Final = Statement(select(func.max(Message.id)))
-_last_session: Final = Statement(select(func.max(Session.id)))
-
-
-def _after_last(unit: UnitOfWork, statement: Statement) -> int:
-    last = unit.value(statement)
-    return 0 if last is None else last + 1
 
 
 def fill(database: Database, on_filled: OnFilled = lambda _done, _total: None) -> int:

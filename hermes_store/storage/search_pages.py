@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import bindparam, func, null, select
 
 from ..pagination import MAX_KEY, no_cursor, open_sealed, seal
-from ..records import WITHOUT, Missing, SearchHit, SearchOrder, SearchPage
+from ..records import UNTITLED, WITHOUT, Missing, SearchHit, SearchOrder, SearchPage
 from ..words.folding import Words, words_of
 from ..words.matching import Matcher
 from ..words.query import Query
@@ -135,9 +135,27 @@ def page(  # noqa: PLR0917 - a query and its parts
     return SearchPage.from_trusted({"items": items, "next": cursor, "total": None, "is_indexed": state.is_complete})
 
 
+def best_of_sessions(unit: UnitOfWork, query: Query, wanted: SearchFilter, limit: int) -> list[SearchHit]:
+    """Return the best hit of each session, of at most `limit`, by relevance.
+
+    It ends after as many candidates as a page does.
+    """
+    search = _Search(unit, search_rows.state(unit), query, wanted, "relevance")
+    best: dict[int, _Hit] = {}
+    place: _Place | None = _START if query.terms else None
+    left = _MOST_EXAMINED
+    while place is not None and len(best) < limit and left > 0:
+        group = search.group(place)
+        for hit in search.hits(group, None, len(group.found)):
+            best.setdefault(hit.found.session, hit)
+        left -= group.examined
+        place = group.next
+    return search.records([*best.values()][:limit])
+
+
 class _Group(NamedTuple):
     found: list[_Found]
-    #: Those of them that were found by no index.
+    #: How many candidates it took, and the cost of reading those that no index found.
     examined: int
     next: _Place | None
 
@@ -244,7 +262,9 @@ class _Search:
 
     def _texts(self, part: Sequence[_Found]) -> dict[tuple[Kind, int], tuple[Words, str]]:
         texts: dict[tuple[Kind, int], tuple[Words, str]] = {
-            ("titles", one.row_id): (words_of(one.title), one.title) for one in part if one.title is not None
+            ("titles", one.row_id): (words_of(one.title), one.title)
+            for one in part
+            if one.title not in (None, UNTITLED)
         }
         ids = [one.row_id for one in part if one.kind == "messages"]
         for row_id, payload in search_rows.payloads(self._unit, ids):

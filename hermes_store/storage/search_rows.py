@@ -5,7 +5,9 @@ Which database it is in, and how, is its dialect's: see `word_index`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
@@ -14,11 +16,13 @@ from ..records import UNTITLED
 from ..transcripts import json_codec
 from ..words.folding import Words, words_of
 from ..words.message_text import text_of
-from .schema import Message, MessageBlob, SearchState
+from .schema import Message, MessageBlob, SearchState, Session
 from .statement import Statement, one_of
 from .types import RowIdList
-from .unit_of_work import UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 from .word_index import Document
+
+logger = logging.getLogger("hermes_store")
 
 #: How many bytes of messages, at most, are read at once to be removed, unless a single one is larger.
 _PART_BYTES: Final = 1 << 20
@@ -97,10 +101,34 @@ def _documents(messages: Iterable[tuple[int, bytes]]) -> list[Document]:
     return [Document(row_id, one[0]) for row_id, one in found if one is not None]
 
 
+@contextlib.contextmanager
+def _begun_anew(unit: UnitOfWork) -> Iterator[None]:
+    """Empty the index if what the block does in it fails because it is damaged: it must not keep messages from being
+    written. (Another program wrote to the tables, for example.) Searches read the messages then, until it is filled."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        if not unit.dialect.word_index.is_damage(error):
+            raise
+        logger.warning("The index of words is damaged, and was emptied; the next opening fills it: %s", error)
+        begin_anew(unit)
+
+
+_last_message: Final = Statement(select(func.max(Message.id)))
+_last_session: Final = Statement(select(func.max(Session.id)))
+
+
+def begin_anew(unit: UnitOfWork) -> None:
+    """Empty the index; what is written from now on is put into it, and what is there already has to be."""
+    unit.dialect.word_index.clear(unit)
+    set_state(unit, (unit.value(_last_message) or 0) + 1, (unit.value(_last_session) or 0) + 1)
+
+
 def add(unit: UnitOfWork, messages: Iterable[tuple[int, bytes]]) -> None:
     """Add messages that were inserted: their row ids and payloads."""
     if _is_written(unit) and (documents := _documents(messages)):
-        unit.dialect.word_index.add_messages(unit, documents)
+        with _begun_anew(unit):
+            unit.dialect.word_index.add_messages(unit, documents)
 
 
 def add_session(unit: UnitOfWork, session: int) -> None:
@@ -112,7 +140,8 @@ def add_session(unit: UnitOfWork, session: int) -> None:
 
 def add_rows(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
     """Add messages by row id."""
-    add(unit, payloads(unit, row_ids))
+    if documents := _documents(payloads(unit, row_ids)):
+        unit.dialect.word_index.add_messages(unit, documents)
 
 
 def payload_before(unit: UnitOfWork, row_id: int) -> bytes | None:
@@ -131,7 +160,8 @@ def replace(unit: UnitOfWork, row_id: int, before: bytes | None, payload: bytes)
     if _is_written(unit):
         had = None if before is None else words_and_text(before)
         has = words_and_text(payload)
-        unit.dialect.word_index.replace_message(unit, row_id, had and had[0], has and has[0])
+        with _begun_anew(unit):
+            unit.dialect.word_index.replace_message(unit, row_id, had and had[0], has and has[0])
 
 
 def _needs_words(unit: UnitOfWork) -> bool:
@@ -179,7 +209,8 @@ def remove(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
 
 def _remove(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
     if documents := _documents(payloads(unit, row_ids)):
-        unit.dialect.word_index.remove_messages(unit, documents)
+        with _begun_anew(unit):
+            unit.dialect.word_index.remove_messages(unit, documents)
 
 
 def payloads(unit: UnitOfWork, row_ids: Sequence[int]) -> list[tuple[int, bytes]]:
@@ -209,13 +240,47 @@ def parts(sizes: Iterable[tuple[int, Any]]) -> Iterator[list[int]]:
         yield part
 
 
+#: Of one in so many messages the words themselves are looked for.
+_SAMPLE: Final = 8
+
+
+def missing(unit: UnitOfWork, state: State, messages: Mapping[int, bytes]) -> tuple[int, set[int]]:
+    """Return how many of some messages the index has to have, and those of them that are missing, as far as is looked.
+
+    Args:
+        messages: payloads by row id.
+    """
+    reached = state.indexed_from
+    if reached is None:
+        return 0, set()
+    documents = _documents((row_id, payload) for row_id, payload in messages.items() if row_id >= reached)
+    index = unit.dialect.word_index
+    sample = [document for document in documents if document.row_id % _SAMPLE == 0 or document is documents[-1]]
+    return len(documents), {document.row_id for document in sample if not index.holds(unit, document)}
+
+
+def is_title_reached(state: State, session: int) -> bool:
+    """Whether the index reaches the title of a session, by row id."""
+    return state.titles_from is not None and session >= state.titles_from
+
+
+def has_words(title: Any) -> bool:
+    """Whether a session's title is in the index."""
+    return isinstance(title, str) and title != UNTITLED and words_of(title).text.strip() != ""
+
+
+def counts(unit: UnitOfWork) -> tuple[int, int]:
+    """Return how many messages and titles are in the index."""
+    index = unit.dialect.word_index
+    return index.count(unit, "messages"), index.count(unit, "titles")
+
+
 def put_title(unit: UnitOfWork, session: int, title: Any) -> None:
     """Write the words of a session's title. The title of those without one is none."""
     if not _is_written(unit):
         return
-    words = words_of(title) if isinstance(title, str) and title != UNTITLED else Words("", "")
-    if words.text.strip():
-        unit.dialect.word_index.put_title(unit, Document(session, words))
+    if has_words(title):
+        unit.dialect.word_index.put_title(unit, Document(session, words_of(title)))
     else:
         unit.dialect.word_index.remove_title(unit, session)
 

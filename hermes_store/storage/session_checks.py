@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
-from . import document_rows, transcript_columns
+from . import document_rows, search_rows, transcript_columns
 from .row_types import RowTypes
 from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument
 from .statement import Statement, one_of
@@ -42,6 +42,9 @@ class CheckedSession(NamedTuple):
     messages: int
     documents: int
     findings: list[SessionFinding]
+    #: How many messages and titles the index of words has to have.
+    indexed: int = 0
+    indexed_titles: int = 0
 
 
 _rows: Final = Statement(
@@ -61,6 +64,21 @@ def count(unit: UnitOfWork) -> int:
     return found
 
 
+_marks: Final = Statement(
+    select(
+        select(func.max(Session.id)).scalar_subquery(),
+        select(func.max(Message.id)).scalar_subquery(),
+        select(func.count()).select_from(Session).where(~NOT_STAGED).scalar_subquery(),
+    ),
+    checked=False,
+)
+
+
+def marks(unit: UnitOfWork) -> tuple[Any, ...]:
+    """Return what changes when something is added: the last row ids of sessions and messages; and the staged rows."""
+    return tuple(unit.rows(_marks)[0])
+
+
 _ids: Final = Statement(
     select(Session.id, Session.session_id).where(one_of(Session.id, bindparam("rows", type_=RowIdList)))
 )
@@ -76,6 +94,7 @@ _in_session: Final = Message.session_id == bindparam("session")
 _session: Final = Statement(
     select(
         Session.session_id,
+        Session.title,
         Session.message_count,
         Session.last_message_at,
         Session.last_activity_at,
@@ -110,16 +129,18 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     row = unit.row(_session, {"session": row_id})
     if row is None:
         return None
-    session_id, message_count, *times = row
+    session_id, title, message_count, *times = row
     if type(session_id) is not str:
         return CheckedSession(f"(row {row_id})", 0, 0, [SessionFinding("fields", f"its id is {session_id!r}")])
     found, first, last = unit.row(_positions, {"session": row_id}) or (0, None, None)
     findings = _check_fields(unit, row_id)
     findings += _check_positions(message_count, found, first, last)
     findings += _check_times(times, transcript_columns.last_times(unit, row_id))
-    findings += _check_messages(unit, row_id)
+    state = search_rows.state(unit)
+    damaged_messages, indexed = _check_messages(unit, row_id, state)
     documents, damaged = _check_documents(unit, row_id, session_id)
-    return CheckedSession(session_id, found, documents, findings + damaged)
+    titles = int(search_rows.is_title_reached(state, row_id) and search_rows.has_words(title))
+    return CheckedSession(session_id, found, documents, findings + damaged_messages + damaged, indexed, titles)
 
 
 def _check_fields(unit: UnitOfWork, row_id: int) -> list[SessionFinding]:
@@ -158,7 +179,7 @@ _sizes: Final = Statement(
     checked=False,
 )
 _payloads: Final = Statement(
-    select(Message.position, Message.digest, MessageBlob.payload.label("payload"))
+    select(Message.position, Message.digest, MessageBlob.payload.label("payload"), Message.id)
     .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
     .where(_in_session, Message.position >= bindparam("first"), Message.position <= bindparam("last"))
     .order_by(Message.position),
@@ -168,18 +189,26 @@ _payloads: Final = Statement(
 _BEFORE_ALL: Final = -(2**62)
 
 
-def _check_messages(unit: UnitOfWork, row_id: int) -> list[SessionFinding]:
+def _check_messages(unit: UnitOfWork, row_id: int, state: search_rows.State) -> tuple[list[SessionFinding], int]:
     findings = []
+    indexed = 0
     for first, last in _parts(unit, row_id):
         rows = unit.rows(_payloads, {"session": row_id, "first": first, "last": last})
-        payloads, digests = [row[2] for row in rows], [row[1] for row in rows]
-        if all(type(payload) is bytes for payload in payloads) and json_codec.are_intact(payloads, digests):
-            continue
-        for position, digest, payload in rows:
+        sound: dict[int, bytes] = {}
+        for position, digest, payload, number in rows:
             problem = _problem(payload, digest)
             if problem:
                 findings.append(SessionFinding("message", f"message {position} {problem}", position=position))
-    return findings
+            else:
+                sound[number] = payload
+        count, missing = search_rows.missing(unit, state, sound)
+        indexed += count
+        findings += [
+            SessionFinding("search", f"message {position} is not in the index of words", position=position)
+            for position, _, _, number in rows
+            if number in missing
+        ]
+    return findings, indexed
 
 
 def _parts(unit: UnitOfWork, row_id: int) -> Iterator[tuple[int, int]]:

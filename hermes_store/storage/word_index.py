@@ -36,19 +36,19 @@ class WordIndex(ABC):
 
     @abstractmethod
     def add_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        """Add messages, unless the index does not reach them yet (see `SearchState`)."""
+        """Add messages that the index reaches (see `SearchState`): those that were just inserted, for example."""
 
     @abstractmethod
     def replace_message(self, unit: UnitOfWork, row_id: int, before: Words | None, after: Words | None) -> None:
-        """Write the words of a message that was changed; None for a text without words."""
+        """Write the words of a message that was changed, if the index reaches it; None for a text without words."""
 
     @abstractmethod
     def remove_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        """Remove messages with the words that they have; called where `needs_removed_words`."""
+        """Remove messages with the words that they have, if the index reaches them, where `needs_removed_words`."""
 
     @abstractmethod
     def put_title(self, unit: UnitOfWork, document: Document) -> None:
-        """Add a title, or overwrite it."""
+        """Add a title, or overwrite it; nothing, if the index does not reach it and will."""
 
     @abstractmethod
     def remove_title(self, unit: UnitOfWork, session: int) -> None:
@@ -57,6 +57,10 @@ class WordIndex(ABC):
     @abstractmethod
     def find(self, unit: UnitOfWork, kind: Kind, query: Query, before: int, limit: int) -> list[int]:
         """Return the largest row ids below `before` of what may match, at most `limit`, the largest first."""
+
+    def is_damage(self, error: BaseException) -> bool:
+        """Whether an error of the driver says that the index does not fit what it was told to remove."""
+        return False
 
     @abstractmethod
     def clear(self, unit: UnitOfWork) -> None:

@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInputError
+from ..pagination import check_limit
 from ..paths import path_of
 from ..quoting import quoted
 from ..reports import ImportReport
-from ..storage import retired_ids, session_keys, session_listing, session_values
+from ..storage import retired_ids, search_pages, session_keys, session_listing, session_values
 from ..storage.engine import Database
+from ..storage.search_pages import SearchFilter
 from ..storage.session_keys import SessionKey
 from ..storage.session_values import ORDERS
 from ..storage.session_writer import copy_whole
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
 from ..transcripts import encoding
-from ..validation import check_flag, check_id, check_ids, check_instance, items_of
+from ..validation import check_flag, check_id, check_ids, check_instance, check_profile, check_text, items_of
 from ..webui_format.key_order import in_order
+from ..words.query import parse
 from . import saving
 from .appending import append
 from .arguments import checked_conditions, checked_count, checked_keys, checked_profiles, checked_values
@@ -190,6 +193,36 @@ class SessionStorage:
         wanted = check_ids(session_ids, "session id")
         most = None if first is None else checked_count("first", first)
         return contents(self._database(), list(dict.fromkeys(wanted)), most)
+
+    def search(self, words: str, *, profile: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the sessions that a search finds in titles and messages, the best first, each once.
+
+        Each has `session_id`, `match_type` ("title" or "content"), the `position` of the message (None for a title), a
+        `snippet` of the text, and `matches`: the places in the snippet, as first and last + 1. It finds what is saved.
+
+        Args:
+            words: as `Store.search` takes them. With an asterisk at its end, the last word is found by its beginning.
+            profile: only this profile's sessions; all when None.
+            limit: the largest number of sessions, 1 to 1000.
+
+        Raises:
+            InvalidInputError: an argument is not valid.
+        """
+        query = parse(check_text(words, "search"))
+        wanted = SearchFilter(profile=None if profile is None else check_profile(profile))
+        most = check_limit(limit)
+        with self._database().read() as unit:
+            hits = search_pages.best_of_sessions(unit, query, wanted, most)
+        return [
+            {
+                "session_id": hit.session.session_id,
+                "match_type": "title" if hit.position is None else "content",
+                "position": hit.position,
+                "snippet": hit.snippet,
+                "matches": hit.matches,
+            }
+            for hit in hits
+        ]
 
     def children(self, session_id: str) -> list[str]:
         """Return the ids of the sessions whose ``parent_session_id`` is this one, deleted or not, the oldest first.

@@ -23,7 +23,7 @@ def test_a_backup_says_what_and_where(run: Any, database: Path) -> None:
     said = run("backup", "--db", database).stdout.splitlines()
     (path,) = backups(database)
     assert said[0].startswith(f"Backed up 16 sessions (206 messages) of {database} (")
-    assert said[1] == f"{path} (291 kB)"
+    assert said[1] == f"{path} (377 kB)"
 
 
 def test_a_backup_prints_json(run_json: Any, database: Path, tmp_path: Path) -> None:

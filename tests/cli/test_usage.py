@@ -14,9 +14,9 @@ from hermes_store.cli.app import app
 from hermes_store.cli.exits import ExitCode
 
 COMMANDS = [
-    *("import", "export", "list", "show", "rename", "pin", "unpin", "archive", "unarchive", "move"),
+    *("import", "export", "list", "search", "show", "rename", "pin", "unpin", "archive", "unarchive", "move"),
     *("delete", "trash", "restore", "prune", "purge"),
-    *("projects", "backup", "restore-backup", "verify", "doctor", "repair", "salvage", "compact"),
+    *("projects", "backup", "restore-backup", "verify", "doctor", "repair", "salvage", "compact", "reindex"),
     *("upgrade", "info", "agent", "db"),
 ]
 AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]

@@ -303,9 +303,14 @@ def test_cursors_are_those_of_a_search(store: Store, session_id: str) -> None:
         store.search("needle", order="best")  # type: ignore[arg-type]
 
 
-def test_a_store_without_an_index_reads_everything(target: str) -> None:
-    target = target if "://" in target else f"{target}-new" if target != ":memory:" else target
+def test_a_store_without_an_index_reads_everything(target: str, request: pytest.FixtureRequest) -> None:
+    if "://" in target:
+        target = request.getfixturevalue("make_postgres_database")(empty=True)
+    elif target != ":memory:":
+        target = f"{target}-new"
     with Store.open(target, search=False, durability="normal") as store:
+        store.sessions.create(title="Untitled", pinned=True)
+        assert store.search("untitled").items == []
         made = store.sessions.create(title="Needle").session_id
         store.messages.extend(made, ["needle"] * 30 + ["hay"] * 600)
         page = store.search("needle", limit=1000)

@@ -48,6 +48,7 @@ def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Iterator[Store]:
         connection.execute("DELETE FROM sessions WHERE session_id = 'gone'")
     with Store.open(sqlite_path, durability="normal", busy_timeout=0.3) as store:
         rebuild(database_of(store))  # the other program left the words in the index
+    with Store.open(sqlite_path, durability="normal", busy_timeout=0.3) as store:
         yield store
 
 

@@ -14,6 +14,7 @@ from hermes_store.storage import batches, part_writer
 from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
 from hermes_store.storage.turns import Turns
 from tests.support.internals import database_of, reading
+from tests.support.statements import without_word_index
 
 ROWS = 10
 SIZE = 3_000
@@ -55,7 +56,7 @@ class Cost(NamedTuple):
 
 @contextlib.contextmanager
 def write_costs(store: Store) -> Iterator[list[Cost]]:
-    """Give the costs of the write transactions that the block ends."""
+    """Give the costs of the write transactions that the block ends, without the index of words."""
     costs: list[Cost] = []
     before: dict[Any, int] = {}
     sizes: dict[Any, int] = {}
@@ -86,6 +87,7 @@ def write_costs(store: Store) -> Iterator[list[Cost]]:
         return execute_many(unit, statement, parameters)
 
     with (
+        without_word_index(),
         mock.patch.object(SQLiteUnitOfWork, "_begin", begin_counted),
         mock.patch.object(SQLiteUnitOfWork, "_commit", commit_counted),
         mock.patch.object(SQLiteUnitOfWork, "execute", execute_counted),

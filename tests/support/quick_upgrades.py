@@ -10,6 +10,7 @@ from pathlib import Path
 from hermes_store.storage import migrations as library
 from hermes_store.storage.dialects import Dialect
 from hermes_store.storage.dialects.sqlite import SQLiteDialect
+from hermes_store.storage.schema import SearchState
 from hermes_store.storage.schema_version import VERSION_TABLE
 
 _upgrade = library.upgrade
@@ -33,8 +34,15 @@ def _statements(template: Path) -> list[str]:
     """Return what makes the tables of a migrated file, and the rows and the marks that it has."""
     with contextlib.closing(sqlite3.connect(template)) as connection:
         schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-        statements = [sql for (sql,) in connection.execute(f"{schema} ORDER BY rowid")]
-        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        # The tables of virtual tables are made with these.
+        own = "AND tbl_name NOT LIKE '%\\_search\\_%' ESCAPE '\\'"
+        statements = [sql for (sql,) in connection.execute(f"{schema} {own} ORDER BY rowid")]
+        tables = f"SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' {own}"
+        for (name,) in connection.execute(tables).fetchall():
+            if name == SearchState.__tablename__:
+                assert connection.execute("SELECT indexed_from, titles_from FROM search_state").fetchall() == [(0, 0)]
+                statements.append("INSERT INTO search_state VALUES (1, 0, 0, randomblob(16))")
+                continue
             for row in connection.execute(f'SELECT * FROM "{name}"').fetchall():
                 assert (name, len(row)) == (VERSION_TABLE, 1), "a migration fills tables: repeat that here"
                 statements.append(f"INSERT INTO {name} VALUES ('{row[0]}')")

@@ -81,3 +81,17 @@ def test_first_is_a_number_of_messages(storage: SessionStorage, first: Any) -> N
 def test_ids_are_checked_at_once(storage: SessionStorage) -> None:
     with pytest.raises(InvalidIdError):
         storage.contents(["../a"])
+
+
+def test_a_search_finds_each_session_once(sqlite_store: Store) -> None:
+    storage = SessionStorage(sqlite_store)
+    for name, title in {"x": "Needle", "y": "Other", "z": "Hay"}.items():
+        storage.save(name, {"title": title}, [{"role": "user", "content": "needle needles"}] * 3, base=None)
+    storage.save("w", {"title": "None", "profile": "work"}, [{"role": "user", "content": "a needle"}], base=None)
+    sqlite_store.sessions.delete("z")
+    found = storage.search("need*", limit=10)
+    assert [(hit["session_id"], hit["match_type"]) for hit in found[:1]] == [("x", "title")]
+    assert sorted(hit["session_id"] for hit in found) == ["w", "x", "y"]
+    assert [hit["session_id"] for hit in storage.search("needle", profile="work")] == ["w"]
+    assert len(storage.search("needle", limit=1)) == 1
+    assert storage.search("") == []

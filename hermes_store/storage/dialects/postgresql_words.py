@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from ...words.folding import Words
 from ...words.query import Phrase, Query, Term
-from ..statement import Statement
+from ..statement import RowStatement, Statement
 from ..word_index import MOST_WORDS, Document, Kind, WordIndex
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 _MOST_PLACES: Final = 255
 _LAST_PLACE: Final = 16_383
 _UNPLACED: Final = "+"
-_put_message: Final = Statement(
-    text(
-        "INSERT INTO message_search (message_id, document) SELECT :row_id, CAST(:document AS tsvector) "
-        "WHERE (SELECT indexed_from FROM search_state) IS NOT NULL "
-        "ON CONFLICT (message_id) DO UPDATE SET document = EXCLUDED.document"
-    )
+_put: Final = text(
+    "INSERT INTO message_search (message_id, document) VALUES (:row_id, CAST(:document AS tsvector)) "
+    "ON CONFLICT (message_id) DO UPDATE SET document = EXCLUDED.document"
 )
-_remove_message: Final = Statement(text("DELETE FROM message_search WHERE message_id = :row_id"))
+_put_message: Final = Statement(_put)
+_put_messages: Final = RowStatement(_put, ("row_id", "document"))
+_remove: Final = text("DELETE FROM message_search WHERE message_id = :row_id")
+_remove_message: Final = Statement(_remove)
+_remove_messages: Final = RowStatement(_remove, ("row_id",))
 _put_title: Final = Statement(
     text(
-        "INSERT INTO title_search (session_id, document) SELECT :row_id, CAST(:document AS tsvector) "
-        "WHERE (SELECT titles_from FROM search_state) IS NOT NULL "
+        "INSERT INTO title_search (session_id, document) VALUES (:row_id, CAST(:document AS tsvector)) "
         "ON CONFLICT (session_id) DO UPDATE SET document = EXCLUDED.document"
     )
 )
@@ -66,7 +66,7 @@ class PostgreSQLWordIndex(WordIndex):
     needs_removed_words: ClassVar[bool] = False
 
     def add_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        unit.execute_many(_put_message, [*map(_parameters, documents)])
+        unit.execute_many(_put_messages, [(document.row_id, _vector(document.words)) for document in documents])
 
     def replace_message(self, unit: UnitOfWork, row_id: int, before: Words | None, after: Words | None) -> None:
         if after is None:
@@ -75,7 +75,7 @@ class PostgreSQLWordIndex(WordIndex):
             unit.execute(_put_message, _parameters(Document(row_id, after)))
 
     def remove_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        unit.execute_many(_remove_message, [{"row_id": document.row_id} for document in documents])
+        unit.execute_many(_remove_messages, [(document.row_id,) for document in documents])
 
     def put_title(self, unit: UnitOfWork, document: Document) -> None:
         unit.execute(_put_title, _parameters(document))

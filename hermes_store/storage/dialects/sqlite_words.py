@@ -16,24 +16,30 @@ from sqlalchemy import text
 
 from ...words.folding import Words
 from ...words.query import Phrase, Query, Term
-from ..statement import Statement
+from ..statement import RowStatement, Statement
 from ..word_index import MOST_WORDS, Document, Kind, WordIndex
 
 if TYPE_CHECKING:
     from ..unit_of_work import UnitOfWork
 
-_add_message: Final = Statement(
+_NAMES: Final = ("row_id", "words", "wholes")
+_add_messages: Final = RowStatement(
+    text("INSERT INTO message_search (rowid, words, wholes) VALUES (:row_id, :words, :wholes)"), _NAMES
+)
+# A condition takes longer than the insertion itself, so there is none where it is not needed.
+_add_if_reached: Final = Statement(
     text(
         "INSERT INTO message_search (rowid, words, wholes) SELECT :row_id, :words, :wholes "
         "WHERE :row_id >= (SELECT indexed_from FROM search_state)"
     )
 )
-_remove_message: Final = Statement(
-    text(
-        "INSERT INTO message_search (message_search, rowid, words, wholes) SELECT 'delete', :row_id, :words, :wholes "
-        "WHERE :row_id >= (SELECT indexed_from FROM search_state)"
-    )
+_remove: Final = text(
+    "INSERT INTO message_search (message_search, rowid, words, wholes) SELECT 'delete', id, words, wholes "
+    "FROM (SELECT :row_id AS id, :words AS words, :wholes AS wholes) "
+    "WHERE id >= (SELECT indexed_from FROM search_state)"
 )
+_remove_message: Final = Statement(_remove)
+_remove_messages: Final = RowStatement(_remove, _NAMES)
 _put_title: Final = Statement(
     text(
         "INSERT OR REPLACE INTO title_search (rowid, words, wholes) SELECT :row_id, :words, :wholes "
@@ -92,16 +98,16 @@ class SQLiteWordIndex(WordIndex):
     needs_removed_words: ClassVar[bool] = True
 
     def add_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        unit.execute_many(_add_message, [*map(_parameters, documents)])
+        unit.execute_many(_add_messages, [*map(_row, documents)])
 
     def replace_message(self, unit: UnitOfWork, row_id: int, before: Words | None, after: Words | None) -> None:
         if before is not None:
             unit.execute(_remove_message, _parameters(Document(row_id, before)))
         if after is not None:
-            unit.execute(_add_message, _parameters(Document(row_id, after)))
+            unit.execute(_add_if_reached, _parameters(Document(row_id, after)))
 
     def remove_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        unit.execute_many(_remove_message, [*map(_parameters, documents)])
+        unit.execute_many(_remove_messages, [*map(_row, documents)])
 
     def put_title(self, unit: UnitOfWork, document: Document) -> None:
         unit.execute(_put_title, _parameters(document))
@@ -112,6 +118,9 @@ class SQLiteWordIndex(WordIndex):
     def find(self, unit: UnitOfWork, kind: Kind, query: Query, before: int, limit: int) -> list[int]:
         table = "message_search" if kind == "messages" else "title_search"
         return unit.values(_find[table], {"query": _expression(query), "before": before, "most": limit})
+
+    def is_damage(self, error: BaseException) -> bool:
+        return getattr(error, "sqlite_errorname", None) == "SQLITE_CORRUPT_VTAB"
 
     def clear(self, unit: UnitOfWork) -> None:
         for statement in _clear:
@@ -130,6 +139,10 @@ class SQLiteWordIndex(WordIndex):
 
 def _parameters(document: Document) -> dict[str, Any]:
     return {"row_id": document.row_id, "words": document.words.text, "wholes": document.words.wholes}
+
+
+def _row(document: Document) -> tuple[Any, ...]:
+    return document.row_id, document.words.text, document.words.wholes
 
 
 def _expression(query: Query) -> str:

@@ -1,0 +1,69 @@
+"""An index of words that does not fit the messages keeps nobody from writing, and is noticed and made anew."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hermes_store import Store
+from hermes_store.maintenance import FindingKind, reindex, verify
+from hermes_store.storage.dialects import sqlite_words
+from tests.support.file_text import files_with
+from tests.support.search_oracle import places, scanned
+
+TALK = [f"needle {number} {'hay ' * 20}" for number in range(20)]
+Damage = Callable[[sqlite3.Connection], object]
+
+
+def cleared(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO message_search (message_search) VALUES ('delete-all')")
+
+
+def ghost(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO message_search (rowid, words, wholes) VALUES (99, 'needle', '')")
+
+
+def other_words(connection: sqlite3.Connection) -> None:
+    cleared(connection)
+    for number in range(1, len(TALK) + 1):
+        connection.execute("INSERT INTO message_search (rowid, words, wholes) VALUES (?, 'other', '')", (number,))
+
+
+@pytest.mark.parametrize("damage", [cleared, ghost, other_words])
+def test_an_index_that_does_not_fit_is_found_and_made_anew(sqlite_path: Path, damage: Damage) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Trip")
+        store.messages.extend("a", TALK)
+        assert verify(store).ok
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as connection:
+        damage(connection)
+    with Store.open(sqlite_path) as store:
+        assert FindingKind.SEARCH in {finding.kind for finding in verify(store).findings}
+        assert set(places(store, "needle")) <= scanned(store, "needle")
+        now = store.messages.update("a", 3, "changed", expected_revision=store.sessions.get("a").revision).revision
+        store.messages.append("a", "needle")
+        store.messages.truncate("a", keep=0, expected_revision=now + 1)
+        assert set(places(store, "needle")) == set()
+        store.messages.extend("a", TALK)
+        reindex(store)
+        assert set(places(store, "needle")) == scanned(store, "needle")
+        assert verify(store).ok
+
+
+def test_a_large_index_keeps_purged_words_until_it_is_compacted(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hermes_store.maintenance import compact
+
+    monkeypatch.setattr(sqlite_words, "_MOST_PAGES", 0)
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Sesame")
+        store.messages.extend("a", ["the sesame word", "open"])
+        assert not store.sessions.purge("a").erased
+        assert files_with(sqlite_path, "sesame") != []
+        assert compact(store).erased
+        assert files_with(sqlite_path, "sesame") == []
