@@ -1,0 +1,124 @@
+"""After any history of verbs, a search finds what reading everything finds."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hermes_store import HermesStoreError, Store
+from hermes_store.maintenance import verify
+from hermes_store.words.folding import words_of
+from hermes_store.words.matching import Matcher
+from hermes_store.words.message_text import text_of
+from hermes_store.words.query import parse
+from tests.support.search_oracle import places, scanned
+
+PARTS = [
+    "red",
+    "Green",
+    "blue_sky",
+    "redGreen",
+    "数据库",
+    "据",
+    "ガｶﾞ",
+    "ไทย",
+    "café",
+    "cafe\u0301",
+    "🎉",
+    "a.b",
+    "1",
+    "-",
+    '"',
+]
+texts = st.lists(st.sampled_from(PARTS), max_size=6).map(" ".join)
+titles = st.one_of(texts, st.just("Untitled"))
+messages = st.one_of(
+    texts.map(lambda text: {"role": "user", "content": text}),
+    texts.map(lambda text: {"role": "tool", "content": [{"type": "text", "text": text}]}),
+    texts,
+    st.none(),
+)
+queries = st.lists(
+    st.sampled_from([*PARTS, "re*", "-red", '"red green"', '-"数据"', "库", "redgreen", "b"]), min_size=1, max_size=3
+)
+names = st.sampled_from(["x", "y"])
+steps = st.one_of(
+    st.tuples(st.just("create"), names, titles, st.lists(messages, max_size=4)),
+    st.tuples(st.just("extend"), names, st.lists(messages, max_size=3)),
+    st.tuples(st.just("update"), names, st.integers(0, 4), messages),
+    st.tuples(st.just("replace"), names, st.lists(messages, max_size=4)),
+    st.tuples(st.just("truncate"), names, st.integers(0, 4)),
+    st.tuples(st.just("title"), names, titles),
+    st.tuples(st.sampled_from(["delete", "restore", "purge"]), names),
+)
+
+
+def run(store: Store, step: tuple[Any, ...]) -> None:
+    verb, name, *arguments = step
+
+    def revision() -> int:
+        return store.sessions.get(name).revision
+
+    match verb, arguments:
+        case "create", [title, some]:
+            store.sessions.create(session_id=name, title=title)
+            store.messages.extend(name, some)
+        case "extend", [some]:
+            store.messages.extend(name, some)
+        case "update", [position, message]:
+            store.messages.update(name, position, message, expected_revision=revision())
+        case "replace", [some]:
+            store.messages.replace(name, some, expected_revision=revision())
+        case "truncate", [keep]:
+            store.messages.truncate(name, keep=keep, expected_revision=revision())
+        case "title", [title]:
+            store.sessions.update(name, title=title)
+        case _:
+            getattr(store.sessions, verb)(name)
+
+
+@settings(max_examples=40, deadline=None)
+@given(history=st.lists(steps, min_size=1, max_size=12), words=st.lists(queries, min_size=1, max_size=4))
+def test_a_search_finds_what_reading_everything_finds(history: list[tuple[Any, ...]], words: list[list[str]]) -> None:
+    with Store.open(":memory:") as store:
+        store.sessions.create(session_id="x", title="red Café")
+        store.messages.extend("x", ["red", "数据库 redGreen"])
+        for step in history:
+            with contextlib.suppress(HermesStoreError):
+                run(store, step)
+        for one in (" ".join(query) for query in words):
+            found = places(store, one, limit=3)
+            assert len(found) == len(set(found))
+            assert set(found) == scanned(store, one), one
+        assert verify(store).ok
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=st.text(max_size=60),
+    message=st.recursive(
+        st.none() | st.text(max_size=8) | st.integers() | st.booleans(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["role", "content", "text", "type", "tool_calls", "input", "data"]), inner, max_size=4
+            )
+        ),
+        max_leaves=8,
+    ),
+)
+def test_any_text_has_words_and_any_query_a_meaning(text: str, message: Any) -> None:
+    words = words_of(text)
+    for word in words.text.split():
+        assert words_of(word).text.split() == [word]  # folding what is folded changes nothing
+    assert isinstance(text_of(message), str)
+    query = parse(text)
+    if query.terms:
+        matcher = Matcher(query)
+        matcher.score(words_of(text))
+        snippet = matcher.snippet(text, 20)
+        assert snippet.text in text
+        assert all(0 <= first < last <= len(snippet.text) for first, last in snippet.matches)
