@@ -28,6 +28,7 @@ WORKS: Final = {
     "read": "read",
     "session": "session",
     "list": "listing",
+    "search": "search",
     "import": "importing",
     "start": "start",
     "webui": "webui",

@@ -25,6 +25,7 @@ class HermesAgent(Peer):
             "rename": lambda title: database.set_session_title("s", title),
             "delete": database.delete_session,
             "list": lambda: database.list_sessions_rich(limit=50, order_by_last_active=True, compact_rows=True),
+            "search": lambda words: database.search_messages(words, limit=20),
             "list all": lambda: database.list_sessions_rich(limit=10_000_000),
         }
 
