@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from ..errors import MessageNotFoundError
-from ..pagination import write_cursor
 from ..quoting import count
 from .finding import SessionId, find_session
 from .opening import Database, open_existing
@@ -75,6 +74,8 @@ _AROUND = 5
 
 def _wanted(view: View, session: SessionRecord, tail: int | None, around: int | None) -> tuple[int, list[Any]]:
     """Return messages, and the position of the first of them."""
+    from ..pagination import write_cursor
+
     if around is None:
         return _read(view, session, tail or session.message_count)
     if around >= session.message_count:

@@ -208,7 +208,7 @@ def files(scene: Scene) -> Iterator[Call]:
 def tools(scene: Scene) -> Iterator[Call]:
     """Yield calls of the tools for those who look after a database."""
     names = {name for name in maintenance.__all__ if name[0].islower()}
-    known = {"backup", "compact", "doctor", "repair", "restore_backup", "salvage", "verify"}
+    known = {"backup", "compact", "doctor", "reindex", "repair", "restore_backup", "salvage", "verify"}
     assert names == known, "a new tool: say what fits it"
     backing_up = {"store": scene.store, "target": str(scene.folder / "directory"), "keep": 1, "on_progress": ...}
     yield from _each(
@@ -216,6 +216,7 @@ def tools(scene: Scene) -> Iterator[Call]:
     )
     verifying = {"store": scene.store, "on_progress": ...}
     yield from _each("verify", maintenance.verify, verifying, _plain)
+    yield from _each("reindex", maintenance.reindex, verifying, _plain)
     maintenance.backup(scene.store, scene.folder / "backup")
     restoring = {"backup": str(scene.folder / "backup"), "target": str(scene.folder / "new.db"), "on_progress": ...}
     restoring["dry_run"] = ...
@@ -353,6 +354,7 @@ _STORAGE_VERBS: dict[str, dict[str, Any]] = {
     "revisions": {"session_ids": ["s"]},
     "rows": {"keys": ["title"], "where": ..., "order": ..., "profile": ...},
     "contents": {"session_ids": ["s"], "first": ...},
+    "search": {"words": "a", "profile": ..., "limit": ...},
     "children": {"session_id": "s"},
     "save": {"session_id": "s", "values": {}, "messages": ..., "base": ..., "only": {"x"}, "touch": ...},
     "append": {"session_id": "s", "messages": [], "base": ..., "touch": ...},
