@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError, DatabaseError, InvalidInputError
-from ..storage import migrations, schema_repair, session_checks, session_repairs
+from ..quoting import count
+from ..storage import migrations, schema_repair, search_filling, session_checks, session_repairs
 from ..storage.dialects import Dialect, Target
 from ..storage.engine import Database
 from ..store import Store
 from ..validation import check_callable, check_flag
 from .backups import stamp, writing
 from .reports import Finding, FindingKind, Repair, RepairProgress, RepairReport
-from .verifying import check_session, findings_of, verify
+from .verifying import IndexFacts, check_session, findings_of, index_facts, index_problem, verify
 
 OnRepairProgress = Callable[[RepairProgress], None]
 
@@ -35,6 +36,7 @@ def repair(target: Target, *, dry_run: bool = False, on_progress: OnRepairProgre
       ``hermes.db.20261128T090500.123456Z.before-repair``.
     - Its indexes are made anew if one is damaged.
     - Rows that refer to rows that are not there are unlinked. Messages whose session is not there get one.
+    - The index of words is made anew if it does not have what the messages have.
     - The counters and times of each session are set to what its messages say; gaps in their positions are closed. Each
       session is one transaction.
 
@@ -75,6 +77,9 @@ class _Repair:
         self._omitted = 0
         self._sessions = 0
         self._copy: Path | None = None
+        #: How many messages and titles the index of words has to have, and what is wrong with it.
+        self._indexed = [0, 0]
+        self._missing_words = 0
 
     def run(self) -> RepairReport:
         started = time.monotonic()
@@ -167,16 +172,25 @@ class _Repair:
             with database.write() as unit:
                 for done in session_repairs.repair_links(unit):
                     self._add(done)
-        after = -(2**62)
-        while True:
+        before = index_facts(database)
+        after: int | None = -(2**62)
+        while after is not None:
             with database.read() as unit:
                 row_ids = session_checks.rows_after(unit, after, _ROWS)
             for row_id in row_ids:
                 self._repair_session(database, row_id)
                 self._progress("sessions", self._sessions, max(total, self._sessions))
-            if not row_ids:
-                return
-            after = row_ids[-1]
+            after = row_ids[-1] if row_ids else None
+        self._repair_index(database, before)
+
+    def _repair_index(self, database: Database, before: IndexFacts | str) -> None:
+        problem = index_problem(before, index_facts(database), self._indexed)
+        if self._missing_words:
+            problem = f"the index of words lacks {count(self._missing_words, 'message')} of those that were looked for"
+        if problem:
+            search_filling.rebuild(database, lambda _done, _total: self._progress("sessions"))
+            if self._missing_words or not (self._repaired or self._left):  # else it follows from these
+                self._add(problem)
 
     def _repair_file(self, database: Database) -> None:
         self._progress("file")
@@ -203,10 +217,15 @@ class _Repair:
                 self._add(finding.problem, None if checked is None else checked.session_id)
         if checked is not None:
             self._sessions += 1
-            self._leave(findings_of(checked))
+            self._indexed[0] += checked.indexed
+            self._indexed[1] += checked.indexed_titles
+            found = findings_of(checked)
+            left = [finding for finding in found if finding.kind is not FindingKind.SEARCH]
+            self._missing_words += len(found) - len(left)
+            self._leave(left)
 
 
-_DERIVED: Final = {FindingKind.LINK, *map(FindingKind, session_repairs.DERIVED)}
+_DERIVED: Final = {FindingKind.LINK, FindingKind.SEARCH, *map(FindingKind, session_repairs.DERIVED)}
 _STEPS: Final[dict[str, str]] = {"file": "file", "links": "links", "sessions": "sessions", "imports": "sessions"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import DatabaseCorruptError
@@ -36,7 +36,7 @@ _ADVICE: Final = {
     FindingKind.MESSAGE: f"{_RESTORE}write it again with messages.update. messages.page reads the others.",
     FindingKind.DOCUMENT: f"{_RESTORE}write it again with documents.put. documents.read reads others by key.",
     FindingKind.IMPORT: "Import the directory again.",
-    FindingKind.SEARCH: "Searches miss something. `reindex` makes the index anew, while others work.",
+    FindingKind.SEARCH: f"Searches miss something. {_REPAIR}",
 }
 
 
@@ -48,7 +48,7 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
     message and each large document has the digest that it was written with; the row of its small documents is JSON; its
     other fields are of the right types. (Their values have nothing to be compared with.) The text of the schema is what
     this library made, and each entry of the import log is one that an import can have written. The index of words has
-    as many messages and titles as it has to have (compared if nobody writes meanwhile), and the words of some.
+    as many messages and titles as it has to have (compared if nobody writes meanwhile), and the words of some messages.
 
     Nothing is written. Each session is read in a transaction of its own, and no more than 1 MiB of it (or one message)
     is in memory.
@@ -67,7 +67,7 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
     return _Verification(store, on_progress or (lambda _: None)).run()
 
 
-class _Index(NamedTuple):
+class IndexFacts(NamedTuple):
     """What is known of the index of words at one moment."""
 
     state: search_rows.State
@@ -95,7 +95,7 @@ class _Verification:
         self._check_schema()
         self._check_file(total)
         self._check_links(total)
-        before = self._index()
+        before = index_facts(self._database)
         self._check_sessions(total)
         self._check_imports(total)
         self._check_index(before)
@@ -178,22 +178,11 @@ class _Verification:
                 return
             after = row_ids[-1]
 
-    def _index(self) -> _Index | str:
-        try:
-            with self._database.read() as unit:
-                return _Index(search_rows.state(unit), session_checks.marks(unit), search_rows.counts(unit))
-        except DatabaseCorruptError as error:
-            return str(error)
-
-    def _check_index(self, before: _Index | str) -> None:
-        now = self._index()
-        wanted = tuple(self._indexed)
-        if isinstance(now, str):
-            self._add(FindingKind.SEARCH, f"the index of words cannot be read: {now}", _ADVICE[FindingKind.SEARCH])
-        # If something else is wrong, or somebody wrote or imports, the numbers say nothing.
-        elif now == before and not self._findings and now.marks[-1] == 0 and now.counts != wanted:
-            problem = f"the index has {now.counts} messages and titles, and has to have {wanted}"
-            self._add(FindingKind.SEARCH, problem, _ADVICE[FindingKind.SEARCH])
+    def _check_index(self, before: IndexFacts | str) -> None:
+        if not self._findings:  # if something else is wrong, the numbers say nothing
+            problem = index_problem(before, index_facts(self._database), self._indexed)
+            if problem:
+                self._add(FindingKind.SEARCH, problem, _ADVICE[FindingKind.SEARCH])
 
     def _check_session(self, row_id: int) -> None:
         checked = check_session(self._database, row_id)
@@ -209,6 +198,29 @@ class _Verification:
                 self._findings.append(finding)
             else:
                 self._omitted += 1
+
+
+def index_facts(database: Database) -> IndexFacts | str:
+    """Return what is known of the index of words, or why it cannot be read."""
+    try:
+        with database.read() as unit:
+            return IndexFacts(search_rows.state(unit), session_checks.marks(unit), search_rows.counts(unit))
+    except DatabaseCorruptError as error:
+        return str(error)
+
+
+def index_problem(before: IndexFacts | str, now: IndexFacts | str, wanted: Sequence[int]) -> str:
+    """Return what is wrong with the index of words as a whole; nothing where that is not known.
+
+    Args:
+        before, now: what was known before all sessions were looked at, and after.
+        wanted: how many messages and titles it has to have.
+    """
+    if isinstance(now, str):
+        return f"the index of words cannot be read: {now}"
+    if now != before or now.marks[-1] or now.counts == tuple(wanted):  # somebody wrote, or imports; or all is well
+        return ""
+    return f"the index of words has {now.counts} messages and titles, and has to have {tuple(wanted)}"
 
 
 def check_session(database: Database, row_id: int) -> CheckedSession | None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import SchemaNewerError, UnsupportedDatabaseError
-from . import migrations
+from . import migrations, search_rows
 from .dialects import Settings, dialect_for
 from .dialects.sqlite_file_check import require_openable
 from .dialects.sqlite_pages import PageFile
 from .dialects.sqlite_salvage import SalvageFacts, found_revision, salvage
 from .dialects.sqlite_still import kept_still
+from .engine import Database
 
 
 def salvage_file(source: Path, target: Path, on_page: Callable[[int, int], None]) -> tuple[str, SalvageFacts]:
@@ -45,6 +46,17 @@ def salvage_file(source: Path, target: Path, on_page: Callable[[int, int], None]
             migrations.upgrade(dialect, revision=revision)
             facts = salvage(file, target, on_page)
             migrations.upgrade(dialect, copies=False)  # nobody has it yet
+            _begin_index(target)
         finally:
             dialect.close()
         return revision, facts
+
+
+def _begin_index(target: Path) -> None:
+    """Let the index of words have what was salvaged, when the new file is opened."""
+    database = Database(target, Settings(durability="normal", journal_mode="delete"))
+    try:
+        with database.write() as unit:
+            search_rows.begin_anew(unit)
+    finally:
+        database.close()

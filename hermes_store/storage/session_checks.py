@@ -18,7 +18,7 @@ from . import document_rows, search_rows, transcript_columns
 from .row_types import RowTypes
 from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument
 from .statement import Statement, one_of
-from .types import RowIdList
+from .types import RowIdList, unescaped
 from .unit_of_work import UnitOfWork
 
 #: How many bytes of payloads are read by one statement, unless a single one is larger.
@@ -94,7 +94,7 @@ _in_session: Final = Message.session_id == bindparam("session")
 _session: Final = Statement(
     select(
         Session.session_id,
-        Session.title,
+        type_coerce(Session.title, NullType()).label("title"),
         Session.message_count,
         Session.last_message_at,
         Session.last_activity_at,
@@ -129,7 +129,7 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     row = unit.row(_session, {"session": row_id})
     if row is None:
         return None
-    session_id, title, message_count, *times = row
+    session_id, stored_title, message_count, *times = row
     if type(session_id) is not str:
         return CheckedSession(f"(row {row_id})", 0, 0, [SessionFinding("fields", f"its id is {session_id!r}")])
     found, first, last = unit.row(_positions, {"session": row_id}) or (0, None, None)
@@ -139,6 +139,7 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     state = search_rows.state(unit)
     damaged_messages, indexed = _check_messages(unit, row_id, state)
     documents, damaged = _check_documents(unit, row_id, session_id)
+    title = unescaped(stored_title) if isinstance(stored_title, str) else None
     titles = int(search_rows.is_title_reached(state, row_id) and search_rows.has_words(title))
     return CheckedSession(session_id, found, documents, findings + damaged_messages + damaged, indexed, titles)
 

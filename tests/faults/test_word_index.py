@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hermes_store import Store
-from hermes_store.maintenance import FindingKind, reindex, verify
+from hermes_store.maintenance import FindingKind, compact, reindex, repair, salvage, verify
 from hermes_store.storage.dialects import sqlite_words
 from tests.support.file_text import files_with
 from tests.support.search_oracle import places, scanned
@@ -57,7 +57,6 @@ def test_an_index_that_does_not_fit_is_found_and_made_anew(sqlite_path: Path, da
 def test_a_large_index_keeps_purged_words_until_it_is_compacted(
     sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hermes_store.maintenance import compact
 
     monkeypatch.setattr(sqlite_words, "_MOST_PAGES", 0)
     with Store.open(sqlite_path) as store:
@@ -67,3 +66,31 @@ def test_a_large_index_keeps_purged_words_until_it_is_compacted(
         assert files_with(sqlite_path, "sesame") != []
         assert compact(store).erased
         assert files_with(sqlite_path, "sesame") == []
+
+
+def test_a_repair_makes_the_index_anew(sqlite_path: Path) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Trip")
+        store.messages.extend("a", TALK)
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as connection:
+        cleared(connection)
+    found = repair(sqlite_path, dry_run=True).repaired
+    assert all("index of words" in one.what for one in found)
+    assert found
+    assert [one.what for one in repair(sqlite_path).repaired] != []
+    with Store.open(sqlite_path, read_only=True) as store:
+        assert verify(store).ok
+        assert set(places(store, "needle")) == scanned(store, "needle")
+    assert repair(sqlite_path).repaired == []
+
+
+def test_what_was_salvaged_is_searched(sqlite_path: Path, tmp_path: Path) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Trip")
+        store.messages.extend("a", TALK)
+    salvage(sqlite_path, tmp_path / "new.db")
+    with Store.open(tmp_path / "new.db") as store:
+        assert store.search("needle").is_indexed
+        assert len(places(store, "needle")) == len(TALK)
+        assert set(places(store, "needle")) == scanned(store, "needle")
+        assert verify(store).ok
