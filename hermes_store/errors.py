@@ -10,12 +10,14 @@
     ├── NotFoundError (LookupError)
     │   ├── SessionNotFoundError
     │   ├── ProjectNotFoundError
-    │   └── MessageNotFoundError
+    │   ├── MessageNotFoundError
+    │   └── RevisionNotKeptError            a former state of a transcript that is not kept (any more)
     ├── ConflictError                       the data is not as expected; what was not written is in the message
     │   ├── SessionDeletedError
     │   ├── SessionExistsError
     │   ├── ProjectExistsError
-    │   └── StaleSessionError
+    │   ├── StaleSessionError
+    │   └── UndoError                       the last cut of a transcript cannot be undone
     ├── TransactionError                    a transaction used where it cannot be
     ├── StoreClosedError
     ├── FilesError                          a directory to import from or export to is not usable
@@ -124,6 +126,27 @@ class MessageNotFoundError(NotFoundError):
         self.position = position
 
 
+class RevisionNotKeptError(NotFoundError):
+    """The messages that a session had at a revision are not kept.
+
+    Args:
+        session_id: the session.
+        revision: the revision.
+        kept: the revisions that are kept, the last one first; also an attribute.
+    """
+
+    def __init__(self, session_id: str, revision: int, kept: tuple[int, ...]) -> None:
+        shown = ", ".join(map(str, kept[:10])) + (", …" if len(kept) > 10 else "")
+        which = f"besides the present one, these are kept: {shown}" if kept else "only the present ones are"
+        super().__init__(
+            f"The messages of session {session_id!r} at revision {quoted(revision)} are not kept: {which}. Nothing was "
+            "written; messages.history lists what is kept."
+        )
+        self.session_id = session_id
+        self.revision = revision
+        self.kept = kept
+
+
 class ConflictError(HermesStoreError):
     """The data is not as the caller expects. Nothing was written, unless the error says which part was not."""
 
@@ -193,6 +216,26 @@ class StaleSessionError(ConflictError):
         self.expected_revision = expected
         self.actual_revision = actual
         self.positions = positions
+
+
+class UndoError(ConflictError):
+    """What was removed or overwritten last in a transcript cannot be put back.
+
+    Args:
+        session_id: the session.
+        reason: why, as a sentence without its end; also an attribute.
+        revision: the revision with which ``sessions.fork`` brings the messages back as a new session; None if there is
+            none. Also an attribute.
+    """
+
+    def __init__(self, session_id: str, reason: str, revision: int | None = None) -> None:
+        text = f"Nothing was undone in session {session_id!r}: {reason}."
+        if revision is not None:
+            text += f" sessions.fork(…, revision={revision}) brings the messages from before it back as a new session."
+        super().__init__(text)
+        self.session_id = session_id
+        self.reason = reason
+        self.revision = revision
 
 
 class TransactionError(HermesStoreError):

@@ -9,11 +9,11 @@ from .collection import Collection
 from .errors import InvalidInputError, SessionDeletedError, SessionNotFoundError, StaleSessionError
 from .quoting import quoted
 from .records import WriteResult
-from .storage import message_rows, session_keys, session_rows, transcript_columns
+from .storage import cut_rows, message_rows, session_keys, session_rows, transcript_columns
 from .storage.engine import Transactions
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
-from .transcripts import encoding
+from .transcripts import encoding, kept_runs
 from .transcripts.encoding import Encoded
 from .validation import mapping_of
 
@@ -104,6 +104,9 @@ class MessageStream(Collection):
         with self._transactions.write() as unit:
             key = self._current(unit, self._session)
             revision = key.revision + 1
+            if key.transcript_revision != self._revision and cut_rows.last_revision(unit, key.id) > self._revision:
+                # What it overwrites is part of the states before that cut. Other checkpoints are not kept.
+                cut_rows.keep(unit, key, "stream", kept_runs.without(self._position, key.message_count))
             if not message_rows.overwrite_if_at(
                 unit, self._row, encoded, before=self._written, at=self._revision, revision=revision
             ):

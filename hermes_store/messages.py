@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .collection import Collection, require_current
+from .collection import require_current
 from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .message_history import MessageHistory
 from .message_streams import MessageStream
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .quoting import quoted
 from .records import AppendResult, MessagePage, MessageWindow, ReplaceResult, Transcript, TruncateResult, WriteResult
-from .storage import message_reading, message_rows, session_rows, transcript_columns
+from .storage import cut_rows, message_reading, message_rows, session_rows, transcript_columns
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
-from .transcripts import encoding
+from .transcripts import encoding, kept_runs
 from .transcripts.encoding import Encoded
+from .transcripts.kept_runs import Run
 from .validation import MAX_INT, check_revision, check_text, items_of
 
 
-class Messages(Collection):
+class Messages(MessageHistory):
     """The messages of the sessions of a store, or of one profile of it.
 
     A message is any JSON value, and is read back equal. Positions are dense and begin with 0.
@@ -219,7 +221,10 @@ class Messages(Collection):
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             require_current(key, expected_revision, key.transcript_revision, "a message")
-            changes = message_rows.replace(unit, key.id, encoded, key.revision + 1)
+            difference = message_rows.compare(unit, key.id, encoded)
+            changes = difference.changes
+            cut_rows.keep_difference(unit, key, "replace", difference)
+            message_rows.write_difference(unit, key.id, difference, encoded, key.revision + 1)
             revision = key.revision
             if not changes.is_empty or key.message_count != len(encoded):
                 revision = session_rows.change(unit, key, transcript_columns.of_all(encoded), transcript=True)
@@ -258,10 +263,11 @@ class Messages(Collection):
             found = message_rows.find(unit, key.id, position)
             changed_at = key.transcript_revision if found is None else found.revision
             require_current(key, expected_revision, changed_at, "this message")
+            if found is not None and found.is_same(encoded):
+                return WriteResult(changed=False, revision=key.revision)
+            cut_rows.keep(unit, key, "update", kept_runs.without(position, key.message_count))
             if found is None:
                 message_rows.insert_at(unit, key.id, {position: encoded}, key.revision + 1)
-            elif found.is_same(encoded):
-                return WriteResult(changed=False, revision=key.revision)
             else:
                 message_rows.overwrite(unit, {found.row_id: encoded}, key.revision + 1)
             times = transcript_columns.times_after(unit, key, encoded)
@@ -269,7 +275,7 @@ class Messages(Collection):
             return WriteResult(changed=True, revision=revision)
 
     def truncate(self, session_id: str, *, keep: int, expected_revision: int) -> TruncateResult:
-        """Keep the first `keep` messages and remove the others.
+        """Keep the first `keep` messages and remove the others, which `undo` puts back for 30 days.
 
         Args:
             keep: 0 to the number of messages.
@@ -289,12 +295,33 @@ class Messages(Collection):
                     f"keep must be a whole number from 0 to {key.message_count}, the number of messages of session "
                     f"{key.session_id!r}, not {quoted(keep)}. Nothing was removed."
                 )
-            revision, removed = key.revision, 0
-            if keep < key.message_count:
-                removed = message_rows.truncate(unit, key.id, keep)
-                values = {"message_count": keep, **transcript_columns.times_after(unit, key)}
-                revision = session_rows.change(unit, key, values, transcript=True)
-            return TruncateResult(removed=removed, message_count=keep, revision=revision)
+            return _truncate(unit, key, keep, "truncate")
+
+    def clear(self, session_id: str, *, expected_revision: int) -> TruncateResult:
+        """Remove all messages. What is removed is kept, as `truncate` keeps it.
+
+        Args:
+            expected_revision: the session's revision that the messages were read at.
+
+        Raises:
+            StaleSessionError: a message changed since.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+        """
+        check_revision(expected_revision)
+        with self._transactions.write() as unit:
+            key = self._lock(unit, session_id)
+            require_current(key, expected_revision, key.transcript_revision, "a message")
+            return _truncate(unit, key, 0, "clear")
+
+
+def _truncate(unit: UnitOfWork, key: SessionKey, keep: int, verb: cut_rows.Verb) -> TruncateResult:
+    revision, removed = key.revision, 0
+    if keep < key.message_count:
+        cut_rows.keep(unit, key, verb, [Run(0, 0, keep)] if keep else [])
+        removed = message_rows.truncate(unit, key.id, keep)
+        values = {"message_count": keep, **transcript_columns.times_after(unit, key)}
+        revision = session_rows.change(unit, key, values, transcript=True)
+    return TruncateResult(removed=removed, message_count=keep, revision=revision)
 
 
 def _many(messages: Any) -> Sequence[Any]:

@@ -26,6 +26,12 @@ class Missing(enum.Enum):
 WITHOUT: Final = Missing.WITHOUT
 
 
+#: Why a session has a parent. "fork": it began with the parent's messages. "compression": it goes on where the parent
+#: was summarised. "subagent": it works for the parent. "import": its session JSON names the
+#: parent and does not say why.
+ParentKind = Literal["fork", "compression", "subagent", "import"]
+FORK: Final = "fork"
+
 #: The orders of a list of sessions: by `SessionRecord.updated_at`, or by its `last_activity_at`.
 SessionOrder = Literal["updated", "activity"]
 
@@ -118,6 +124,8 @@ class SessionRecord(Record):
     parent_id: str | None
     #: How many of the parent's messages it began with.
     forked_at: int | None
+    #: Why it has a parent; see `ParentKind`. Like `forked_at`, it stays when the parent is purged.
+    parent_kind: ParentKind | None
     #: Counts the writes to the session and its messages.
     revision: int
     #: The revision of the last change of any message.
@@ -127,6 +135,35 @@ class SessionRecord(Record):
     #: Whether it was imported from a damaged file: `store.imports.of_session` says what is missing.
     recovered: bool
     deleted_at: float | None
+
+
+class RelatedSession(Record):
+    """A session in the lineage of another one."""
+
+    session_id: str
+    #: The public id of its parent; None where it has none (in this profile).
+    parent_id: str | None
+    #: Why it has a parent.
+    kind: ParentKind | None
+    #: Where it left off: how many of the parent's messages it began with. None if that is not known.
+    forked_at: int | None
+    title: str
+    message_count: int
+    created_at: float
+    updated_at: float
+    deleted_at: float | None
+    #: How many links it is away.
+    distance: int
+
+
+class Lineage(Record):
+    """What a session came from, and what came from it, deleted sessions included."""
+
+    session_id: str
+    #: Its parent, that one's parent, and so on; the root is the last.
+    ancestors: list[RelatedSession]
+    #: All that came from it as a tree: each one is followed by what came from it, the oldest first.
+    descendants: list[RelatedSession]
 
 
 class ProjectRecord(Record):
@@ -254,6 +291,45 @@ class WriteResult(Record):
     revision: int
 
 
+class MessageCut(Record):
+    """A write that removed, overwrote or moved messages of a session; what it removed or overwrote is kept."""
+
+    #: The last revision before it: `sessions.fork` with this revision brings the messages back as they were.
+    revision: int
+    #: What it was: "truncate", "clear", "replace", "update", "undo"; "save" of a live session or a `SessionStorage`,
+    #: "import", or "stream".
+    verb: str
+    #: When, in epoch seconds.
+    cut_at: float
+    #: How many messages the session had before it.
+    message_count: int
+    #: How many of them it removed or overwrote, and the bytes of their JSON, which are kept.
+    messages: int
+    size_bytes: int
+
+
+class UndoResult(Record):
+    """The result of undoing a cut."""
+
+    #: What was undone; see `MessageCut.verb`.
+    verb: str
+    #: How many messages were put back.
+    restored: int
+    #: How many were removed that the cut had written.
+    removed: int
+    message_count: int
+    revision: int
+
+
+class HistoryPurge(Record):
+    """The result of removing what is kept of former messages."""
+
+    cuts: int
+    messages: int
+    #: Whether nothing of them is left in the files that are the database; see `PurgeResult.erased`.
+    erased: bool
+
+
 class PurgeResult(Record):
     """The result of removing sessions for good."""
 
@@ -285,6 +361,10 @@ class StoreStats(Record):
     #: Sessions that are deleted and can be restored.
     deleted: int
     projects: int
+    #: The cuts of which messages are kept for `messages.undo`, how many these are, and the bytes of their JSON.
+    cuts: int
+    kept_messages: int
+    kept_bytes: int
 
 
 class StoreInfo(Record):

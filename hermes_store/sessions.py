@@ -10,6 +10,7 @@ from typing import Any, Literal, Unpack
 from .collection import UNCHECKED, Unchecked, require_current
 from .deletion import Deletion
 from .errors import InvalidInputError, SessionNotFoundError
+from .forking import Forking
 from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Missing, Page, SessionOrder, SessionRecord
 from .storage import document_rows, project_rows, retired_ids, session_keys, session_listing, session_rows
@@ -33,7 +34,7 @@ from .validation import (
 from .whole_sessions import WholeSessions
 
 
-class Sessions(Deletion, WholeSessions):
+class Sessions(Deletion, Forking, WholeSessions):
     """The sessions of a store, or of one profile of it."""
 
     def create(self, *, session_id: str | None = None, **fields: Unpack[SessionChanges]) -> SessionRecord:

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict  # Pydantic requires it before Python 3.
 
 from .errors import InvalidIdError, InvalidInputError
 from .quoting import number_of, quoted, text_of
-from .records import Missing, SessionOrder
+from .records import Missing, ParentKind, SessionOrder
 from .transcripts import json_codec
 
 TITLE_LIMIT: Final = 500
@@ -115,6 +115,7 @@ class SessionChanges(TypedDict, total=False):
     source: Annotated[str | None, PlainValidator(_source)]
     parent_id: str | None
     forked_at: Integer | None
+    parent_kind: ParentKind | None
 
 
 @with_config(_STRICT)
@@ -167,8 +168,11 @@ def _problem(problem: Any, fields: Collection[str]) -> str:
     return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
-def check_revision(value: Any) -> int:
+def check_revision(value: Any, name: str = "expected_revision") -> int:
     """Return `value` when it can be a revision: a whole number.
+
+    Args:
+        name: the argument's.
 
     Raises:
         InvalidInputError: it is anything else. None is refused, too: it would switch the check off.
@@ -176,7 +180,7 @@ def check_revision(value: Any) -> int:
     if type(value) is int and abs(value) <= MAX_INT:
         return value
     raise InvalidInputError(
-        f"expected_revision is the revision that was read, a whole number, not {quoted(value)}. Nothing was written."
+        f"{name} is the revision that was read, a whole number, not {quoted(value)}. Nothing was written."
     )
 
 

@@ -11,7 +11,7 @@ from .errors import DatabaseCorruptError
 from .records import DEFAULT_PROFILE, SessionRecord
 from .storage import document_rows, message_reading, retired_ids, session_listing
 from .storage.session_keys import SessionKey
-from .storage.session_links import find_links
+from .storage.session_links import find_links, parent_columns
 from .storage.session_writer import add_whole
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, json_codec
@@ -134,4 +134,5 @@ class _NewSession:
         if _PROFILE in self._values and not self._names_profile and profile == DEFAULT_PROFILE:
             documents[_PROFILE] = json_codec.encode(self._values[_PROFILE])  # null, which the column does not hold
         columns = {**self._content.columns, **linked.columns, _PROFILE: profile}
+        columns |= parent_columns(unit, self._values, links)
         add_whole(unit, self.session_id, columns, self._messages, {**documents, **linked.documents})

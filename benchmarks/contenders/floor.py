@@ -16,6 +16,7 @@ from typing import Any, Final
 from hermes_store import SessionRecord
 
 from ..workload import Encoded, decode, digest, encode
+from . import floor_history
 
 #: What a session's record has, in its order.
 FIELDS: Final = tuple(SessionRecord.model_fields)
@@ -121,13 +122,16 @@ class Floor:
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         try:
-            key, _, revision, transcript_revision, deleted_at = execute(_FIND, (session_id,)).fetchone()
+            key, count, revision, transcript_revision, deleted_at = execute(_FIND, (session_id,)).fetchone()
             _require(deleted_at is None and transcript_revision <= expected_revision)
+            counts = (count, revision, transcript_revision)
             revision += 1
             query = "SELECT id, digest FROM messages WHERE session_id = ? ORDER BY position"
             stored = execute(query, (key,)).fetchall()
-            for (row, before), one in zip(stored, encoded, strict=False):
+            for at, ((row, before), one) in enumerate(zip(stored, encoded, strict=False)):
                 if before != one.digest:
+                    runs = [(0, 0, at), (at + 1, at + 1, count - at - 1)]
+                    floor_history.keep(self.connection, key, counts, runs, range(at, at + 1))
                     execute(
                         "UPDATE messages SET role = ?, timestamp = ?, digest = ?, revision = ? WHERE id = ?",
                         (one.role, one.timestamp, one.digest, revision, row),
@@ -214,6 +218,36 @@ class Floor:
         record = self.get(session_id)
         self.connection.execute("COMMIT")
         return record
+
+    def fork(self, session_id: str, new_id: str) -> dict[str, Any]:
+        """Create a session with all messages of another one, and return its record."""
+        execute = self.connection.execute
+        execute("BEGIN IMMEDIATE")
+        key, *_, deleted_at = execute(_FIND, (session_id,)).fetchone()
+        _require(deleted_at is None)
+        if execute("SELECT 1 FROM retired_ids WHERE session_id = ?", (new_id,)).fetchone() is not None:
+            raise LookupError(new_id)
+        floor_history.fork(self.connection, key, new_id)
+        record = self.get(new_id)
+        execute("COMMIT")
+        return record
+
+    def truncate(self, session_id: str, keep: int, expected_revision: int) -> int:
+        """Remove the messages from a position on, keep them for an undo, and return the revision."""
+        execute = self.connection.execute
+        execute("BEGIN IMMEDIATE")
+        key, count, revision, transcript_revision, deleted_at = execute(_FIND, (session_id,)).fetchone()
+        _require(deleted_at is None and transcript_revision <= expected_revision)
+        counts = (count, revision, transcript_revision)
+        floor_history.keep(self.connection, key, counts, [(0, 0, keep)], range(keep, count))
+        revision += 1
+        execute("DELETE FROM messages WHERE session_id = ? AND position >= ?", (key, keep))
+        (last,) = execute(
+            "SELECT timestamp FROM messages WHERE session_id = ? ORDER BY position DESC LIMIT 1", (key,)
+        ).fetchone()
+        execute(_TOUCH, (keep, last, last, last, time.time(), revision, revision, key))
+        execute("COMMIT")
+        return int(revision)
 
     def purge(self, session_id: str) -> None:
         """Remove a session with everything in it, retire its id, and empty the log, which has its text too."""

@@ -35,6 +35,8 @@ def run(bench: Bench) -> None:
         stack.callback(floor.close)
         _writes(bench, store, floor, [], ", normal durability")
         _purge(bench, store, floor)
+        _forks(bench, store, floor)
+        _cuts(bench, store, floor)
 
 
 def _any_session(bench: Bench) -> Iterator[str]:
@@ -107,3 +109,54 @@ def _purge(bench: Bench, store: Store, floor: Floor) -> None:
         floor.append(f"purge{number}", messages(length))
     actions = {FLOOR: feed(floor.purge, names("purge")), OURS: feed(store.sessions.purge, names("purge"))}
     bench.compare(f"purge a session of {length:,} messages, normal durability", actions, rounds=10)
+
+
+def _forks(bench: Bench, store: Store, floor: Floor) -> None:
+    length = bench.settings.size(1000, 10)
+    _fill(store, floor, "long", length)
+    actions = {
+        FLOOR: feed(lambda new_id: floor.fork("long", new_id), names("fork")),
+        OURS: feed(lambda new_id: store.sessions.fork("long", new_id=new_id), names("fork")),
+    }
+    bench.compare(f"fork a session of {length:,} messages, normal durability", actions, rounds=10, warm=1)
+
+
+def _cuts(bench: Bench, store: Store, floor: Floor) -> None:
+    length, cut = bench.settings.size(1000, 20), 10
+    _fill(store, floor, "cut", length)
+
+    def prepare(append: Callable[..., Any]) -> Callable[[], object]:
+        return lambda: append("cut", messages(cut))
+
+    def ours(revision: int) -> None:
+        store.messages.truncate("cut", keep=length - cut, expected_revision=revision)
+
+    def undone(revision: int) -> None:
+        ours(revision)
+        store.messages.undo("cut")
+
+    def theirs(revision: int) -> None:
+        floor.truncate("cut", length - cut, revision)
+
+    actions = {
+        FLOOR: feed(theirs, _revisions(lambda: floor.get("cut")["revision"], prepare(floor.append))),
+        OURS: feed(ours, _revisions(lambda: store.sessions.get("cut").revision, prepare(store.messages.extend))),
+    }
+    bench.compare(f"remove {cut} of {length:,} messages, kept for an undo, normal durability", actions, rounds=10)
+    store.messages.extend("cut", messages(cut))
+    actions = {OURS: feed(undone, _revisions(lambda: store.sessions.get("cut").revision, lambda: None))}
+    bench.compare(f"remove {cut} of {length:,} messages and undo it, normal durability", actions, rounds=10)
+
+
+def _revisions(revision: Callable[[], int], prepare: Callable[[], object]) -> Iterator[int]:
+    """Yield the revision at which a transcript can be cut, after it was filled up."""
+    while True:
+        yield revision()
+        prepare()
+
+
+def _fill(store: Store, floor: Floor, name: str, length: int) -> None:
+    store.sessions.create(session_id=name, title="A title")
+    store.messages.extend(name, messages(length))
+    floor.create(name, "A title")
+    floor.append(name, messages(length))

@@ -31,6 +31,7 @@ from ..validation import SOURCE_LIMIT, TEXT_LIMIT, is_id
 from . import decision
 from .conversation import Conversation, Mark, digest_of
 from .decision import Copy
+from .lineage import markers
 from .records import AgentSession
 
 OnProgress = Callable[[ImportProgress], None]
@@ -168,7 +169,7 @@ class AgentImporter:
         except SessionDeletedError:
             return _report(conversation, Outcome.SKIPPED, "it is deleted in the store")
         written = {**decision.following(session), "parent_id": self._parent(unit, session, self._profile)}
-        columns = {**_columns(session), "profile": self._profile, **written}
+        columns = {**_columns(session), "profile": self._profile, **_with_kind(written, session)}
         row_id = writer.add(unit, session.session_id, columns)
         self._record(unit, conversation, conversation.root, row_id, revision=1, written=written, new=True)
         self._refer(unit, session.chain[1:], row_id)
@@ -187,7 +188,7 @@ class AgentImporter:
         conflict = decision.find_conflict(conversation, copy, is_changed_here=stored != copy.digest, stored=marks)
         if conflict:
             return _report(conversation, Outcome.CONFLICT, f"{conflict}; the store's copy was kept", key.session_id)
-        columns = {**changed, "updated_at": conversation.session.last_active}
+        columns = {**_with_kind(changed, conversation.session), "updated_at": conversation.session.last_active}
         row_id, revision = writer.overwrite(unit, key, columns, fields=bool(changed))
         self._record_again(unit, conversation, copy, row_id, revision, changed)
         return _report(conversation, Outcome.UPDATED, decision.describe_messages(copy, conversation), key.session_id)
@@ -205,7 +206,8 @@ class AgentImporter:
             return _report(conversation, Outcome.UNCHANGED, public_id=key.session_id)
         revision = key.revision
         if changed:
-            revision = session_rows.change(unit, key, changed, fields=True, touch=False)
+            columns = _with_kind(changed, conversation.session)
+            revision = session_rows.change(unit, key, columns, fields=True, touch=False)
         # A change of the user's has to be noticed the next time, too.
         self._record_again(unit, conversation, copy, key.id, revision if is_same else copy.revision, changed)
         if not changed:  # both sides came to the same messages
@@ -327,6 +329,14 @@ def _columns(session: AgentSession) -> dict[str, Any]:
         "updated_at": session.last_active,
         "archived": session.archived,
     }
+
+
+def _with_kind(columns: Mapping[str, Any], session: AgentSession) -> dict[str, Any]:
+    """Return columns with the one that says why the copy has a parent, if they have one: it works for it, or forked."""
+    if columns.get("parent_id") is None:
+        return dict(columns)
+    works = session.source == "subagent" or "_delegate_from" in markers(session.extra.get("model_config"))
+    return {**columns, "parent_kind": "subagent" if works else "fork"}
 
 
 def _short(value: Any, limit: int) -> str | None:

@@ -14,6 +14,7 @@ from . import (
     doctor,
     editing,
     files,
+    forking,
     maintenance,
     projects,
     pruning,
@@ -75,6 +76,10 @@ app.command("unpin")(editing.unpin)
 app.command("archive")(editing.archive)
 app.command("unarchive")(editing.unarchive)
 app.command("move")(editing.move)
+app.command("fork")(forking.fork)
+app.command("lineage")(forking.lineage)
+app.command("history")(forking.history)
+app.command("undo")(forking.undo)
 app.command("delete")(trash.delete)
 app.command("trash")(trash.list_deleted)
 app.command("restore")(trash.restore)

@@ -39,8 +39,14 @@ def info(db: Database = "", as_json: Json = False) -> None:
         "sessions": f"{counts['sessions']:,}" + (f", and {counts['deleted']:,} deleted" if counts["deleted"] else ""),
         "messages": f"{counts['messages']:,}",
         "projects": f"{counts['projects']:,}",
+        "for undo": _kept(counts["kept_messages"], counts["kept_bytes"]),
     }
     print_facts(make_console(), rows)
+
+
+def _kept(messages: int, kept_bytes: int) -> str | None:
+    """Return how many messages are kept that were removed or overwritten; None if there are none."""
+    return f"{messages:,} removed or overwritten messages ({size(kept_bytes)})" if messages else None
 
 
 _ENGINES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}

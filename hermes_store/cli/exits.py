@@ -38,9 +38,9 @@ class ExitCode(enum.IntEnum):
     SOME_FAILED = (
         1,
         (
-            "an import or export finished, but a file or session failed; a purged session's file was kept; the "
-            "tables differ from this version's; `verify` or `doctor` found something wrong, or `repair` left it; or "
-            "something is missing in what `salvage` read"
+            "an import or export finished, but a file or session failed; a purged session's file was kept; there was "
+            "nothing to undo; the tables differ from this version's; `verify` or `doctor` found something wrong, or "
+            "`repair` left it; or something is missing in what `salvage` read"
         ),
     )
     USAGE = 2, "wrong usage"

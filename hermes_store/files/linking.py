@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from ..storage import document_rows, import_log, project_rows, session_keys, session_rows
 from ..storage.engine import Database
+from ..storage.session_links import parent_columns
 from ..storage.turns import Turns
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
@@ -51,7 +52,10 @@ def _link(unit: UnitOfWork, row_id: int, key: str, target: int) -> None:
     session = session_keys.find_row(unit, row_id, lock=True)
     if session is None:  # purged by another process since
         return
+    columns: dict[str, Any] = {_COLUMNS[key]: target}
     if key == "project_id":
         document_rows.write(unit, session.id, session.session_id, {}, ["project_id"])
-    revision = session_rows.change(unit, session, {_COLUMNS[key]: target}, fields=True, touch=False)
+    else:
+        columns |= parent_columns(unit, {}, {key: target}, session)
+    revision = session_rows.change(unit, session, columns, fields=True, touch=False)
     import_log.carry_forward(unit, session.id, session.revision, revision)

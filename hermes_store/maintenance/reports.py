@@ -65,6 +65,8 @@ class FindingKind(enum.StrEnum):
     """An entry of the import log is damaged."""
     SEARCH = "search"
     """The index of words does not have what is in the messages and titles."""
+    HISTORY = "history"
+    """What is kept of former messages is not what was written."""
 
 
 class Finding(Record):

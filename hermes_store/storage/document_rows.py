@@ -93,6 +93,19 @@ def has_draft(unit: UnitOfWork, session: int, public_id: str, written: Mapping[s
         return True
 
 
+_named_keys: Final = Statement(select(SessionDocument.key).where(_of_session, _named))
+
+
+def has_stored_draft(unit: UnitOfWork, session: int, public_id: str) -> bool:
+    """Whether a session has a draft; as `has_draft`, of which no large value is read: there is something in each."""
+    if unit.rows(_named_keys, {"session": session, "keys": sorted(session_json.DRAFT_KEYS)}):
+        return True
+    try:
+        return session_json.has_draft(read_extras(unit, session, public_id))
+    except DatabaseCorruptError:
+        return True
+
+
 def read_rows(
     unit: UnitOfWork,
     session: int,
@@ -303,15 +316,19 @@ _copy_documents: Final = Statement(
         ["session_id", "key", "digest", "payload"],
         select(
             bindparam("copy", type_=RowId), SessionDocument.key, SessionDocument.digest, SessionDocument.payload
-        ).where(_of_session),
+        ).where(_of_session, ~_named),
     )
 )
 
 
-def copy(unit: UnitOfWork, session: int, copied: int) -> None:
-    """Insert the values of a session into another one, which has none; both are row ids."""
-    for statement in (_copy_extras, _copy_documents):
-        unit.execute(statement, {"session": session, "copy": copied})
+def copy(unit: UnitOfWork, session: int, copied: int, without: Collection[str] = ()) -> None:
+    """Insert the values of a session into another one, which has none; both are row ids.
+
+    Args:
+        without: keys of large values that are not copied.
+    """
+    unit.execute(_copy_extras, {"session": session, "copy": copied})
+    unit.execute(_copy_documents, {"session": session, "copy": copied, "keys": list(without)})
 
 
 def write(

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
-from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import diff
 from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
+from ..transcripts.kept_runs import Run
 from ..validation import MAX_INT
 from . import search_rows
 from .schema import Message, MessageBlob, Session
 from .statement import RowStatement, Statement, one_of
-from .types import RowId, TextList
+from .types import TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 #: Messages in one statement, at most: a bound for the memory that their parameters take.
@@ -99,34 +99,6 @@ def _count_error(count: int) -> DatabaseCorruptError:
         f"A session's count of messages is damaged in the database: it says {count}, and there are others. Nothing was "
         "written; restore a backup, or write the whole transcript with `replace`."
     )
-
-
-_copied: Final = aliased(Message, name="copied")
-_copy_messages: Final = Statement(
-    insert(Message).from_select(
-        ["session_id", "position", "role", "timestamp", "digest"],
-        select(bindparam("copy", type_=RowId), Message.position, Message.role, Message.timestamp, Message.digest)
-        .where(_in_session)
-        .order_by(Message.position),
-    )
-)
-_copy_payloads: Final = Statement(
-    insert(MessageBlob).from_select(
-        ["message_id", "payload"],
-        select(_copied.id, MessageBlob.payload)
-        .select_from(Message)
-        .join(MessageBlob, MessageBlob.message_id == Message.id)
-        .join(_copied, (_copied.session_id == bindparam("copy")) & (_copied.position == Message.position))
-        .where(_in_session),
-    )
-)
-
-
-def copy(unit: UnitOfWork, session: int, copied: int) -> None:
-    """Insert the messages of a session into another one, which has none; both are row ids. Nothing is decoded."""
-    for statement in (_copy_messages, _copy_payloads):
-        unit.execute(statement, {"session": session, "copy": copied})
-    search_rows.add_session(unit, copied)
 
 
 _update_message: Final = Statement(
@@ -294,6 +266,34 @@ _from_negative: Final = Statement(
     .where(_in_session, Message.position.between(bindparam("first"), bindparam("last")))
     .values(position=-1 - Message.position + bindparam("distance"), revision=bindparam("new_revision"))
 )
+
+
+_delete_range: Final = Statement(
+    delete(Message).where(_in_session, Message.position.between(bindparam("first"), bindparam("last")))
+)
+
+
+def remove_and_move(
+    unit: UnitOfWork, session: int, ranges: Iterable[tuple[int, int]], runs: Iterable[Run], revision: int
+) -> None:
+    """Remove messages, and move those that stay.
+
+    Args:
+        session: the session's row id.
+        ranges: the first and last positions of the messages to remove.
+        runs: the messages that stay, where they are and where they are to be.
+        revision: the session's revision that this belongs to.
+    """
+    for first, last in ranges:
+        search_rows.remove_from(unit, session, first, last)
+        unit.execute(_delete_range, {"session": session, "first": first, "last": last})
+    moved = [run for run in runs if run.before != run.after]
+    for run in moved:
+        unit.execute(_to_negative, {"session": session, "first": run.before, "last": run.before + run.length - 1})
+    for run in moved:
+        parameters = {"session": session, "first": -run.before - run.length, "last": -1 - run.before}
+        distance = run.after - run.before
+        unit.execute(_from_negative, {**parameters, "distance": distance, "new_revision": revision})
 
 
 #: With more runs than this, each row is moved by itself: a round trip for each run would take longer.

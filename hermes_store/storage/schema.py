@@ -123,6 +123,8 @@ class Session(Base):
     last_activity_at: Mapped[float | None]
     #: What lists by activity are sorted by: `last_activity_at`, or `updated_at` where that is null.
     activity_at: Mapped[float] = mapped_column(server_default=text("0"))
+    #: Why it has a parent: see `records.ParentKind`. It stays when the parent is purged, as `forked_at` does.
+    parent_kind: Mapped[str | None] = mapped_column(Text)
 
 
 # Literals, not parameters: a query uses a partial index only when its own text implies the index's.
@@ -254,6 +256,55 @@ class MessageBlob(Base):
         RowId, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     payload: Mapped[bytes]
+
+
+class MessageCut(Base):
+    """A write that removed, overwrote or moved messages, and how the transcript was before it."""
+
+    __tablename__ = "message_cuts"
+    __table_args__ = (
+        # messages.history(), messages.undo(), sessions.fork(revision=…), and the bound for one session.
+        Index("ix_message_cuts_session_id", "session_id", "id"),
+        # There is none for the others: a store has at most some 10,000 cuts, and each would write to the index.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    session_id: Mapped[int] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="CASCADE"))
+    #: "truncate", "clear", "replace", "update", "save", "import", "stream" or "undo".
+    verb: Mapped[str] = mapped_column(Text)
+    cut_at: Mapped[float]
+    #: The session's `transcript_revision` before it, and its revision after it.
+    since_revision: Mapped[int]
+    revision: Mapped[int]
+    #: The `transcript_revision` at which it can be undone.
+    undo_revision: Mapped[int]
+    #: Of an undo: the revision of the cut that it undid. Older states are those before that one.
+    undone_revision: Mapped[int | None]
+    #: How many messages the session had before it.
+    message_count: Mapped[int]
+    #: How many messages are kept, and the bytes of their payloads.
+    messages: Mapped[int] = mapped_column(server_default=text("0"))
+    size: Mapped[int] = mapped_column(server_default=text("0"))
+    #: Which messages stayed, and where: see `transcripts.kept_runs`.
+    runs: Mapped[bytes]
+
+
+class KeptMessage(Base):
+    """A message that a cut removed or overwrote."""
+
+    __tablename__ = "kept_messages"
+
+    cut_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("message_cuts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    #: Its position before the cut.
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    role: Mapped[str | None]
+    timestamp: Mapped[float | None]
+    digest: Mapped[bytes]
+    #: Null if it was missing in the database.
+    payload: Mapped[bytes | None]
 
 
 class SessionExtras(Base):

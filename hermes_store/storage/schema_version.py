@@ -19,14 +19,19 @@ FIRST_REVISION: Final = "0001"
 #: The tables of every revision, and columns of `sessions`, by which a database is recognised as this library's.
 _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
-#: A column of `sessions`, or a table, that came with each later revision, the newest first.
+#: A table, or a column of `sessions`, that came with each later revision, the newest first.
 _LATER: Final = {
+    "0007": "table message_cuts",
+    "0006": "parent_kind",
     "0005": "table search_state",
     "0004": "last_activity_at",
     "0003": "has_draft",
     "0002": "transcript_revision",
 }
-_OURS: Final = _TABLES | {"import_items", "session_extras", "search_state", VERSION_TABLE, FIRST_VERSION_TABLE}
+_OURS: Final = _TABLES | {
+    *("import_items", "session_extras", "search_state", "message_cuts", "kept_messages"),
+    *(VERSION_TABLE, FIRST_VERSION_TABLE),
+}
 
 
 _ADVICE: Final = (

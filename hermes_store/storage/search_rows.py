@@ -131,10 +131,15 @@ def add(unit: UnitOfWork, messages: Iterable[tuple[int, bytes]]) -> None:
             unit.dialect.word_index.add_messages(unit, documents)
 
 
-def add_session(unit: UnitOfWork, session: int) -> None:
-    """Add the messages of a session that were copied inside the database."""
+#: Less, and more, than every position.
+_FIRST: Final = -(2**62)
+_LAST: Final = 2**63 - 1
+
+
+def add_session(unit: UnitOfWork, session: int, first: int = _FIRST, last: int = _LAST) -> None:
+    """Add the messages of a session that were copied inside the database: those between two positions."""
     if _is_written(unit):
-        for part in _session_parts(unit, session, _FIRST):
+        for part in _session_parts(unit, session, first, last):
             add_rows(unit, part)
 
 
@@ -171,7 +176,7 @@ def _needs_words(unit: UnitOfWork) -> bool:
 _sizes: Final = Statement(
     select(Message.id, Message.position, func.length(MessageBlob.payload).label("size"))
     .join(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(Message.session_id == bindparam("session"), Message.position >= bindparam("first"))
+    .where(Message.session_id == bindparam("session"), Message.position.between(bindparam("first"), bindparam("last")))
     .order_by(Message.position)
     .limit(bindparam("most")),
     checked=False,
@@ -180,20 +185,19 @@ _stored: Final = select(Message.id, Message.digest, MessageBlob.payload).join(
     MessageBlob, MessageBlob.message_id == Message.id
 )
 _payloads: Final = Statement(_stored.where(one_of(Message.id, bindparam("rows", type_=RowIdList))), checked=False)
-#: Less than every position.
-_FIRST: Final = -(2**62)
 
 
-def remove_from(unit: UnitOfWork, session: int, first: int = _FIRST) -> None:
-    """Remove the messages of a session that are about to be removed, from a position on; all if it is left out."""
+def remove_from(unit: UnitOfWork, session: int, first: int = _FIRST, last: int = _LAST) -> None:
+    """Remove the messages of a session that are about to be removed: those between two positions, which may be left
+    out."""
     if _needs_words(unit):
-        for part in _session_parts(unit, session, first):
+        for part in _session_parts(unit, session, first, last):
             _remove(unit, part)
 
 
-def _session_parts(unit: UnitOfWork, session: int, first: int) -> Iterator[list[int]]:
+def _session_parts(unit: UnitOfWork, session: int, first: int, last: int = _LAST) -> Iterator[list[int]]:
     while True:
-        rows = unit.rows(_sizes, {"session": session, "first": first, "most": _PART_ROWS})
+        rows = unit.rows(_sizes, {"session": session, "first": first, "last": last, "most": _PART_ROWS})
         yield from parts((row_id, size) for row_id, _, size in rows)
         if len(rows) < _PART_ROWS:
             return

@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
-from . import document_rows, search_rows, transcript_columns
+from . import document_rows, history_checks, search_rows, transcript_columns
 from .row_types import RowTypes
 from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument
 from .statement import Statement, one_of
@@ -138,6 +138,7 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     findings += _check_times(times, transcript_columns.last_times(unit, row_id))
     state = search_rows.state(unit)
     damaged_messages, indexed = _check_messages(unit, row_id, state)
+    findings += (SessionFinding("history", problem) for problem in history_checks.problems(unit, row_id))
     documents, damaged = _check_documents(unit, row_id, session_id)
     title = unescaped(stored_title) if isinstance(stored_title, str) else None
     titles = int(search_rows.is_title_reached(state, row_id) and search_rows.has_words(title))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..errors import DatabaseCorruptError
 from ..validation import is_id
-from ..webui_format.field_mapping import PARENT, PROJECT
-from . import project_rows, session_keys
+from ..webui_format.field_mapping import PARENT, PROJECT, parent_kind
+from ..webui_format.session_json import SOURCE_KEYS
+from . import document_rows, project_rows, session_keys
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
 
@@ -33,6 +35,29 @@ def find_links(
     if parent is not None and key is not None and session_keys.descends(unit, parent, key.id):
         links[PARENT] = None
     return links
+
+
+def parent_columns(
+    unit: UnitOfWork, values: Mapping[str, Any], links: Mapping[str, int | None], key: SessionKey | None = None
+) -> dict[str, Any]:
+    """Return the column that says why a session has the parent that `find_links` found; none if that is not written.
+
+    Args:
+        values, key: as in `find_links`.
+    """
+    parent = links.get(PARENT)
+    if parent is None:
+        return {}
+    if key is not None and not values.keys() >= set(SOURCE_KEYS):
+        values = {**_small_values(unit, key.id), **values}
+    return {"parent_kind": parent_kind(values, _small_values(unit, parent))}
+
+
+def _small_values(unit: UnitOfWork, session: int) -> dict[str, Any]:
+    try:
+        return document_rows.read_extras(unit, session, "")
+    except DatabaseCorruptError:  # then they do not tell
+        return {}
 
 
 def _find_target(unit: UnitOfWork, name: str, public_id: Any, profile: str) -> int | None:

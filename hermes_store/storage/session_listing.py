@@ -22,7 +22,7 @@ from sqlalchemy.types import NullType
 from ..pagination import check_limit, no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import Page, SessionOrder, SessionRecord, StoreStats
 from ..validation import MAX_INT, is_id
-from . import project_rows
+from . import cut_rows, project_rows
 from .list_filter import FRESH, ListFilter, Range, Shape, conditions, sorted_time
 from .row_types import Row
 from .schema import DELETED, EMPTY, GROUPS, NOT_STAGED, VISIBLE, Project, RetiredId, Session
@@ -482,4 +482,5 @@ def stats(unit: UnitOfWork, profile: str | None) -> StoreStats:
         messages=int(messages or 0),  # a sum of damaged values is no number
         deleted=unit.value(deleted, parameters),
         projects=project_rows.count(unit, profile),
+        **cut_rows.totals(unit, profile),
     )

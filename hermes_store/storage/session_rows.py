@@ -15,12 +15,12 @@ from sqlalchemy import bindparam, delete, exists, insert, literal_column, or_, s
 from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError, SessionExistsError
-from ..records import UNTITLED
+from ..records import FORK, UNTITLED
 from ..transcripts.encoding import LATEST
 from . import import_log, retired_ids, search_rows, session_keys
 from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
-from .statement import Statement, one_of
+from .statement import NO_PARAMETERS, Statement, one_of
 from .types import IdList, PublicId, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
@@ -39,7 +39,7 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
     Raises:
         SessionExistsError: another session has the id.
     """
-    values = _sorted_by_activity({**columns, "session_id": session_id})
+    values = _derived({**columns, "session_id": session_id})
     try:
         row_id: int = unit.value(_insert(frozenset(values)), values)
     except INTEGRITY_ERRORS as error:
@@ -52,8 +52,13 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
     return row_id
 
 
-def _sorted_by_activity(values: dict[str, Any], key: SessionKey | None = None) -> dict[str, Any]:
-    """Return the values to write with `activity_at`, if they change it; `key` is the session that has the others."""
+def _derived(values: dict[str, Any], key: SessionKey | None = None) -> dict[str, Any]:
+    """Return the values to write with those that follow from them; `key` is the session that has the others.
+
+    `activity_at` follows from the two times. A parent whose kind is not named is what the session was forked from.
+    """
+    if "parent_id" in values:
+        values.setdefault("parent_kind", None if values["parent_id"] is None else FORK)
     names = ("last_activity_at", "updated_at")
     if not values.keys().isdisjoint(names):
         last, updated = (values.get(name, getattr(key, name, None)) for name in names)
@@ -61,32 +66,37 @@ def _sorted_by_activity(values: dict[str, Any], key: SessionKey | None = None) -
     return values
 
 
-_COPIED: Final = sorted(
-    {column.key for column in Session.__table__.columns}
-    - {"id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at"}
-)
+#: What a copy of a session does not have of it.
+_OWN: Final = frozenset({"id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at"})
+#: The columns of a session that a copy has as well, unless it gets others.
+COPIED: Final = frozenset(column.key for column in Session.__table__.columns) - _OWN
 _title: Final = Statement(select(Session.title).where(Session.id == bindparam("row_id")))
-_copy: Final = Statement(
-    insert(Session)
-    .from_select(
-        ["session_id", *_COPIED],
-        select(bindparam("new_id", type_=PublicId), *(getattr(Session, name) for name in _COPIED)).where(
-            Session.id == bindparam("row_id")
-        ),
-    )
-    .returning(Session.id)
-)
 
 
-def copy(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
+@functools.cache
+def _copy(changed: frozenset[str]) -> Statement:
+    same = sorted(COPIED - changed)
+    given = sorted(changed)
+    columns = [getattr(Session, name) for name in same]
+    values = [bindparam(f"new_{name}", type_=getattr(Session, name).type) for name in given]
+    source = select(bindparam("new_id", type_=PublicId), *columns, *values).where(Session.id == bindparam("row_id"))
+    return Statement(insert(Session).from_select(["session_id", *same, *given], source).returning(Session.id))
+
+
+def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, Any] = NO_PARAMETERS) -> int:
     """Insert a session with another one's columns at revision 1, and return its row id.
+
+    Args:
+        changed: columns that get other values, by name.
 
     Raises:
         SessionExistsError, SessionDeletedError: the new id is, or was, another session's.
     """
     retired_ids.require_free(unit, new_id)
+    values = _derived(dict(changed), key)
+    parameters = {f"new_{name}": value for name, value in values.items()}
     try:
-        row_id: int = unit.value(_copy, {"new_id": new_id, "row_id": key.id})
+        row_id: int = unit.value(_copy(frozenset(values)), {"new_id": new_id, "row_id": key.id, **parameters})
     except INTEGRITY_ERRORS as error:
         if unit.violates_unique(error, "sessions", "session_id"):
             raise retired_ids.not_free(new_id) from error
@@ -131,7 +141,7 @@ def change(
         written["transcript_revision"] = revision
     if fields:
         written["fields_revision"] = revision
-    written = _sorted_by_activity(written, key)
+    written = _derived(written, key)
     if unit.execute(_update(frozenset(written)), {"row_id": key.id, **written}) != 1:
         raise DatabaseCorruptError(
             f"The row of session {key.session_id!r} was read and cannot be written: the database is damaged. Nothing "
@@ -225,7 +235,7 @@ def write_row(unit: UnitOfWork, row_id: int, values: Mapping[str, Any]) -> bool:
     Raises:
         SessionExistsError: they give it the id of another session.
     """
-    written = _sorted_by_activity(dict(values))
+    written = _derived(dict(values))
     try:
         is_there = unit.execute(_update(frozenset(written)), {"row_id": row_id, **written}) == 1
     except INTEGRITY_ERRORS as error:
@@ -255,7 +265,9 @@ def _next_revision(**values: Any) -> dict[str, Any]:
 
 
 _release_children: Final = Statement(
-    update(Session).where(Session.parent_id == bindparam("parent")).values(_next_revision(parent_id=None))
+    update(Session)
+    .where(Session.parent_id == bindparam("parent"))
+    .values(_next_revision(parent_id=None, parent_kind=None))
 )
 
 

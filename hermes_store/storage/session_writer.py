@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..transcripts.encoding import Encoded
-from . import document_rows, message_rows, session_rows, transcript_columns
+from . import cut_rows, document_rows, message_copies, message_rows, search_rows, session_rows, transcript_columns
 from .message_rows import Difference
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
@@ -43,7 +43,8 @@ def copy_whole(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
         SessionExistsError, SessionDeletedError: the new id is, or was, another session's.
     """
     row_id = session_rows.copy(unit, key, new_id)
-    message_rows.copy(unit, key.id, row_id)
+    message_copies.copy(unit, key.id, row_id)
+    search_rows.add_session(unit, row_id)
     document_rows.copy(unit, key.id, row_id)
     return row_id
 
@@ -73,6 +74,7 @@ def overwrite_whole(
     """
     if difference is None:
         difference = message_rows.compare(unit, key.id, messages)
+    cut_rows.keep_difference(unit, key, "import", difference)
     message_rows.write_difference(unit, key.id, difference, messages, key.revision + 1)
     if documents is not None:
         document_rows.replace(unit, key.id, documents)

@@ -15,9 +15,9 @@ from typing import Any
 
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
 from ..quoting import quoted
-from ..storage import document_rows, message_rows, retired_ids, session_rows, transcript_columns
+from ..storage import cut_rows, document_rows, message_rows, retired_ids, session_rows, transcript_columns
 from ..storage.session_keys import SessionKey
-from ..storage.session_links import find_links
+from ..storage.session_links import find_links, parent_columns
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts.known_values import EncodedMessages
@@ -93,7 +93,7 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
     links = find_links(unit, local.copies, content.columns["profile"])
     linked = map_links(local.copies, links)
     documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
-    columns = {**content.columns, **linked.columns}
+    columns = {**content.columns, **linked.columns, **parent_columns(unit, local.copies, links)}
     row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
     base = Base(row_id, local.session_id, 1, len(messages), local.digests, Extent.WHOLE, sizes=local.sizes)
     base.messages, base.known_messages, base.known_values = encoded.digests, encoded.known, local.known_values
@@ -182,8 +182,10 @@ def _present_base(base: Base, key: SessionKey) -> Base:
 def _write_fields(unit: UnitOfWork, key: SessionKey, values: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
     """Write the values of some keys as far as they are documents, and return the session's columns for them."""
     profile = profile_of(values) if "profile" in names else key.profile
-    links = (link for link in (PROJECT, PARENT) if link in names or "profile" in names)
-    writes = map_fields(values, names, find_links(unit, values, profile, links, key))
+    written_links = (link for link in (PROJECT, PARENT) if link in names or "profile" in names)
+    links = find_links(unit, values, profile, written_links, key)
+    writes = map_fields(values, names, links)
+    writes.columns |= parent_columns(unit, values, links, key)
     if writes.documents or writes.removed:
         document_rows.write(unit, key.id, key.session_id, writes.documents, writes.removed)
         if not session_json.DRAFT_KEYS.isdisjoint(names):
@@ -213,5 +215,6 @@ def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[s
         message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
         return transcript_columns.of_appended(len(stored), added)
     difference = message_rows.compare_digests(unit, key.id, stored, digests)
+    cut_rows.keep_difference(unit, key, "save", difference)
     message_rows.write_difference(unit, key.id, difference, messages, revision)
     return transcript_columns.of_all(messages)

@@ -374,6 +374,21 @@ class SessionStorage:
             copy_whole(unit, session_keys.find_live(unit, session_id, None, lock=True), new_id)
         return self.load_metadata(new_id)
 
+    def fork(
+        self, session_id: str, *, at: int | None = None, title: str | None = None, new_id: str | None = None
+    ) -> tuple[dict[str, Any], Token]:
+        """Create a session that begins with the first messages of another one; see `Sessions.fork`.
+
+        Returns:
+            The fork's metadata and token, as `load_metadata`.
+
+        Raises:
+            SessionExistsError, SessionDeletedError, SessionNotFoundError, InvalidIdError: as `copy_as`.
+            InvalidInputError: `at` is out of range, or the title is not valid.
+        """
+        made = self._store().sessions.fork(session_id, at=at, title=title, new_id=new_id)
+        return self.load_metadata(made.session_id)
+
     def rename_id(self, session_id: str, new_id: str) -> None:
         """Give a session another id. Its tokens stay good, and the old id is never used for another session.
 

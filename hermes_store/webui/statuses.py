@@ -18,12 +18,14 @@ STATUSES: Final[dict[type[BaseException], int]] = {
     errors.SessionNotFoundError: 404,
     errors.ProjectNotFoundError: 404,
     errors.MessageNotFoundError: 404,
+    errors.RevisionNotKeptError: 404,
     # The data is another one than the user interface shows.
     errors.ConflictError: 409,
     errors.SessionDeletedError: 410,
     errors.SessionExistsError: 409,
     errors.ProjectExistsError: 409,
     errors.StaleSessionError: 409,
+    errors.UndoError: 409,
     # The program is wrong, or what it was told to use.
     errors.TransactionError: 500,
     errors.FilesError: 500,

@@ -42,13 +42,17 @@ class Trash:
         self._next_look = 0.0
 
     def empty(self, store: Store) -> None:
-        """Purge what is due, at most once an hour; to be called after a session was deleted. It raises no errors."""
+        """Purge what is due, at most once an hour; to be called after a session was deleted. It raises no errors.
+
+        What was removed from transcripts or overwritten goes after its 30 days, too.
+        """
         if self._days is None or (self._days and time.monotonic() < self._next_look):
             return
         self._next_look = time.monotonic() + _PAUSE
         try:
             if self._purge(store, self._days * _DAY) >= _MOST:
                 self._next_look = 0.0
+            store.messages.prune_history()
         except HermesStoreError as error:  # the session was deleted all the same
             logger.warning("Sessions that were deleted more than %g days ago were not purged: %s", self._days, error)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import InvalidInputError
+from ..records import ParentKind
 from ..transcripts import json_codec
 from ..validation import FILE_KEYS, KEY_LIMIT
 from .session_json import COLUMNS, SESSION_KEYS, SOURCE_KEYS, source_of
@@ -79,6 +80,15 @@ def map_fields(values: Mapping[str, Any], names: Collection[str], links: Mapping
 def map_links(values: Mapping[str, Any], links: Mapping[str, int | None]) -> FieldWrites:
     """Return what is to be written for the project and the parent of a session; as `map_fields`."""
     return _add_links(FieldWrites(), values, links)
+
+
+def parent_kind(values: Mapping[str, Any], parent: Mapping[str, Any]) -> ParentKind:
+    """Return why a session has a parent, as far as its values and the parent's tell; see `ParentKind`."""
+    if values.get("session_source") == "fork":
+        return "fork"
+    if "subagent" in [values.get(key) for key in SOURCE_KEYS]:
+        return "subagent"
+    return "compression" if parent.get("pre_compression_snapshot") is True else "import"
 
 
 def profile_of(values: Mapping[str, Any]) -> str:

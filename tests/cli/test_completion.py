@@ -35,7 +35,7 @@ def complete() -> Complete:
 
 
 def test_commands_and_options_are_completed(complete: Complete) -> None:
-    assert complete("li") == ["list"]
+    assert complete("li") == ["list", "lineage"]
     assert complete("db", "c") == ["current", "check"]
     assert complete("list", "--si") == ["--since"]
     assert complete("list", "--sort", "t") == ["title", "tokens"]

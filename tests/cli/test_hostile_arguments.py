@@ -32,6 +32,10 @@ FITTING: dict[str, list[str]] = {
     "archive": ["5b8e"],
     "unarchive": ["5b8e"],
     "move": ["5b8e", "--project", "Lantern"],
+    "fork": ["5b8e"],
+    "lineage": ["5b8e"],
+    "history": ["5b8e"],
+    "undo": ["5b8e"],
     "delete": ["5b8e"],
     "restore": ["5b8e"],
     "prune": ["--older-than", "90d", "--dry-run"],
@@ -87,7 +91,7 @@ PARAMETERS = list(parameters())
 
 def test_every_command_with_a_value_is_tried() -> None:
     tried = {name for name, _, _ in PARAMETERS}
-    assert len(tried) == 33  # `db history` has no value
+    assert len(tried) == 37  # `db history` has no value
     assert set(FITTING) <= tried
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
+from hermes_store.quoting import size
 from tests.support.pseudo_terminal import run_in_terminal
 
 
@@ -23,7 +24,7 @@ def test_a_backup_says_what_and_where(run: Any, database: Path) -> None:
     said = run("backup", "--db", database).stdout.splitlines()
     (path,) = backups(database)
     assert said[0].startswith(f"Backed up 16 sessions (206 messages) of {database} (")
-    assert said[1] == f"{path} (377 kB)"
+    assert said[1] == f"{path} ({size(Path(path).stat().st_size)})"
 
 
 def test_a_backup_prints_json(run_json: Any, database: Path, tmp_path: Path) -> None:

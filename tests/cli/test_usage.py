@@ -15,6 +15,7 @@ from hermes_store.cli.exits import ExitCode
 
 COMMANDS = [
     *("import", "export", "list", "search", "show", "rename", "pin", "unpin", "archive", "unarchive", "move"),
+    *("fork", "lineage", "history", "undo"),
     *("delete", "trash", "restore", "prune", "purge"),
     *("projects", "backup", "restore-backup", "verify", "doctor", "repair", "salvage", "compact", "reindex"),
     *("upgrade", "info", "agent", "db"),

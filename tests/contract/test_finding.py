@@ -83,16 +83,17 @@ def test_one_bad_id_refuses_all_of_them(named: Store) -> None:
 
 
 def test_the_statistics_count_what_there_is(store: Store) -> None:
-    nothing = StoreStats(sessions=0, messages=0, deleted=0, projects=0)
+    kept = {"cuts": 0, "kept_messages": 0, "kept_bytes": 0}
+    nothing = StoreStats(sessions=0, messages=0, deleted=0, projects=0, **kept)
     assert store.stats() == store.profile("work").stats() == nothing
     store.projects.create(name="Work", profile="work")
     for number, profile in enumerate(["work", "work", "default", "default"]):
         made = store.sessions.create(profile=profile)  # blank ones count, too
         store.messages.extend(made.session_id, range(number))
     store.sessions.delete(made.session_id)
-    assert store.stats() == StoreStats(sessions=3, messages=0 + 1 + 2, deleted=1, projects=1)
-    assert store.profile("work").stats() == StoreStats(sessions=2, messages=0 + 1, deleted=0, projects=1)
-    assert store.profile("default").stats() == StoreStats(sessions=1, messages=2, deleted=1, projects=0)
+    assert store.stats() == StoreStats(sessions=3, messages=0 + 1 + 2, deleted=1, projects=1, **kept)
+    assert store.profile("work").stats() == StoreStats(sessions=2, messages=0 + 1, deleted=0, projects=1, **kept)
+    assert store.profile("default").stats() == StoreStats(sessions=1, messages=2, deleted=1, projects=0, **kept)
     assert store.profile("nobody's").stats() == nothing
     with store.transaction() as tx:
         tx.sessions.create()

@@ -63,6 +63,10 @@ def walled(store: Store, tmp_path: Path) -> Store:
             tx.sessions.create(session_id=name, model=SECRET, updated_at=LONG_AGO, **text)
         tx.messages.extend("spoken", [SECRET, {"role": "user", "content": SECRET}])
         tx.documents.put("spoken", {"draft": SECRET})
+        tx.sessions.create(session_id="cut", title=SECRET, updated_at=LONG_AGO)
+        tx.messages.extend("cut", [SECRET])
+        tx.messages.truncate("cut", keep=0, expected_revision=2)
+        tx.sessions.create(session_id="child", title=SECRET, parent_id="spoken", updated_at=LONG_AGO)
         tx.sessions.delete("deleted")
         tx.sessions.change_id("former", f"{SECRET}-now")
         tx.projects.create(name="Mine", project_id="mine", profile="work")
@@ -145,6 +149,14 @@ ATTACKS: dict[str, list[Attack]] = {
         lambda view: view.sessions.delete_empty(untitled_only=False),
         lambda view: view.sessions.delete_empty(profile="default"),
     ],
+    "sessions.fork": [
+        lambda view: view.sessions.fork("spoken"),
+        lambda view: view.sessions.fork("spoken", at=0, title="stolen"),
+        lambda view: view.sessions.fork("former"),
+    ],
+    "sessions.duplicate": [lambda view: view.sessions.duplicate("spoken", title="stolen")],
+    "sessions.children": [lambda view: view.sessions.children("spoken")],
+    "sessions.lineage": [lambda view: view.sessions.lineage("spoken")],
     "messages.append": [lambda view: view.messages.append("spoken", "intruder")],
     "messages.extend": [lambda view: view.messages.extend("spoken", ["intruder"])],
     "messages.read": [lambda view: view.messages.read("spoken")],
@@ -156,6 +168,14 @@ ATTACKS: dict[str, list[Attack]] = {
     "messages.replace": [lambda view: view.messages.replace("spoken", [], expected_revision=SPOKEN_REVISION)],
     "messages.update": [lambda view: view.messages.update("spoken", 0, "x", expected_revision=SPOKEN_REVISION)],
     "messages.truncate": [lambda view: view.messages.truncate("spoken", keep=0, expected_revision=SPOKEN_REVISION)],
+    "messages.clear": [lambda view: view.messages.clear("spoken", expected_revision=SPOKEN_REVISION)],
+    "messages.history": [lambda view: view.messages.history("cut") and SECRET],
+    "messages.undo": [lambda view: view.messages.undo("cut")],
+    "messages.purge_history": [lambda view: view.messages.purge_history("cut")],
+    "messages.prune_history": [
+        lambda view: view.messages.prune_history(older_than=-60),
+        lambda view: view.messages.prune_history(older_than=-60, profile="default"),
+    ],
     "documents.read": [
         lambda view: view.documents.read("spoken"),
         lambda view: view.documents.read("spoken", "draft"),
@@ -186,6 +206,9 @@ COLLISIONS: list[tuple[Attack, type[HermesStoreError]]] = [
     (lambda view: view.sessions.create_from_json({"session_id": "former"}), SessionExistsError),
     (lambda view: view.sessions.change_id("own", "spoken"), SessionExistsError),
     (lambda view: view.sessions.change_id("own", "former"), SessionExistsError),
+    (lambda view: view.sessions.fork("own", new_id="spoken"), SessionExistsError),
+    (lambda view: view.sessions.fork("own", new_id="former"), SessionExistsError),
+    (lambda view: view.sessions.duplicate("own", new_id="deleted"), SessionExistsError),
     (lambda view: view.sessions.update("own", parent_id="spoken"), NotFoundError),
     (lambda view: view.sessions.update("own", project_id="victims"), NotFoundError),
     (lambda view: view.projects.create(name="x", project_id="victims"), ProjectExistsError),
@@ -215,6 +238,8 @@ def foreign_rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
         "projects": "profile <> 'work'",
         "messages": f"session_id NOT IN ({mine})",
         "message_blobs": f"message_id NOT IN (SELECT id FROM messages WHERE session_id IN ({mine}))",
+        "message_cuts": f"session_id NOT IN ({mine})",
+        "kept_messages": f"cut_id NOT IN (SELECT id FROM message_cuts WHERE session_id IN ({mine}))",
         "session_documents": f"session_id NOT IN ({mine})",
         "session_extras": f"session_id NOT IN ({mine})",
         "retired_ids": f"successor_id NOT IN ({mine}) OR successor_id IS NULL",

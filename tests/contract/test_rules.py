@@ -113,7 +113,14 @@ def test_rule_4_a_change_touches_only_the_rows_it_is_about(store: Store, session
         "messages": 2,
         "message_blobs": 2,
     }
-    assert touched(edit) == {"sessions": 1, "messages": 1, "message_blobs": 1}
+    # What it overwrites is kept.
+    assert touched(edit) == {
+        "sessions": 1,
+        "messages": 1,
+        "message_blobs": 1,
+        "message_cuts": 1,
+        "kept_messages": 1,
+    }
     assert touched(lambda: store.documents.put(session_id, {"draft": 1})) == {"sessions": 1, "session_extras": 1}
     assert touched(lambda: store.documents.put(session_id, {"large": "x" * 5000})) == {
         "sessions": 1,
@@ -146,6 +153,10 @@ VERBS_ON_A_SESSION: dict[str, dict[str, Any]] = {
     "sessions.update": {"title": "back"},
     "sessions.change_id": {"new_id": "back"},
     "sessions.delete": {},
+    "sessions.fork": {"new_id": "back"},
+    "sessions.duplicate": {"new_id": "back"},
+    "sessions.children": {},
+    "sessions.lineage": {},
     "messages.append": {"message": "back"},
     "messages.extend": {"messages": ["back"]},
     "messages.read": {},
@@ -157,6 +168,10 @@ VERBS_ON_A_SESSION: dict[str, dict[str, Any]] = {
     "messages.replace": {"messages": ["back"], "expected_revision": 3},
     "messages.update": {"position": 0, "message": "back", "expected_revision": 3},
     "messages.truncate": {"keep": 0, "expected_revision": 3},
+    "messages.clear": {"expected_revision": 3},
+    "messages.history": {},
+    "messages.undo": {},
+    "messages.purge_history": {},
     "documents.read": {},
     "documents.put": {"values": {"draft": "back"}},
     "documents.remove": {},

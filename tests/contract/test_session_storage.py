@@ -40,8 +40,8 @@ def trip(storage: SessionStorage) -> Versions:
     return storage.load("trip")
 
 
-def contents(storage: SessionStorage) -> list[str]:
-    values, _ = storage.load("trip")
+def contents(storage: SessionStorage, session_id: str = "trip") -> list[str]:
+    values, _ = storage.load(session_id)
     return [message["content"] for message in values["messages"]]
 
 
@@ -389,6 +389,15 @@ def test_a_copy_has_everything_under_another_id(storage: SessionStorage, trip: V
     for taken in ("trip", "snapshot"):
         with pytest.raises(SessionExistsError):
             storage.copy_as("trip", taken)
+
+
+def test_a_fork_begins_with_the_first_messages(storage: SessionStorage, trip: Versions) -> None:
+    metadata, token = storage.fork("trip", at=1, new_id="fork")
+    assert (metadata["parent_session_id"], metadata["session_source"], token.message_count) == ("trip", "fork", 1)
+    assert contents(storage, "fork") == ["a"]
+    assert storage.children("trip") == ["fork"]
+    storage.append("fork", said("on its own"), base=token)
+    assert storage.load("trip")[0] == trip[0]
 
 
 def test_values_of_another_id_are_refused(storage: SessionStorage, trip: Versions) -> None:

@@ -43,6 +43,7 @@ EVERY_FIELD: dict[str, Any] = {
     "pending_started_at": 3.5,
     "source": "telegram",
     "forked_at": 4,
+    "parent_kind": "subagent",
 }
 
 
@@ -185,6 +186,7 @@ BAD_FIELDS: list[dict[str, Any]] = [
     {"compression_anchor_message_key": {1, 2}},
     {"compression_anchor_message_key": {"a": b"bytes"}},
     {"forked_at": "4"},
+    {"parent_kind": "cousin"},
     {"message_count": 5},
     {"revision": 9},
     {"deleted_at": 1.0},

@@ -34,7 +34,7 @@ LIMITS = {
     "session_documents.key": KEY_LIMIT,
 }
 #: Columns of letters and digits, and those that only imports write.
-OTHERS = {"projects.color", "import_items.origin", "import_items.item"}
+OTHERS = {"projects.color", "import_items.origin", "import_items.item", "kept_messages.role"}
 SESSION_FIELDS = [column.removeprefix("sessions.") for column in LIMITS if column.startswith("sessions.")]
 
 

@@ -30,6 +30,8 @@ def fill(store: Store) -> None:
     store.projects.create(name="Work", project_id="work")
     store.sessions.create(session_id="parent", title="Trip")
     store.sessions.create(session_id="s", title="Trip", project_id="work", parent_id="parent")
+    cut = store.messages.extend("s", ["cut", "off"])
+    store.messages.clear("s", expected_revision=cut.revision)
     store.messages.extend("s", MESSAGES)
     store.documents.put("s", {"large": LARGE, "small": 1})
     store.sessions.create(session_id="gone")
@@ -85,6 +87,9 @@ DAMAGE: dict[str, tuple[str, list[tuple[str, int | None, str | None]]]] = {
         "UPDATE session_documents SET payload = CAST('\"y\"' AS {blob})",
         [("document", None, "large")],
     ),
+    "another kept body": ("UPDATE kept_messages SET payload = CAST('0' AS {blob})", [("history", None, None)] * 2),
+    "a kept message less": ("DELETE FROM kept_messages WHERE position = 1", [("history", None, None)]),
+    "damaged runs": ("UPDATE message_cuts SET runs = CAST('[[0]]' AS {blob})", [("history", None, None)]),
     "no small documents": (
         "UPDATE session_extras SET payload = CAST('[1' AS {blob})",
         [("document", None, None)],
@@ -114,7 +119,10 @@ def test_each_damage_is_found_in_its_session(store: Store, name: str) -> None:
 
 #: Without foreign keys, as other programs do it: what is found in the whole database.
 BROKEN_LINKS = {
-    "no session": ("DELETE FROM sessions WHERE session_id = 's'", {"messages", "session_documents", "session_extras"}),
+    "no session": (
+        "DELETE FROM sessions WHERE session_id = 's'",
+        {*("messages", "message_cuts", "session_documents", "session_extras")},
+    ),
     "no project": ("DELETE FROM projects", {"sessions"}),
     "no parent": ("DELETE FROM sessions WHERE session_id = 'parent'", {"sessions"}),
     "no row of a message": (f"DELETE FROM messages WHERE id = {SECOND}", {"message_blobs"}),

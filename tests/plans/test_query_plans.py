@@ -25,6 +25,8 @@ EXTRAS = "session_extras USING INTEGER PRIMARY KEY (rowid=?)"
 MEMBERS = "sessions USING COVERING INDEX ix_sessions_project_id (project_id=?)"
 #: What is read as a whole: a parameter that is a list, SQLite's table with a row for each table, a row of constants.
 SMALL = "json_each|sqlite_sequence|CONSTANT ROW"
+CUTS = "message_cuts USING INDEX ix_message_cuts_session_id (session_id=?)"
+PARENT = "sessions USING INDEX ix_sessions_parent_id (parent_id=?)"
 BODY = "message_blobs USING INTEGER PRIMARY KEY (rowid=?)"
 
 
@@ -184,6 +186,11 @@ VERBS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         ),
         [BY_ID, BY_POSITION, BY_ROW],
     ),
+    "messages.history": (lambda store: store.messages.history(SESSION), [BY_ID, CUTS]),
+    "messages.purge_history": (
+        lambda store: undone(store, lambda tx: tx.messages.purge_history(SESSION))(),
+        [BY_ID, "message_cuts USING INDEX ix_message_cuts_session_id (session_id=?)"],
+    ),
     "sessions.get_many": (lambda store: store.sessions.get_many([SESSION, "s8", "nobody"]), [BY_ID]),
     "sessions.find": (
         lambda store: store.sessions.find("s1"),
@@ -193,6 +200,11 @@ VERBS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         lambda store: store.sessions.create(profile="work", project_id=sample.PROJECT, parent_id=SESSION),
         [BY_ID, "retired_ids_1 (session_id=?)", "projects_1 (project_id=?)"],
     ),
+    "sessions.fork": (
+        lambda store: undone(store, lambda tx: tx.sessions.fork(SESSION, at=3))(),
+        [BY_ID, EXTRAS, BY_POSITION, BY_ROW],
+    ),
+    "sessions.children": (lambda store: store.sessions.children(SESSION), [BY_ID, PARENT]),
     "documents.read": (
         lambda store: store.documents.read(SESSION),
         [BY_ID, EXTRAS, "session_documents USING INDEX sqlite_autoindex_session_documents_1 (session_id=?)"],
@@ -231,6 +243,13 @@ def test_a_verb_finds_its_rows_by_their_indexes(store: Store, name: str) -> None
     # A list of all projects reads them in the order of an index, as far as the page goes.
     assert [line for line in faults(lines) if line != "SCAN projects USING INDEX ix_projects_list"] == []
     assert [use for use in expected if not any(use in line for line in lines)] == []
+
+
+def test_a_lineage_scans_only_what_it_found(store: Store) -> None:
+    lines = plan(store, lambda: store.sessions.lineage(SESSION))
+    assert [line for line in faults(lines) if not re.match(r"SCAN (up|down)\b", line)] == []
+    assert any("below USING COVERING INDEX ix_sessions_parent_id (parent_id=?)" in line for line in lines)
+    assert any("above USING INTEGER PRIMARY KEY (rowid=?)" in line for line in lines)
 
 
 def test_a_replace_reads_its_digests_in_order_and_writes_by_row(store: Store) -> None:

@@ -63,6 +63,12 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     "sessions.create": (5, lambda store: undone(store, lambda tx: tx.sessions.create(title="New"))()),
     # Find, the keys of documents, update, words, and the record.
     "sessions.update": (5, lambda store: undone(store, lambda tx: tx.sessions.update("s0", title="Rome"))()),
+    # Find, its title, whether the id is free in two (for the view, and again), the row, the sizes of the messages,
+    # these, their payloads, small values and large ones, both of which are then looked through, a draft in both, the
+    # times, the row, the record, and four for the words of the title and of the messages.
+    "sessions.fork": (24, lambda store: undone(store, lambda tx: tx.sessions.fork("s0", at=10))()),
+    "sessions.children": (2, lambda store: store.sessions.children("s0")),
+    "sessions.lineage": (2, lambda store: store.sessions.lineage("s0")),
     "sessions.delete": (3, lambda store: undone(store, lambda tx: tx.sessions.delete("s0"))()),
     # Find, the notes of imports, delete, and retire its id. On SQLite the messages and the title are taken out of the
     # index.
@@ -79,14 +85,15 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     "messages.tail": (2, lambda store: store.messages.tail("s0")),
     "messages.window": (3, lambda store: store.messages.window("s0")),
     "messages.count": (1, lambda store: store.messages.count("s0")),
-    # Find, the message's row, both of its rows written, the last time, the words, and the session's row. On SQLite
-    # what it was before is read, as its words have to be taken out of the index.
+    # Find, the message's row, five that keep it, both of its rows written, the last time, the words, and the
+    # session's row. On SQLite what it was before is read, as its words have to be taken out of the index.
     "messages.update": (
-        (8, 7),
+        (13, 12),
         lambda store: undone(store, lambda tx: tx.messages.update("s0", 3, "other", expected_revision=3))(),
     ),
+    # Five that keep what it removes: the cut, the messages, their size in two, and the bounds.
     "messages.truncate": (
-        (6, 4),
+        (11, 9),
         lambda store: undone(store, lambda tx: tx.messages.truncate("s0", keep=3, expected_revision=3))(),
     ),
     "documents.read": (3, lambda store: store.documents.read("s0")),
@@ -100,9 +107,10 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     "projects.list": (1, lambda store: store.projects.list()),
     "projects.get": (1, lambda store: store.projects.get(sample.PROJECT)),
     "projects.create": (3, lambda store: undone(store, lambda tx: tx.projects.create(name="New"))()),
-    # Sessions and their messages, deleted sessions, and projects.
-    "stats": (3, lambda store: store.stats()),
-    "stats of a profile": (3, lambda store: store.profile("work").stats()),
+    "messages.history": (2, lambda store: store.messages.history("s0")),
+    # Sessions and their messages, deleted sessions, projects, and what is kept.
+    "stats": (4, lambda store: store.stats()),
+    "stats of a profile": (4, lambda store: store.profile("work").stats()),
 }
 
 

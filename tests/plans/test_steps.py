@@ -111,6 +111,8 @@ VERBS: dict[str, Verb] = {
     "sessions.move": lambda store: undone(store, lambda tx: tx.sessions.update("s7", profile="default")),
     "sessions.create": lambda store: undone(store, lambda tx: tx.sessions.create(session_id="new", title="New")),
     "sessions.update": lambda store: undone(store, lambda tx: tx.sessions.update("s7", title="Renamed", pinned=True)),
+    "sessions.fork": lambda store: undone(store, lambda tx: tx.sessions.fork("s7", new_id="fork")),
+    "sessions.lineage": lambda store: lambda: store.sessions.lineage("s7"),
     "sessions.delete": lambda store: undone(store, lambda tx: tx.sessions.delete("s7")),
     "sessions.purge": lambda store: undone(store, lambda tx: tx.sessions.purge("s7")),
     "sessions.purge_deleted": lambda store: undone(

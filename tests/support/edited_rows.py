@@ -44,6 +44,9 @@ def fill(path: Path, folder: Path) -> None:
             session_id="parent", title="Trip", project_id="work", compression_anchor_message_key={"role": "user"}
         )
         store.messages.extend("parent", MESSAGES)
+        for _ in range(2):
+            last = store.messages.append("parent", "cut off")
+            store.messages.truncate("parent", keep=len(MESSAGES), expected_revision=last.revision)
         store.documents.put("parent", {"tool_calls": [1], "large": "x" * 5_000})
         store.sessions.create(session_id="child", title="Fork", parent_id="parent", forked_at=1)
         store.sessions.change_id("child", "renamed")
@@ -130,6 +133,9 @@ READING: dict[str, Verb] = {
     "messages.tail": lambda store, _: store.messages.tail("parent", limit=1),
     "messages.page": lambda store, _: store.messages.page("parent", limit=1),
     "messages.count": lambda store, _: store.messages.count("parent"),
+    "messages.history": lambda store, _: store.messages.history("parent"),
+    "sessions.lineage": lambda store, _: store.sessions.lineage("parent"),
+    "sessions.children": lambda store, _: store.sessions.children("parent"),
     "documents.read": lambda store, _: store.documents.read("parent"),
     "documents.read one": lambda store, _: store.documents.read("parent", "large"),
     "projects.get": lambda store, _: store.projects.get("work"),
@@ -148,6 +154,10 @@ def _revision(store: Store) -> int:
 
 
 WRITING: dict[str, Verb] = {
+    "messages.undo": lambda store, _: store.messages.undo("parent"),
+    "sessions.fork": lambda store, _: store.sessions.fork("parent"),
+    "sessions.fork of a revision": lambda store, _: store.sessions.fork("parent", revision=3),
+    "sessions.duplicate": lambda store, _: store.sessions.duplicate("parent"),
     "sessions.create": lambda store, _: store.sessions.create(parent_id="parent", project_id="work"),
     "sessions.update": lambda store, _: store.sessions.update("parent", pinned=True, source="cli"),
     "sessions.change_id": lambda store, _: store.sessions.change_id("renamed", "child"),

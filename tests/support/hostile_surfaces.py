@@ -359,6 +359,7 @@ _STORAGE_VERBS: dict[str, dict[str, Any]] = {
     "save": {"session_id": "s", "values": {}, "messages": ..., "base": ..., "only": {"x"}, "touch": ...},
     "append": {"session_id": "s", "messages": [], "base": ..., "touch": ...},
     "copy_as": {"session_id": "s", "new_id": "copy"},
+    "fork": {"session_id": "s", "at": ..., "title": ..., "new_id": "fork"},
     "rename_id": {"session_id": "nobody", "new_id": "new"},
     "delete": {"session_id": "nobody"},
     "discard": {"session_id": "nobody"},
@@ -387,7 +388,7 @@ def storage(scene: Scene) -> Iterator[Call]:
     for verb, fitting in _STORAGE_VERBS.items():
         values = {"folder": scene.paths()}
         use = functools.partial(call, verb)
-        writes = verb not in ("save", "append", "copy_as")
+        writes = verb not in ("save", "append", "copy_as", "fork")
         yield from _each(
             f"SessionStorage.{verb}", use, fitting, lambda name, own=values: own.get(name, HOSTILE), (), writes
         )

@@ -49,6 +49,18 @@ def test_a_deleted_session_is_kept_for_thirty_days(store: Store) -> None:
     assert trash(store) == ["last", "young"]
 
 
+def test_what_was_cut_goes_after_thirty_days(store: Store) -> None:
+    models = WebUIModels(store)
+    for name in ("old", "young"):
+        revision = store.sessions.get(stored(models, name, "hello")).revision
+        store.messages.clear(name, expected_revision=revision)
+    with writing(store) as connection:
+        then = time.time() - 31 * DAY
+        connection.exec_driver_sql("UPDATE message_cuts SET cut_at = ? WHERE id = 1", (then,))
+    delete(models, "other")
+    assert [len(store.messages.history(name)) for name in ("old", "young")] == [0, 1]
+
+
 def test_a_look_is_taken_once_an_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     models = WebUIModels(store, trash_days=1)
     delete(models, "first")

@@ -1,0 +1,371 @@
+"""Cuts: what writes remove from transcripts or overwrite in them, kept so that it can be brought back.
+
+What is kept is bounded. When a cut is made, the oldest ones of its session are removed that are more than
+`SESSION_CUTS`, or for which there is no room in `SESSION_BYTES`; its last cut stays, whatever its size. At every
+sixteenth cut, the oldest ones of all are removed that are older than `KEPT_SECONDS`, or for which there is no room in
+`ALL_BYTES` and `ALL_CUTS`. Removing the oldest cuts leaves the others complete: a former state is found from the
+present one backwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final, Literal, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, literal_column, select, update
+
+from ..errors import DatabaseCorruptError
+from ..transcripts import kept_runs
+from ..transcripts.kept_runs import Run
+from .message_rows import Difference
+from .schema import KeptMessage, Message, MessageBlob, MessageCut, Session
+from .session_keys import SessionKey
+from .statement import Statement, one_of
+from .types import RowId, RowIdList
+from .unit_of_work import UnitOfWork
+
+#: The bounds for one session: cuts, and bytes of payloads.
+SESSION_CUTS: Final = 100
+SESSION_BYTES: Final = 64 * 2**20
+#: The bounds for a store.
+ALL_CUTS: Final = 10_000
+ALL_BYTES: Final = 2**30
+#: How long what was cut is kept, in seconds: 30 days.
+KEPT_SECONDS: Final = 30 * 86400.0
+#: At every so many cuts, the bounds for a store are looked at.
+_EVERY: Final = 16
+#: How many of a store's oldest cuts are removed at once, at most, and bytes of them, unless one is larger.
+_OLDEST: Final = 100
+_OLDEST_BYTES: Final = 16 * 2**20
+
+Verb = Literal["truncate", "clear", "replace", "update", "save", "import", "stream", "undo"]
+#: The cuts that are no user's: what they keep is for older states.
+_NOT_UNDONE: Final = ("undo", "stream")
+
+
+class Cut(NamedTuple):
+    """A cut; see `schema.MessageCut`."""
+
+    id: int
+    verb: str
+    cut_at: float
+    since_revision: int
+    revision: int
+    undo_revision: int
+    undone_revision: int | None
+    message_count: int
+    messages: int
+    size: int
+    #: As stored.
+    runs: bytes
+
+    def unchanged(self) -> list[Run]:
+        """Return the messages that it left unchanged.
+
+        Raises:
+            DatabaseCorruptError: the row is damaged.
+        """
+        try:
+            return kept_runs.decode(self.runs, self.message_count)
+        except ValueError as error:
+            raise damaged(f"its runs are damaged ({error})") from error
+
+
+def damaged(problem: str) -> DatabaseCorruptError:
+    """Return the error for kept messages that cannot be brought back."""
+    return DatabaseCorruptError(
+        f"What is kept of a session's former messages is damaged in the database: {problem}. Nothing was written; "
+        "restore a backup, or remove what is kept with messages.purge_history."
+    )
+
+
+# ── Keeping ──
+
+_insert: Final = Statement(
+    insert(MessageCut)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                *("session_id", "verb", "cut_at", "since_revision", "revision", "undo_revision", "undone_revision"),
+                *("message_count", "runs"),
+            )
+        }
+    )
+    .returning(MessageCut.id)
+)
+_in_session: Final = Message.session_id == bindparam("session")
+_KEPT: Final = ["cut_id", "position", "role", "timestamp", "digest", "payload"]
+_cut: Final = bindparam("cut", type_=RowId)
+_keep_range: Final = Statement(
+    insert(KeptMessage).from_select(
+        _KEPT,
+        select(_cut, Message.position, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
+        .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+        .where(_in_session, Message.position.between(bindparam("first"), bindparam("last"))),
+    )
+)
+_numbered: Final = func.row_number().over(order_by=Message.position) - literal(1, BigInteger)
+_keep_all: Final = Statement(
+    insert(KeptMessage).from_select(
+        _KEPT,
+        select(_cut, _numbered, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
+        .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+        .where(_in_session),
+    )
+)
+_kept: Final = KeptMessage.cut_id == bindparam("cut_row")
+_measure: Final = Statement(
+    select(func.count(), func.coalesce(func.sum(func.length(KeptMessage.payload)), 0)).where(_kept), checked=False
+)
+_set_size: Final = Statement(
+    update(MessageCut)
+    .where(MessageCut.id == bindparam("cut_row"))
+    .values({name: bindparam(name) for name in ("message_count", "messages", "size")})
+)
+
+
+def keep(unit: UnitOfWork, key: SessionKey, verb: Verb, runs: Sequence[Run]) -> None:
+    """Keep the messages of a session that are about to be removed or overwritten; none if it is only appended to.
+
+    Args:
+        key: the session, whose row is locked, before the write.
+        verb: what writes.
+        runs: what stays unchanged.
+    """
+    if not kept_runs.is_append(runs, key.message_count):
+        trim(unit, key.id, add(unit, key, verb, runs))
+
+
+def keep_difference(unit: UnitOfWork, key: SessionKey, verb: Verb, difference: Difference) -> None:
+    """Keep what writing a difference removes or overwrites; as `keep`."""
+    if difference.row_ids is None:
+        keep_damaged(unit, key, verb)
+    else:
+        keep(unit, key, verb, kept_runs.runs_of(difference.changes))
+
+
+def add(
+    unit: UnitOfWork, key: SessionKey, verb: Verb, runs: Sequence[Run], *, undone_revision: int | None = None
+) -> int:
+    """Keep messages as `keep`, without looking at the bounds; return the cut's row id."""
+    cut = _add(unit, key, verb, runs, undone_revision)
+    for first, last in kept_runs.gaps(runs, key.message_count):
+        unit.execute(_keep_range, {"cut": cut, "session": key.id, "first": first, "last": last})
+    _note_size(unit, cut, key.message_count)
+    return cut
+
+
+def keep_damaged(unit: UnitOfWork, key: SessionKey, verb: Verb) -> None:
+    """Keep all messages of a session whose positions are damaged. No state before that can be told any more."""
+    forget(unit, key.id)
+    cut = _add(unit, key, verb, [], None)
+    unit.execute(_keep_all, {"cut": cut, "session": key.id})
+    _note_size(unit, cut, None)
+
+
+def _add(unit: UnitOfWork, key: SessionKey, verb: str, runs: Sequence[Run], undone: int | None) -> int:
+    values = {
+        "session_id": key.id,
+        "verb": verb,
+        "cut_at": time.time(),
+        "since_revision": key.transcript_revision,
+        "revision": key.revision + 1,
+        "undo_revision": key.revision + 1,
+        "undone_revision": undone,
+        "message_count": key.message_count,
+        "runs": kept_runs.encode(runs),
+    }
+    cut: int = unit.value(_insert, values)
+    return cut
+
+
+def _note_size(unit: UnitOfWork, cut: int, count: int | None) -> None:
+    [(messages, size)] = unit.rows(_measure, {"cut_row": cut})
+    count = messages if count is None else count
+    unit.execute(_set_size, {"cut_row": cut, "message_count": count, "messages": messages, "size": int(size)})
+
+
+# ── Bounds ──
+
+_sizes: Final = Statement(
+    select(MessageCut.id, MessageCut.size)
+    .where(MessageCut.session_id == bindparam("session"))
+    .order_by(MessageCut.id.desc()),
+    checked=False,
+)
+_remove: Final = Statement(delete(MessageCut).where(one_of(MessageCut.id, bindparam("rows", type_=RowIdList))))
+_total: Final = Statement(select(func.count(), func.coalesce(func.sum(MessageCut.size), 0)), checked=False)
+_oldest: Final = Statement(
+    select(MessageCut.id, MessageCut.size, MessageCut.cut_at)
+    .order_by(MessageCut.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True),
+    checked=False,
+)
+
+
+def trim(unit: UnitOfWork, session: int, newest: int) -> None:
+    """Remove the oldest cuts that are more than the bounds allow.
+
+    Args:
+        session: the row id of the session of which a cut was made.
+        newest: the cut's row id.
+    """
+    rows = unit.rows(_sizes, {"session": session})
+    total = 0
+    surplus = []
+    for number, (cut, size) in enumerate(rows):
+        total += _number(size)
+        if number and (number >= SESSION_CUTS or total > SESSION_BYTES):
+            surplus.append(cut)
+    if surplus:
+        unit.execute(_remove, {"rows": surplus})
+    if newest % _EVERY == 0:
+        _trim_all(unit, newest)
+
+
+def _trim_all(unit: UnitOfWork, newest: int) -> None:
+    [(count, size)] = unit.rows(_total)
+    surplus, surplus_bytes = _number(count) - ALL_CUTS, _number(size) - ALL_BYTES
+    until = time.time() - KEPT_SECONDS
+    removed: list[int] = []
+    total = 0
+    for cut, of_cut, cut_at in unit.rows(_oldest, {"most": _OLDEST}):
+        is_old = type(cut_at) is float and cut_at < until
+        is_surplus = len(removed) < surplus or total < surplus_bytes
+        if cut == newest or not (is_old or is_surplus) or (removed and total + _number(of_cut) > _OLDEST_BYTES):
+            break
+        removed.append(cut)
+        total += _number(of_cut)
+    if removed:
+        unit.execute(_remove, {"rows": removed})
+
+
+def _number(value: Any) -> int:
+    """Return a size, or a sum of sizes, which PostgreSQL gives as a decimal number; 0 for what a damaged row has."""
+    return int(value) if isinstance(value, int | float | Decimal) and -(2**62) < value < 2**62 else 0
+
+
+_remove_of_session: Final = Statement(delete(MessageCut).where(MessageCut.session_id == bindparam("session")))
+
+
+def forget(unit: UnitOfWork, session: int) -> None:
+    """Remove all that is kept of a session, which is given by row id."""
+    unit.execute(_remove_of_session, {"session": session})
+
+
+@functools.cache
+def _expired(of_profile: bool) -> Statement:
+    query = select(MessageCut.id, MessageCut.messages, MessageCut.size).where(MessageCut.cut_at <= bindparam("until"))
+    if of_profile:
+        query = query.join(Session, Session.id == MessageCut.session_id)
+        query = query.where(Session.profile == bindparam("of_profile"))
+    query = query.order_by(MessageCut.id).limit(bindparam("most"))
+    return Statement(query.with_for_update(skip_locked=True, of=MessageCut), checked=False)
+
+
+def remove_expired(unit: UnitOfWork, until: float, profile: str | None) -> tuple[int, int]:
+    """Remove some of the cuts made at a time or before it, the oldest first; return how many, and their messages.
+
+    Args:
+        profile: only this profile's; all when None.
+    """
+    parameters: dict[str, Any] = {"until": until, "most": _OLDEST}
+    if profile is not None:
+        parameters["of_profile"] = profile
+    removed: list[int] = []
+    total = messages = 0
+    for cut, count, size in unit.rows(_expired(profile is not None), parameters):
+        if removed and total + _number(size) > _OLDEST_BYTES:
+            break
+        removed.append(cut)
+        total += _number(size)
+        messages += _number(count)
+    if removed:
+        unit.execute(_remove, {"rows": removed})
+    return len(removed), messages
+
+
+# ── Reading ──
+
+_sums: Final = (
+    func.count(),
+    func.coalesce(func.sum(MessageCut.messages), 0),
+    func.coalesce(func.sum(MessageCut.size), 0),
+)
+_of_all: Final = Statement(select(*_sums).select_from(MessageCut), checked=False)
+_of_one_profile: Final = Statement(
+    select(*_sums)
+    .select_from(MessageCut)
+    .join(Session, Session.id == MessageCut.session_id)
+    .where(Session.profile == bindparam("of_profile")),
+    checked=False,
+)
+
+
+def totals(unit: UnitOfWork, profile: str | None) -> dict[str, int]:
+    """Return how much is kept of a profile's sessions (of all when None), by the names of `StoreStats`."""
+    if profile is None:
+        [row] = unit.rows(_of_all)
+    else:
+        [row] = unit.rows(_of_one_profile, {"of_profile": profile})
+    return dict(zip(("cuts", "kept_messages", "kept_bytes"), map(_number, row), strict=True))
+
+
+_cuts: Final = select(*(getattr(MessageCut, name) for name in Cut._fields)).where(
+    MessageCut.session_id == bindparam("session")
+)
+_all: Final = Statement(_cuts.order_by(MessageCut.id.desc()))
+_last: Final = Statement(
+    _cuts.where(
+        *(MessageCut.verb != literal_column(f"'{verb}'") for verb in _NOT_UNDONE), MessageCut.id < bindparam("before")
+    )
+    .order_by(MessageCut.id.desc())
+    .limit(1)
+)
+_last_revision: Final = Statement(
+    select(MessageCut.revision)
+    .where(MessageCut.session_id == bindparam("session"))
+    .order_by(MessageCut.id.desc())
+    .limit(1)
+)
+
+
+def cuts_of(unit: UnitOfWork, session: int) -> list[Cut]:
+    """Return the cuts of a session, which is given by row id, the last one first."""
+    return [Cut._make(row) for row in unit.rows(_all, {"session": session})]
+
+
+def last_to_undo(unit: UnitOfWork, session: int, before: int = 2**63 - 1) -> Cut | None:
+    """Return the last cut of a session that can be undone; None if there is none.
+
+    Args:
+        before: a cut's row id: only those before it.
+    """
+    row = unit.row(_last, {"session": session, "before": before})
+    return None if row is None else Cut._make(row)
+
+
+def last_revision(unit: UnitOfWork, session: int) -> int:
+    """Return the revision that the last cut of a session made; 0 if there is none."""
+    found: int | None = unit.value(_last_revision, {"session": session})
+    return found or 0
+
+
+_set_undo_revision: Final = Statement(
+    update(MessageCut).where(MessageCut.id == bindparam("cut_row")).values(undo_revision=bindparam("undo_revision"))
+)
+
+
+def allow_undo_at(unit: UnitOfWork, cut: int, revision: int) -> None:
+    """Note that a session is again as it was after a cut; `revision` is its `transcript_revision` now."""
+    unit.execute(_set_undo_revision, {"cut_row": cut, "undo_revision": revision})
+
+
+def remove(unit: UnitOfWork, cuts: Iterable[int]) -> None:
+    """Remove cuts, which are given by row id, with what they keep."""
+    unit.execute(_remove, {"rows": list(cuts)})
