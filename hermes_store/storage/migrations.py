@@ -64,12 +64,11 @@ def ensure(database: Database, *, allow_upgrade: bool) -> None:
     dialect = database.dialect
     with database.translated():
         dialect.create_if_missing(allowed=allow_upgrade)
-        found, is_marked = dialect.look(lambda connection: _state(connection, dialect))
-        if found not in (None, HEAD) and found not in known_revisions():
-            raise SchemaNewerError(dialect.display, str(found), HEAD)
-        if found != HEAD and not allow_upgrade:
-            raise SchemaOutdatedError(dialect.display, found, HEAD)
+        is_unfinished = dialect.has_unfinished_write()
+        found, is_marked = _look(dialect, allow_upgrade=allow_upgrade)
         dialect.configure()
+        if is_unfinished:  # that undid the write: an upgrade, for example, whose process was killed
+            found, is_marked = _look(dialect, allow_upgrade=allow_upgrade)
         if found != HEAD:
             upgrade(dialect)
         elif not is_marked and not database.settings.read_only:  # it was restored from a dump, which keeps no marks
@@ -77,6 +76,16 @@ def ensure(database: Database, *, allow_upgrade: bool) -> None:
                 settle(connection, dialect, VERSION_TABLE)
     database.schema_number = int(HEAD)
     search_filling.prepare(database, is_new=found is None)
+
+
+def _look(dialect: Dialect, *, allow_upgrade: bool) -> tuple[str | None, bool]:
+    """Return the state of a database that may be opened, without changing it."""
+    found, is_marked = dialect.look(lambda connection: _state(connection, dialect))
+    if found not in (None, HEAD) and found not in known_revisions():
+        raise SchemaNewerError(dialect.display, str(found), HEAD)
+    if found != HEAD and not allow_upgrade:
+        raise SchemaOutdatedError(dialect.display, found, HEAD)
+    return found, is_marked
 
 
 def _state(connection: Connection, dialect: Dialect) -> tuple[str | None, bool]:

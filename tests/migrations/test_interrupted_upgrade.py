@@ -8,6 +8,7 @@ import hashlib
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ import pytest
 from hermes_store import DatabaseCorruptError, DatabaseError, DatabaseFullError, Store
 from hermes_store.storage.dialects import sqlite_copy
 from hermes_store.storage.migrations import HEAD
+from tests.proofs import disk_faults
+from tests.proofs.disk_faults import Calls, End
 from tests.support.first_release import content_digest, make_large, restore_sqlite
 from tests.support.processes import output, run_function, start_function
 from tests.support.upgrading import rows
@@ -260,3 +263,24 @@ def test_a_failed_upgrade_is_told_though_its_copy_stays(tmp_path: Path, monkeypa
             Store.open(path)
     with Store.open(path) as store:
         assert store.info().schema_revision == HEAD
+
+
+def kill_before_commit(path: str) -> dict[str, int]:
+    """Upgrade a database in a process that is killed before it removes the journal, which is its commit."""
+    child = os.fork()
+    if not child:
+        disk_faults.fail(Calls.NAME, "-journal$", End.BEFORE)
+        Store.open(path).close()
+        os._exit(0)
+    return {"status": os.waitpid(child, 0)[1]}
+
+
+def test_an_upgrade_killed_before_its_commit_begins_again(tmp_path: Path) -> None:
+    if reason := disk_faults.why_not():
+        pytest.skip(reason)
+    path = restore_sqlite(tmp_path / "old.db")
+    assert disk_faults.call(kill_before_commit, path) == {"status": signal.SIGKILL}
+    assert path.with_name("old.db-journal").stat().st_size > 0
+    with Store.open(path) as store:
+        assert store.info().schema_revision == HEAD
+        assert store.sessions.count() > 0

@@ -146,6 +146,10 @@ class Dialect(ABC):
         """Return the queue that a unit of work waits in; None where the database itself queues."""
         return None
 
+    def has_unfinished_write(self) -> bool:
+        """Whether there may be a write of a process that was killed, which `configure` undoes and `look` shows."""
+        return False
+
     @abstractmethod
     def look(self, callback: Callable[[Connection], Result]) -> Result:
         """Return what `callback` finds out about the schema, given a connection that changes nothing.

@@ -339,6 +339,9 @@ class SQLiteFile(SQLiteDialect):
         query = {key: value for key, value in self._query.items() if key != "uri"} | {"mode": mode} | parameters
         return f"{self._path.as_uri()}?{urllib.parse.urlencode(query)}"
 
+    def has_unfinished_write(self) -> bool:
+        return self._place.has_journal
+
     def look(self, callback: Callable[[Connection], Result]) -> Result:
         timeout = self.settings.busy_timeout
 

@@ -84,6 +84,11 @@ class Place:
             "backup goes without the -wal and -shm files that were there before."
         )
 
+    @property
+    def has_journal(self) -> bool:
+        """Whether there is a rollback journal: of a write under way, or of one whose process was killed."""
+        return _size(f"{self._path}-journal") > 0
+
     def require_no_lone_log(self) -> None:
         """Make sure that there is no log without its database: SQLite would delete it.
 
