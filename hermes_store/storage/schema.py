@@ -420,8 +420,12 @@ SEARCH_TABLES: Final = {
         "CREATE INDEX ix_title_search_document ON title_search USING gin (document)",
     ),
 }
-#: The names that all tables of the index begin with.
-SEARCH_PREFIXES: Final = ("message_search", "title_search")
+#: The names of all tables of the index: these two, and those that FTS5 makes for each.
+SEARCH_NAMES: Final = frozenset(
+    f"{table}{suffix}"
+    for table in ("message_search", "title_search")
+    for suffix in ("", "_data", "_idx", "_content", "_docsize", "_config")
+)
 for _dialect, _statements in SEARCH_TABLES.items():
     for _statement in _statements:
         event.listen(Base.metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from ..errors import DatabaseCorruptError, SchemaVersionMissingError, UnsupportedDatabaseError
 from .dialects import Dialect
-from .schema import Base
+from .schema import SEARCH_NAMES, Base
 from .unit_of_work import UnitOfWork
 
 #: Alembic's table for the revision, under a name that no other program uses.
@@ -100,7 +100,7 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
 
 def other_tables(unit: UnitOfWork) -> list[str]:
     """Return the tables in the same database that are not this library's, by name."""
-    return sorted(set(unit.dialect.tables(unit)) - _OURS - Base.metadata.tables.keys())
+    return sorted(set(unit.dialect.tables(unit)) - _OURS - SEARCH_NAMES - Base.metadata.tables.keys())
 
 
 def version_table(connection: Connection) -> str:

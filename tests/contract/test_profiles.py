@@ -31,7 +31,7 @@ from hermes_store import (
 )
 from hermes_store.collection import Collection
 from hermes_store.files import import_directory
-from hermes_store.storage.schema import SEARCH_PREFIXES
+from hermes_store.storage.schema import SEARCH_NAMES
 from hermes_store.validation import SessionChanges
 from tests.support.internals import reading_in
 from tests.support.state_dir import StateDir
@@ -247,7 +247,7 @@ def foreign_rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
     }
     tables = set(inspect_database(connection).get_table_names()) - {"hermes_store_version"}
     # The index of words has what is in the other tables, and its state is the whole store's.
-    tables = {name for name in tables if not name.startswith((*SEARCH_PREFIXES, "search_state"))}
+    tables -= {*SEARCH_NAMES, "search_state"}
     assert tables == set(conditions), "a table was added: say which of its rows are behind the wall"
     return {
         table: [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {table} WHERE {where} ORDER BY 1, 2")]

@@ -138,6 +138,7 @@ def test_odd_rows_and_other_tables_are_found(database: Path) -> None:
     assert "message_blobs" in found(report, "integrity").text
     assert "message_count of session_id 's'" in found(report, "rows").text
     assert "theirs" in found(report, "tables").text
+    assert "search" not in found(report, "tables").text  # those of the index of words are this library's
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes are of Unix")
