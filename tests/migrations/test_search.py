@@ -51,7 +51,7 @@ def test_a_database_is_searchable_after_its_upgrade(old: str) -> None:
 def test_the_first_releases_database_loses_nothing(tmp_path: Path) -> None:
     path = restore_sqlite(tmp_path / "old.db")
     output(alembic("-x", f"url={path}", "upgrade", "0004"))
-    output(alembic("-x", f"url={path}", "upgrade", "0005"))
+    output(alembic("-x", f"url={path}", "upgrade", "head"))  # without a store, nothing fills the index
     tables = ("projects", "sessions", "messages", "message_blobs", "session_documents", "retired_ids")
     before = {table: rows(path, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
     with Store.open(path, read_only=True) as store:
