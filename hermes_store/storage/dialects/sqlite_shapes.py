@@ -15,9 +15,9 @@ from .sqlite_cells import Row
 #: Message bodies, and small documents.
 UNDECIDED: Final = "message_blobs or session_extras"
 #: One letter for each column: text, integer, real number, bytes, a digest; a capital may be NULL, "-" is the row id.
-_SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRr"
+_SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrT"
 #: By the number of columns of each revision.
-_SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004"}
+_SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006"}
 _SHAPES: Final[Mapping[str, str]] = {
     "-tttTirB": "projects",
     "-iiTRd": "messages",
@@ -89,7 +89,7 @@ def table_of(row: Row) -> str | None:
 
 _EMPTY: Final = {"t": "", "i": 0, "r": 0.0, "b": b""}
 #: What the columns that were added later have in rows that were not written since: revisions are 1.
-_LATER: Final = (1, 1, 0, 0, None, 0.0)
+_LATER: Final = (1, 1, 0, 0, None, 0.0, None)
 
 
 def sound_session(row: Row, length: int) -> tuple[tuple[Any, ...], bool]:
