@@ -147,6 +147,14 @@ class RevisionNotKeptError(NotFoundError):
         self.kept = kept
 
 
+class ShareNotFoundError(NotFoundError):
+    """No share has this token (in this profile)."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"There is no share {token!r}.")
+        self.token = token
+
+
 class ConflictError(HermesStoreError):
     """The data is not as the caller expects. Nothing was written, unless the error says which part was not."""
 
@@ -177,6 +185,24 @@ class ProjectExistsError(ConflictError):
     def __init__(self, project_id: str) -> None:
         super().__init__(f"There is already a project {project_id!r}; nothing was written.")
         self.project_id = project_id
+
+
+class ShareExistsError(ConflictError):
+    """The token is that of another share."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"There is already a share {token!r}; nothing was written.")
+        self.token = token
+
+
+class ShareRevokedError(ConflictError):
+    """The share was revoked, so it is not served any more."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            f"Share {token!r} is revoked, so nothing was read or written. shares.create() makes another one."
+        )
+        self.token = token
 
 
 class StaleSessionError(ConflictError):

@@ -183,6 +183,25 @@ class ProjectRecord(Record):
     session_count: int
 
 
+class ShareRecord(Record):
+    """A share of a conversation, without the copy itself. Times are epoch seconds."""
+
+    #: What is in the link.
+    token: str
+    #: The conversation that it is of.
+    session_id: str
+    created_at: float
+    #: When the copy was made.
+    updated_at: float
+    revoked_at: float | None
+
+
+class Share(ShareRecord):
+    """A share with the copy: a JSON object, as hermes-webui has it with `title`, `messages` and `message_count`."""
+
+    payload: dict[str, Any]
+
+
 class Page(Record, Generic[T]):
     """Some rows of a listing, in its order."""
 

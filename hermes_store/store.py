@@ -16,6 +16,7 @@ from .quoting import quoted, text_of
 from .records import StoreInfo, StoreStats
 from .search import Searching
 from .sessions import Sessions
+from .shares import Shares
 from .storage import migrations, search_rows, session_listing
 from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
@@ -37,6 +38,7 @@ class View(Searching):
         self.messages = Messages(transactions, scope)
         self.documents = Documents(transactions, scope)
         self.projects = Projects(transactions, scope)
+        self.shares = Shares(transactions, scope)
         self.imports = Imports(transactions, scope)
 
     def stats(self) -> StoreStats:

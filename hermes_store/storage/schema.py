@@ -332,6 +332,41 @@ class SessionDocument(Base):
     payload: Mapped[bytes]
 
 
+class Share(Base):
+    """A frozen copy of a conversation that others may read under a token: what lists of shares read of it."""
+
+    __tablename__ = "shares"
+    __table_args__ = (
+        # shares.list()
+        Index("ix_shares_list", "created_at", "token"),
+        # shares.list(session_id=…), and purging a session.
+        Index("ix_shares_session_id", "session_id", "created_at", "token"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    #: What is in the link; also the name of hermes-webui's file.
+    token: Mapped[str] = mapped_column(PublicId, unique=True)
+    session_id: Mapped[int] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="CASCADE"))
+    created_at: Mapped[float]
+    #: When the copy was made.
+    updated_at: Mapped[float]
+    revoked_at: Mapped[float | None]
+    #: Of the payload; see `json_codec.digest`.
+    digest: Mapped[bytes]
+
+
+class SharePayload(Base):
+    """The copy itself: the JSON object of hermes-webui's file, as it was when the copy was made."""
+
+    __tablename__ = "share_payloads"
+
+    share_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("shares.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    payload: Mapped[bytes]
+
+
 class RetiredId(Base):
     """A public session id that is not used any more, and must never mean another session."""
 

@@ -21,6 +21,7 @@ _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_do
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
 #: A table, or a column of `sessions`, that came with each later revision, the newest first.
 _LATER: Final = {
+    "0008": "table shares",
     "0007": "table message_cuts",
     "0006": "parent_kind",
     "0005": "table search_state",
@@ -30,6 +31,7 @@ _LATER: Final = {
 }
 _OURS: Final = _TABLES | {
     *("import_items", "session_extras", "search_state", "message_cuts", "kept_messages"),
+    *("shares", "share_payloads"),
     *(VERSION_TABLE, FIRST_VERSION_TABLE),
 }
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..records import FORK, UNTITLED
 from ..transcripts.encoding import LATEST
-from . import import_log, retired_ids, search_rows, session_keys
+from . import import_log, retired_ids, search_rows, session_keys, share_rows
 from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
 from .statement import NO_PARAMETERS, Statement, one_of
@@ -257,6 +257,7 @@ def move_links(unit: UnitOfWork, before: int, after: int) -> None:
     unit.execute(_move_children, {"before": before, "after": after})
     retired_ids.move(unit, before, after)
     retired_ids.retire(unit, session_keys.former_row(before), successor=after)
+    share_rows.move(unit, before, after)
     import_log.move(unit, before, after)
 
 

@@ -19,11 +19,14 @@ STATUSES: Final[dict[type[BaseException], int]] = {
     errors.ProjectNotFoundError: 404,
     errors.MessageNotFoundError: 404,
     errors.RevisionNotKeptError: 404,
+    errors.ShareNotFoundError: 404,
     # The data is another one than the user interface shows.
     errors.ConflictError: 409,
     errors.SessionDeletedError: 410,
     errors.SessionExistsError: 409,
     errors.ProjectExistsError: 409,
+    errors.ShareExistsError: 409,
+    errors.ShareRevokedError: 410,
     errors.StaleSessionError: 409,
     errors.UndoError: 409,
     # The program is wrong, or what it was told to use.
@@ -64,8 +67,8 @@ STATUSES: Final[dict[type[BaseException], int]] = {
 def http_status(error: BaseException) -> int:
     """Return the HTTP status for an error: 500 for any that is not this library's.
 
-    400: an argument is wrong. 404: there is no such session, project, message or agent's file. 409: somebody else
-    changed it, or the id is taken. 410: the session is deleted. 423: the agent is at work on it. 503: the database is
-    locked or cannot be reached; try again. 507: the disk is full. 500: everything else.
+    400: an argument is wrong. 404: there is no such session, project, message, share or agent's file. 409: somebody
+    else changed it, or the id is taken. 410: the session is deleted, or the share revoked. 423: the agent is at work on
+    it. 503: the database is locked or cannot be reached; try again. 507: the disk is full. 500: everything else.
     """
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)

@@ -27,6 +27,8 @@ OWNERS = {
     "SessionDocument": "document_rows.py",
     "SessionExtras": "document_rows.py",
     "Project": "project_rows.py",
+    "Share": "share_rows.py",
+    "SharePayload": "share_rows.py",
     "ImportItem": "import_log.py",
     "SearchState": "search_rows.py",
 }

@@ -23,7 +23,7 @@ from tests.support.tables import all_rows
 
 pytestmark = pytest.mark.slow
 
-COLLECTIONS = ("sessions", "messages", "documents", "projects", "imports")
+COLLECTIONS = ("sessions", "messages", "documents", "projects", "shares", "imports")
 #: Methods of a store that make another view of it.
 VIEWS = {"transaction", "snapshot", "close"}
 
@@ -35,16 +35,19 @@ class Scene:
     store: Store
     session_id: str = field(init=False)
     project_id: str = field(init=False)
+    token: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.project_id = self.store.projects.create(name="p").project_id
         self.session_id = self.store.sessions.create(title="t").session_id
         self.store.messages.extend(self.session_id, ["a", {"b": 1}, "c"])
         self.store.documents.put(self.session_id, {"k": 1})
+        self.token = self.store.shares.create(self.session_id).token
 
     def good(self, verb: str, name: str) -> Any:
         return {
-            "session_id": None if verb.endswith(".create") else self.session_id,
+            "session_id": None if verb in {"sessions.create", "projects.create"} else self.session_id,
+            "token": self.token,
             "session_ids": [self.session_id],
             "new_id": uuid.uuid4().hex,
             "project_id": self.project_id if verb.startswith("projects") and not verb.endswith(".create") else None,
@@ -157,6 +160,8 @@ def require_stored(scene: Scene, view: View, verb: str, argument: str, value: An
         assert same(view.messages.read(session_id)[0], value)
     elif verb == "messages.replace" and argument == "messages" and not isinstance(value, types.GeneratorType):
         assert same(view.messages.read(session_id), list(value))
+    elif verb == "shares.refresh" and argument == "payload" and value is not None:
+        assert same(view.shares.get(scene.token).payload, dict(value))
     elif verb == "documents.put" and argument == "values":
         read = view.documents.read(session_id)
         assert all(same(read[key], one) for key, one in value.items())
@@ -223,7 +228,7 @@ class _Inside(Scene):
 
     def __init__(self, scene: Scene, view: View) -> None:
         self.store = view  # type: ignore[assignment]
-        self.session_id, self.project_id = scene.session_id, scene.project_id
+        self.session_id, self.project_id, self.token = scene.session_id, scene.project_id, scene.token
 
 
 def all_verbs() -> list[str]:

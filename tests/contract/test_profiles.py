@@ -26,6 +26,7 @@ from hermes_store import (
     ProfileView,
     ProjectExistsError,
     SessionExistsError,
+    ShareExistsError,
     Store,
     View,
 )
@@ -42,10 +43,11 @@ LONG_AGO = 1000.0
 Attack = Callable[[View], Any]
 
 
-COLLECTIONS = ("sessions", "messages", "documents", "projects", "imports")
+COLLECTIONS = ("sessions", "messages", "documents", "projects", "shares", "imports")
 # The victims are of profile "default", so that a verb without a profile would hit them.
 VICTIMS = ("alive", "deleted", "blank", "spoken", "former")
 SPOKEN_REVISION = 3
+TOKEN = "shared"
 
 
 @pytest.fixture
@@ -63,6 +65,7 @@ def walled(store: Store, tmp_path: Path) -> Store:
             tx.sessions.create(session_id=name, model=SECRET, updated_at=LONG_AGO, **text)
         tx.messages.extend("spoken", [SECRET, {"role": "user", "content": SECRET}])
         tx.documents.put("spoken", {"draft": SECRET})
+        tx.shares.create("spoken", {"title": SECRET}, token=TOKEN)
         tx.sessions.create(session_id="cut", title=SECRET, updated_at=LONG_AGO)
         tx.messages.extend("cut", [SECRET])
         tx.messages.truncate("cut", keep=0, expected_revision=2)
@@ -182,6 +185,19 @@ ATTACKS: dict[str, list[Attack]] = {
     ],
     "documents.put": [lambda view: view.documents.put("spoken", {"draft": "defaced"})],
     "documents.remove": [lambda view: view.documents.remove("spoken", "draft")],
+    "shares.create": [
+        lambda view: view.shares.create("spoken"),
+        lambda view: view.shares.create("spoken", {"title": "intruder"}, token="new"),
+    ],
+    "shares.refresh": [lambda view: view.shares.refresh(TOKEN, {"title": "defaced"})],
+    "shares.get": [lambda view: view.shares.get(TOKEN).payload],
+    "shares.list": [
+        lambda view: view.shares.list().items and SECRET,
+        lambda view: view.shares.list(session_id="spoken").items and SECRET,
+        lambda view: view.shares.list(profile="default").items and SECRET,
+    ],
+    "shares.revoke": [lambda view: view.shares.revoke(TOKEN).session_id],
+    "shares.delete": [lambda view: view.shares.delete(TOKEN)],
     "imports.records": [lambda view: view.imports.records()],
     "imports.of_session": [lambda view: view.imports.of_session("imported")],
     "projects.create": [lambda view: view.projects.create(name="intruder", profile="default")],
@@ -212,6 +228,7 @@ COLLISIONS: list[tuple[Attack, type[HermesStoreError]]] = [
     (lambda view: view.sessions.update("own", parent_id="spoken"), NotFoundError),
     (lambda view: view.sessions.update("own", project_id="victims"), NotFoundError),
     (lambda view: view.projects.create(name="x", project_id="victims"), ProjectExistsError),
+    (lambda view: view.shares.create("own", token=TOKEN), ShareExistsError),
     (lambda view: view.projects.reorder(["mine", "victims"]), InvalidInputError),
 ]
 
@@ -242,6 +259,8 @@ def foreign_rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
         "kept_messages": f"cut_id NOT IN (SELECT id FROM message_cuts WHERE session_id IN ({mine}))",
         "session_documents": f"session_id NOT IN ({mine})",
         "session_extras": f"session_id NOT IN ({mine})",
+        "shares": f"session_id NOT IN ({mine})",
+        "share_payloads": f"share_id NOT IN (SELECT id FROM shares WHERE session_id IN ({mine}))",
         "retired_ids": f"successor_id NOT IN ({mine}) OR successor_id IS NULL",
         "import_items": "1 = 1",
     }

@@ -175,6 +175,8 @@ VERBS_ON_A_SESSION: dict[str, dict[str, Any]] = {
     "documents.read": {},
     "documents.put": {"values": {"draft": "back"}},
     "documents.remove": {},
+    "shares.create": {},
+    "shares.list": {},
 }
 
 
@@ -192,7 +194,7 @@ def test_rule_6_a_deleted_session_refuses_every_write(store: Store) -> None:
     """A save of an object whose session was deleted wrote the file again; an import brought it back."""
     verbs = {
         f"{name}.{verb}": function
-        for name in ("sessions", "messages", "documents")
+        for name in ("sessions", "messages", "documents", "shares")
         for verb, function in inspect.getmembers(getattr(store, name), inspect.ismethod)
         if not verb.startswith("_") and "session_id" in inspect.signature(function).parameters
     }

@@ -36,6 +36,10 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "messages.stream": lambda verbs: verbs.messages.stream("there", {}).__enter__(),
     "documents.put": lambda verbs: verbs.documents.put("there", {"new": 1}),
     "documents.remove": lambda verbs: verbs.documents.remove("there", "draft"),
+    "shares.create": lambda verbs: verbs.shares.create("there"),
+    "shares.refresh": lambda verbs: verbs.shares.refresh("shared"),
+    "shares.revoke": lambda verbs: verbs.shares.revoke("shared"),
+    "shares.delete": lambda verbs: verbs.shares.delete("shared"),
     "projects.create": lambda verbs: verbs.projects.create(name="New"),
     "projects.rename": lambda verbs: verbs.projects.rename("work", "New"),
     "projects.update": lambda verbs: verbs.projects.update("work", color="#fff"),
@@ -55,6 +59,7 @@ READS = {
     ),
     *("messages.read", "messages.count", "messages.tail", "messages.page", "messages.window"),
     *("documents.read", "projects.get", "projects.list", "imports.records", "imports.of_session"),
+    *("shares.get", "shares.list"),
 }
 
 
@@ -66,6 +71,7 @@ def target(request: pytest.FixtureRequest) -> str:
         store.sessions.create(session_id="there", title="There")
         store.messages.extend("there", ["one", "two"])
         store.documents.put("there", {"draft": "…"})
+        store.shares.create("there", token="shared")
         store.sessions.create(session_id="gone")
         store.sessions.delete("gone")
     return target
@@ -84,6 +90,7 @@ def _everything(store: Store) -> list[Any]:
         store.messages.read("there"),
         store.documents.read("there"),
         store.projects.list(),
+        store.shares.get("shared"),
     ]
 
 

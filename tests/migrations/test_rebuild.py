@@ -42,21 +42,24 @@ def test_ids_are_used_once_at_every_revision(tmp_path: Path) -> None:
     path.touch()
     scripts = ScriptDirectory.from_config(migrations.alembic_config())
     revisions = [script.revision for script in scripts.walk_revisions()][::-1]
-    assert len(ONCE) == 4
+    assert len(ONCE) == 6
     steps = [("upgrade", revision) for revision in revisions] + [
         ("downgrade", revision) for revision in revisions[-2::-1]
     ]
     known: set[object] = set()
+    seen: set[object] = set()
     for name, revision in steps:
         run_command(path, name, revision)
         facts = schema_of(str(path))
+        known &= facts.keys()  # nothing refers to the rows of a table that was dropped
         for table in set(ONCE) & facts.keys():
             assert facts[table]["ids are used once"], (name, revision, table)
             if table not in known:
                 known.add(table)
+                seen.add(table)
                 execute(path, f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {USED})")
         assert used_ids(path) == dict.fromkeys(known, USED), (name, revision)
-    assert known == set(ONCE)
+    assert seen == set(ONCE)
 
 
 @pytest.mark.parametrize("table", TABLES)

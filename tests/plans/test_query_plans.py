@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hermes_store import WITHOUT, Store
+from hermes_store import WITHOUT, Store, View
 from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
 from tests.support.internals import reading
@@ -281,3 +281,22 @@ def test_every_index_of_the_sessions_serves_a_query(store: Store) -> None:
 def test_these_checks_see_a_scan_and_a_sort(store: Store) -> None:
     query = ("SELECT id FROM sessions ORDER BY title", ())
     assert faults(sqlite_plan(store, query)) == ["SCAN sessions", "USE TEMP B-TREE FOR ORDER BY"]
+
+
+def test_shares_are_read_by_their_indexes(store: Store) -> None:
+    def plan_of(verb: Callable[[View], object]) -> list[str]:
+        return plan(store, undone(store, lambda tx: (tx.shares.create(SESSION, {}, token="t"), verb(tx))))
+
+    for verb in (lambda tx: tx.shares.get("t"), lambda tx: tx.shares.revoke("t"), lambda tx: tx.shares.delete("t")):
+        lines = plan_of(verb)
+        assert faults(lines) == []
+        assert any("shares USING INDEX sqlite_autoindex_shares_1 (token=?)" in line for line in lines)
+    for after in (None, write_cursor("shares", 1.0, "t")):
+        lines = plan_of(lambda tx, after=after: tx.shares.list(session_id=SESSION, after=after))
+        assert faults(lines) == []
+        assert any("INDEX ix_shares_session_id (session_id=?" in line for line in lines)
+        # All shares are read in their order, as far as the page goes.
+        for profile in (None, "work"):
+            lines = plan_of(lambda tx, after=after, profile=profile: tx.shares.list(profile=profile, after=after))
+            assert any("shares USING INDEX ix_shares_list" in line for line in lines)
+            assert not any("TEMP B-TREE" in line for line in lines)

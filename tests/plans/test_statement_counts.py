@@ -111,6 +111,9 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     # Sessions and their messages, deleted sessions, projects, and what is kept.
     "stats": (4, lambda store: store.stats()),
     "stats of a profile": (4, lambda store: store.profile("work").stats()),
+    # The session, the share in two tables, and its record.
+    "shares.create": (4, lambda store: undone(store, lambda tx: tx.shares.create("s0", {}))()),
+    "shares.list": (1, lambda store: store.shares.list()),
 }
 
 
