@@ -12,7 +12,13 @@ from .reports import ImportRecord
 from .storage import import_log
 from .validation import check_id
 
-_KINDS: Final = (import_log.SESSION_FILE, import_log.OTHER_FILE, import_log.PROJECT)
+#: What an entry without notes is: its kind, and how its path begins.
+_PLAIN: Final = {
+    import_log.SESSION_FILE: (ItemKind.SESSION, "sessions/"),
+    import_log.OTHER_FILE: (ItemKind.SESSION, "sessions/"),
+    import_log.PROJECT: (ItemKind.PROJECT, "projects.json#"),
+    import_log.SHARE: (ItemKind.SHARE, "shares/"),
+}
 
 
 class Imports(Collection):
@@ -37,7 +43,7 @@ class Imports(Collection):
             raise InvalidInputError(f"origin is the path of a state directory, not {quoted(origin)}. Nothing was read.")
         with self._transactions.read() as unit:
             found = [
-                (kind, *entry) for kind in _KINDS for entry in import_log.all_entries(unit, kind, origin, self._scope)
+                (kind, *entry) for kind in _PLAIN for entry in import_log.all_entries(unit, kind, origin, self._scope)
             ]
         records = [_record(*one) for one in found]
         return sorted(records, key=lambda record: (record.origin, record.path, record.imported_at))
@@ -52,16 +58,16 @@ class Imports(Collection):
         session_id = check_id(session_id, "session id")
         with self._transactions.read() as unit:
             key = self._find(unit, session_id)
-            return [_record(*one) for one in import_log.entries_of_session(unit, key.id) if one[0] in _KINDS]
+            return [_record(*one) for one in import_log.entries_of_session(unit, key.id) if one[0] in _PLAIN]
 
 
 def _record(kind: str, origin: str, entry: import_log.Entry) -> ImportRecord:
     notes: Any = entry.notes if isinstance(entry.notes, dict) else {"notes": entry.notes or []}
-    is_project = kind == import_log.PROJECT
+    item_kind, start = _PLAIN[kind]
     return ImportRecord(
-        kind=ItemKind.PROJECT if is_project else ItemKind(notes.get("kind", ItemKind.SESSION)),
+        kind=ItemKind(notes.get("kind", item_kind)),
         origin=origin,
-        path=notes.get("path") or (f"projects.json#{entry.item}" if is_project else f"sessions/{entry.item}"),
+        path=notes.get("path") or f"{start}{entry.item}",
         session_id=entry.public_id,
         imported_at=entry.imported_at,
         outcome=Outcome(notes.get("outcome", Outcome.IMPORTED)),

@@ -31,6 +31,8 @@ class ItemKind(enum.StrEnum):
     """A file of the sessions folder, whether or not it is a session."""
     PROJECT = "project"
     """A project, or the file that they are in."""
+    SHARE = "share"
+    """A file of the folder of shares, whether or not it is a share."""
     AGENT_SESSION = "agent session"
     """A conversation of the agent."""
 

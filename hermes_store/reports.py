@@ -17,7 +17,7 @@ class ImportItem(Record):
     #: The file's name in the state directory, with ``/``; for a project ``projects.json#ID``.
     path: str
     outcome: Outcome
-    #: The session's (or project's) id in the store.
+    #: The session's (or project's) id in the store; of a share, its session's.
     id: str | None = None
     #: Why, where the outcome needs an explanation.
     reason: str = ""
@@ -48,7 +48,7 @@ class ImportRecord(Record):
 
 
 class FileRemoval(Record):
-    """What became of a JSON file that a session was imported from."""
+    """What became of a JSON file that a session, or a share of it, was imported from."""
 
     #: The file.
     path: str
@@ -98,7 +98,7 @@ class ExportProgress(Record):
 class ExportProblem(Record):
     """What an export could not write."""
 
-    #: The session; None for the projects.
+    #: The session; None for the projects, and for the shares as a whole.
     session_id: str | None
     #: The position of the message, where it is one.
     position: int | None = None
@@ -112,6 +112,8 @@ class ExportReport(Record):
     sessions: int
     messages: int
     projects: int
+    #: Shares of these sessions.
+    shares: int = 0
     seconds: float
     #: What could not be read, and is missing in the files.
     problems: list[ExportProblem] = Field(default_factory=list)

@@ -66,7 +66,7 @@ def import_files(
     db: Database = "",
     as_json: Json = False,
 ) -> None:
-    """Import hermes-webui's sessions and projects; create the database if there is none.
+    """Import hermes-webui's sessions, projects and shares; create the database if there is none.
 
     The files are only read. Run it again at any time: it imports what is new or was changed since.
     """
@@ -189,7 +189,7 @@ def export_files(
     db: Database = "",
     as_json: Json = False,
 ) -> None:
-    """Write the sessions and projects as the files that hermes-webui reads, or one session to read or to share.
+    """Write the sessions, projects and shares as the files that hermes-webui reads, or one session to read or to share.
 
     Deleted sessions are left out.
     """
@@ -224,10 +224,13 @@ _ID_LIKE: Final = 4
 def _print_export(console: Console, report: ExportReport) -> None:
     for problem in report.problems:
         place = "" if problem.position is None else f", message {problem.position}"
-        where = "projects" if problem.session_id is None else f"session {problem.session_id}{place}"
-        say(console, f"{where}: {problem.reason}", "bold red")
+        where = "" if problem.session_id is None else f"session {problem.session_id}{place}: "
+        say(console, f"{where}{problem.reason}", "bold red")
     figures = f"{count(report.sessions, 'session')} ({count(report.messages, 'message')})"
-    words = f"{figures} and {count(report.projects, 'project')} are in {report.target} now ({report.seconds:.1f} s)."
+    others = count(report.projects, "project")
+    if report.shares:
+        others += f" and {count(report.shares, 'share')}"
+    words = f"{figures} and {others} are in {report.target} now ({report.seconds:.1f} s)."
     say(console, words)
 
 

@@ -21,7 +21,7 @@ from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from .decision import Prefer
-from .directory import Entry
+from .directory import SESSIONS, Entry
 from .parsing import FileParser
 
 logger = logging.getLogger("hermes_store")
@@ -34,6 +34,7 @@ RULES: Final = 1
 _CHUNK: Final = 200
 #: The values of an entry that no later import goes by.
 _UNCONDITIONAL: Final = {"session": None, "revision": None, "size": None, "mtime_ns": None}
+_NOTHING: Final[Mapping[str, Any]] = {}
 _KEPT: Final = frozenset({Outcome.FAILED, Outcome.SKIPPED, Outcome.CONFLICT})
 
 
@@ -61,33 +62,52 @@ class Decisions:
         with database.read() as unit:
             self._known = import_log.of_origin(unit, KIND, self._origin)
 
-    def find(self, entry: Entry) -> ImportItem | None:
-        """Return the report on a file about which nothing has to be decided anew; None for any other."""
-        known = self._known.get(entry.path.name)
-        if known is None or not self._holds(entry, known):
+    def notes_on(self, entry: Entry) -> Mapping[str, Any]:
+        """Return what a former import kept with its decision about a file; nothing, if it made none."""
+        known = self._known.get(entry.key)
+        return known.notes if known is not None and isinstance(known.notes, dict) else {}
+
+    def find(self, entry: Entry, depends: Mapping[str, Any] = _NOTHING) -> ImportItem | None:
+        """Return the report on a file about which nothing has to be decided anew; None for any other.
+
+        Args:
+            depends: what the decision depends on besides the file and the session, as it is now; see `note`.
+        """
+        known = self._known.get(entry.key)
+        if known is None or not self._holds(entry, known, depends):
             return None
-        self._held.add(entry.path.name)
+        self._held.add(entry.key)
         return item_of(known)
 
-    def _holds(self, entry: Entry, known: LogEntry) -> bool:
+    def _holds(self, entry: Entry, known: LogEntry, depends: Mapping[str, Any]) -> bool:
         if (known.size, known.mtime_ns) != (entry.size, entry.mtime_ns) or not entry.is_settled(known.imported_at):
             return False
         if known.revision is not None and known.revision != known.session_revision:
             return False  # the store's session was changed, restored or purged since
-        return isinstance(known.notes, dict) and self._circumstances(entry).items() <= known.notes.items()
+        if not isinstance(known.notes, dict):
+            return False
+        return {**self._circumstances(entry), **depends}.items() <= known.notes.items()
 
     def _circumstances(self, entry: Entry) -> dict[str, Any]:
         """Return what a decision depends on besides the file and the session."""
-        return {
+        common = {
             "rules": RULES,
             "prefer": self._prefer,
             "limit": self._limit,
             "changed_ns": entry.changed_ns,
-            "listed": self._parser.list_of(entry),
-            "backup": self._parser.backup_of(entry),
         }
+        if entry.folder != SESSIONS:
+            return common
+        return {**common, "listed": self._parser.list_of(entry), "backup": self._parser.backup_of(entry)}
 
-    def note(self, entry: Entry, item: ImportItem, decided_at: float, compared: SessionKey | None = None) -> None:
+    def note(
+        self,
+        entry: Entry,
+        item: ImportItem,
+        decided_at: float,
+        compared: SessionKey | None = None,
+        depends: Mapping[str, Any] = _NOTHING,
+    ) -> None:
         """Keep what was decided about a file, if it is to be known to the next import.
 
         Args:
@@ -95,6 +115,7 @@ class Decisions:
             item: the report on it.
             decided_at: when it was read, in epoch seconds.
             compared: the store's session that it was compared with.
+            depends: what else the decision depends on, as JSON values.
         """
         if item.outcome not in _KEPT:
             return
@@ -103,9 +124,9 @@ class Decisions:
             "revision": None if compared is None else compared.revision,
             "size": entry.size,
             "mtime_ns": entry.mtime_ns,
-            "notes": {**_told(item), **self._circumstances(entry)},
+            "notes": {**_told(item), **self._circumstances(entry), **depends},
         }
-        self._keep(entry.path.name, values, decided_at)
+        self._keep(entry.key, values, decided_at)
 
     def note_other(self, item: ImportItem) -> None:
         """Keep what was decided about a project, or a folder next to the sessions folder, if nothing was imported.
@@ -117,7 +138,7 @@ class Decisions:
 
     def note_refused(self, entry: Entry, item: ImportItem) -> None:
         """Keep that the database refused a file, for the record: the next import tries again."""
-        self._keep(entry.path.name, {**_UNCONDITIONAL, "notes": _told(item)}, time.time())
+        self._keep(entry.key, {**_UNCONDITIONAL, "notes": _told(item)}, time.time())
 
     def _keep(self, name: str, values: dict[str, Any], decided_at: float) -> None:
         values = {"digest": b"", **values}
@@ -158,6 +179,7 @@ def item_of(entry: LogEntry) -> ImportItem:
     """Return the report on a file that an entry of the import log keeps."""
     notes: Mapping[str, Any] = entry.notes if isinstance(entry.notes, dict) else {}
     return ImportItem(
+        kind=ItemKind(notes.get("kind", ItemKind.SESSION)),
         path=str(notes.get("path", entry.item)),
         outcome=Outcome(notes.get("outcome", Outcome.SKIPPED)),
         id=notes.get("id"),

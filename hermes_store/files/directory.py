@@ -5,6 +5,7 @@ Formats and names are those of hermes-webui from v0.1.0 (2026-03-30) to its stat
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import os
@@ -21,6 +22,7 @@ from ..paths import path_of
 from ..transcripts import json_codec
 
 SESSIONS: Final = "sessions"
+SHARES: Final = "shares"
 PROJECTS: Final = "projects.json"
 INDEX: Final = "_index.json"
 #: The largest file that an import reads unless it is told otherwise, in bytes.
@@ -33,7 +35,7 @@ INCOMPLETE: Final = ".incomplete"
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in the sessions folder."""
+    """A file in the sessions folder, or in the folder of shares."""
 
     path: Path
     size: int
@@ -42,11 +44,17 @@ class Entry:
     not_a_session: str | None
     #: When anything of it changed last by the file system's own clock, which no program can set.
     changed_ns: int
+    folder: str = SESSIONS
 
     @property
     def name(self) -> str:
         """The name in reports."""
-        return f"{SESSIONS}/{self.path.name}"
+        return f"{self.folder}/{self.path.name}"
+
+    @property
+    def key(self) -> str:
+        """The name relative to the sessions folder: no file in that has a slash in its name."""
+        return self.path.name if self.folder == SESSIONS else f"../{self.name}"
 
     def is_settled(self, read_at: float) -> bool:
         """Whether it is as it was when it was read at a time (epoch seconds), if its size and modification time are.
@@ -127,6 +135,19 @@ class StateDirectory:
             raise FilesError(f"{self.sessions} cannot be read: {error.strerror}. Nothing was imported.") from error
         return sorted(entries, key=lambda entry: (-entry.mtime_ns, entry.path.name))
 
+    def share_entries(self) -> list[Entry]:
+        """Return what is in the folder of shares, by name; nothing if there is no such folder.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        try:
+            with os.scandir(self.root / SHARES) as found:
+                entries = [_share(item) for item in found]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(entries, key=lambda entry: entry.path.name)
+
     def others(self) -> list[tuple[str, str]]:
         """Return the folders next to the sessions folder that belong to sessions, with what each is."""
         folders = ((name, self.root / name, what) for name, what in _FOLDERS.items())
@@ -182,7 +203,6 @@ _JOURNALS: Final = {
     "_run_journal": "the WebUI's records of runs",
 }
 _FOLDERS: Final = {
-    "shares": "shared copies of conversations",
     "attachments": "uploaded files, which messages refer to",
     "media_snapshots": "pictures, which messages refer to",
 }
@@ -197,6 +217,13 @@ def _entry(item: os.DirEntry[str]) -> Entry:
     # (On Windows the other time is that of the creation.)
     changed_ns = status.st_mtime_ns if os.name == "nt" else status.st_ctime_ns
     return Entry(Path(item.path), status.st_size, status.st_mtime_ns, reason, changed_ns)
+
+
+def _share(item: os.DirEntry[str]) -> Entry:
+    if _is_folder(item):
+        path = Path(item.path)
+        return Entry(path, 0, 0, _what_folder(path, "no shares of hermes-webui"), 0, SHARES)
+    return dataclasses.replace(_entry(item), folder=SHARES)
 
 
 _NOT_SESSIONS: Final = (

@@ -1,8 +1,7 @@
-"""Export of the store's sessions and projects as the files that hermes-webui reads."""
+"""Export of the store's sessions, projects and shares as the files that hermes-webui reads."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -17,11 +16,12 @@ from ..storage import document_rows, message_reading, session_keys, session_list
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import DRIVER_ERRORS, UnitOfWork
 from ..store import Store
-from ..transcripts import json_codec
 from ..validation import check_callable, check_instance, is_id
 from ..webui_format import project_json, session_json
-from .directory import INCOMPLETE, INDEX, PROJECTS, SESSIONS, file_name
+from .directory import INCOMPLETE, INDEX, PROJECTS, SESSIONS, SHARES, file_name
+from .json_text import json_text
 from .open_folder import PrivateFolder
+from .share_exporting import write_shares
 
 OnProgress = Callable[[ExportProgress], None]
 
@@ -29,7 +29,7 @@ OnProgress = Callable[[ExportProgress], None]
 def export_directory(
     store: Store, path: str | os.PathLike[str], *, on_progress: OnProgress | None = None
 ) -> ExportReport:
-    """Write the store's sessions and projects as a state directory that hermes-webui reads.
+    """Write the store's sessions, projects and shares as a state directory that hermes-webui reads.
 
     Each session is read in a transaction of its own, and only one is in memory at a time. Deleted ones are left out.
     What is damaged in the database is left out as well, and reported; everything else is written. The files are
@@ -38,13 +38,14 @@ def export_directory(
 
     Args:
         store: what to export.
-        path: the state directory to create: ``sessions/*.json``, ``sessions/_index.json``, ``projects.json``. A
-            session's file is named after its id; where that is the name of a file of the WebUI's own (``_index``),
-            its first character is written as ``%5F``, and the id inside the file counts.
+        path: the state directory to create: ``sessions/*.json``, ``sessions/_index.json``, ``projects.json``, and
+            ``shares/*.json`` if there are any. A session's file is named after its id; where that is the name of a file
+            of the WebUI's own (``_index``), its first character is written as ``%5F``, and the id inside the file
+            counts.
         on_progress: called after each session.
 
     Raises:
-        FilesError: there are sessions or projects at `path` already, or it cannot be written.
+        FilesError: there are sessions, projects or shares at `path` already, or it cannot be written.
         InvalidInputError: an argument is not valid.
     """
     check_instance("store", store, Store)
@@ -67,8 +68,10 @@ def _require_free(root: Path) -> None:
     folder = root / SESSIONS
     if (folder / INCOMPLETE).exists():
         return  # an export that was not finished
-    if (root / PROJECTS).exists() or any(folder.glob("*.json")):
-        raise FilesError(f"{root} has sessions or projects already. Nothing was written; name an empty directory.")
+    if (root / PROJECTS).exists() or any(folder.glob("*.json")) or any((root / SHARES).glob("*.json")):
+        raise FilesError(
+            f"{root} has sessions, projects or shares already. Nothing was written; name an empty directory."
+        )
 
 
 class _Export:
@@ -98,6 +101,8 @@ class _Export:
                 self._on_progress(progress)
         self._folder.write(INDEX, "[\n" + ",\n".join(self._index) + "\n]")
         self._report_left_over()
+        shares, problems = write_shares(self._store, Path(target) / SHARES)
+        self._problems += problems
         self._folder.sync()
         self._top.sync()
         self._folder.remove(INCOMPLETE)
@@ -107,6 +112,7 @@ class _Export:
             sessions=len(self._index),
             messages=self._messages,
             projects=projects,
+            shares=shares,
             seconds=0.0,
             problems=self._problems,
         )
@@ -125,7 +131,7 @@ class _Export:
         except DatabaseCorruptError as error:
             self._problems.append(ExportProblem(session_id=None, reason=f"not all projects can be read: {error}"))
         projects.sort(key=lambda project: project.position)
-        self._top.write(PROJECTS, _text([project_json.to_json(project) for project in projects]))
+        self._top.write(PROJECTS, json_text([project_json.to_json(project) for project in projects]))
         return len(projects)
 
     def _write_session(self, row_id: int) -> str | None:
@@ -148,8 +154,8 @@ class _Export:
             self._problems.append(ExportProblem(session_id=session_id, reason="its id is damaged, and names no file"))
             return None
         data = session_json.to_json(record, documents, messages)
-        self._folder.write(file_name(session_id), _text(data))
-        self._index.append(_text(_index_row(len(messages), data)))
+        self._folder.write(file_name(session_id), json_text(data))
+        self._index.append(json_text(_index_row(len(messages), data)))
         self._written.add(file_name(session_id))
         self._messages += len(messages)
         self._problems += (ExportProblem(session_id=session_id, reason=reason) for reason in problems)
@@ -185,15 +191,3 @@ def _messages(unit: UnitOfWork, key: SessionKey) -> tuple[list[Any], list[messag
 def _index_row(count: int, data: dict[str, Any]) -> dict[str, Any]:
     row = {key: data.get(key) for key in session_json.INDEX_KEYS if key != "message_count"}
     return {**row, "message_count": count, "is_streaming": False}
-
-
-def _text(value: Any) -> str:
-    """Return a value's JSON as the WebUI writes it. If it has lone surrogates, all of it is ASCII, with escapes."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, indent=2)
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=2)
-    except RecursionError:  # nested deeper than the standard library writes
-        return json_codec.encode(value).decode("utf-8")
-    return text

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal
 
 from ..errors import InvalidInputError
-from ..outcomes import Outcome
+from ..outcomes import ItemKind, Outcome
 from ..quoting import quoted, text_of
 from ..reports import ImportItem, ImportProgress, ImportReport
 from ..storage import import_log
@@ -23,10 +23,11 @@ from ..validation import check_callable, check_flag, check_instance
 from . import linking
 from .decided import Decisions
 from .decision import Prefer
-from .directory import MAX_FILE_SIZE, Entry, StateDirectory
+from .directory import MAX_FILE_SIZE, SHARES, Entry, StateDirectory
 from .parsing import FileParser, ParsedFile
 from .projects import ProjectImporter
 from .sessions import KIND, SessionImporter, report_if_unchanged
+from .shares import ShareImporter
 
 #: How many files are looked up in the import log at once.
 _LOOKUP: Final = 500
@@ -43,7 +44,7 @@ def import_directory(
     max_file_size: int = MAX_FILE_SIZE,
     on_progress: OnProgress | None = None,
 ) -> ImportReport:
-    """Import the sessions and projects of a hermes-webui state directory.
+    """Import the sessions, projects and shares of a hermes-webui state directory.
 
     Nothing in the directory is written, moved or deleted. Each session is imported as a whole or not at all, so an
     import that was interrupted is completed by running it again. Of a file that was imported already, only the size and
@@ -60,7 +61,7 @@ def import_directory(
         on_progress: called after each file.
 
     Returns:
-        A report with an item for each file and for each project.
+        A report with an item for each file of the sessions and of the shares, and for each project.
 
     Raises:
         FilesError: `path` is no such directory, or cannot be read.
@@ -111,6 +112,8 @@ class _Import:
         self._projects = ProjectImporter(directory, prefer=prefer, dry_run=dry_run)
         self._sessions = SessionImporter(projects=self._projects, origin=self._origin, prefer=prefer, dry_run=dry_run)
         self._decisions = Decisions(self._origin, self._parser, prefer=prefer, limit=max_file_size)
+        self._share_entries, self._share_problem = _share_entries(directory)
+        self._shares = ShareImporter(self._origin, self._decisions, prefer=prefer, limit=max_file_size, dry_run=dry_run)
         self._items: list[ImportItem] = []
         self._counts: Counter[Outcome] = Counter()
 
@@ -132,6 +135,7 @@ class _Import:
                 self._import(batch.take_all())
             batch.add(loaded, writer)
         self._import(batch.take_all())
+        self._import_shares()
         self._items.sort(key=lambda item: item.path)
         if self._projects.are_waiting:
             self._turns.wait()
@@ -152,6 +156,14 @@ class _Import:
             items=self._items,
             seconds=time.monotonic() - started,
         )
+
+    def _import_shares(self) -> None:
+        """Import the shares of the sessions that are in the store by now."""
+        new = (Outcome.IMPORTED, Outcome.RECOVERED)
+        planned = {item.id for item in self._items if item.id is not None and item.outcome in new}
+        for item in self._shares.run(self._database, self._turns, self._share_entries, planned):
+            self._add_item(item)
+        self._items += self._share_problem
 
     def _project_transaction(self) -> contextlib.AbstractContextManager[UnitOfWork]:
         """Return a transaction that writes only if the projects make that necessary."""
@@ -236,12 +248,19 @@ class _Import:
         self._items.append(item)
         self._counts[item.outcome] += 1
         if self._on_progress is not None:
-            done = len(self._items)
-            self._on_progress(
-                ImportProgress(done=done, total=len(self._entries), path=item.path, counts=dict(self._counts))
-            )
+            done, total = len(self._items), len(self._entries) + len(self._share_entries)
+            self._on_progress(ImportProgress(done=done, total=total, path=item.path, counts=dict(self._counts)))
 
 
 def _chunks(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
     for start in range(0, len(entries), size):
         yield entries[start : start + size]
+
+
+def _share_entries(directory: StateDirectory) -> tuple[list[Entry], list[ImportItem]]:
+    """Return what is in the folder of shares, and the report on a folder that cannot be read."""
+    try:
+        return directory.share_entries(), []
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror}"
+        return [], [ImportItem(kind=ItemKind.SHARE, path=SHARES, outcome=Outcome.FAILED, reason=reason)]

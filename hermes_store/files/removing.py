@@ -16,7 +16,7 @@ from ..storage import import_log, message_rows, session_keys
 from ..store import Store
 from ..transcripts import json_codec
 from ..validation import check_instance
-from .directory import INDEX, SESSIONS
+from .directory import INDEX, SESSIONS, SHARES
 from .held_folder import ChangedError, Found, HeldFolder
 from .reading import UnreadableError, parse_session
 from .sessions import KIND
@@ -27,10 +27,11 @@ _CHANGED: Final = "it was changed after it was imported"
 def remove_imported_files(
     store: Store, session_id: str, *, sessions_folder: str | os.PathLike[str] | None = None
 ) -> list[FileRemoval]:
-    """Remove the JSON files that a session was imported from. Call it before the session is purged.
+    """Remove the JSON files that a session and its shares were imported from. Call it before the session is purged.
 
     A file is removed only if its bytes are those that were imported, and all of it was; its ``.bak`` only if the store
-    has each of its messages. The session's row is removed from ``_index.json``. No link is followed. What is kept is
+    has each of its messages. The file of a share is removed if its JSON is what was imported, also when the share was
+    deleted in the store since. The session's row is removed from ``_index.json``. No link is followed. What is kept is
     named with the reason. The session itself is not changed.
 
     Args:
@@ -52,11 +53,14 @@ def remove_imported_files(
         key = session_keys.find(unit, session_id, None)
         found = import_log.entries_of_session(unit, key.id)
         entries = [(origin, entry) for kind, origin, entry in found if kind == KIND]
+        shares = [(origin, entry) for kind, origin, entry in found if kind == import_log.SHARE]
         stored = set(message_rows.digests(unit, key.id)) if entries else set()
     items: list[FileRemoval] = []
     for origin, entry in entries:
         is_there = folder is not None and os.path.realpath(folder.parent) == origin
         items += _Removal(folder if folder and is_there else Path(origin) / SESSIONS, entry, stored).run()
+    for origin, entry in shares:
+        items += _ShareRemoval(Path(origin) / SHARES, entry, ()).run()
     return items
 
 
@@ -140,6 +144,30 @@ class _Removal:
         if len(kept) == len(rows):
             return False
         folder.overwrite(INDEX, _encoded(kept), found)
+        return True
+
+
+class _ShareRemoval(_Removal):
+    """The removal of the file of a share, in the folder of shares."""
+
+    def run(self) -> list[FileRemoval]:
+        name = self.entry.item
+        try:
+            with HeldFolder(self.path) as folder:
+                self._try(name, lambda: self._remove_share(folder))
+        except OSError as error:
+            self._add(name, *_outcome_of(error))
+        return self.items
+
+    def _remove_share(self, folder: HeldFolder) -> bool:
+        found = folder.read(self.entry.item)
+        try:
+            payload = json_codec.encode(json_codec.decode(found.content))
+        except ValueError as error:
+            raise ChangedError(_CHANGED) from error
+        if json_codec.digest(payload) != self.entry.digest:
+            raise ChangedError(_CHANGED)
+        folder.remove(self.entry.item, found)
         return True
 
 

@@ -15,7 +15,7 @@ from .statement import Statement
 from .unit_of_work import UnitOfWork
 
 #: The kinds of entries whose notes say what became of a file.
-_TOLD: Final = frozenset({import_log.SESSION_FILE, import_log.OTHER_FILE, import_log.PROJECT})
+_TOLD: Final = frozenset({import_log.SESSION_FILE, import_log.OTHER_FILE, import_log.PROJECT, import_log.SHARE})
 _KINDS: Final = _TOLD | {import_log.AGENT_SESSION}
 _ROWS: Final = 1_000
 _entries: Final = Statement(

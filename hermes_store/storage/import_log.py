@@ -15,10 +15,11 @@ from .types import TextList
 from .unit_of_work import UnitOfWork
 
 #: The kinds of items: a file of a sessions folder that became a session; what was decided about any other file there,
-#: or about a project; a project of a ``projects.json``.
+#: or about a project or a share; a project of a ``projects.json``; a file that became a share.
 SESSION_FILE: Final = "webui-session"
 OTHER_FILE: Final = "webui-file"
 PROJECT: Final = "webui-project"
+SHARE: Final = "webui-share"
 #: A conversation of the agent that became a session.
 AGENT_SESSION: Final = "agent-session"
 

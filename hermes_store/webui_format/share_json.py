@@ -60,7 +60,7 @@ def to_file(data: Mapping[str, Any], token: str, session_id: str, revoked_at: fl
         token, session_id, revoked_at: what they are now.
     """
     changed: dict[str, Any] = {"token": token, SOURCE: session_id}
-    if revoked_at != revoked_in(data):
+    if revoked_at is not None and not data.get("revoked_at"):
         changed["revoked_at"] = revoked_at
     return {**data, **changed}
 
@@ -69,14 +69,9 @@ def times_in(data: Mapping[str, Any], written_at: float) -> ShareTimes:
     """Return the times in a file's object; `written_at` is that of the file, which stands for missing ones."""
     updated_at = parse_time(data.get("updated_at"))
     created_at = parse_time(data.get("created_at")) or updated_at or written_at
-    return ShareTimes(created_at, updated_at or created_at, revoked_in(data, written_at))
-
-
-def revoked_in(data: Mapping[str, Any], written_at: float = 1.0) -> float | None:
-    """Return when a share was revoked according to its object; None if it is not. As in the WebUI, any true value says
-    that it is: `written_at` stands for one that is no time."""
-    value = data.get("revoked_at")
-    return (parse_time(value) or written_at) if value else None
+    # As in the WebUI, any true value says that it is revoked.
+    revoked_at = (parse_time(data.get("revoked_at")) or written_at) if data.get("revoked_at") else None
+    return ShareTimes(created_at, updated_at or created_at, revoked_at)
 
 
 def snapshot(title: str, messages: Iterable[Any]) -> dict[str, Any]:

@@ -35,6 +35,9 @@ def fill(store: Store, word: str) -> str:
             answer.checkpoint({"role": "assistant", "content": text(word, size)})
     last = store.messages.extend(session_id, [text(word, size) for size in SIZES])
     store.messages.truncate(session_id, keep=last.first_position, expected_revision=last.revision)
+    for size in SIZES:
+        token = store.shares.create(session_id, {"title": text(word, size)}).token
+    store.shares.refresh(token, {"title": text(word, SIZES[-1])})
     store.documents.remove(session_id, f"document-{SIZES[-1]}")
     store.sessions.update(session_id, title=text(word, 200))
     return session_id

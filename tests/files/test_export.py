@@ -286,16 +286,17 @@ def test_progress_counts_each_session_once(sqlite_store: Store, tmp_path: Path) 
 # ── Where it cannot be written ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("name", ["projects.json", "sessions/a.json", "sessions/_index.json"])
+@pytest.mark.parametrize("name", ["projects.json", "sessions/a.json", "sessions/_index.json", "shares/t.json"])
 def test_a_place_with_sessions_or_projects_is_refused_and_left_alone(
     sqlite_store: Store, tmp_path: Path, name: str
 ) -> None:
     sqlite_store.sessions.create()
     target = tmp_path / "out"
     (target / "sessions").mkdir(parents=True)
+    (target / "shares").mkdir()
     (target / name).write_bytes(b"[]")
     before = fingerprint(target)
-    with pytest.raises(FilesError, match=r"has sessions or projects already. Nothing was written"):
+    with pytest.raises(FilesError, match=r"has sessions, projects or shares already. Nothing was written"):
         export_directory(sqlite_store, target)
     assert fingerprint(target) == before
 

@@ -79,17 +79,17 @@ NOT_SESSIONS = {
 
 def test_folders_next_to_the_sessions_are_named(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
-    (state.root / "shares").mkdir()
-    (state.root / "shares" / "token.json").write_bytes(b"{}")
+    (state.root / "media_snapshots").mkdir()
+    (state.root / "media_snapshots" / "picture").write_bytes(b"")
     (state.root / "attachments").write_bytes(b"a file")
     for _ in range(2):
         items = {item.path: item for item in import_directory(sqlite_store, state.root).items}
-        assert items.keys() == {"sessions/a.json", "shares"}
-        assert (items["shares"].outcome, items["shares"].reason) == (
+        assert items.keys() == {"sessions/a.json", "media_snapshots"}
+        assert (items["media_snapshots"].outcome, items["media_snapshots"].reason) == (
             "skipped",
-            "a folder of 1 file: shared copies of conversations",
+            "a folder of 1 file: pictures, which messages refer to",
         )
-    assert "shares" in {record.path for record in sqlite_store.imports.records()}
+    assert "media_snapshots" in {record.path for record in sqlite_store.imports.records()}
 
 
 def test_what_is_no_session_is_skipped_and_it_is_said_why(sqlite_store: Store, state: StateDir) -> None:

@@ -105,6 +105,15 @@ def test_links_are_made_in_several_transactions(
     assert max(cost.rows for cost in costs[-5:]) <= 4 * 3
 
 
+def test_a_share_stays_with_a_session_that_is_overwritten(store: Store, state: StateDir) -> None:
+    begin(state, "all changed")
+    import_directory(store, state.root)
+    store.shares.create("big", {"title": "Before"}, token="t")
+    change(state, "all changed")
+    import_directory(store, state.root)
+    assert (store.shares.get("t").session_id, store.shares.get("t").payload) == ("big", {"title": "Before"})
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_session_in_parts_is_what_its_file_says(store: Store, state: StateDir, name: str) -> None:
     begin(state, name)
