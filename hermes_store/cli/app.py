@@ -21,6 +21,7 @@ from . import (
     repairing,
     search,
     sessions,
+    shares,
     show,
     trash,
 )
@@ -86,6 +87,8 @@ app.command("restore")(trash.restore)
 app.command("prune")(pruning.prune)
 app.command("purge")(trash.purge)
 app.command("projects")(projects.list_projects)
+app.command("shares")(shares.list_shares)
+app.command("revoke")(shares.revoke)
 app.command("backup")(maintenance.backup)
 app.command("restore-backup")(maintenance.restore_backup)
 app.command("verify")(maintenance.verify)
