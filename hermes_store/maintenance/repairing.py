@@ -40,7 +40,7 @@ def repair(target: Target, *, dry_run: bool = False, on_progress: OnRepairProgre
     - The counters and times of each session are set to what its messages say; gaps in their positions are closed. Each
       session is one transaction.
 
-    A message or a document that is not what was written is left as it is, and is in the report with what to do.
+    A message, a document or a share that is not what was written is left as it is. It is in the report with what to do.
 
     Args:
         target: the database, as for `Store.open`; one whose schema is damaged cannot be opened.

@@ -61,6 +61,8 @@ class FindingKind(enum.StrEnum):
     """A message is not what was written."""
     DOCUMENT = "document"
     """A document is not what was written."""
+    SHARE = "share"
+    """The copy of a share is not what was written."""
     IMPORT = "import"
     """An entry of the import log is damaged."""
     SEARCH = "search"
@@ -77,7 +79,7 @@ class Finding(Record):
     session_id: str | None = None
     #: The message.
     position: int | None = None
-    #: The document.
+    #: The document, or the token of the share.
     key: str | None = None
     #: What is wrong, as part of a sentence.
     problem: str

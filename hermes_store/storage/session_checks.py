@@ -1,4 +1,4 @@
-"""What is checked of one session: whether its row, its messages and its documents agree.
+"""What is checked of one session: whether its row, its messages, documents and shares agree.
 
 Nothing is held in memory but a part of one session: see `_PART_BYTES`. What is compared is read without a check of its
 type, since a value of a wrong type is a finding.
@@ -16,7 +16,7 @@ from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from . import document_rows, history_checks, search_rows, transcript_columns
 from .row_types import RowTypes
-from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument
+from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument, Share, SharePayload
 from .statement import Statement, one_of
 from .types import RowIdList, unescaped
 from .unit_of_work import UnitOfWork
@@ -140,6 +140,7 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     damaged_messages, indexed = _check_messages(unit, row_id, state)
     findings += (SessionFinding("history", problem) for problem in history_checks.problems(unit, row_id))
     documents, damaged = _check_documents(unit, row_id, session_id)
+    damaged += _check_shares(unit, row_id)
     title = unescaped(stored_title) if isinstance(stored_title, str) else None
     titles = int(search_rows.is_title_reached(state, row_id) and search_rows.has_words(title))
     return CheckedSession(session_id, found, documents, findings + damaged_messages + damaged, indexed, titles)
@@ -261,3 +262,16 @@ def _check_documents(unit: UnitOfWork, row_id: int, session_id: str) -> tuple[in
     except DatabaseCorruptError:
         findings.append(SessionFinding("document", "the row with its small documents is no JSON object"))
     return len(keys), findings
+
+
+_shares: Final = Statement(
+    select(Share.token, Share.digest, SharePayload.payload)
+    .outerjoin(SharePayload, SharePayload.share_id == Share.id)
+    .where(Share.session_id == bindparam("session")),
+    checked=False,
+)
+
+
+def _check_shares(unit: UnitOfWork, row_id: int) -> list[SessionFinding]:
+    rows = [(token, _problem(payload, digest)) for token, digest, payload in unit.rows(_shares, {"session": row_id})]
+    return [SessionFinding("share", f"share {token!r} {problem}", key=str(token)) for token, problem in rows if problem]

@@ -15,6 +15,7 @@ from . import (
     session_checks,
     session_keys,
     session_rows,
+    share_rows,
     transcript_columns,
 )
 from .session_checks import CheckedSession, SessionFinding
@@ -64,6 +65,7 @@ def repair_links(unit: UnitOfWork) -> list[str]:
     steps = {
         "{} of no message removed": (message_rows.remove_lone_bodies(unit), "body", "bodies"),
         "small documents of no session removed: {}": (document_rows.remove_lone_extras(unit), "row", "rows"),
+        "{} of no session removed": (share_rows.remove_lone(unit), "share", "shares"),
         "{} to a project or parent that was not there removed": (session_rows.unlink_missing(unit), "link", "links"),
         "{} to a session that was not there removed": (
             retired_ids.unlink_missing(unit) + import_log.unlink_missing(unit),

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, exists, insert, select, tuple_, update
 
 from ..errors import DatabaseCorruptError, ShareExistsError
 from ..pagination import check_limit, read_cursor, write_cursor
@@ -233,3 +233,12 @@ _move: Final = Statement(
 def move(unit: UnitOfWork, before: int, after: int) -> None:
     """Let the shares of a session be those of the row that it moved to; both are row ids."""
     unit.execute(_move, {"before": before, "after_row": after})
+
+
+_remove_lone: Final = Statement(delete(Share).where(~exists().where(Session.id == Share.session_id)))
+_remove_lone_payloads: Final = Statement(delete(SharePayload).where(~exists().where(Share.id == SharePayload.share_id)))
+
+
+def remove_lone(unit: UnitOfWork) -> int:
+    """Remove the shares that belong to no session, and the copies that belong to no share; return how many."""
+    return unit.execute(_remove_lone) + unit.execute(_remove_lone_payloads)

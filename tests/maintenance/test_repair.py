@@ -108,6 +108,10 @@ LINKS = {
         "INSERT INTO retired_ids VALUES ('former', 99, 1)",
         "1 reference to a session that was not there removed",
     ),
+    "no owner of a share": (
+        "INSERT INTO shares VALUES (9, 'lone', 99, 1, 1, NULL, x'00')",
+        "1 share of no session removed",
+    ),
     "no owner of small documents": ("INSERT INTO session_extras VALUES (99, '{}')", "small documents of no session"),
 }
 

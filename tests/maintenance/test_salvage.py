@@ -42,6 +42,7 @@ def fill(store: Store) -> None:
         store.sessions.create(session_id=name, title=f"Session {number}", project_id="work")
         store.messages.extend(name, [{"role": "user", "content": f"{name} {one} " + "x" * 400} for one in range(10)])
         store.documents.put(name, {"small": number, "large": "d" * 6_000})
+        store.shares.create(name, {"title": name, "messages": ["x" * 500]}, token=f"t{number}")
     store.sessions.create(session_id="child", parent_id="s0", forked_at=1)
     store.sessions.change_id("child", "renamed")
     store.sessions.delete("s1")
@@ -100,7 +101,9 @@ def damage_first_page(path: Path) -> None:
 
 
 def damage_roots(path: Path) -> None:
-    overwrite(path, *(number for name, number in roots(path).items() if name not in {"projects", "sqlite_sequence"}))
+    overwrite(
+        path, *(number for name, number in roots(path).items() if name not in {"projects", "shares", "sqlite_sequence"})
+    )
 
 
 def damage_page_count(path: Path) -> None:

@@ -34,6 +34,7 @@ def fill(store: Store) -> None:
     store.messages.clear("s", expected_revision=cut.revision)
     store.messages.extend("s", MESSAGES)
     store.documents.put("s", {"large": LARGE, "small": 1})
+    store.shares.create("s", {"title": "Trip"}, token="shared")
     store.sessions.create(session_id="gone")
     store.messages.extend("gone", MESSAGES)
     store.sessions.delete("gone")
@@ -90,6 +91,8 @@ DAMAGE: dict[str, tuple[str, list[tuple[str, int | None, str | None]]]] = {
     "another kept body": ("UPDATE kept_messages SET payload = CAST('0' AS {blob})", [("history", None, None)] * 2),
     "a kept message less": ("DELETE FROM kept_messages WHERE position = 1", [("history", None, None)]),
     "damaged runs": ("UPDATE message_cuts SET runs = CAST('[[0]]' AS {blob})", [("history", None, None)]),
+    "another share": ("UPDATE share_payloads SET payload = CAST('{{}}' AS {blob})", [("share", None, "shared")]),
+    "no copy of a share": ("DELETE FROM share_payloads", [("share", None, "shared")]),
     "no small documents": (
         "UPDATE session_extras SET payload = CAST('[1' AS {blob})",
         [("document", None, None)],
@@ -121,7 +124,7 @@ def test_each_damage_is_found_in_its_session(store: Store, name: str) -> None:
 BROKEN_LINKS = {
     "no session": (
         "DELETE FROM sessions WHERE session_id = 's'",
-        {*("messages", "message_cuts", "session_documents", "session_extras")},
+        {*("messages", "message_cuts", "session_documents", "session_extras", "shares")},
     ),
     "no project": ("DELETE FROM projects", {"sessions"}),
     "no parent": ("DELETE FROM sessions WHERE session_id = 'parent'", {"sessions"}),

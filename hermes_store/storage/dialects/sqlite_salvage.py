@@ -25,6 +25,7 @@ _BATCH: Final = 500
 _VERSION_TABLES: Final = frozenset({"hermes_store_version", "alembic_version"})
 _TABLES: Final = (
     *("sqlite_sequence", "projects", "sessions", "messages", "session_documents", "retired_ids", "import_items"),
+    *("shares", "share_payloads"),
     # In this order: digests tell that a page in the tree of small documents is one of bodies, and not the reverse.
     *("session_extras", "message_blobs"),
 )
@@ -58,7 +59,7 @@ class SalvageFacts(NamedTuple):
 
 
 def found_revision(file: PageFile, known: set[str]) -> str | None:
-    """Return the revision of a file's tables, as it says itself, or else as its rows of sessions look.
+    """Return the revision of a file's tables, as it says itself, or else as its rows look.
 
     Args:
         known: every revision. One that is not among them is returned if the file says it twice.
@@ -75,7 +76,7 @@ def found_revision(file: PageFile, known: set[str]) -> str | None:
     if noted in known:
         return noted
     leaves = Trees(file, lambda _: None).stray_leaves()
-    return max((revision_of(row) for leaf in leaves for row in leaf.rows if table_of(row) == "sessions"), default=None)
+    return max((revision_of(row) for leaf in leaves for row in leaf.rows), default="") or None
 
 
 def salvage(file: PageFile, target: Path, on_page: Callable[[int, int], None]) -> SalvageFacts:
@@ -128,6 +129,7 @@ class _Salvage:
         names = ", ".join(self._columns["messages"])
         found = ", ".join(f"found.{name}" for name in self._columns["messages"])
         self._run(_PLACE_MESSAGES.format(columns=names, found=found))
+        self._remove_damaged_shares()
         self._run_on_tables(_TIDY)
         lost = self._add_missing_sessions()
         self._run_on_tables(_UNLINK)
@@ -209,12 +211,17 @@ class _Salvage:
         self._rows.clear()
 
     def _decide_pages(self) -> None:
-        """Add message bodies and small documents, whose rows have the same form.
+        """Add message bodies, copies of shares and small documents, whose rows have the same form.
 
-        A page is one of bodies if the digest of any row is that of its message.
+        A page is one of bodies if the digest of any row is that of its message, and one of copies in the same way.
         """
         for number, name in self._undecided:
             rows = [row for row in self._trees.leaf(number).rows if table_of(row) == UNDECIDED]
+            copies = [row for row in rows if self._is_copy(row)]
+            if copies or name == "share_payloads":
+                for row in copies:
+                    self._add("share_payloads", row)
+                continue
             bodies = [row for row in rows if self._is_body(row)]
             if bodies or name == "message_blobs":
                 for row in bodies:
@@ -230,7 +237,19 @@ class _Salvage:
         found = self._run("SELECT digest FROM salvaged_messages WHERE id = ?", [row.rowid]).fetchall()
         return bool(found) and (json_codec.digest(row.values[1]),) in found
 
+    def _is_copy(self, row: Row) -> bool:
+        if not self._columns["shares"]:
+            return False
+        found = self._run("SELECT digest FROM shares WHERE id = ?", [row.rowid]).fetchall()
+        return (json_codec.digest(row.values[1]),) in found
+
     # ── What was read ──
+
+    def _remove_damaged_shares(self) -> None:
+        if self._columns["shares"]:
+            for session, token in self._run(_SHARES_WITHOUT_COPY):
+                self._problem(session, f"share {token!r} is damaged")
+            self._run("DELETE FROM shares WHERE id NOT IN (SELECT share_id FROM share_payloads)")
 
     def _add_missing_sessions(self) -> list[str]:
         """Make rows for the sessions of which only messages or documents were read; return the ids of the lost ones."""
@@ -300,12 +319,14 @@ def _missing(found: Iterable[int], count: int) -> list[tuple[int, int]]:
 
 
 def _is_extras(row: Row) -> bool:
-    """Whether the bytes of a row may be a session's small documents, and not a message."""
+    """Whether the bytes of a row may be a session's small documents, and not a message or a share."""
     try:
         values = json_codec.decode(row.values[1])
     except ValueError:
         return False
-    return isinstance(values, dict) and not {"role", "content"} <= values.keys()
+    if not isinstance(values, dict):
+        return False
+    return not any(keys <= values.keys() for keys in ({"role", "content"}, {"token", "source_session_id"}))
 
 
 _STAGING: Final = (
@@ -348,7 +369,7 @@ _PURGED: Final = (
     "(SELECT sessions.id FROM sessions JOIN retired_ids USING (session_id) WHERE retired_ids.successor_id IS NULL)"
 )
 _STAGED_ENTRIES: Final = "(SELECT id FROM session_entries WHERE session_id LIKE ' staged/%')"
-_CHILDREN: Final = ("messages", "session_documents", "session_extras")
+_CHILDREN: Final = ("messages", "session_documents", "session_extras", "shares")
 #: Each with the table that it is about.
 _TIDY: Final = (
     *(
@@ -358,6 +379,9 @@ _TIDY: Final = (
     ),
     ("sessions", f"DELETE FROM sessions WHERE id IN {_STAGED} OR id IN {_PURGED}"),  # noqa: S608
     ("message_blobs", "DELETE FROM message_blobs WHERE message_id NOT IN (SELECT id FROM messages)"),
+)
+_SHARES_WITHOUT_COPY: Final = (
+    "SELECT session_id, token FROM shares WHERE id NOT IN (SELECT share_id FROM share_payloads)"
 )
 _WITHOUT_ROW: Final = """
 SELECT session_id, min(timestamp), max(timestamp) FROM (
@@ -375,6 +399,8 @@ _IS_TAKEN: Final = (
 _MISSING: Final = "NOT IN (SELECT id FROM sessions)"
 _UNLINK: Final = (
     ("session_extras", f"DELETE FROM session_extras WHERE session_id {_MISSING}"),  # noqa: S608
+    ("shares", f"DELETE FROM shares WHERE session_id {_MISSING}"),  # noqa: S608
+    ("share_payloads", "DELETE FROM share_payloads WHERE share_id NOT IN (SELECT id FROM shares)"),
     ("sessions", "UPDATE sessions SET project_id = NULL WHERE project_id NOT IN (SELECT id FROM projects)"),
     ("sessions", f"UPDATE sessions SET parent_id = NULL WHERE parent_id {_MISSING}"),  # noqa: S608
     ("retired_ids", f"UPDATE retired_ids SET successor_id = NULL WHERE successor_id {_MISSING}"),  # noqa: S608
@@ -384,7 +410,8 @@ _UNLINK: Final = (
 _CONTINUE_IDS: Final = (
     """
 INSERT INTO sqlite_sequence (name, seq) SELECT DISTINCT name, 0 FROM salvaged_sqlite_sequence
-WHERE name IN ('projects', 'sessions', 'messages', 'import_items') AND name NOT IN (SELECT name FROM sqlite_sequence)
+WHERE name IN ('projects', 'sessions', 'messages', 'shares', 'import_items')
+AND name NOT IN (SELECT name FROM sqlite_sequence)
 """,
     """
 UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT max(found.seq) FROM salvaged_sqlite_sequence AS found

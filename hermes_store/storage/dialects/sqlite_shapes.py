@@ -1,6 +1,6 @@
 """Which table a row of a damaged file is of: as its values say, since the tree that it was in may be damaged as well.
 
-Two tables have rows of the same form, a row id and bytes: `UNDECIDED`.
+Three tables have rows of the same form, a row id and bytes: `UNDECIDED`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from typing import Any, Final
 from ...transcripts import json_codec
 from .sqlite_cells import Row
 
-#: Message bodies, and small documents.
-UNDECIDED: Final = "message_blobs or session_extras"
+#: Message bodies, small documents, and copies of shares.
+UNDECIDED: Final = "message_blobs, session_extras or share_payloads"
 #: One letter for each column: text, integer, real number, bytes, a digest; a capital may be NULL, "-" is the row id.
 _SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrT"
 #: By the number of columns of each revision.
 _SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006"}
+#: Tables that came with a later revision, and have what is in no other table.
+_LATER_TABLES: Final = {"shares": "0008"}
 _SHAPES: Final[Mapping[str, str]] = {
     "-tttTirB": "projects",
     "-iiTRd": "messages",
     "-iiTRdi": "messages",
     "-b": UNDECIDED,
     "itdb": "session_documents",
+    "-tirrRd": "shares",
     "tIr": "retired_ids",
     "-tttIbIIIrB": "import_items",
     "ti": "sqlite_sequence",
@@ -107,5 +110,6 @@ def sound_session(row: Row, length: int) -> tuple[tuple[Any, ...], bool]:
 
 
 def revision_of(row: Row) -> str:
-    """Return the oldest revision whose table of sessions has as many columns as a row."""
-    return _SESSION_COLUMNS[len(row.values)]
+    """Return the oldest revision whose tables can have a row; an empty text for rows that tell nothing."""
+    table = table_of(row)
+    return _SESSION_COLUMNS[len(row.values)] if table == "sessions" else _LATER_TABLES.get(table or "", "")
