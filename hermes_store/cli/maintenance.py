@@ -196,7 +196,7 @@ def reindex(db: Database = "", as_json: Json = False) -> None:
             return f"{count(done, 'message')} are in the index; the next command that writes puts the others into it."
 
         with interruptible(console, "Indexing", "messages", quiet=as_json, state=state) as advance:
-            report = maintenance.reindex(store, on_progress=lambda done, total: advance(done, total, ""))
+            report = maintenance.reindex(store, on_progress=lambda now: advance(now.done, now.total, ""))
     if as_json:
         print_json(report.model_dump())
         return

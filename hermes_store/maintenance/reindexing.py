@@ -8,10 +8,12 @@ from collections.abc import Callable
 from ..storage import search_filling
 from ..store import Store
 from ..validation import check_callable, check_instance
-from .reports import ReindexReport
+from .reports import ReindexProgress, ReindexReport
+
+OnReindexProgress = Callable[[ReindexProgress], None]
 
 
-def reindex(store: Store, *, on_progress: Callable[[int, int], None] | None = None) -> ReindexReport:
+def reindex(store: Store, *, on_progress: OnReindexProgress | None = None) -> ReindexReport:
     """Make the index of words anew, or for the first time in a store that has none, while others read and write.
 
     It works in short transactions. Searches find everything meanwhile: they read the messages that are not in the index
@@ -19,7 +21,7 @@ def reindex(store: Store, *, on_progress: Callable[[int, int], None] | None = No
 
     Args:
         store: an open store.
-        on_progress: called again and again, with how many messages are done, and of about how many.
+        on_progress: called again and again.
 
     Raises:
         InvalidInputError: an argument is not valid.
@@ -29,5 +31,8 @@ def reindex(store: Store, *, on_progress: Callable[[int, int], None] | None = No
     if on_progress is not None:
         check_callable("on_progress", on_progress)
     started = time.monotonic()
-    messages = search_filling.rebuild(store.database, on_progress or (lambda _done, _total: None))
+    report = on_progress or (lambda _: None)
+    messages = search_filling.rebuild(
+        store.database, lambda done, total: report(ReindexProgress(done=done, total=total))
+    )
     return ReindexReport(target=store.database.dialect.display, messages=messages, seconds=time.monotonic() - started)

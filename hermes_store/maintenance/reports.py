@@ -247,6 +247,14 @@ class CompactReport(Record):
         return self.size_before - self.size_after
 
 
+class ReindexProgress(Record):
+    """How far an index of words is that is made anew."""
+
+    #: Messages that are in it, and about how many there are to be.
+    done: int
+    total: int
+
+
 class ReindexReport(Record):
     """An index of words that was made anew."""
 

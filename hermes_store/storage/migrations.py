@@ -120,18 +120,21 @@ def upgrade(dialect: Dialect, migrations: Path | None = None, *, revision: str =
     head = ScriptDirectory.from_config(config).get_current_head() if revision == "head" else revision
     found = copy = None
     try:
-        with _alembic_turn(dialect), dialect.upgrade() as connection:
-            found = current_revision(connection, dialect)
-            if found == head:
-                return
-            if found is not None and copies:
-                stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
-                copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
-                if copy is not None:
-                    logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
-            config.attributes["connection"] = connection
-            config.attributes["dialect"] = dialect
-            command.upgrade(config, revision)
+        with _alembic_turn(dialect):
+            if dialect.look(lambda connection: current_revision(connection, dialect)) == head:
+                return  # another thread did it, which may be writing now
+            with dialect.upgrade() as connection:
+                found = current_revision(connection, dialect)
+                if found == head:
+                    return
+                if found is not None and copies:
+                    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+                    copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
+                    if copy is not None:
+                        logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
+                config.attributes["connection"] = connection
+                config.attributes["dialect"] = dialect
+                command.upgrade(config, revision)
     except BaseException:  # whatever it is: each try would leave one more copy of what did not change
         if copy is not None:
             with contextlib.suppress(OSError, HermesStoreError, *DRIVER_ERRORS):  # the disk that failed may fail again

@@ -7,6 +7,7 @@ index does not reach.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 
-from ..errors import DatabaseReadOnlyError
+from ..errors import DatabaseLockedError, DatabaseReadOnlyError
 from . import search_rows
 from .engine import Database
 from .schema import MessageBlob, Session
@@ -46,7 +47,8 @@ def prepare(database: Database, *, is_new: bool) -> None:
         state = search_rows.state(unit)
     database.has_word_index = state.is_enabled
     if state.is_enabled and not state.is_complete and not database.settings.read_only:
-        fill(database)
+        with contextlib.suppress(DatabaseLockedError):  # somebody else is at it, or else the next opening goes on
+            fill(database)
 
 
 def rebuild(database: Database, on_filled: OnFilled = lambda _done, _total: None) -> int:

@@ -164,7 +164,7 @@ def test_an_interrupted_import_from_the_agent_keeps_whole_sessions_and_is_finish
     )
     with Store.open(sqlite_path, read_only=True) as store:
         kept = list(store.sessions.iterate())
-    assert len(kept) == before + 1
+    assert before < len(kept) < total  # several are written in one transaction
     assert {session.message_count for session in kept} == {3}
     assert f"{total - len(kept)} imported, {len(kept)} unchanged." in run(*command).stdout
 
