@@ -37,6 +37,12 @@ settings.load_profile("default")
 _BACKENDS = {"postgresql", "sqlite-memory", "postgres_server", "make_postgres_database", "postgres_url"}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a quarter of the time, tests wait for other processes and for the disk."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of other backends, before any are selected by their marks."""

@@ -58,7 +58,7 @@ def test_an_export_reports_in_json_and_does_not_write_over_sessions(
 ) -> None:
     assert run_json("export", tmp_path / "out", "--db", database)["sessions"] == 16
     done = run("export", tmp_path / "out", "--db", database, code=4)
-    assert "has sessions or projects already" in done.stderr
+    assert "has sessions, projects or shares already" in done.stderr
 
 
 def test_upgrade_says_that_a_database_is_current(run: Any, run_json: Callable[..., Any], database: Path) -> None:

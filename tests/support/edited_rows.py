@@ -48,6 +48,8 @@ def fill(path: Path, folder: Path) -> None:
             last = store.messages.append("parent", "cut off")
             store.messages.truncate("parent", keep=len(MESSAGES), expected_revision=last.revision)
         store.documents.put("parent", {"tool_calls": [1], "large": "x" * 5_000})
+        for token in ("first", "second"):
+            store.shares.create("parent", token=token)
         store.sessions.create(session_id="child", title="Fork", parent_id="parent", forked_at=1)
         store.sessions.change_id("child", "renamed")
         store.sessions.create(session_id="gone", title="Gone")
@@ -138,6 +140,8 @@ READING: dict[str, Verb] = {
     "sessions.children": lambda store, _: store.sessions.children("parent"),
     "documents.read": lambda store, _: store.documents.read("parent"),
     "documents.read one": lambda store, _: store.documents.read("parent", "large"),
+    "shares.get": lambda store, _: store.shares.get("second"),
+    "shares.list": lambda store, _: store.shares.list(session_id="parent"),
     "projects.get": lambda store, _: store.projects.get("work"),
     "projects.list": lambda store, _: _pages(store.projects.list),
     "stats": lambda store, _: store.stats(),
