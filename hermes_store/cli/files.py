@@ -217,7 +217,7 @@ def export_files(
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
-#: A directory that is not there, and whose name has so many characters, may be meant as a session's id.
+#: A name of a missing directory that is at least this long may be meant as a session's id.
 _ID_LIKE: Final = 4
 
 

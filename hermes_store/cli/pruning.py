@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..quoting import count
+from .filters import Profile
 from .opening import Database, command, open_existing, open_to_write
 from .output import Json, make_console, plain, print_json, say
 from .projects import project_names
@@ -29,7 +30,7 @@ def prune(
         ),
     ],
     keep_pinned: Annotated[bool, typer.Option("--keep-pinned", help="Keep pinned sessions, however old.")] = False,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Only this profile's sessions.")] = None,
+    profile: Profile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be deleted; delete nothing.")] = False,
     db: Database = "",
     as_json: Json = False,

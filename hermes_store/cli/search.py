@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ..quoting import count
+from .filters import Archived, NoProject, NoSource, Profile, Project, Source, project_filter, require_one
 from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say
-from .projects import find_project
 from .rows import After
 from .text import moment, printable
 from .times import Since, Until, time_range
@@ -30,18 +30,12 @@ def search(
         ),
     ],
     *,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Only this profile's sessions.")] = None,
-    project: Annotated[str | None, typer.Option(metavar="ID_OR_NAME", help="Only sessions of this project.")] = None,
-    no_project: Annotated[bool, typer.Option("--no-project", help="Only sessions without a project.")] = False,
-    archived: Annotated[
-        bool | None, typer.Option("--archived/--no-archived", help="Only archived sessions, or only the others.")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only sessions from there: cli, telegram, cron, …")
-    ] = None,
-    no_source: Annotated[
-        bool, typer.Option("--no-source", help="Only sessions that were begun in the user interface itself.")
-    ] = False,
+    profile: Profile = None,
+    project: Project = None,
+    no_project: NoProject = False,
+    archived: Archived = None,
+    source: Source = None,
+    no_source: NoSource = False,
     role: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only messages of this role, such as user or tool; no titles.")
     ] = None,
@@ -65,10 +59,10 @@ def search(
     """
     from ..records import WITHOUT
 
-    if project is not None and no_project:
-        raise typer.BadParameter("--project and --no-project exclude each other.")
-    if source is not None and no_source:
-        raise typer.BadParameter("--source and --no-source exclude each other.")
+    require_one(
+        {"--project": project is not None, "--no-project": no_project},
+        {"--source": source is not None, "--no-source": no_source},
+    )
     filters: dict[str, Any] = {
         "profile": profile,
         "archived": archived,
@@ -77,9 +71,7 @@ def search(
         **time_range(since, until),
     }
     with open_existing(db) as store, store.snapshot() as view:
-        filters["project_id"] = WITHOUT if no_project else None
-        if project is not None:
-            filters["project_id"] = find_project(view, project, profile).project_id
+        filters["project_id"] = project_filter(view, project, profile, none=no_project)
         page = _page(view, " ".join(words), {**filters, "order": sort}, limit, after)
     if as_json:
         print_json(plain(page))

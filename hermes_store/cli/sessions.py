@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .agent_file import AgentProfile, Home, StatePath, make_bridge
+from .filters import Archived, NoProject, NoSource, Profile, Project, Source, project_filter, require_one
 from .opening import Database, command, open_existing
 from .output import Json, make_console, plain, print_json, say
-from .projects import find_project, project_names
+from .projects import project_names
 from .rows import AGENTS, After, Limit, Row, of_agent, of_store, print_footer, print_rows
 from .sorting import TIMES, Order, sorted_page
 from .text import printable
@@ -19,27 +20,21 @@ from .times import Since, Until, time_range
 
 if TYPE_CHECKING:
     from ..agent import AgentSession
-    from ..records import Missing, Page, SessionRecord
+    from ..records import Page, SessionRecord
     from ..store import View
 
 
 def list_sessions(
     *,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Only this profile's sessions.")] = None,
-    project: Annotated[str | None, typer.Option(metavar="ID_OR_NAME", help="Only sessions of this project.")] = None,
-    no_project: Annotated[bool, typer.Option("--no-project", help="Only sessions without a project.")] = False,
-    archived: Annotated[
-        bool | None, typer.Option("--archived/--no-archived", help="Only archived sessions, or only the others.")
-    ] = None,
+    profile: Profile = None,
+    project: Project = None,
+    no_project: NoProject = False,
+    archived: Archived = None,
     pinned: Annotated[
         bool | None, typer.Option("--pinned/--no-pinned", help="Only pinned sessions, or only the others.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only sessions from there: cli, telegram, cron, …")
-    ] = None,
-    no_source: Annotated[
-        bool, typer.Option("--no-source", help="Only sessions that were begun in the user interface itself.")
-    ] = False,
+    source: Source = None,
+    no_source: NoSource = False,
     since: Since = None,
     until: Until = None,
     model: Annotated[
@@ -106,7 +101,7 @@ def list_sessions(
         if deleted:
             page = view.sessions.list_deleted(profile=profile, limit=limit, after=after)
         else:
-            filters["project_id"] = _project_id(view, project, profile, none=no_project)
+            filters["project_id"] = project_filter(view, project, profile, none=no_project)
             page = _page(view, {**filters, "profile": profile}, sort, model=model, limit=limit, after=after)
         names = project_names(view)
     if as_json:
@@ -126,9 +121,7 @@ def _require_sense(
     project: dict[str, bool], source: dict[str, bool], *, deleted: bool, others: tuple[object, ...]
 ) -> None:
     """Raise an error for options that exclude each other."""
-    for names in (project, source):
-        if all(names.values()):
-            raise typer.BadParameter(f"{' and '.join(names)} exclude each other.")
+    require_one(project, source)
     if any(project.values()) and any(source.values()):
         raise typer.BadParameter("Filter by project or by source, not by both.")
     if deleted and (any(project.values()) or any(source.values()) or others != (None,) * len(others)):
@@ -142,16 +135,6 @@ def _page(
     if sort is None and model is None:
         return view.sessions.list(**filters, limit=limit, after=after, total=True)
     return sorted_page(view.sessions.iterate(**filters), sort, model=model, limit=limit, after=after)
-
-
-def _project_id(
-    view: View, project: str | None, profile: str | None, *, none: bool
-) -> str | Literal[Missing.WITHOUT] | None:
-    from ..records import WITHOUT
-
-    if project is None:
-        return WITHOUT if none else None
-    return find_project(view, project, profile).project_id
 
 
 def _list_with_agent(

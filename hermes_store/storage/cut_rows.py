@@ -35,7 +35,7 @@ ALL_CUTS: Final = 10_000
 ALL_BYTES: Final = 2**30
 #: How long what was cut is kept, in seconds: 30 days.
 KEPT_SECONDS: Final = 30 * 86400.0
-#: At every so many cuts, the bounds for a store are looked at.
+#: The bounds for a store are checked once in this number of cuts.
 _EVERY: Final = 16
 #: How many of a store's oldest cuts are removed at once, at most, and bytes of them, unless one is larger.
 _OLDEST: Final = 100

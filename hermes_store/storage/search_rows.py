@@ -244,7 +244,7 @@ def parts(sizes: Iterable[tuple[int, Any]]) -> Iterator[list[int]]:
         yield part
 
 
-#: Of one in so many messages the words themselves are looked for.
+#: One message in this number is checked for its words.
 _SAMPLE: Final = 8
 
 

@@ -9,7 +9,7 @@ from ..storage import message_reading, session_keys
 from ..storage.engine import Database
 from ..storage.session_keys import Length
 
-#: So many ids are looked up at once, and so many messages are read at once, unless one session has more.
+#: How many ids are looked up, and how many messages are read, at once. (One session may have more messages.)
 _IDS: Final = 1_000
 _MESSAGES: Final = 2_000
 

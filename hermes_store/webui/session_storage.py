@@ -184,7 +184,7 @@ class SessionStorage:
 
         Args:
             session_ids: the ids, in the order of the results.
-            first: only so many messages of each session, the first ones.
+            first: how many messages of each session, at most; the first ones.
 
         Raises:
             InvalidIdError: one cannot be an id.

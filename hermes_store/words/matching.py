@@ -91,7 +91,7 @@ class Matcher:
         yield from _whole_places(text, [phrase for phrase in phrases if len(phrase.words) == 1])
 
 
-#: A snippet is looked for in blocks of so many characters, so that the first match in a long text is found soon.
+#: How many characters are searched for a snippet at once, so that the first match in a long text is found soon.
 _BLOCK: Final = 4_000
 _OVERLAP: Final = 500
 
