@@ -56,21 +56,27 @@ class BackgroundImport:
         return ImportStatus() if job is None else job.status
 
     def run(self, store: Store, folder: Path, timeout: float) -> None:
-        """Import the folder if anything appeared in it since the last time; it goes on after `timeout` seconds.
+        """Import the folder if anything appeared in it since the last time.
+
+        Once an import has taken `timeout` seconds, it goes on and no call waits for it.
 
         Raises:
             HermesStoreError: it failed within the timeout.
         """
         if not self._imports.is_due(store, folder):
             return
-        deadline = time.monotonic() + timeout
         job, is_new = self._present(store, folder)
-        job.wait(deadline)
+        job.wait(job.began + timeout)
         if job.is_over and not is_new and self._imports.is_due(store, folder):  # it began before this call
             job, _ = self._present(store, folder)
-            job.wait(deadline)
+            job.wait(job.began + timeout)
         if job.is_over and job.error is not None:
             raise job.error
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago the present import, or the last one, began."""
+        return 0.0 if self._job is None else time.monotonic() - self._job.began
 
     def wait(self, timeout: float) -> None:
         """Wait for the import that is under way, if there is one; at most `timeout` seconds."""
@@ -96,7 +102,7 @@ class _Job:
         self._imports = imports
         self._folder = folder
         self._thread: threading.Thread | None = None
-        self._logged_at = time.monotonic()
+        self.began = self._logged_at = time.monotonic()
         self.status = ImportStatus(running=True, started_at=time.time())
         self.error: Exception | None = None
         self.is_over = False

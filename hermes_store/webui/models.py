@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import sys
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -77,8 +76,8 @@ class WebUIModels:
         profile_homes: returns the agents' homes of all profiles, by the profiles' names.
         session_dir: a folder of the WebUI's JSON files: those that are there at first, or appear later, are imported,
             in a thread of their own.
-        import_wait: the most seconds for which a call that lists sessions or projects waits for an import. When it
-            takes longer, the call returns what is there, and the import goes on (see `import_status`). While no
+        import_wait: how many seconds after the beginning of an import calls still wait for it. When it
+            takes longer, they return what is there, and the import goes on (see `import_status`). While no
             session is there, the list waits for the first ones, ten times as long at most.
         trash_days: how many days a deleted session can be restored. Those that were deleted earlier are purged after
             a session is deleted, at most once an hour. 0: a deleted session is purged at once. None: never.
@@ -184,8 +183,10 @@ class WebUIModels:
             store = self._store()
             self._imports.run(store, folder, self._import_wait)
             # An empty sidebar looks as if all were lost, and the WebUI does not read the list again by itself.
-            ends = time.monotonic() + _FIRST_WAIT * self._import_wait
-            while self._imports.status.running and time.monotonic() < ends and not store.sessions.list(limit=1).items:
+            longest = _FIRST_WAIT * self._import_wait
+            while self._imports.status.running and self._imports.age < longest:
+                if store.sessions.list(limit=1).items:
+                    break
                 self._imports.wait(_LOOK)
 
     def wait_for_import(self, sid: str) -> bool:

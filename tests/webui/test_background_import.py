@@ -136,3 +136,16 @@ def test_a_session_is_looked_for_again_after_imports(store: Store, state: StateD
     until(lambda: not models.import_status().running)
     assert models.wait_for_import("filed")  # it may have ended after the session was not found
     assert not models.wait_for_import("nowhere")
+
+
+def test_many_calls_wait_for_an_import_only_once(store: Store, sqlite_path: Path, state: StateDir) -> None:
+    store.messages.append(store.sessions.create(session_id="there").session_id, HELLO)
+    state.session("filed", HELLO)
+    models = WebUIModels(store, session_dir=state.sessions, import_wait=0.5)
+    with another_writer(sqlite_path):
+        started = time.monotonic()
+        for _ in range(40):
+            models.load_projects()
+        assert models.import_status().running
+        assert time.monotonic() - started < 10  # not 40 times half a second
+    until(lambda: not models.import_status().running)
