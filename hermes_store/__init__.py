@@ -93,6 +93,9 @@ if TYPE_CHECKING:
         Transcript,
         TruncateResult,
         UndoResult,
+        UsageRecord,
+        UsageResult,
+        UsageTotal,
         WriteResult,
     )
     from .store import ProfileView, Store, View
@@ -181,6 +184,9 @@ __all__ = [
     "UndoError",
     "UndoResult",
     "UnsupportedDatabaseError",
+    "UsageRecord",
+    "UsageResult",
+    "UsageTotal",
     "View",
     "WriteResult",
 ]
@@ -214,6 +220,9 @@ _MODULES: Final = {
         "Transcript",
         "TruncateResult",
         "UndoResult",
+        "UsageRecord",
+        "UsageResult",
+        "UsageTotal",
         "WriteResult",
     },
     "store": {"ProfileView", "Store", "View"},

@@ -202,6 +202,72 @@ class Share(ShareRecord):
     payload: dict[str, Any]
 
 
+#: Why there is a record of usage. "record": `usage.record` was called. "total": the totals of the session were written,
+#: by an import for example, and this is the difference. "copy": the session is a copy, and this is what the one that it
+#: was copied from had used; `usage.totals` does not count it again.
+UsageKind = Literal["record", "total", "copy"]
+#: What `usage.totals` can group by.
+UsageGroup = Literal["day", "week", "month", "model", "provider", "profile", "project", "session", "source"]
+
+
+class UsageRecord(Record):
+    """What a session used at one time."""
+
+    session_id: str
+    #: Epoch seconds.
+    at: float
+    model: str | None
+    provider: str | None
+    kind: UsageKind
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    #: In the unit of `SessionRecord.estimated_cost`; None if it is not known.
+    cost: float | None
+
+
+class UsageResult(Record):
+    """The totals of a session after `usage.record`."""
+
+    session_id: str
+    #: The session's revision.
+    revision: int
+    input_tokens: int
+    output_tokens: int
+    estimated_cost: float | None
+
+
+class UsageTotal(Record):
+    """What was used in one group of `usage.totals`. Groups that were not asked for are None."""
+
+    #: The day, as "2026-11-28".
+    day: str | None = None
+    #: The Monday of the week, as "2026-11-23".
+    week: str | None = None
+    #: The month, as "2026-11".
+    month: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    profile: str | None = None
+    #: The public id of the project; None for sessions without one.
+    project: str | None = None
+    #: The public id of the session; None for sessions that were purged.
+    session: str | None = None
+    #: Where the sessions come from; None for those of the user interface itself, and for purged ones.
+    source: str | None = None
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    #: The sum of the costs that are known; None if none is.
+    cost: float | None
+    #: How many records it is the sum of.
+    records: int
+
+
 class Page(Record, Generic[T]):
     """Some rows of a listing, in its order."""
 

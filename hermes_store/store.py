@@ -21,6 +21,7 @@ from .storage import migrations, search_rows, session_listing
 from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
+from .usage import Usage
 from .validation import check_flag, check_profile, check_timeout
 
 
@@ -39,6 +40,7 @@ class View(Searching):
         self.documents = Documents(transactions, scope)
         self.projects = Projects(transactions, scope)
         self.shares = Shares(transactions, scope)
+        self.usage = Usage(transactions, scope)
         self.imports = Imports(transactions, scope)
 
     def stats(self) -> StoreStats:

@@ -23,6 +23,7 @@ from . import (
     sessions,
     shares,
     show,
+    stats,
     trash,
 )
 from .exits import EPILOG, reported
@@ -86,6 +87,7 @@ app.command("trash")(trash.list_deleted)
 app.command("restore")(trash.restore)
 app.command("prune")(pruning.prune)
 app.command("purge")(trash.purge)
+app.command("stats")(stats.stats)
 app.command("projects")(projects.list_projects)
 app.command("shares")(shares.list_shares)
 app.command("revoke")(shares.revoke)

@@ -19,6 +19,7 @@ from .message_rows import Difference
 from .session_keys import SessionKey
 from .turns import Turns
 from .unit_of_work import REFUSED_VALUES, UnitOfWork
+from .usage_rows import Use
 
 #: The most messages, and bytes of messages and documents, that one transaction of an import writes. A message or
 #: document that is larger is written alone.
@@ -137,7 +138,7 @@ class PartWriter:
         if self._in_parts and key.message_count > PART_ROWS:
             raise UnreadError
 
-    def add(self, unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
+    def add(self, unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Sequence[Use] = ()) -> int:
         """Insert the session at revision 1, and return its row id; as `session_writer.add_whole`.
 
         Raises:
@@ -145,24 +146,24 @@ class PartWriter:
             SessionExistsError: another session has the id.
         """
         if not self._is_large:
-            return session_writer.add_whole(unit, session_id, columns, self._messages, self._documents)
+            return session_writer.add_whole(unit, session_id, columns, self._messages, self._documents, uses)
         prepared = self._prepared
         if prepared is None or prepared.key is not None or not self._is_there(unit, prepared):
             raise UnpreparedError(None)
         assert prepared.row_id is not None, "a session that is added has nothing to differ from"  # noqa: S101
         columns = {**columns, **transcript_columns.of_all(self._messages)}
-        staged_rows.publish(unit, prepared.row_id, session_id, columns)
+        staged_rows.publish(unit, prepared.row_id, session_id, columns, uses)
         document_rows.add(unit, prepared.row_id, self._small_documents)
         return prepared.row_id
 
     def overwrite(
-        self, unit: UnitOfWork, key: SessionKey, columns: Mapping[str, Any], *, fields: bool
+        self, unit: UnitOfWork, key: SessionKey, columns: Mapping[str, Any], *, fields: bool, uses: Sequence[Use] = ()
     ) -> tuple[int, int]:
         """Give a session these messages and documents; return the row id that it has then, and its revision.
 
         Args:
             key: the session, whose row is locked.
-            columns: as in `session_writer.overwrite_whole`.
+            columns, uses: as in `session_writer.overwrite_whole`.
             fields: something else than messages may be written.
 
         Raises:
@@ -174,15 +175,22 @@ class PartWriter:
                 raise UnpreparedError(key)
             prepared = _Prepared(key, None, None)
         if prepared.row_id is not None:
-            return self._exchange(unit, key, prepared.row_id, columns, fields=fields)
+            return self._exchange(unit, key, prepared.row_id, columns, fields=fields, uses=uses)
         documents = None if self._keep_documents else self._documents
         revision = session_writer.overwrite_whole(
-            unit, key, columns, self._messages, documents, fields=fields, difference=prepared.difference
+            unit, key, columns, self._messages, documents, fields=fields, difference=prepared.difference, uses=uses
         )
         return key.id, revision
 
     def _exchange(
-        self, unit: UnitOfWork, key: SessionKey, row_id: int, columns: Mapping[str, Any], *, fields: bool
+        self,
+        unit: UnitOfWork,
+        key: SessionKey,
+        row_id: int,
+        columns: Mapping[str, Any],
+        *,
+        fields: bool,
+        uses: Sequence[Use],
     ) -> tuple[int, int]:
         session_writer.release_children_of_other_profile(unit, key, columns)
         columns = {**columns, **transcript_columns.of_all(self._messages)}
@@ -190,7 +198,7 @@ class PartWriter:
             document_rows.move(unit, key.id, row_id)
         else:
             document_rows.add(unit, row_id, self._small_documents)
-        return row_id, staged_rows.exchange(unit, key, row_id, self._owner, columns, fields=fields)
+        return row_id, staged_rows.exchange(unit, key, row_id, self._owner, columns, fields=fields, uses=uses)
 
     @property
     def _is_large(self) -> bool:

@@ -367,6 +367,39 @@ class SharePayload(Base):
     payload: Mapped[bytes]
 
 
+class UsageRow(Base):
+    """What a session used at one time: tokens of a model, and their cost."""
+
+    __tablename__ = "usage"
+    __table_args__ = (
+        # usage.totals()
+        Index("ix_usage_at", "at"),
+        # usage.totals(profile=…)
+        Index("ix_usage_profile", "profile", "at"),
+        # usage.list(), and purging a session.
+        Index("ix_usage_session_id", "session_id", "at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    #: Null once the session was purged: what it cost still counts.
+    session_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="SET NULL"))
+    #: The session's profile.
+    profile: Mapped[str]
+    model: Mapped[str | None]
+    provider: Mapped[str | None]
+    #: "record", "total" or "copy": see `records.UsageKind`.
+    kind: Mapped[str] = mapped_column(Text)
+    at: Mapped[float]
+    input_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    output_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    cache_read_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    cache_write_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    reasoning_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    #: In billionths of the unit that `Session.estimated_cost` is in, so that sums are exact. Null if it is not known.
+    cost: Mapped[int | None]
+
+
 class RetiredId(Base):
     """A public session id that is not used any more, and must never mean another session."""
 

@@ -21,6 +21,7 @@ _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_do
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
 #: A table, or a column of `sessions`, that came with each later revision, the newest first.
 _LATER: Final = {
+    "0009": "table usage",
     "0008": "table shares",
     "0007": "table message_cuts",
     "0006": "parent_kind",
@@ -31,7 +32,7 @@ _LATER: Final = {
 }
 _OURS: Final = _TABLES | {
     *("import_items", "session_extras", "search_state", "message_cuts", "kept_messages"),
-    *("shares", "share_payloads"),
+    *("shares", "share_payloads", "usage"),
     *(VERSION_TABLE, FIRST_VERSION_TABLE),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, exists, insert, literal_column, or_, select, update
@@ -17,12 +17,15 @@ from sqlalchemy.orm import aliased
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..records import FORK, UNTITLED
 from ..transcripts.encoding import LATEST
-from . import import_log, retired_ids, search_rows, session_keys, share_rows
+from . import import_log, retired_ids, search_rows, session_keys, share_rows, usage_rows
 from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
 from .statement import NO_PARAMETERS, Statement, one_of
 from .types import IdList, PublicId, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
+from .usage_rows import Totals, Use
+
+_TOTALS: Final = frozenset(usage_rows.TOTALS)
 
 
 @functools.cache
@@ -30,11 +33,12 @@ def _insert(names: frozenset[str]) -> Statement:
     return Statement(insert(Session).values({name: bindparam(name) for name in sorted(names)}).returning(Session.id))
 
 
-def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
+def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Sequence[Use] = ()) -> int:
     """Insert a session at revision 1, and return its row id.
 
     Args:
         columns: by the names of the table's columns; what is left out has the table's default.
+        uses: what is known of the usage that its totals are the sum of.
 
     Raises:
         SessionExistsError: another session has the id.
@@ -49,7 +53,14 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any]) -> int:
         raise
     if "title" in values:
         search_rows.add_title(unit, row_id, values["title"])
+    add_first_use(unit, row_id, values, uses)
     return row_id
+
+
+def add_first_use(unit: UnitOfWork, row_id: int, columns: Mapping[str, Any], uses: Sequence[Use] = ()) -> None:
+    """Write the totals that a new session begins with as usage; `columns` and `uses` as in `add`."""
+    if any(columns.get(name) for name in _TOTALS):
+        usage_rows.add_difference(unit, row_id, usage_rows.NOTHING, columns, _used_at(columns), uses)
 
 
 def _derived(values: dict[str, Any], key: SessionKey | None = None) -> dict[str, Any]:
@@ -102,6 +113,8 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, A
             raise retired_ids.not_free(new_id) from error
         raise
     search_rows.add_title(unit, row_id, unit.value(_title, {"row_id": row_id}))
+    if _TOTALS.isdisjoint(changed):
+        usage_rows.add_copy(unit, row_id, time.time())
     return row_id
 
 
@@ -120,18 +133,57 @@ def change(
     transcript: bool = False,
     fields: bool = False,
     touch: bool = True,
+    uses: Sequence[Use] = (),
 ) -> int:
     """Write columns of a session's row as one more revision of it, and return that.
+
+    What its totals are more than before is written as usage.
 
     Args:
         values: by the names of the table's columns.
         transcript: messages were written.
         fields: something else was written.
         touch: `updated_at` is now, or stays as it is if that is later, unless it is among the values.
+        uses: what is known of the usage by which the totals grow.
 
     Raises:
         DatabaseCorruptError: the row is damaged, or was lost meanwhile.
     """
+    before = None if _TOTALS.isdisjoint(values) else usage_rows.totals_of(unit, key.id)
+    revision = _write(unit, key, values, transcript=transcript, fields=fields, touch=touch)
+    if values.get("profile", key.profile) != key.profile:
+        usage_rows.set_profile(unit, key.id, values["profile"])
+    if before is not None:
+        usage_rows.add_difference(unit, key.id, before, values, _used_at(values), uses)
+    return revision
+
+
+def _used_at(values: Mapping[str, Any]) -> float:
+    """Return when a session used what columns that are written say, as far as they tell."""
+    known = (values.get("last_activity_at"), values.get("updated_at"))
+    return next((value for value in known if value is not None), time.time())
+
+
+def use(unit: UnitOfWork, key: SessionKey, used: Use) -> tuple[int, Totals]:
+    """Write what a session used, with its totals, as one more revision of it; return that, and the totals.
+
+    Its place in lists stays the same. Raises as `change`.
+    """
+    totals = usage_rows.totals_of(unit, key.id).plus(used.amounts)
+    revision = _write(unit, key, totals.columns, fields=True, touch=False)
+    usage_rows.add(unit, key.id, totals.profile, used)
+    return revision, totals
+
+
+def _write(
+    unit: UnitOfWork,
+    key: SessionKey,
+    values: Mapping[str, Any],
+    *,
+    transcript: bool = False,
+    fields: bool = False,
+    touch: bool = True,
+) -> int:
     revision = locked(key).revision + 1
     written: dict[str, Any] = {"updated_at": next_time(key), **values} if touch else dict(values)
     written["revision"] = revision
@@ -219,6 +271,7 @@ def purge(unit: UnitOfWork, key: SessionKey) -> None:
     """Remove a session with everything that belongs to it, and retire its id."""
     import_log.forget_notes(unit, key.id)
     search_rows.remove_session(unit, key.id)
+    usage_rows.release(unit, key.id)
     unit.execute(_delete, {"row_id": key.id})
     retired_ids.retire(unit, key.session_id, successor=None)
 
@@ -258,6 +311,7 @@ def move_links(unit: UnitOfWork, before: int, after: int) -> None:
     retired_ids.move(unit, before, after)
     retired_ids.retire(unit, session_keys.former_row(before), successor=after)
     share_rows.move(unit, before, after)
+    usage_rows.move(unit, before, after)
     import_log.move(unit, before, after)
 
 

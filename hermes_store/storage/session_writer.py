@@ -10,14 +10,16 @@ from . import cut_rows, document_rows, message_copies, message_rows, search_rows
 from .message_rows import Difference
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
+from .usage_rows import Use
 
 
-def add_whole(
+def add_whole(  # noqa: PLR0917 - the parts of a session
     unit: UnitOfWork,
     session_id: str,
     columns: Mapping[str, Any],
     messages: Sequence[Encoded],
     documents: Mapping[str, bytes],
+    uses: Sequence[Use] = (),
 ) -> int:
     """Insert a session at revision 1 with its messages and documents, and return its row id.
 
@@ -26,11 +28,12 @@ def add_whole(
         columns: by the names of the table's columns, without those of `transcript_columns`.
         messages: all of them, in order.
         documents: the JSON of its values by key.
+        uses: as in `session_rows.add`.
 
     Raises:
         SessionExistsError: another session has the id.
     """
-    row_id = session_rows.add(unit, session_id, {**columns, **transcript_columns.of_all(messages)})
+    row_id = session_rows.add(unit, session_id, {**columns, **transcript_columns.of_all(messages)}, uses)
     message_rows.append(unit, row_id, messages, first=0, revision=1)
     document_rows.add(unit, row_id, documents)
     return row_id
@@ -58,6 +61,7 @@ def overwrite_whole(
     *,
     fields: bool = True,
     difference: Difference | None = None,
+    uses: Sequence[Use] = (),
 ) -> int:
     """Make a session have these messages and documents and no others, and return its new revision.
 
@@ -71,6 +75,7 @@ def overwrite_whole(
         documents: the JSON of its values by key; None to leave them as they are.
         fields: something else than messages may be written.
         difference: what differs of the messages, if that is known.
+        uses: as in `session_rows.change`.
     """
     if difference is None:
         difference = message_rows.compare(unit, key.id, messages)
@@ -86,6 +91,7 @@ def overwrite_whole(
         transcript=not difference.changes.is_empty,
         fields=fields,
         touch=False,
+        uses=uses,
     )
 
 

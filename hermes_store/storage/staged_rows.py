@@ -18,7 +18,7 @@ import platform
 import sys
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, select
@@ -30,6 +30,7 @@ from .schema import STAGED_COUNT, STAGED_PREFIX, Session
 from .session_keys import SessionKey
 from .statement import Statement
 from .unit_of_work import UnitOfWork
+from .usage_rows import Use
 
 #: Seconds after which a staged row that nobody wrote to is left over, whatever process made it.
 _ABANDONED: Final = 3600.0
@@ -120,9 +121,12 @@ def take_over(unit: UnitOfWork, row_id: int, owner: Owner) -> None:
     session_rows.write_row(unit, row_id, {"session_id": owner.new_id(), "updated_at": time.time()})
 
 
-def publish(unit: UnitOfWork, row_id: int, session_id: str, columns: Mapping[str, Any]) -> None:
+def publish(
+    unit: UnitOfWork, row_id: int, session_id: str, columns: Mapping[str, Any], uses: Sequence[Use] = ()
+) -> None:
     """Let a staged row be a session at revision 1; as `session_rows.add`."""
     session_rows.write_row(unit, row_id, {**columns, "session_id": session_id})
+    session_rows.add_first_use(unit, row_id, columns, uses)
 
 
 _NAMES: Final = tuple(column.key for column in Session.__table__.columns if column.key != "id")
@@ -132,7 +136,14 @@ _whole_row: Final = Statement(
 
 
 def exchange(
-    unit: UnitOfWork, key: SessionKey, row_id: int, owner: Owner, columns: Mapping[str, Any], *, fields: bool
+    unit: UnitOfWork,
+    key: SessionKey,
+    row_id: int,
+    owner: Owner,
+    columns: Mapping[str, Any],
+    *,
+    fields: bool,
+    uses: Sequence[Use] = (),
 ) -> int:
     """Let a session have the messages of a staged row, and the staged row those of the session; return the revision.
 
@@ -143,12 +154,14 @@ def exchange(
         row_id: the staged row.
         columns: what else is to be written, by the names of the table's columns.
         fields: something else than messages is written.
+        uses: as in `session_rows.change`.
     """
     [row] = unit.rows(_whole_row, {"row_id": key.id})
     session_rows.write_row(unit, key.id, {**_columns(), "session_id": owner.new_id()})
     session_rows.move_links(unit, key.id, row_id)
-    values = {**dict(zip(_NAMES, row, strict=True)), **columns}
-    return session_rows.change(unit, key._replace(id=row_id), values, transcript=True, fields=fields, touch=False)
+    session_rows.write_row(unit, row_id, dict(zip(_NAMES, row, strict=True)))
+    key = key._replace(id=row_id)
+    return session_rows.change(unit, key, columns, transcript=True, fields=fields, touch=False, uses=uses)
 
 
 _staged: Final = Statement(

@@ -181,3 +181,12 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: o
     def self_group(self, against: Any = None) -> Self:
         """Stand in WHERE as it is: the ``= 1`` that SQLAlchemy adds on SQLite would keep it from using an index."""
         return self
+
+
+class period_rows(FunctionElement[Any]):  # noqa: N801 - as `one_of`
+    """A table of periods, with the columns `start_at` and `end_at`, from the times that are bound to a parameter.
+
+    Each period ends where the next one begins, and the last time only ends one. Each dialect renders it in its own way.
+    """
+
+    inherit_cache = True

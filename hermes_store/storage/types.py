@@ -72,9 +72,10 @@ class JsonList(TypeDecorator[Sequence[Any]]):
         return None if value is None else json.dumps([escaped(item) for item in value], ensure_ascii=False)
 
 
-#: Lists of row ids, of ids, and of other texts.
+#: Lists of row ids, of ids, of times, and of other texts.
 RowIdList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(BigInteger()), "postgresql")
 IdList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(Text()), "postgresql")
+FloatList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(Double()), "postgresql")
 TextList: Final[TypeEngine[Any]] = JsonList().with_variant(ARRAY(LosslessText()), "postgresql")
 
 

@@ -29,6 +29,7 @@ OWNERS = {
     "Project": "project_rows.py",
     "Share": "share_rows.py",
     "SharePayload": "share_rows.py",
+    "UsageRow": "usage_rows.py",
     "ImportItem": "import_log.py",
     "SearchState": "search_rows.py",
 }

@@ -17,7 +17,19 @@ COMMANDS = [
     *("import", "export", "list", "search", "show", "rename", "pin", "unpin", "archive", "unarchive", "move"),
     *("fork", "lineage", "history", "undo"),
     *("delete", "trash", "restore", "prune", "purge"),
-    *("projects", "shares", "revoke", "backup", "restore-backup", "verify", "doctor", "repair", "salvage", "compact"),
+    *(
+        "stats",
+        "projects",
+        "shares",
+        "revoke",
+        "backup",
+        "restore-backup",
+        "verify",
+        "doctor",
+        "repair",
+        "salvage",
+        "compact",
+    ),
     *("reindex", "upgrade", "info", "agent", "db"),
 ]
 AGENT_COMMANDS = ["list", "show", "import", "delete", "info"]

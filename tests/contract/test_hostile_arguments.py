@@ -23,7 +23,7 @@ from tests.support.tables import all_rows
 
 pytestmark = pytest.mark.slow
 
-COLLECTIONS = ("sessions", "messages", "documents", "projects", "shares", "imports")
+COLLECTIONS = ("sessions", "messages", "documents", "projects", "shares", "usage", "imports")
 #: Methods of a store that make another view of it.
 VIEWS = {"transaction", "snapshot", "close"}
 
@@ -63,6 +63,7 @@ class Scene:
             "keys": "k",
             "title": "T",
             "words": "a b",
+            "model": "m",
             "expected_revision": self.store.sessions.get(self.session_id).revision,
         }[name]
 

@@ -43,7 +43,7 @@ LONG_AGO = 1000.0
 Attack = Callable[[View], Any]
 
 
-COLLECTIONS = ("sessions", "messages", "documents", "projects", "shares", "imports")
+COLLECTIONS = ("sessions", "messages", "documents", "projects", "shares", "usage", "imports")
 # The victims are of profile "default", so that a verb without a profile would hit them.
 VICTIMS = ("alive", "deleted", "blank", "spoken", "former")
 SPOKEN_REVISION = 3
@@ -66,6 +66,7 @@ def walled(store: Store, tmp_path: Path) -> Store:
         tx.messages.extend("spoken", [SECRET, {"role": "user", "content": SECRET}])
         tx.documents.put("spoken", {"draft": SECRET})
         tx.shares.create("spoken", {"title": SECRET}, token=TOKEN)
+        tx.usage.record("spoken", model=SECRET, input_tokens=1, at=LONG_AGO)
         tx.sessions.create(session_id="cut", title=SECRET, updated_at=LONG_AGO)
         tx.messages.extend("cut", [SECRET])
         tx.messages.truncate("cut", keep=0, expected_revision=2)
@@ -198,6 +199,13 @@ ATTACKS: dict[str, list[Attack]] = {
     ],
     "shares.revoke": [lambda view: view.shares.revoke(TOKEN).session_id],
     "shares.delete": [lambda view: view.shares.delete(TOKEN)],
+    "usage.record": [lambda view: view.usage.record("spoken", model="intruder")],
+    "usage.list": [lambda view: view.usage.list("spoken")],
+    "usage.totals": [
+        lambda view: view.usage.totals(["day", "model"]),
+        lambda view: view.usage.totals(["session", "model"], profile="default"),
+        lambda view: view.usage.totals()[0].records and SECRET,
+    ],
     "imports.records": [lambda view: view.imports.records()],
     "imports.of_session": [lambda view: view.imports.of_session("imported")],
     "projects.create": [lambda view: view.projects.create(name="intruder", profile="default")],
@@ -261,6 +269,7 @@ def foreign_rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
         "session_extras": f"session_id NOT IN ({mine})",
         "shares": f"session_id NOT IN ({mine})",
         "share_payloads": f"share_id NOT IN (SELECT id FROM shares WHERE session_id IN ({mine}))",
+        "usage": "profile <> 'work'",
         "retired_ids": f"successor_id NOT IN ({mine}) OR successor_id IS NULL",
         "import_items": "1 = 1",
     }

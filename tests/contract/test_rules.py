@@ -177,6 +177,8 @@ VERBS_ON_A_SESSION: dict[str, dict[str, Any]] = {
     "documents.remove": {},
     "shares.create": {},
     "shares.list": {},
+    "usage.record": {"model": None},
+    "usage.list": {},
 }
 
 
@@ -194,7 +196,7 @@ def test_rule_6_a_deleted_session_refuses_every_write(store: Store) -> None:
     """A save of an object whose session was deleted wrote the file again; an import brought it back."""
     verbs = {
         f"{name}.{verb}": function
-        for name in ("sessions", "messages", "documents", "shares")
+        for name in ("sessions", "messages", "documents", "shares", "usage")
         for verb, function in inspect.getmembers(getattr(store, name), inspect.ismethod)
         if not verb.startswith("_") and "session_id" in inspect.signature(function).parameters
     }

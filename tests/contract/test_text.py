@@ -33,8 +33,10 @@ LIMITS = {
     "messages.role": ROLE_LIMIT,
     "session_documents.key": KEY_LIMIT,
 }
+#: `test_usage.py` tries these.
+USAGE = {"usage.profile", "usage.model", "usage.provider"}
 #: Columns of letters and digits, and those that only imports write.
-OTHERS = {"projects.color", "import_items.origin", "import_items.item", "kept_messages.role"}
+OTHERS = {"projects.color", "import_items.origin", "import_items.item", "kept_messages.role", *USAGE}
 SESSION_FIELDS = [column.removeprefix("sessions.") for column in LIMITS if column.startswith("sessions.")]
 
 

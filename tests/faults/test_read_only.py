@@ -40,6 +40,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "shares.refresh": lambda verbs: verbs.shares.refresh("shared"),
     "shares.revoke": lambda verbs: verbs.shares.revoke("shared"),
     "shares.delete": lambda verbs: verbs.shares.delete("shared"),
+    "usage.record": lambda verbs: verbs.usage.record("there", model="m"),
     "projects.create": lambda verbs: verbs.projects.create(name="New"),
     "projects.rename": lambda verbs: verbs.projects.rename("work", "New"),
     "projects.update": lambda verbs: verbs.projects.update("work", color="#fff"),
@@ -59,7 +60,7 @@ READS = {
     ),
     *("messages.read", "messages.count", "messages.tail", "messages.page", "messages.window"),
     *("documents.read", "projects.get", "projects.list", "imports.records", "imports.of_session"),
-    *("shares.get", "shares.list"),
+    *("shares.get", "shares.list", "usage.list", "usage.totals"),
 }
 
 
@@ -72,6 +73,7 @@ def target(request: pytest.FixtureRequest) -> str:
         store.messages.extend("there", ["one", "two"])
         store.documents.put("there", {"draft": "…"})
         store.shares.create("there", token="shared")
+        store.usage.record("there", model="m", input_tokens=1)
         store.sessions.create(session_id="gone")
         store.sessions.delete("gone")
     return target
@@ -91,6 +93,7 @@ def _everything(store: Store) -> list[Any]:
         store.documents.read("there"),
         store.projects.list(),
         store.shares.get("shared"),
+        store.usage.totals("model"),
     ]
 
 

@@ -300,3 +300,27 @@ def test_shares_are_read_by_their_indexes(store: Store) -> None:
             lines = plan_of(lambda tx, after=after, profile=profile: tx.shares.list(profile=profile, after=after))
             assert any("shares USING INDEX ix_shares_list" in line for line in lines)
             assert not any("TEMP B-TREE" in line for line in lines)
+
+
+@pytest.mark.parametrize("by", [(), ("model",), ("day", "project", "session", "source")])
+@pytest.mark.parametrize(
+    ("profile", "index"), [(None, "ix_usage_at (at>"), ("work", "ix_usage_profile (profile=? AND at>")]
+)
+def test_totals_of_usage_read_a_range_of_an_index(store: Store, by: Any, profile: str | None, index: str) -> None:
+    def verb(tx: View) -> None:
+        tx.usage.record(SESSION, model="m", input_tokens=1, at=1e9)
+        tx.usage.totals(by, profile=profile, since=1e9, until=2e9)
+
+    lines = plan(store, undone(store, verb))
+    assert sum(index in line for line in lines) == (3 if "day" in by else 1)
+    # The groups are sorted, and the periods of the call are read as a whole. No table is.
+    assert not any(re.match("SCAN (usage|sessions|projects)", line) for line in lines)
+
+
+def test_usage_of_a_session_is_read_by_its_index(store: Store) -> None:
+    for after in (None, write_cursor("usage", 1.0, 1)):
+        lines = plan(store, lambda after=after: store.usage.list(SESSION, after=after))
+        assert faults(lines) == []
+        assert any("usage USING INDEX ix_usage_session_id (session_id=?" in line for line in lines)
+    lines = plan(store, undone(store, lambda tx: tx.sessions.update(SESSION, profile="other")))
+    assert any("usage USING INDEX ix_usage_session_id (session_id=?)" in line for line in lines)

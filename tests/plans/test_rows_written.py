@@ -18,7 +18,7 @@ from hermes_store import Store
 
 TABLES = (
     *("sessions", "messages", "message_blobs", "session_extras", "session_documents"),
-    *("projects", "shares", "share_payloads", "retired_ids", "import_items"),
+    *("projects", "shares", "share_payloads", "usage", "retired_ids", "import_items"),
 )
 LENGTH = 1000
 Write = tuple[str, str]

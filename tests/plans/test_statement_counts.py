@@ -70,9 +70,9 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     "sessions.children": (2, lambda store: store.sessions.children("s0")),
     "sessions.lineage": (2, lambda store: store.sessions.lineage("s0")),
     "sessions.delete": (3, lambda store: undone(store, lambda tx: tx.sessions.delete("s0"))()),
-    # Find, the notes of imports, delete, and retire its id. On SQLite the messages and the title are taken out of the
-    # index.
-    "sessions.purge": ((7, 4), lambda store: undone(store, lambda tx: tx.sessions.purge("s0"))()),
+    # Find, the notes of imports, the usage of a copy, delete, and retire its id. On SQLite the messages and the title
+    # are taken out of the index.
+    "sessions.purge": ((8, 5), lambda store: undone(store, lambda tx: tx.sessions.purge("s0"))()),
     "sessions.purge_deleted of nothing": (1, lambda store: store.sessions.purge_deleted(older_than=1e9)),
     "sessions.delete_inactive of nothing": (1, lambda store: store.sessions.delete_inactive(older_than=1e9)),
     "sessions.delete_empty": (1, lambda store: undone(store, lambda tx: tx.sessions.delete_empty())()),
@@ -114,6 +114,15 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     # The session, the share in two tables, and its record.
     "shares.create": (4, lambda store: undone(store, lambda tx: tx.shares.create("s0", {}))()),
     "shares.list": (1, lambda store: store.shares.list()),
+    # Find, originals of values, the totals, the session's row, and what was used.
+    "usage.record": (5, lambda store: undone(store, lambda tx: tx.usage.record("s0", model="m", cost=0.5))()),
+    "usage.list": (2, lambda store: store.usage.list("s0")),
+    "usage.totals": (1, lambda store: store.usage.totals(["model", "project", "session"])),
+    # After what is recorded here: the first and the last time, and the sums.
+    "usage.totals of days": (
+        8,
+        lambda store: undone(store, lambda tx: (tx.usage.record("s0", model="m"), tx.usage.totals("day")))(),
+    ),
 }
 
 

@@ -127,6 +127,8 @@ VERBS: dict[str, Verb] = {
     "documents.put": lambda store: undone(store, lambda tx: tx.documents.put("s7", {"draft": 1})),
     "documents.read": lambda store: lambda: store.documents.read("s7"),
     "messages.append": lambda store: undone(store, lambda tx: tx.messages.append("s7", {"role": "user"})),
+    "usage.record": lambda store: undone(store, lambda tx: tx.usage.record("s7", model="m", input_tokens=1)),
+    "usage.totals": lambda store: lambda: store.usage.totals("day", since=1.0, until=2.0),
 }
 
 

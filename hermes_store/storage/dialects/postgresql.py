@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from ... import errors
 from ...targets import shown
 from ..row_types import Row
-from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of
+from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
 from ..unit_of_work import UnitOfWork
 from .base import RETRY, Dialect, Result, Settings
 from .condition import Condition
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
     return f"{compiler.process(column, **options)} = ANY ({compiler.process(values, **options)})"
+
+
+@compiles(period_rows, "postgresql")
+def _period_rows(element: period_rows, compiler: Any, **options: Any) -> str:
+    [times] = element.clauses
+    array = compiler.process(times, **options)
+    numbered = f"unnest({array}) WITH ORDINALITY AS times (start_at, number)"
+    return f"(SELECT start_at, lead(start_at) OVER (ORDER BY number) AS end_at FROM {numbered})"  # noqa: S608
 
 
 class PostgreSQLUnitOfWork(UnitOfWork):

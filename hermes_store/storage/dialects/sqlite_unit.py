@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 
 from ..row_types import Row, log_once
-from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of
+from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
 from ..unit_of_work import UnitOfWork
 from .sqlite_errors import is_undecodable
 from .sqlite_log import Log
@@ -31,6 +31,13 @@ def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
     column, values = element.clauses
     value, array = compiler.process(column, **options), compiler.process(values, **options)
     return f"{value} IN (SELECT value FROM json_each({array}))"  # noqa: S608 - both are SQL that SQLAlchemy made
+
+
+@compiles(period_rows, "sqlite")
+def _period_rows(element: period_rows, compiler: Any, **options: Any) -> str:
+    [times] = element.clauses
+    array = compiler.process(times, **options)
+    return f"(SELECT value AS start_at, lead(value) OVER (ORDER BY key) AS end_at FROM json_each({array}))"  # noqa: S608
 
 
 def _decode(data: bytes) -> str:

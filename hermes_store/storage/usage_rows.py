@@ -1,0 +1,242 @@
+"""The rows of usage: what sessions used, when, and of which model.
+
+The rows of a session add up to its totals, `input_tokens`, `output_tokens` and `estimated_cost`. Whatever writes these
+columns without saying what was used writes the difference as a row of kind "total".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Self
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from ..pagination import check_limit, no_cursor, read_cursor, write_cursor
+from ..records import DEFAULT_PROFILE, Page, UsageKind, UsageRecord
+from ..transcripts.encoding import LATEST
+from ..validation import MAX_INT
+from .schema import Session, UsageRow
+from .statement import Statement
+from .unit_of_work import UnitOfWork
+
+_CURSOR: Final = "usage"
+#: The most that one row counts, in tokens and in billionths of a cost: sums of thousands of rows fit an integer.
+MOST: Final = 10**15
+#: Parts of a cost of 1.
+COST_UNIT: Final = 10**9
+#: The columns of a session that usage adds up to.
+TOTALS: Final = ("input_tokens", "output_tokens", "estimated_cost")
+
+
+class Amounts(NamedTuple):
+    """What was used: tokens, and the cost in billionths (None if it is not known)."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost: int | None = None
+
+    def __add__(self, other: Amounts) -> Amounts:  # type: ignore[override]  # a tuple's is of no use here
+        return self._combined(other, 1)
+
+    def __sub__(self, other: Amounts) -> Amounts:
+        return self._combined(other, -1)
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+    def _combined(self, other: Amounts, sign: int) -> Amounts:
+        tokens = (one + sign * another for one, another in zip(self[:-1], other[:-1], strict=True))
+        costs = [cost for cost in (self.cost, other.cost and sign * other.cost) if cost is not None]
+        return Amounts(*tokens)._replace(cost=sum(costs) if costs else None)
+
+
+class Use(NamedTuple):
+    """What was used of one model."""
+
+    kind: UsageKind
+    model: str | None
+    provider: str | None
+    #: Epoch seconds.
+    at: float
+    amounts: Amounts
+
+
+def cost_of(value: float | None) -> int | None:
+    """Return a cost in billionths, as rows have it."""
+    return None if value is None else _limited(round(max(-MOST, min(MOST, value * COST_UNIT))))
+
+
+def value_of(cost: int | None) -> float | None:
+    """Return a cost that is in billionths."""
+    return None if cost is None else cost / COST_UNIT
+
+
+def _limited(value: int) -> int:
+    return max(-MOST, min(MOST, value))
+
+
+_NAMES: Final = ("session_id", "profile", "model", "provider", "kind", "at", *Amounts._fields)
+_insert: Final = Statement(insert(UsageRow).values({name: bindparam(name) for name in _NAMES}))
+
+
+def add(unit: UnitOfWork, session: int, profile: str, use: Use) -> None:
+    """Insert a row of what a session used.
+
+    Args:
+        session: its row id.
+        profile: its profile.
+    """
+    at = use.at if 0 <= use.at <= LATEST else 0.0  # a time that nobody meant; days are counted from 1970 to 2100
+    values = {"session_id": session, "profile": profile, **use._asdict(), "at": at}
+    unit.execute(_insert, {**values, **values.pop("amounts")._asdict()})
+
+
+class Totals(NamedTuple):
+    """What a session's row says about what it used."""
+
+    profile: str
+    model: str | None
+    input_tokens: int
+    output_tokens: int
+    estimated_cost: float | None
+
+    @property
+    def amounts(self) -> Amounts:
+        """The totals, as far as rows count them."""
+        return Amounts(_limited(self.input_tokens), _limited(self.output_tokens), cost=cost_of(self.estimated_cost))
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The totals, by the names of the table's columns."""
+        return {name: getattr(self, name) for name in TOTALS}
+
+    def plus(self, used: Amounts) -> Self:
+        """Return the totals with what was used since."""
+        cost = self.estimated_cost
+        if used.cost is not None:
+            cost = value_of((cost_of(cost) or 0) + used.cost)
+        tokens = (self.input_tokens + used.input_tokens, self.output_tokens + used.output_tokens)
+        return self._replace(
+            input_tokens=min(tokens[0], MAX_INT), output_tokens=min(tokens[1], MAX_INT), estimated_cost=cost
+        )
+
+
+#: The totals of a session that is new.
+NOTHING: Final = Totals(DEFAULT_PROFILE, None, 0, 0, None)
+_totals: Final = Statement(
+    select(*(getattr(Session, name) for name in Totals._fields)).where(Session.id == bindparam("session"))
+)
+
+
+def totals_of(unit: UnitOfWork, session: int) -> Totals:
+    """Return the totals of a session, which is given by row id."""
+    rows = unit.rows(_totals, {"session": session})
+    return Totals._make(rows[0]) if rows else NOTHING
+
+
+def add_difference(  # noqa: PLR0917 - two states, and what is known of how one became the other
+    unit: UnitOfWork, session: int, before: Totals, written: Mapping[str, Any], at: float, uses: Sequence[Use]
+) -> None:
+    """Insert what a session's new totals are more, or less, than those before.
+
+    Args:
+        session: its row id.
+        before: the totals before.
+        written: the columns that are written.
+        at: when it was used, as far as is known.
+        uses: what is known of it. The rest is one more row, of the session's model.
+    """
+    now = before._replace(**{name: written[name] for name in Totals._fields if name in written})
+    rest = now.amounts - before.amounts
+    for use in uses:
+        add(unit, session, now.profile, use)
+        rest -= use.amounts
+    rest = rest._replace(cache_read_tokens=0, cache_write_tokens=0, reasoning_tokens=0)  # of these it has no totals
+    if rest:
+        add(unit, session, now.profile, Use("total", now.model, None, at, rest))
+
+
+def add_copy(unit: UnitOfWork, session: int, at: float) -> None:
+    """Insert the totals that a copy of a session has from it. They were used once, and are not counted again."""
+    totals = totals_of(unit, session)
+    if totals.amounts:
+        add(unit, session, totals.profile, Use("copy", totals.model, None, at, totals.amounts))
+
+
+_set_profile: Final = Statement(
+    update(UsageRow).where(UsageRow.session_id == bindparam("session")).values(profile=bindparam("new_profile"))
+)
+
+
+def set_profile(unit: UnitOfWork, session: int, profile: str) -> None:
+    """Let what a session used be another profile's; it is given by row id."""
+    unit.execute(_set_profile, {"session": session, "new_profile": profile})
+
+
+_move: Final = Statement(
+    update(UsageRow).where(UsageRow.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
+)
+
+
+def move(unit: UnitOfWork, before: int, after: int) -> None:
+    """Let the rows of a session be those of the row that it moved to; both are row ids."""
+    unit.execute(_move, {"before": before, "after_row": after})
+
+
+_delete_copies: Final = Statement(
+    delete(UsageRow).where(UsageRow.session_id == bindparam("session"), UsageRow.kind == "copy")
+)
+
+
+def release(unit: UnitOfWork, session: int) -> None:
+    """Prepare for the purge of a session: the database keeps what was used, without the session."""
+    unit.execute(_delete_copies, {"session": session})
+
+
+_fields: Final = ("at", "model", "provider", "kind", *Amounts._fields)
+
+
+@functools.cache
+def _page(is_first: bool) -> Statement:
+    query = select(*(getattr(UsageRow, name) for name in _fields)).where(UsageRow.session_id == bindparam("session"))
+    if not is_first:
+        query = query.where(UsageRow.at <= bindparam("last_at"))
+    query = query.order_by(UsageRow.at.desc(), UsageRow.id.desc())
+    return Statement(query.limit(bindparam("most")).offset(bindparam("skipped")))
+
+
+def page(unit: UnitOfWork, session: int, session_id: str, limit: int, after: str | None) -> Page[UsageRecord]:
+    """Return a page of what a session used, the newest first.
+
+    Rows have no public ids, and row ids would tell how much others used (decision 0015). So a cursor has the time of
+    the last row, and how many rows of that time were on the pages before.
+
+    Args:
+        session: its row id.
+        session_id: its public id.
+        limit, after: as in `Usage.list`.
+    """
+    limit = check_limit(limit)
+    parameters: dict[str, Any] = {"session": session, "most": limit + 1, "skipped": 0}
+    if after is not None:
+        parameters["last_at"], parameters["skipped"] = read_cursor(_CURSOR, after, float, int)
+        if parameters["skipped"] < 0:
+            raise no_cursor(_CURSOR, after)
+    rows = unit.rows(_page(after is None), parameters)
+    records = [_record(session_id, row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return Page(items=records, next=None)
+    last = records[-1].at
+    skipped = sum(one.at == last for one in records)
+    if skipped == len(records) and last == parameters.get("last_at"):
+        skipped += parameters["skipped"]
+    return Page(items=records, next=write_cursor(_CURSOR, last, skipped))
+
+
+def _record(session_id: str, row: Sequence[Any]) -> UsageRecord:
+    values = dict(zip(_fields, row, strict=True))
+    return UsageRecord.from_trusted({"session_id": session_id, **values, "cost": value_of(values["cost"])})

@@ -1,0 +1,102 @@
+"""Sums of what was used, in groups."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Float, String, bindparam, column, func, literal_column, select
+
+from .. import periods
+from ..records import UsageTotal
+from .schema import Project, Session, UsageRow
+from .statement import Statement, period_rows
+from .types import FloatList
+from .unit_of_work import UnitOfWork
+from .usage_rows import Amounts, value_of
+
+_period: Final = period_rows(bindparam("times", type_=FloatList)).table_valued(
+    column("start_at", Float), column("end_at", Float), name="periods"
+)
+#: By group: the column, and the table that it is of.
+_COLUMNS: Final[dict[str, Any]] = {
+    "model": UsageRow.model,
+    "provider": UsageRow.provider,
+    "profile": UsageRow.profile,
+    "project": Project.project_id,
+    "session": Session.session_id,
+    "source": Session.source,
+}
+_SUMS: Final = tuple(func.sum(getattr(UsageRow, name)).label(name) for name in Amounts._fields)
+_counted: Final = UsageRow.kind != literal_column("'copy'", String)
+
+
+def _range(of_profile: bool) -> list[Any]:
+    conditions = [UsageRow.at >= bindparam("since"), UsageRow.at < bindparam("until")]
+    return [*conditions, UsageRow.profile == bindparam("profile")] if of_profile else conditions
+
+
+@functools.cache
+def _end(of_profile: bool, last: bool) -> Statement:
+    order = (UsageRow.profile, UsageRow.at) if of_profile else (UsageRow.at,)
+    query = select(UsageRow.at).where(*_range(of_profile))
+    return Statement(query.order_by(*(one.desc() if last else one for one in order)).limit(1))
+
+
+@functools.cache
+def _totals(columns: tuple[str, ...], in_periods: bool, of_profile: bool) -> Statement:
+    groups = [_COLUMNS[name].label(name) for name in columns]
+    if in_periods:
+        groups.insert(0, _period.c.start_at.label("start_at"))
+    query = select(*groups, *_SUMS, func.count().label("records")).select_from(UsageRow)
+    if in_periods:
+        in_period = (UsageRow.at >= _period.c.start_at) & (UsageRow.at < _period.c.end_at)
+        query = select(*groups, *_SUMS, func.count().label("records")).select_from(_period).join(UsageRow, in_period)
+    if not {"project", "session", "source"}.isdisjoint(columns):
+        query = query.outerjoin(Session, Session.id == UsageRow.session_id)
+    if "project" in columns:
+        query = query.outerjoin(Project, Project.id == Session.project_id)
+    query = query.where(*_range(of_profile), _counted)
+    return Statement(query.group_by(*groups) if groups else query)
+
+
+def totals(  # noqa: PLR0917 - what `Usage.totals` takes
+    unit: UnitOfWork, groups: Sequence[str], since: float, until: float, zone: datetime.tzinfo, profile: str | None
+) -> list[UsageTotal]:
+    """Return the sums of some groups; as `Usage.totals`.
+
+    Args:
+        groups: as `by` of `Usage.totals`, each once.
+        since, until: epoch seconds; `until` is not included.
+        zone: where days begin.
+        profile: only this profile's; all when None.
+    """
+    kinds = [name for name in groups if name in periods.KINDS]
+    columns = tuple(name for name in groups if name not in periods.KINDS)
+    parameters: dict[str, Any] = {"since": since, "until": until}
+    if profile is not None:
+        parameters["profile"] = profile
+    if kinds:
+        ends = [unit.value(_end(profile is not None, last), parameters) for last in (False, True)]
+        if None in ends:
+            return []
+        parameters["times"] = list(periods.starts(kinds, zone, *ends))
+    rows = unit.rows(_totals(columns, bool(kinds), profile is not None), parameters)
+    found = [_total(row, kinds, columns, zone) for row in rows]
+    return sorted(
+        found, key=lambda one: [(value is None, value or "") for value in (getattr(one, name) for name in groups)]
+    )
+
+
+def _total(row: Sequence[Any], kinds: Sequence[str], columns: Sequence[str], zone: datetime.tzinfo) -> UsageTotal:
+    values: dict[str, Any] = dict.fromkeys(UsageTotal.model_fields)
+    if kinds:
+        start_at, *row = row
+        day = periods.day_of(start_at, zone)
+        values |= {kind: periods.label(kind, day) for kind in kinds}
+    values |= dict(zip((*columns, *Amounts._fields, "records"), row, strict=True))
+    values |= {name: int(values[name] or 0) for name in Amounts._fields[:-1]}
+    values["cost"] = None if values["cost"] is None else value_of(int(values["cost"]))
+    return UsageTotal.from_trusted(values)
