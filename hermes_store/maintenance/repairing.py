@@ -37,8 +37,8 @@ def repair(target: Target, *, dry_run: bool = False, on_progress: OnRepairProgre
     - Its indexes are made anew if one is damaged.
     - Rows that refer to rows that are not there are unlinked. Messages whose session is not there get one.
     - The index of words is made anew if it does not have what the messages have.
-    - The counters and times of each session are set to what its messages say; gaps in their positions are closed. Each
-      session is one transaction.
+    - The counters and times of each session are set to what its messages say; gaps in their positions are closed. Usage
+      that does not add up to the session's totals gets one more row. Each session is one transaction.
 
     A message, a document or a share that is not what was written is left as it is. It is in the report with what to do.
 

@@ -63,6 +63,8 @@ class FindingKind(enum.StrEnum):
     """A document is not what was written."""
     SHARE = "share"
     """The copy of a share is not what was written."""
+    USAGE = "usage"
+    """The usage of a session does not add up to its totals, or is another profile's."""
     IMPORT = "import"
     """An entry of the import log is damaged."""
     SEARCH = "search"

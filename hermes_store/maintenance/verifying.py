@@ -37,6 +37,7 @@ _ADVICE: Final = {
     FindingKind.HISTORY: f"{_RESTORE}remove it with messages.purge_history. The session's messages are not affected.",
     FindingKind.DOCUMENT: f"{_RESTORE}write it again with documents.put. documents.read reads others by key.",
     FindingKind.SHARE: f"{_RESTORE}make another copy with shares.refresh, or remove it with shares.delete.",
+    FindingKind.USAGE: _REPAIR,
     FindingKind.IMPORT: "Import the directory again.",
     FindingKind.SEARCH: f"Searches miss something. {_REPAIR}",
 }
@@ -48,10 +49,11 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
     Of a SQLite file, this is SQLite's own check of the file and of the foreign keys. Of each session, deleted or not:
     its messages are as many as its row counts, and at all positions from 0; its times are those of its messages; each
     message, large document and share has the digest that it was written with, and so has each message that is kept for
-    an undo, of which there are as many as its cut says; the row of its small documents is JSON; its other fields are of
-    the right types. (Their values have nothing to be compared with.) The text of the schema is what this library made,
-    and each entry of the import log is one that an import can have written. The index of words has as many messages and
-    titles as it has to have (compared if nobody writes meanwhile), and the words of some messages.
+    an undo, of which there are as many as its cut says; its usage adds up to its totals; the row of its small documents
+    is JSON; its other fields are of the right types. (Their values have nothing to be compared with.) The text of the
+    schema is what this library made, and each entry of the import log is one that an import can have written. The index
+    of words has as many messages and titles as it has to have (compared if nobody writes meanwhile), and the words of
+    some messages.
 
     Nothing is written. Each session is read in a transaction of its own, and no more than 1 MiB of it (or one message)
     is in memory.

@@ -1,4 +1,4 @@
-"""What is checked of one session: whether its row, its messages, documents and shares agree.
+"""What is checked of one session: whether its row, its messages, documents, shares and usage agree.
 
 Nothing is held in memory but a part of one session: see `_PART_BYTES`. What is compared is read without a check of its
 type, since a value of a wrong type is a finding.
@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
-from . import document_rows, history_checks, search_rows, transcript_columns
+from . import document_rows, history_checks, search_rows, transcript_columns, usage_rows
 from .row_types import RowTypes
 from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument, Share, SharePayload
 from .statement import Statement, one_of
@@ -141,6 +141,8 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     findings += (SessionFinding("history", problem) for problem in history_checks.problems(unit, row_id))
     documents, damaged = _check_documents(unit, row_id, session_id)
     damaged += _check_shares(unit, row_id)
+    if not any(finding.kind == "fields" for finding in findings):
+        damaged += _check_usage(unit, row_id)
     title = unescaped(stored_title) if isinstance(stored_title, str) else None
     titles = int(search_rows.is_title_reached(state, row_id) and search_rows.has_words(title))
     return CheckedSession(session_id, found, documents, findings + damaged_messages + damaged, indexed, titles)
@@ -275,3 +277,8 @@ _shares: Final = Statement(
 def _check_shares(unit: UnitOfWork, row_id: int) -> list[SessionFinding]:
     rows = [(token, _problem(payload, digest)) for token, digest, payload in unit.rows(_shares, {"session": row_id})]
     return [SessionFinding("share", f"share {token!r} {problem}", key=str(token)) for token, problem in rows if problem]
+
+
+def _check_usage(unit: UnitOfWork, row_id: int) -> list[SessionFinding]:
+    problem = usage_rows.problem(unit, row_id)
+    return [SessionFinding("usage", problem)] if problem else []

@@ -1,4 +1,4 @@
-"""Puts right what follows from other rows: counters, times and positions of sessions, and links to missing rows."""
+"""Puts right what follows from other rows: counters, times, positions, usage, and links to missing rows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from . import (
     session_rows,
     share_rows,
     transcript_columns,
+    usage_rows,
 )
 from .session_checks import CheckedSession, SessionFinding
 from .unit_of_work import UnitOfWork
 
 #: The kinds of findings that are put right.
-DERIVED: Final = frozenset({"message_count", "positions", "times"})
+DERIVED: Final = frozenset({"message_count", "positions", "times", "usage"})
 
 
 def derived(findings: Sequence[SessionFinding]) -> list[SessionFinding]:
@@ -33,8 +34,8 @@ def derived(findings: Sequence[SessionFinding]) -> list[SessionFinding]:
 def repair(unit: UnitOfWork, row_id: int) -> tuple[list[SessionFinding], CheckedSession | None]:
     """Make a session's row and its messages agree; return what was put right, and what was found afterwards.
 
-    Gaps between positions are closed. Then, and where the row counts more messages than there are, the session is
-    marked as recovered, because something of it is missing.
+    Usage that does not add up to the totals gets one more row. Gaps between positions are closed. Then, and where the
+    row counts more messages than there are, the session is marked as recovered, because something of it is missing.
 
     Args:
         unit: one that writes.
@@ -46,6 +47,10 @@ def repair(unit: UnitOfWork, row_id: int) -> tuple[list[SessionFinding], Checked
     wrong = derived(checked.findings)
     if not wrong:
         return [], checked
+    if any(finding.kind == "usage" for finding in wrong):
+        usage_rows.settle(unit, row_id)
+    if all(finding.kind == "usage" for finding in wrong):  # which the session's row has nothing of
+        return wrong, session_checks.check(unit, row_id)
     moved = message_rows.renumber(unit, row_id, session_rows.next_revision(key))
     columns: dict[str, Any] = {"message_count": checked.messages, **transcript_columns.last_times(unit, row_id)}
     if moved or key.message_count > checked.messages:
@@ -61,6 +66,7 @@ def repair_links(unit: UnitOfWork) -> list[str]:
 
     Messages and large documents of a session that is not there get one: its title says so, and `repair` counts them.
     """
+    lone_usage = usage_rows.unlink_missing(unit)  # before sessions are made, whose totals are 0
     done = [f"session {session_id} was made for messages or documents of a missing one" for session_id in _make(unit)]
     steps = {
         "{} of no message removed": (message_rows.remove_lone_bodies(unit), "body", "bodies"),
@@ -68,7 +74,7 @@ def repair_links(unit: UnitOfWork) -> list[str]:
         "{} of no session removed": (share_rows.remove_lone(unit), "share", "shares"),
         "{} to a project or parent that was not there removed": (session_rows.unlink_missing(unit), "link", "links"),
         "{} to a session that was not there removed": (
-            retired_ids.unlink_missing(unit) + import_log.unlink_missing(unit),
+            lone_usage + retired_ids.unlink_missing(unit) + import_log.unlink_missing(unit),
             "reference",
             "references",
         ),

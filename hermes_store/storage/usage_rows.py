@@ -7,10 +7,11 @@ columns without saying what was used writes the difference as a row of kind "tot
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Double, bindparam, cast, delete, exists, func, insert, select, update
 
 from ..pagination import check_limit, no_cursor, read_cursor, write_cursor
 from ..records import DEFAULT_PROFILE, Page, UsageKind, UsageRecord
@@ -18,6 +19,7 @@ from ..transcripts.encoding import LATEST
 from ..validation import MAX_INT
 from .schema import Session, UsageRow
 from .statement import Statement
+from .types import escaped
 from .unit_of_work import UnitOfWork
 
 _CURSOR: Final = "usage"
@@ -195,6 +197,58 @@ _delete_copies: Final = Statement(
 def release(unit: UnitOfWork, session: int) -> None:
     """Prepare for the purge of a session: the database keeps what was used, without the session."""
     unit.execute(_delete_copies, {"session": session})
+
+
+_unlink_missing: Final = Statement(
+    update(UsageRow)
+    .where(UsageRow.session_id.is_not(None), ~exists().where(Session.id == UsageRow.session_id))
+    .values(session_id=None)
+)
+
+
+def unlink_missing(unit: UnitOfWork) -> int:
+    """Let what missing sessions used be of no session; return how many rows."""
+    return unit.execute(_unlink_missing)
+
+
+_sums: Final = Statement(
+    select(
+        *(func.sum(cast(getattr(UsageRow, name), Double)) for name in ("input_tokens", "output_tokens", "cost")),
+        func.min(UsageRow.profile),
+        func.max(UsageRow.profile),
+    ).where(UsageRow.session_id == bindparam("session")),
+    checked=False,
+)
+#: Billionths by which a sum of costs may differ: databases round a number that is between two in their own ways.
+_ROUNDED: Final = 1_000
+
+
+def _sum(unit: UnitOfWork, session: int) -> tuple[Amounts, Any, Any]:
+    """Return what the usage of a session adds up to, as far as rows count, and its first and last profile."""
+    *sums, first, last = unit.rows(_sums, {"session": session})[0]
+    tokens, more, cost = (None if one is None else round(max(-MOST, min(MOST, one))) for one in sums)
+    return Amounts(tokens or 0, more or 0, cost=cost), first, last
+
+
+def problem(unit: UnitOfWork, session: int) -> str:
+    """Return how the usage and the totals of a session, which is given by row id, differ; nothing if they agree."""
+    totals = totals_of(unit, session)
+    found, first, last = _sum(unit, session)
+    wanted = totals.amounts
+    near = abs((found.cost or 0) - (wanted.cost or 0)) <= _ROUNDED
+    if found[:2] != wanted[:2] or not near:
+        shown = [(*one[:2], value_of(one.cost or 0)) for one in (found, wanted)]
+        return f"its usage adds up to {shown[0]} (input, output, cost), and its totals are {shown[1]}"
+    return "" if first == last and first in (None, escaped(totals.profile)) else "its usage is of another profile"
+
+
+def settle(unit: UnitOfWork, session: int) -> None:
+    """Make the usage of a session, which is given by row id, agree with its row."""
+    totals = totals_of(unit, session)
+    set_profile(unit, session, totals.profile)
+    rest = totals.amounts - _sum(unit, session)[0]
+    if rest:
+        add(unit, session, totals.profile, Use("total", totals.model, None, time.time(), rest))
 
 
 _fields: Final = ("at", "model", "provider", "kind", *Amounts._fields)

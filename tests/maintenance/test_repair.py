@@ -39,6 +39,7 @@ def fill(store: Store) -> None:
     store.sessions.create(session_id="s", title="Trip", project_id="work", parent_id="parent")
     store.messages.extend("s", MESSAGES)
     store.documents.put("s", {"small": 1, "large": "x" * 5_000})
+    store.usage.record("s", model="m", input_tokens=5, cost=0.1, at=1e9)
     store.sessions.create(session_id="other", title="Other")
     store.messages.extend("other", MESSAGES)
 
@@ -88,6 +89,26 @@ def test_what_follows_from_messages_is_put_right(target: str, name: str) -> None
         assert repair(target).repaired == []
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE usage SET input_tokens = 3, profile = 'x'", "DELETE FROM usage", "UPDATE sessions SET input_tokens = 7"],
+)
+def test_usage_follows_the_totals(target: str, damage: str) -> None:
+    with Store.open(target, durability="normal") as store:
+        with writing(store) as connection:
+            connection.exec_driver_sql(damage)
+        before = store.sessions.get("s")
+        planned = repair(target, dry_run=True)
+        done = repair(target)
+        assert [one.what for one in done.repaired] == [one.what for one in planned.repaired]
+        assert done.ok
+        assert verify(store).ok
+        assert store.sessions.get("s") == before
+        counted = [one for one in store.usage.totals("session") if one.session == "s"]
+        assert [(one.input_tokens, one.cost) for one in counted] == [(before.input_tokens, 0.1)]
+        assert store.usage.totals(profile="x")[0].records == 0
+
+
 def test_who_read_the_gaps_cannot_overwrite(filled: Path) -> None:
     change(filled, f"UPDATE messages SET position = position + 5 WHERE session_id = {S}")
     with Store.open(filled) as store:
@@ -104,6 +125,10 @@ LINKS = {
     "no parent": ("DELETE FROM sessions WHERE session_id = 'parent'", "1 link to a project or parent"),
     "no session": ("DELETE FROM sessions WHERE session_id = 's'", "session salvaged-2 was made for messages"),
     "no message": (f"DELETE FROM messages WHERE session_id = {S} AND position = 2", "1 body of no message removed"),
+    "no owner of usage": (
+        "UPDATE usage SET session_id = 99",
+        "1 reference to a session that was not there removed",
+    ),
     "no owner of a former id": (
         "INSERT INTO retired_ids VALUES ('former', 99, 1)",
         "1 reference to a session that was not there removed",

@@ -43,6 +43,7 @@ def fill(store: Store) -> None:
         store.messages.extend(name, [{"role": "user", "content": f"{name} {one} " + "x" * 400} for one in range(10)])
         store.documents.put(name, {"small": number, "large": "d" * 6_000})
         store.shares.create(name, {"title": name, "messages": ["x" * 500]}, token=f"t{number}")
+        store.usage.record(name, model="m", provider="p", input_tokens=number, cost=0.5, at=1e9 + number)
     store.sessions.create(session_id="child", parent_id="s0", forked_at=1)
     store.sessions.change_id("child", "renamed")
     store.sessions.delete("s1")

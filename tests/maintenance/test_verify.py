@@ -35,6 +35,7 @@ def fill(store: Store) -> None:
     store.messages.extend("s", MESSAGES)
     store.documents.put("s", {"large": LARGE, "small": 1})
     store.shares.create("s", {"title": "Trip"}, token="shared")
+    store.usage.record("s", model="m", input_tokens=5, output_tokens=1, cost=0.1)
     store.sessions.create(session_id="gone")
     store.messages.extend("gone", MESSAGES)
     store.sessions.delete("gone")
@@ -92,6 +93,9 @@ DAMAGE: dict[str, tuple[str, list[tuple[str, int | None, str | None]]]] = {
     "a kept message less": ("DELETE FROM kept_messages WHERE position = 1", [("history", None, None)]),
     "damaged runs": ("UPDATE message_cuts SET runs = CAST('[[0]]' AS {blob})", [("history", None, None)]),
     "another share": ("UPDATE share_payloads SET payload = CAST('{{}}' AS {blob})", [("share", None, "shared")]),
+    "more tokens": (f"UPDATE sessions SET input_tokens = 6 WHERE id = {S}", [("usage", None, None)]),
+    "no usage": (f"DELETE FROM usage WHERE session_id = {S}", [("usage", None, None)]),
+    "usage of another profile": (f"UPDATE usage SET profile = 'x' WHERE session_id = {S}", [("usage", None, None)]),
     "no copy of a share": ("DELETE FROM share_payloads", [("share", None, "shared")]),
     "no small documents": (
         "UPDATE session_extras SET payload = CAST('[1' AS {blob})",
@@ -124,7 +128,7 @@ def test_each_damage_is_found_in_its_session(store: Store, name: str) -> None:
 BROKEN_LINKS = {
     "no session": (
         "DELETE FROM sessions WHERE session_id = 's'",
-        {*("messages", "message_cuts", "session_documents", "session_extras", "shares")},
+        {*("messages", "message_cuts", "session_documents", "session_extras", "shares", "usage")},
     ),
     "no project": ("DELETE FROM projects", {"sessions"}),
     "no parent": ("DELETE FROM sessions WHERE session_id = 'parent'", {"sessions"}),

@@ -50,6 +50,7 @@ def fill(path: Path, folder: Path) -> None:
         store.documents.put("parent", {"tool_calls": [1], "large": "x" * 5_000})
         for token in ("first", "second"):
             store.shares.create("parent", token=token)
+            store.usage.record("parent", model="m", input_tokens=1, cost=0.5, at=1e9)
         store.sessions.create(session_id="child", title="Fork", parent_id="parent", forked_at=1)
         store.sessions.change_id("child", "renamed")
         store.sessions.create(session_id="gone", title="Gone")
@@ -142,6 +143,8 @@ READING: dict[str, Verb] = {
     "documents.read one": lambda store, _: store.documents.read("parent", "large"),
     "shares.get": lambda store, _: store.shares.get("second"),
     "shares.list": lambda store, _: store.shares.list(session_id="parent"),
+    "usage.list": lambda store, _: store.usage.list("parent"),
+    "usage.totals": lambda store, _: store.usage.totals(["day", "model", "session"]),
     "projects.get": lambda store, _: store.projects.get("work"),
     "projects.list": lambda store, _: _pages(store.projects.list),
     "stats": lambda store, _: store.stats(),

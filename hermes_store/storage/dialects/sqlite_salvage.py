@@ -25,7 +25,7 @@ _BATCH: Final = 500
 _VERSION_TABLES: Final = frozenset({"hermes_store_version", "alembic_version"})
 _TABLES: Final = (
     *("sqlite_sequence", "projects", "sessions", "messages", "session_documents", "retired_ids", "import_items"),
-    *("shares", "share_payloads"),
+    *("shares", "share_payloads", "usage"),
     # In this order: digests tell that a page in the tree of small documents is one of bodies, and not the reverse.
     *("session_extras", "message_blobs"),
 )
@@ -379,6 +379,8 @@ _TIDY: Final = (
     ),
     ("sessions", f"DELETE FROM sessions WHERE id IN {_STAGED} OR id IN {_PURGED}"),  # noqa: S608
     ("message_blobs", "DELETE FROM message_blobs WHERE message_id NOT IN (SELECT id FROM messages)"),
+    # It still counts. Sessions that are made for messages have no totals.
+    ("usage", "UPDATE usage SET session_id = NULL WHERE session_id NOT IN (SELECT id FROM sessions)"),
 )
 _SHARES_WITHOUT_COPY: Final = (
     "SELECT session_id, token FROM shares WHERE id NOT IN (SELECT share_id FROM share_payloads)"
@@ -410,7 +412,7 @@ _UNLINK: Final = (
 _CONTINUE_IDS: Final = (
     """
 INSERT INTO sqlite_sequence (name, seq) SELECT DISTINCT name, 0 FROM salvaged_sqlite_sequence
-WHERE name IN ('projects', 'sessions', 'messages', 'shares', 'import_items')
+WHERE name IN ('projects', 'sessions', 'messages', 'shares', 'usage', 'import_items')
 AND name NOT IN (SELECT name FROM sqlite_sequence)
 """,
     """

@@ -19,7 +19,7 @@ _SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrT"
 #: By the number of columns of each revision.
 _SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006"}
 #: Tables that came with a later revision, and have what is in no other table.
-_LATER_TABLES: Final = {"shares": "0008"}
+_LATER_TABLES: Final = {"shares": "0008", "usage": "0009"}
 _SHAPES: Final[Mapping[str, str]] = {
     "-tttTirB": "projects",
     "-iiTRd": "messages",
@@ -27,6 +27,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "-b": UNDECIDED,
     "itdb": "session_documents",
     "-tirrRd": "shares",
+    "-ItTTtriiiiiI": "usage",
     "tIr": "retired_ids",
     "-tttIbIIIrB": "import_items",
     "ti": "sqlite_sequence",
