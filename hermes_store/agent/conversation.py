@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from ..storage.usage_rows import Amounts, Totals
 from ..transcripts import json_codec
 from ..transcripts.encoding import Encoded, encode_one
 from .decode import MessageDecoder
 from .listing import describe
 from .records import AgentSession
 from .snapshot import Snapshot
+from .usage import AgentUse, read_uses
 
 #: The limits of what is read at once, and held until it is written: conversations, and their messages and bytes
 #: together. A conversation that is larger is read alone.
@@ -42,6 +44,16 @@ class Conversation:
     message_ids: list[int] = field(default_factory=list)
     #: Messages that the user took back, by id.
     taken_back: dict[int, Mark] = field(default_factory=dict)
+    #: What it used, by model.
+    uses: list[AgentUse] = field(default_factory=list)
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """The columns of a session for what it used: what its own columns say, and what the models have besides."""
+        session = self.session
+        totals = Totals("", None, session.input_tokens, session.output_tokens, session.estimated_cost)
+        used = sum((use.amounts for use in self.uses), Amounts())
+        return (totals.plus(used - totals.amounts) if self.uses else totals).columns
 
     @property
     def root(self) -> str:
@@ -73,7 +85,8 @@ def digest_of(digests: list[bytes]) -> bytes:
 
 def read_conversation(snapshot: Snapshot, session: AgentSession) -> Conversation:
     """Read all messages of a conversation."""
-    return _Reader(snapshot, _message_ids(snapshot, session.chain)).read(session)
+    reader = _Reader(snapshot, _message_ids(snapshot, session.chain), read_uses(snapshot, [session]))
+    return reader.read(session)
 
 
 def read_batch(snapshot: Snapshot, session_ids: Sequence[str]) -> tuple[list[Conversation], int]:
@@ -85,7 +98,8 @@ def read_batch(snapshot: Snapshot, session_ids: Sequence[str]) -> tuple[list[Con
     found = {member: session for session in describe(snapshot, candidates) for member in session.chain}
     sessions = _first([found.get(session_id) for session_id in candidates])
     members = [member for session in sessions if session for member in session.chain]
-    reader = _Reader(snapshot, _message_ids(snapshot, members))
+    uses = read_uses(snapshot, [session for session in sessions if session])
+    reader = _Reader(snapshot, _message_ids(snapshot, members), uses)
     conversations: list[Conversation] = []
     held = 0
     for looked_at, session in enumerate(sessions, 1):
@@ -129,9 +143,11 @@ class _Reader:
 
     Args:
         message_ids: the ids of their messages, as `_message_ids` returns them.
+        uses: what they used, as `read_uses` returns it.
     """
 
-    def __init__(self, snapshot: Snapshot, message_ids: dict[str, list[int]]) -> None:
+    def __init__(self, snapshot: Snapshot, message_ids: dict[str, list[int]], uses: dict[str, list[AgentUse]]) -> None:
+        self._uses = uses
         schema = snapshot.schema
         self._snapshot = snapshot
         self._message_ids = message_ids
@@ -143,7 +159,7 @@ class _Reader:
 
     def read(self, session: AgentSession) -> Conversation:
         """Read all messages of a conversation."""
-        made = Conversation(session)
+        made = Conversation(session, uses=self._uses[session.session_id])
         for before, member in zip((None, *session.chain), session.chain, strict=False):
             goes_on_from = before
             for message_id, row in self._rows(self._message_ids.get(member, [])):

@@ -13,7 +13,6 @@ from ..storage.import_log import Entry, FollowedColumns
 from ..storage.session_keys import SessionKey
 from ..validation import TITLE_LIMIT
 from .conversation import Conversation, Mark
-from .records import AgentSession
 
 #: What a report calls the changes of the columns that follow the agent.
 _NAMES: Final = {
@@ -62,14 +61,9 @@ def notes(conversation: Conversation, written: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def following(session: AgentSession) -> dict[str, Any]:
+def following(conversation: Conversation) -> dict[str, Any]:
     """Return the columns, without the parent, that follow the agent for as long as the user leaves them alone."""
-    return {
-        "title": session.title[:TITLE_LIMIT],
-        "input_tokens": session.input_tokens,
-        "output_tokens": session.output_tokens,
-        "estimated_cost": session.estimated_cost,
-    }
+    return {"title": conversation.session.title[:TITLE_LIMIT], **conversation.totals}
 
 
 def changed_columns(values: Mapping[str, Any], now: FollowedColumns, written: Mapping[str, Any]) -> dict[str, Any]:

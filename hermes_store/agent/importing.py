@@ -19,13 +19,14 @@ from ..errors import SessionDeletedError, SessionExistsError
 from ..outcomes import ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem, ImportProgress
-from ..storage import import_log, message_rows, retired_ids, session_keys, session_rows
+from ..storage import import_log, message_rows, retired_ids, session_keys, session_rows, usage_rows
 from ..storage.batches import Batch, write_first
 from ..storage.engine import Database
 from ..storage.part_writer import PartWriter, remove_left_over
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..storage.unit_of_work import INTEGRITY_ERRORS, REFUSED_VALUES, UnitOfWork
+from ..storage.usage_rows import Amounts, Use
 from ..transcripts import json_codec
 from ..validation import SOURCE_LIMIT, TEXT_LIMIT, is_id
 from . import decision
@@ -168,9 +169,9 @@ class AgentImporter:
             )
         except SessionDeletedError:
             return _report(conversation, Outcome.SKIPPED, "it is deleted in the store")
-        written = {**decision.following(session), "parent_id": self._parent(unit, session, self._profile)}
+        written = {**decision.following(conversation), "parent_id": self._parent(unit, session, self._profile)}
         columns = {**_columns(session), "profile": self._profile, **_with_kind(written, session)}
-        row_id = writer.add(unit, session.session_id, columns)
+        row_id = writer.add(unit, session.session_id, columns, _uses(conversation, columns, {}))
         self._record(unit, conversation, conversation.root, row_id, revision=1, written=written, new=True)
         self._refer(unit, session.chain[1:], row_id)
         return _report(conversation, Outcome.IMPORTED)
@@ -180,7 +181,7 @@ class AgentImporter:
         entry = import_log.noted_entry_of(unit, KIND, self._origin, key.id)
         assert entry is not None, "one of the entries that refer to a copy has the notes"  # noqa: S101
         copy = Copy.read(key, entry)
-        changed = self._changed_columns(unit, conversation.session, copy)
+        changed = self._changed_columns(unit, conversation, copy)
         stored = copy.digest if copy.has_imported_messages else self._stored(unit, key, writer).digest
         if conversation.digest in (copy.digest, stored):
             return self._write_columns(unit, conversation, copy, changed, is_same=conversation.digest == stored)
@@ -189,7 +190,9 @@ class AgentImporter:
         if conflict:
             return _report(conversation, Outcome.CONFLICT, f"{conflict}; the store's copy was kept", key.session_id)
         columns = {**_with_kind(changed, conversation.session), "updated_at": conversation.session.last_active}
-        row_id, revision = writer.overwrite(unit, key, columns, fields=bool(changed))
+        row_id, revision = writer.overwrite(
+            unit, key, columns, fields=bool(changed), uses=_increments(unit, key, conversation, changed)
+        )
         self._record_again(unit, conversation, copy, row_id, revision, changed)
         return _report(conversation, Outcome.UPDATED, decision.describe_messages(copy, conversation), key.session_id)
 
@@ -207,18 +210,25 @@ class AgentImporter:
         revision = key.revision
         if changed:
             columns = _with_kind(changed, conversation.session)
-            revision = session_rows.change(unit, key, columns, fields=True, touch=False)
+            revision = session_rows.change(
+                unit,
+                key,
+                columns,
+                fields=True,
+                touch=False,
+                uses=_increments(unit, key, conversation, changed),
+            )
         # A change of the user's has to be noticed the next time, too.
         self._record_again(unit, conversation, copy, key.id, revision if is_same else copy.revision, changed)
         if not changed:  # both sides came to the same messages
             return _report(conversation, Outcome.UNCHANGED, public_id=key.session_id)
         return _report(conversation, Outcome.UPDATED, decision.describe_columns(changed), key.session_id)
 
-    def _changed_columns(self, unit: UnitOfWork, session: AgentSession, copy: Copy) -> dict[str, Any]:
+    def _changed_columns(self, unit: UnitOfWork, conversation: Conversation, copy: Copy) -> dict[str, Any]:
         """Return what the agent changed of the columns that follow it, except where the user changed them."""
         now = import_log.followed_columns(unit, copy.key.id)
-        values = decision.following(session)
-        parent = self._parent(unit, session, copy.key.profile)
+        values = decision.following(conversation)
+        parent = self._parent(unit, conversation.session, copy.key.profile)
         if parent not in (None, now.parent_id) and not session_keys.descends(unit, parent, copy.key.id):
             values["parent_id"] = parent
         return decision.changed_columns(values, now, copy.written)
@@ -329,6 +339,33 @@ def _columns(session: AgentSession) -> dict[str, Any]:
         "updated_at": session.last_active,
         "archived": session.archived,
     }
+
+
+def _increments(unit: UnitOfWork, key: SessionKey, conversation: Conversation, changed: Mapping[str, Any]) -> list[Use]:
+    """Return what a conversation used that its copy does not have yet, as far as its totals are to be written."""
+    if _TOTALS.isdisjoint(changed):
+        return []
+    return _uses(conversation, changed, usage_rows.by_model(unit, key.id))
+
+
+def _uses(
+    conversation: Conversation, written: Mapping[str, Any], known: Mapping[tuple[str | None, str | None], Amounts]
+) -> list[Use]:
+    """Return what a conversation used beyond what is known by model and provider, of the columns that are written."""
+    uses = []
+    for use in conversation.uses:
+        more = use.amounts - known.get((use.model, use.provider), Amounts())
+        more = more._replace(
+            input_tokens=more.input_tokens if "input_tokens" in written else 0,
+            output_tokens=more.output_tokens if "output_tokens" in written else 0,
+            cost=more.cost if "estimated_cost" in written else None,
+        )
+        if more:
+            uses.append(Use("total", use.model, use.provider, use.at, more))
+    return uses
+
+
+_TOTALS: Final = frozenset(usage_rows.TOTALS)
 
 
 def _with_kind(columns: Mapping[str, Any], session: AgentSession) -> dict[str, Any]:

@@ -279,7 +279,7 @@ def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[st
         *_NAMED,
         *(name for name in schema.sessions if name not in (*_NAMED, *_WIDE)),
     ]
-    wanted = sorted({one.head for one in page} | {one.chain[0] for one in page})
+    wanted = sorted({member for one in page for member in one.chain})
     rows = {
         row[0]: dict(zip(columns, row, strict=True))
         for row in snapshot.in_chunks(
@@ -290,12 +290,15 @@ def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[st
     }
     untitled = [one.chain[0] for one in page if not (rows[one.head]["title"] or rows[one.chain[0]]["title"])]
     counts, texts = summaries(snapshot, [session for one in page for session in one.chain], untitled, counted)
-    return [_session(one, rows[one.head], rows[one.chain[0]], counts, texts.get(one.chain[0])) for one in page]
+    return [_session(one, rows, counts, texts.get(one.chain[0])) for one in page]
 
 
 def _session(
-    one: _Conversation, head: dict[str, Any], root: dict[str, Any], counts: dict[str, int], first_text: str | None
+    one: _Conversation, rows: Mapping[str, dict[str, Any]], counts: dict[str, int], first_text: str | None
 ) -> AgentSession:
+    head, root = rows[one.head], rows[one.chain[0]]
+    chain = [rows[member] for member in one.chain if member in rows]
+    costs = [cost for row in chain if isinstance(cost := row["estimated_cost_usd"], int | float)]
     source = _text(head["source"])
     title = _text(head["title"] or root["title"])
     return AgentSession.model_construct(
@@ -311,9 +314,9 @@ def _session(
         last_active=one.last_active,
         message_count=sum(counts.get(session, 0) for session in one.chain),
         stored_message_count=_whole(head["message_count"]),
-        input_tokens=_whole(head["input_tokens"]),
-        output_tokens=_whole(head["output_tokens"]),
-        estimated_cost=cost if isinstance(cost := head["estimated_cost_usd"], int | float) else None,
+        input_tokens=sum(_whole(row["input_tokens"]) for row in chain),
+        output_tokens=sum(_whole(row["output_tokens"]) for row in chain),
+        estimated_cost=sum(costs[1:], costs[0]) if costs else None,
         archived=bool(head["archived"]),
         parent_id=_text(root["parent_session_id"]),
         chain=one.chain,

@@ -32,6 +32,7 @@ class AgentSession(Record):
     message_count: int
     #: The agent's own counter of the head session; it is wrong after a rewind.
     stored_message_count: int
+    #: Tokens and cost, over the whole chain.
     input_tokens: int
     output_tokens: int
     estimated_cost: float | None

@@ -29,6 +29,8 @@ class AgentSchema:
     #: The columns of each index on sessions, and on messages.
     session_indexes: tuple[tuple[str, ...], ...]
     message_indexes: tuple[tuple[str, ...], ...]
+    #: The columns of the table with the usage of models; none in files that have no such table.
+    usage: tuple[str, ...] = ()
     #: SQL for: the message has an id. It is true of all where the table's key sees to that; in a salvaged file the key
     #: may be lost, and with it what tells one message from another.
     identified: str = "1"
@@ -72,12 +74,17 @@ class AgentSchema:
             missing = needed - set(columns[table])
             if missing:
                 raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
+        usage: tuple[str, ...] = ()
+        if kinds.get("session_model_usage") == "table":
+            info = connection.exec_driver_sql("PRAGMA agent.table_info(session_model_usage)").fetchall()
+            usage = tuple(row[1] for row in info if is_plain(row[1]))
         schema = cls(
             sessions=columns["sessions"],
             messages=columns["messages"],
             tables=frozenset(name for name, kind in kinds.items() if kind == "table"),
             session_indexes=tuple(_indexes(connection, "sessions")),
             message_indexes=tuple(_indexes(connection, "messages")),
+            usage=usage,
         )
         return schema, has_key
 

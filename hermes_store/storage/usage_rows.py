@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
@@ -197,6 +198,21 @@ _delete_copies: Final = Statement(
 def release(unit: UnitOfWork, session: int) -> None:
     """Prepare for the purge of a session: the database keeps what was used, without the session."""
     unit.execute(_delete_copies, {"session": session})
+
+
+_by_model: Final = Statement(
+    select(UsageRow.model, UsageRow.provider, *(getattr(UsageRow, name) for name in Amounts._fields)).where(
+        UsageRow.session_id == bindparam("session")
+    )
+)
+
+
+def by_model(unit: UnitOfWork, session: int) -> dict[tuple[str | None, str | None], Amounts]:
+    """Return what a session, which is given by row id, used so far, by model and provider."""
+    found: defaultdict[tuple[str | None, str | None], Amounts] = defaultdict(Amounts)
+    for model, provider, *amounts in unit.rows(_by_model, {"session": session}):
+        found[model, provider] += Amounts._make(amounts)
+    return found
 
 
 _unlink_missing: Final = Statement(

@@ -96,7 +96,7 @@ def test_columns_follow_unless_the_user_changed_them() -> None:
 
 
 def test_a_title_too_long_for_the_store_is_cut() -> None:
-    assert decision.following(conversation(1).session)["title"] == "x" * 500
+    assert decision.following(conversation(1))["title"] == "x" * 500
 
 
 def test_a_report_says_what_came_and_went() -> None:
