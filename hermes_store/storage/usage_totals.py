@@ -7,7 +7,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Float, String, bindparam, column, func, literal_column, select
+from sqlalchemy import Float, String, and_, bindparam, column, func, literal_column, select
 
 from .. import periods
 from ..records import UsageTotal
@@ -29,8 +29,10 @@ _COLUMNS: Final[dict[str, Any]] = {
     "session": Session.session_id,
     "source": Session.source,
 }
-_SUMS: Final = tuple(func.sum(getattr(UsageRow, name)).label(name) for name in Amounts._fields)
 _counted: Final = UsageRow.kind != literal_column("'copy'", String)
+#: Those that a session's row has, so that it is looked up once for all that the session used.
+_OF_SESSIONS: Final = frozenset({"project", "session", "source"})
+_SUMMED: Final = (*Amounts._fields, "records")
 
 
 def _range(of_profile: bool) -> list[Any]:
@@ -47,19 +49,37 @@ def _end(of_profile: bool, last: bool) -> Statement:
 
 @functools.cache
 def _totals(columns: tuple[str, ...], in_periods: bool, of_profile: bool) -> Statement:
-    groups = [_COLUMNS[name].label(name) for name in columns]
+    by_session = not _OF_SESSIONS.isdisjoint(columns)
+    groups = [_COLUMNS[name].label(name) for name in columns if name not in _OF_SESSIONS]
+    if by_session:
+        groups.append(UsageRow.session_id.label("session_row"))
     if in_periods:
         groups.insert(0, _period.c.start_at.label("start_at"))
-    query = select(*groups, *_SUMS, func.count().label("records")).select_from(UsageRow)
+    sums = [func.sum(getattr(UsageRow, name)).label(name) for name in Amounts._fields]
+    query = select(*groups, *sums, func.count(UsageRow.id).label("records"))
     if in_periods:
-        in_period = (UsageRow.at >= _period.c.start_at) & (UsageRow.at < _period.c.end_at)
-        query = select(*groups, *_SUMS, func.count().label("records")).select_from(_period).join(UsageRow, in_period)
-    if not {"project", "session", "source"}.isdisjoint(columns):
-        query = query.outerjoin(Session, Session.id == UsageRow.session_id)
+        # An outer join, as an inner one might read all rows first, and compare each with all periods. `since` and
+        # `until` are among the times of the periods.
+        conditions = [UsageRow.at >= _period.c.start_at, UsageRow.at < _period.c.end_at, _counted]
+        if of_profile:
+            conditions.append(UsageRow.profile == bindparam("profile"))
+        query = query.select_from(_period).outerjoin(UsageRow, and_(*conditions))
+    else:
+        query = query.select_from(UsageRow).where(*_range(of_profile), _counted)
+    query = query.group_by(*groups) if groups else query
+    return Statement(_of_sessions(query.subquery("used"), columns, in_periods) if by_session else query)
+
+
+def _of_sessions(used: Any, columns: tuple[str, ...], in_periods: bool) -> Any:
+    """Return the sums of what sessions used, with what their rows say."""
+    groups = [(_COLUMNS[name] if name in _OF_SESSIONS else used.c[name]).label(name) for name in columns]
+    if in_periods:
+        groups.insert(0, used.c.start_at.label("start_at"))
+    query = select(*groups, *(func.sum(used.c[name]).label(name) for name in _SUMMED))
+    query = query.select_from(used).outerjoin(Session, Session.id == used.c.session_row)
     if "project" in columns:
         query = query.outerjoin(Project, Project.id == Session.project_id)
-    query = query.where(*_range(of_profile), _counted)
-    return Statement(query.group_by(*groups) if groups else query)
+    return query.group_by(*groups)
 
 
 def totals(  # noqa: PLR0917 - what `Usage.totals` takes
@@ -82,9 +102,10 @@ def totals(  # noqa: PLR0917 - what `Usage.totals` takes
         ends = [unit.value(_end(profile is not None, last), parameters) for last in (False, True)]
         if None in ends:
             return []
-        parameters["times"] = list(periods.starts(kinds, zone, *ends))
+        times = periods.starts(kinds, zone, *ends)
+        parameters["times"] = list(dict.fromkeys(max(since, min(until, one)) for one in times))
     rows = unit.rows(_totals(columns, bool(kinds), profile is not None), parameters)
-    found = [_total(row, kinds, columns, zone) for row in rows]
+    found = [_total(row, kinds, columns, zone) for row in rows if row[-1] or not groups]
     return sorted(
         found, key=lambda one: [(value is None, value or "") for value in (getattr(one, name) for name in groups)]
     )
@@ -96,7 +117,8 @@ def _total(row: Sequence[Any], kinds: Sequence[str], columns: Sequence[str], zon
         start_at, *row = row
         day = periods.day_of(start_at, zone)
         values |= {kind: periods.label(kind, day) for kind in kinds}
-    values |= dict(zip((*columns, *Amounts._fields, "records"), row, strict=True))
+    values |= dict(zip((*columns, *_SUMMED), row, strict=True))
     values |= {name: int(values[name] or 0) for name in Amounts._fields[:-1]}
+    values["records"] = int(values["records"])
     values["cost"] = None if values["cost"] is None else value_of(int(values["cost"]))
     return UsageTotal.from_trusted(values)
