@@ -11,6 +11,7 @@ import pytest
 
 from hermes_store import NotFoundError, Store
 from hermes_store.files import export_directory, import_directory
+from hermes_store.maintenance import verify
 from hermes_store.storage.batches import MOST_SESSIONS
 from hermes_store.webui import WebUIModels
 from tests.support.activity import wrong_times
@@ -112,6 +113,18 @@ def test_a_share_stays_with_a_session_that_is_overwritten(store: Store, state: S
     change(state, "all changed")
     import_directory(store, state.root)
     assert (store.shares.get("t").session_id, store.shares.get("t").payload) == ("big", {"title": "Before"})
+
+
+@pytest.mark.parametrize("name", ["all changed", "grown from nothing", "emptied", "many more messages"])
+def test_usage_of_a_session_in_parts_counts_once(store: Store, state: StateDir, name: str) -> None:
+    for messages, tokens, age in zip(CHANGES[name], (100, 130), (3600.0, 1800.0), strict=True):
+        state.session("big", *messages, input_tokens=tokens, estimated_cost=tokens / 1000, age=age)
+        import_directory(store, state.root)
+        assert [(one.session, one.input_tokens, one.cost) for one in store.usage.totals("session")] == [
+            ("big", tokens, tokens / 1000)
+        ]
+    assert sorted(one.input_tokens for one in store.usage.list("big").items) == [30, 100]
+    assert verify(store).ok
 
 
 @pytest.mark.parametrize("name", CHANGES)
