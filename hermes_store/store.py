@@ -17,7 +17,7 @@ from .records import StoreInfo, StoreStats
 from .search import Searching
 from .sessions import Sessions
 from .shares import Shares
-from .storage import migrations, search_rows, session_listing
+from .storage import migrations, search_state, session_listing
 from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
@@ -200,6 +200,6 @@ class Store(View):
                 durability=database.settings.durability,
                 read_only=database.settings.read_only,
                 schema_revision=migrations.stored_revision(unit),
-                search=search_rows.state(unit).is_enabled,
+                search=search_state.read(unit).is_enabled,
                 **database.dialect.describe(unit),
             )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 from hermes_store import Store
-from hermes_store.storage import migrations
+from hermes_store.storage import migrations, search_rows
 from tests.support.postgres import Databases, ReusedDatabase, started_server
 from tests.support.quick_disk import wait_for_no_disk
 from tests.support.quick_upgrades import quick_upgrade
@@ -84,6 +84,12 @@ def upgrade_of_new_files(sqlite_template: Path) -> Callable[..., None]:
 def quick_upgrades(upgrade_of_new_files: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """New databases are made without Alembic, which takes a tenth of a second. `tests/migrations` overrides this."""
     monkeypatch.setattr(migrations, "upgrade", upgrade_of_new_files)
+
+
+@pytest.fixture
+def few_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three messages or titles are enough for the index of words, so that little data is in it and pending."""
+    monkeypatch.setattr(search_rows, "MOST_PENDING", 2)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import DatabaseCorruptError
-from ..storage import import_checks, schema_repair, search_rows, session_checks
+from ..storage import import_checks, schema_repair, search_rows, search_state, session_checks
 from ..storage.engine import Database
 from ..storage.session_checks import CheckedSession
 from ..store import Store
@@ -75,7 +75,7 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
 class IndexFacts(NamedTuple):
     """What is known of the index of words at one moment."""
 
-    state: search_rows.State
+    state: search_state.State
     marks: tuple[Any, ...]
     #: How many messages and titles it has.
     counts: tuple[int, int]
@@ -209,7 +209,7 @@ def index_facts(database: Database) -> IndexFacts | str:
     """Return what is known of the index of words, or why it cannot be read."""
     try:
         with database.read() as unit:
-            return IndexFacts(search_rows.state(unit), session_checks.marks(unit), search_rows.counts(unit))
+            return IndexFacts(search_state.read(unit), session_checks.marks(unit), search_rows.counts(unit))
     except DatabaseCorruptError as error:
         return str(error)
 

@@ -22,6 +22,7 @@ from ..errors import (
 )
 from .dialects import Dialect, Settings, Target, dialect_for
 from .fork_gate import ForkGate, admit_delays, delay_forks, hold_back_delays
+from .pending_words import PendingWords
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork, inherited
 
 
@@ -47,6 +48,7 @@ class Database:
         self.schema_number: int | None = None
         #: Whether it had an index of words when it was opened. Another process may make one since.
         self.has_word_index = True
+        self.pending_words = PendingWords()
         self._quiet = True
         self._open()
         _open_databases.add(self)

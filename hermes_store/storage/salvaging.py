@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import SchemaNewerError, UnsupportedDatabaseError
-from . import migrations, search_rows
+from . import migrations, search_state
 from .dialects import Settings, dialect_for
 from .dialects.sqlite_file_check import require_openable
 from .dialects.sqlite_pages import PageFile
@@ -57,6 +57,6 @@ def _begin_index(target: Path) -> None:
     database = Database(target, Settings(durability="normal", journal_mode="delete"))
     try:
         with database.write() as unit:
-            search_rows.begin_anew(unit)
+            search_state.begin_anew(unit)
     finally:
         database.close()

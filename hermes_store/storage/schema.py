@@ -460,6 +460,10 @@ class SearchState(Base):
     titles_from: Mapped[int | None]
     #: Cursors of a search, which have row ids in them, are encrypted with it.
     cursor_key: Mapped[bytes]
+    #: Messages, and titles of sessions, whose row id is this or more are not in it yet, and a search reads them. Null
+    #: where there are none.
+    pending_from: Mapped[int | None]
+    pending_titles_from: Mapped[int | None]
 
 
 #: The tables of the index. On SQLite they have further tables, which FTS5 makes. None of them is for Alembic to

@@ -19,8 +19,9 @@ FIRST_REVISION: Final = "0001"
 #: The tables of every revision, and columns of `sessions`, by which a database is recognised as this library's.
 _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
-#: A table, or a column of `sessions`, that came with each later revision, the newest first.
+#: A table, or a column of `sessions` or `search_state`, that came with each later revision, the newest first.
 _LATER: Final = {
+    "0010": "search_state.pending_from",
     "0009": "table usage",
     "0008": "table shares",
     "0007": "table message_cuts",
@@ -62,6 +63,8 @@ def _facts(connection: Connection) -> _Facts:
         columns = {column["name"] for column in inspector.get_columns("sessions")}
     is_ours = columns >= _COLUMNS
     parts = columns | {f"table {name}" for name in tables}
+    if "search_state" in tables:
+        parts |= {f"search_state.{column['name']}" for column in inspector.get_columns("search_state")}
     looks_like = next((revision for revision, part in _LATER.items() if part in parts), FIRST_REVISION)
     if VERSION_TABLE in tables:
         return _Facts(tables, is_ours, VERSION_TABLE, _read(connection, VERSION_TABLE), looks_like)

@@ -16,10 +16,10 @@ from typing import Final
 from sqlalchemy import bindparam, func, select
 
 from ..errors import DatabaseLockedError, DatabaseReadOnlyError
-from . import search_rows
+from . import search_rows, search_state
 from .engine import Database
 from .schema import MessageBlob, Session
-from .search_rows import State
+from .search_state import State
 from .statement import Statement
 from .turns import Turns
 from .unit_of_work import UnitOfWork
@@ -42,9 +42,9 @@ def prepare(database: Database, *, is_new: bool) -> None:
     """
     if is_new and not database.settings.search:
         with database.write() as unit:
-            search_rows.set_state(unit, None, None)
+            search_state.write(unit, None, None)
     with database.read() as unit:
-        state = search_rows.state(unit)
+        state = search_state.read(unit)
     database.has_word_index = state.is_enabled
     if state.is_enabled and not state.is_complete and not database.settings.read_only:
         with contextlib.suppress(DatabaseLockedError):  # somebody else is at it, or else the next opening goes on
@@ -59,8 +59,8 @@ def rebuild(database: Database, on_filled: OnFilled = lambda _done, _total: None
     if database.settings.read_only:
         raise DatabaseReadOnlyError("The store was opened with read_only=True. Nothing was written.")
     with database.write() as unit:
-        search_rows.state(unit, lock=True)
-        search_rows.begin_anew(unit)
+        search_state.read(unit, lock=True)
+        search_state.begin_anew(unit)
     database.has_word_index = True
     return fill(database, on_filled)
 
@@ -69,12 +69,12 @@ def fill(database: Database, on_filled: OnFilled = lambda _done, _total: None) -
     """Put what is not in the index yet into it, and return how many messages that were."""
     turns = Turns(database)
     with database.read() as unit:
-        total = search_rows.count_before(unit)
+        total = search_state.count_before(unit)
     done, logged = 0, time.monotonic()
     while True:
         turns.wait()
         with database.write() as unit:
-            state = search_rows.state(unit, lock=True)
+            state = search_state.read(unit, lock=True)
             if not state.is_enabled or state.is_complete:
                 break
             done += _fill_some(unit, state)
@@ -106,13 +106,12 @@ def _fill_some(unit: UnitOfWork, state: State) -> int:
     """Add titles, and when these are done messages; return how many messages that were."""
     if state.titles_from:
         titles = unit.rows(_titles, {"before": state.titles_from, "most": _ROWS})
-        search_rows.set_state(unit, state.indexed_from, titles[-1][0] if len(titles) == _ROWS else 0)
-        for session, title in titles:
-            search_rows.add_title(unit, session, title)
+        search_state.write(unit, state.indexed_from, titles[-1][0] if len(titles) == _ROWS else 0)
+        search_rows.add_titles(unit, titles)
         return 0
     sizes = unit.rows(_sizes, {"before": state.indexed_from, "most": _ROWS})
     part = next(search_rows.parts((row_id, size) for row_id, size in sizes), [])
     is_last = len(part) == len(sizes) and len(sizes) < _ROWS
-    search_rows.set_state(unit, 0 if is_last else part[-1], 0)
+    search_state.write(unit, 0 if is_last else part[-1], 0)
     search_rows.add_rows(unit, part)
     return len(part)

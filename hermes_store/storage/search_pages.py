@@ -20,10 +20,11 @@ from ..records import UNTITLED, WITHOUT, Missing, SearchHit, SearchOrder, Search
 from ..words.folding import Words, words_of
 from ..words.matching import Matcher
 from ..words.query import Query
-from . import search_rows, session_listing
+from . import search_rows, search_state, session_listing
 from .row_types import Row
 from .schema import NOT_STAGED, Message, Session
-from .search_rows import State, words_and_text
+from .search_rows import words_and_text
+from .search_state import State
 from .statement import Statement, one_of
 from .types import RowIdList
 from .unit_of_work import UnitOfWork
@@ -115,7 +116,7 @@ def page(  # noqa: PLR0917 - a query and its parts
     Raises:
         InvalidCursorError: the cursor is none of a search in this order.
     """
-    state = search_rows.state(unit)
+    state = search_state.read(unit)
     place = _START if after is None else _read(state.cursor_key, order, after)
     search = _Search(unit, state, query, wanted, order)
     hits: list[tuple[_Place, _Hit]] = []
@@ -140,7 +141,7 @@ def best_of_sessions(unit: UnitOfWork, query: Query, wanted: SearchFilter, limit
 
     It ends after as many candidates as a page does.
     """
-    search = _Search(unit, search_rows.state(unit), query, wanted, "relevance")
+    search = _Search(unit, search_state.read(unit), query, wanted, "relevance")
     best: dict[int, _Hit] = {}
     place: _Place | None = _START if query.terms else None
     left = _MOST_EXAMINED
@@ -171,6 +172,8 @@ class _Search:
         self._order: SearchOrder = order
         self._size = _GROUP[order]
         self._reached: dict[Kind, int | None] = {"messages": state.indexed_from, "titles": state.titles_from}
+        pending = {"messages": state.pending_from, "titles": state.pending_titles_from}
+        self._pending: dict[str, int] = {kind: MAX_KEY if first is None else first for kind, first in pending.items()}
 
     # ── Groups ──
 
@@ -207,7 +210,11 @@ class _Search:
     def _candidates(self, kind: Kind, before: int) -> tuple[list[int], bool, int]:
         """Return row ids below one, whether they were not found by the index, and below which the next ones are."""
         reached = self._reached[kind]
+        pending = self._pending[kind]
         most = self._size
+        if reached is not None and before > pending:
+            ids = self._read(kind, pending, before, most)
+            return ids, True, ids[-1] if len(ids) == most else pending
         if reached is not None and before > reached:
             ids = [
                 row_id
@@ -215,8 +222,11 @@ class _Search:
                 if row_id >= reached
             ]
             return ids, False, ids[-1] if len(ids) == most else reached
-        ids = self._unit.values(_rows_below[kind], {"before": before, "most": most})
+        ids = self._read(kind, 0, before, most)
         return ids, True, ids[-1] if len(ids) == most else 0
+
+    def _read(self, kind: Kind, first: int, before: int, most: int) -> list[int]:
+        return self._unit.values(_rows_between[kind], {"first": first, "before": before, "most": most})
 
     def _filtered(self, kind: Kind, ids: Sequence[int]) -> list[_Found]:
         if not ids:
@@ -310,13 +320,14 @@ def _plain_time(row: Row) -> tuple[Any, ...]:
 
 # ── Statements ──
 
-_rows_below: Final = {
-    "messages": Statement(
-        select(Message.id).where(Message.id < bindparam("before")).order_by(Message.id.desc()).limit(bindparam("most"))
-    ),
-    "titles": Statement(
-        select(Session.id).where(Session.id < bindparam("before")).order_by(Session.id.desc()).limit(bindparam("most"))
-    ),
+_rows_between: Final = {
+    kind: Statement(
+        select(column)
+        .where(column >= bindparam("first"), column < bindparam("before"))
+        .order_by(column.desc())
+        .limit(bindparam("most"))
+    )
+    for kind, column in (("messages", Message.id), ("titles", Session.id))
 }
 _COLUMNS: Final = {
     "profile": Session.profile,

@@ -1,6 +1,8 @@
 """The index of words: written by those who write messages and titles, in the same transaction.
 
-Which database it is in, and how, is its dialect's: see `word_index`.
+Which database it is in, and how, is its dialect's: see `word_index`. One that is batched does not have the messages and
+titles that were inserted last: these are pending, and a search reads them. Who inserts the one that makes them too many
+adds all of them.
 """
 
 from __future__ import annotations
@@ -8,15 +10,18 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select
 
 from ..records import UNTITLED
 from ..transcripts import json_codec
 from ..words.folding import Words, words_of
 from ..words.message_text import text_of
-from .schema import Message, MessageBlob, SearchState, Session
+from . import search_state
+from .row_types import Row
+from .schema import Message, MessageBlob, Session
+from .search_state import MOST_PENDING, MOST_PENDING_BYTES, State
 from .statement import Statement, one_of
 from .types import RowIdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -27,63 +32,6 @@ logger = logging.getLogger("hermes_store")
 #: How many bytes of messages, at most, are read at once to be removed, unless a single one is larger.
 _PART_BYTES: Final = 1 << 20
 _PART_ROWS: Final = 500
-
-
-class State(NamedTuple):
-    """How far the index is; see `SearchState`."""
-
-    indexed_from: int | None
-    titles_from: int | None
-    cursor_key: bytes
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether there is an index."""
-        return self.indexed_from is not None and self.titles_from is not None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything is in it."""
-        return self.is_enabled and not self.indexed_from and not self.titles_from
-
-
-_select_state: Final = select(SearchState.indexed_from, SearchState.titles_from, SearchState.cursor_key)
-_state: Final = Statement(_select_state)
-_state_locked: Final = Statement(_select_state.with_for_update())
-_set_state: Final = Statement(
-    update(SearchState).values(indexed_from=bindparam("new_from"), titles_from=bindparam("new_titles"))
-)
-
-
-def state(unit: UnitOfWork, *, lock: bool = False) -> State:
-    """Return how far the index is.
-
-    Args:
-        lock: keep others from moving it before the transaction ends.
-    """
-    row = unit.row(_state_locked if lock else _state)
-    return State(None, None, b"") if row is None else State._make(row)
-
-
-def set_state(unit: UnitOfWork, indexed_from: int | None, titles_from: int | None) -> None:
-    """Note how far the index is; None for both: there is none."""
-    unit.execute(_set_state, {"new_from": indexed_from, "new_titles": titles_from})
-
-
-_count_before: Final = Statement(
-    select(func.count()).select_from(Message).where(Message.id < select(SearchState.indexed_from).scalar_subquery())
-)
-
-
-def count_before(unit: UnitOfWork) -> int:
-    """Return how many messages are not in the index yet."""
-    found: int = unit.value(_count_before)
-    return found
-
-
-def _is_written(unit: UnitOfWork) -> bool:
-    # One that had none may have got one since: another process made it.
-    return unit.has_word_index or state(unit).is_enabled
 
 
 def words_and_text(payload: bytes) -> tuple[Words, str] | None:
@@ -111,23 +59,63 @@ def _begun_anew(unit: UnitOfWork) -> Iterator[None]:
         if not unit.dialect.word_index.is_damage(error):
             raise
         logger.warning("The index of words is damaged, and was emptied; the next opening fills it: %s", error)
-        begin_anew(unit)
+        search_state.begin_anew(unit)
 
 
-_last_message: Final = Statement(select(func.max(Message.id)))
-_last_session: Final = Statement(select(func.max(Session.id)))
+def add(unit: UnitOfWork, messages: Sequence[tuple[int, bytes]]) -> None:
+    """Add messages that were inserted: their row ids, which follow each other, and payloads."""
+    if not search_state.is_written(unit):
+        return
+    if not unit.dialect.word_index.is_batched:
+        _add(unit, messages)
+        return
+    known = unit.pending_words
+    last, size = messages[-1][0], known.size + sum(len(payload) for _, payload in messages)
+    if last - known.messages_from < MOST_PENDING and size < MOST_PENDING_BYTES:
+        unit.pending_words = known._replace(size=size)
+        return
+    first = search_state.read(unit).pending_from
+    if first is None:
+        return
+    if last - first < MOST_PENDING and size < MOST_PENDING_BYTES:
+        unit.pending_words = known._replace(messages_from=first, size=size)
+    else:
+        _add_pending(unit, first, messages, last + 1)
 
 
-def begin_anew(unit: UnitOfWork) -> None:
-    """Empty the index; what is written from now on is put into it, and what is there already has to be."""
-    unit.dialect.word_index.clear(unit)
-    set_state(unit, (unit.value(_last_message) or 0) + 1, (unit.value(_last_session) or 0) + 1)
-
-
-def add(unit: UnitOfWork, messages: Iterable[tuple[int, bytes]]) -> None:
-    """Add messages that were inserted: their row ids and payloads."""
-    if _is_written(unit) and (documents := _documents(messages)):
+def _add(unit: UnitOfWork, messages: Iterable[tuple[int, bytes]]) -> None:
+    if documents := _documents(messages):
         with _begun_anew(unit):
+            unit.dialect.word_index.add_messages(unit, documents)
+
+
+_pending_sizes: Final = Statement(
+    select(MessageBlob.message_id, func.length(MessageBlob.payload).label("size"))
+    .where(MessageBlob.message_id >= bindparam("first"), MessageBlob.message_id < bindparam("end"))
+    .order_by(MessageBlob.message_id)
+    .limit(bindparam("most")),
+    checked=False,
+)
+
+
+def _add_pending(unit: UnitOfWork, first: int, written: Sequence[tuple[int, bytes]], end: int) -> None:
+    """Add the messages that are pending.
+
+    Args:
+        first, end: the row ids from which they are pending, and from which they will be.
+        written: the last ones of them.
+    """
+    search_state.write_pending(unit, end)
+    before = written[0][0] if written else end
+    with _begun_anew(unit):
+        while first < before:
+            sizes = unit.rows(_pending_sizes, {"first": first, "end": before, "most": _PART_ROWS})
+            for part in parts((row_id, size) for row_id, size in sizes):
+                add_rows(unit, part)
+            if len(sizes) < _PART_ROWS:
+                break
+            first = sizes[-1][0] + 1
+        if documents := _documents(written):
             unit.dialect.word_index.add_messages(unit, documents)
 
 
@@ -138,9 +126,26 @@ _LAST: Final = 2**63 - 1
 
 def add_session(unit: UnitOfWork, session: int, first: int = _FIRST, last: int = _LAST) -> None:
     """Add the messages of a session that were copied inside the database: those between two positions."""
-    if _is_written(unit):
+    if not search_state.is_written(unit):
+        return
+    if not unit.dialect.word_index.is_batched:
         for part in _session_parts(unit, session, first, last):
             add_rows(unit, part)
+    else:
+        _add_pending_if_due(unit)
+
+
+_pending_size: Final = Statement(
+    select(func.sum(func.length(MessageBlob.payload))).where(MessageBlob.message_id >= bindparam("first"))
+)
+
+
+def _add_pending_if_due(unit: UnitOfWork) -> None:
+    first, end = search_state.read(unit).pending_from, search_state.next_message(unit)
+    if first is not None and (
+        end - first > MOST_PENDING or (unit.value(_pending_size, {"first": first}) or 0) >= MOST_PENDING_BYTES
+    ):
+        _add_pending(unit, first, [], end)
 
 
 def add_rows(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
@@ -151,8 +156,18 @@ def add_rows(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
 
 def payload_before(unit: UnitOfWork, row_id: int) -> bytes | None:
     """Return the payload of a message that is about to be overwritten, for `replace`; None if that does not need it."""
-    found = payloads(unit, [row_id]) if _needs_words(unit) else []
+    if not _needs_words(unit) or _is_pending(unit, row_id):
+        return None
+    found = payloads(unit, [row_id])
     return found[0][1] if found else None
+
+
+def _is_pending(unit: UnitOfWork, row_id: int) -> bool:
+    """Whether the index does not have a message because it is pending."""
+    if not unit.dialect.word_index.is_batched or row_id < unit.pending_words.messages_from:
+        return False
+    first = search_state.read(unit).pending_from
+    return first is not None and row_id >= first
 
 
 def replace(unit: UnitOfWork, row_id: int, before: bytes | None, payload: bytes) -> None:
@@ -162,7 +177,7 @@ def replace(unit: UnitOfWork, row_id: int, before: bytes | None, payload: bytes)
         before: what `payload_before` returned.
         payload: the one that it has now.
     """
-    if _is_written(unit):
+    if search_state.is_written(unit) and not _is_pending(unit, row_id):
         had = None if before is None else words_and_text(before)
         has = words_and_text(payload)
         with _begun_anew(unit):
@@ -170,7 +185,7 @@ def replace(unit: UnitOfWork, row_id: int, before: bytes | None, payload: bytes)
 
 
 def _needs_words(unit: UnitOfWork) -> bool:
-    return unit.dialect.word_index.needs_removed_words and _is_written(unit)
+    return unit.dialect.word_index.needs_removed_words and search_state.is_written(unit)
 
 
 _sizes: Final = Statement(
@@ -212,6 +227,9 @@ def remove(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
 
 
 def _remove(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
+    if _is_pending(unit, max(row_ids)):
+        first = search_state.read(unit).pending_from or 0
+        row_ids = [row_id for row_id in row_ids if row_id < first]
     if documents := _documents(payloads(unit, row_ids)):
         with _begun_anew(unit):
             unit.dialect.word_index.remove_messages(unit, documents)
@@ -254,18 +272,10 @@ def missing(unit: UnitOfWork, state: State, messages: Mapping[int, bytes]) -> tu
     Args:
         messages: payloads by row id.
     """
-    reached = state.indexed_from
-    if reached is None:
-        return 0, set()
-    documents = _documents((row_id, payload) for row_id, payload in messages.items() if row_id >= reached)
+    documents = _documents((row_id, payload) for row_id, payload in messages.items() if state.has_message(row_id))
     index = unit.dialect.word_index
     sample = [document for document in documents if document.row_id % _SAMPLE == 0 or document is documents[-1]]
     return len(documents), {document.row_id for document in sample if not index.holds(unit, document)}
-
-
-def is_title_reached(state: State, session: int) -> bool:
-    """Whether the index reaches the title of a session, by row id."""
-    return state.titles_from is not None and session >= state.titles_from
 
 
 def has_words(title: Any) -> bool:
@@ -280,8 +290,8 @@ def counts(unit: UnitOfWork) -> tuple[int, int]:
 
 
 def put_title(unit: UnitOfWork, session: int, title: Any) -> None:
-    """Write the words of a session's title. The title of those without one is none."""
-    if not _is_written(unit):
+    """Write the words of a session's title, unless it is pending. The title of those without one is none."""
+    if not search_state.is_written(unit):
         return
     if has_words(title):
         unit.dialect.word_index.put_title(unit, Document(session, words_of(title)))
@@ -289,10 +299,34 @@ def put_title(unit: UnitOfWork, session: int, title: Any) -> None:
         unit.dialect.word_index.remove_title(unit, session)
 
 
+def add_titles(unit: UnitOfWork, titles: Iterable[Row]) -> None:
+    """Add titles that the index does not have: row ids of sessions, with their titles."""
+    documents = [Document(row_id, words_of(title)) for row_id, title in titles if has_words(title)]
+    unit.dialect.word_index.add_titles(unit, documents)
+
+
 def add_title(unit: UnitOfWork, session: int, title: Any) -> None:
-    """Write the words of the title of a session that was inserted."""
-    if title != UNTITLED:
-        put_title(unit, session, title)
+    """Add the title of a session that was inserted."""
+    if not unit.dialect.word_index.is_batched:
+        if title != UNTITLED:
+            put_title(unit, session, title)
+        return
+    known = unit.pending_words
+    if session - known.titles_from < MOST_PENDING or not search_state.is_written(unit):
+        return
+    first = search_state.read(unit).pending_titles_from
+    if first is None:
+        return
+    if session - first < MOST_PENDING:
+        unit.pending_words = known._replace(titles_from=first)
+        return
+    search_state.write_pending_titles(unit, session + 1)
+    add_titles(unit, unit.rows(_titles, {"first": first, "end": session + 1}))
+
+
+_titles: Final = Statement(
+    select(Session.id, Session.title).where(Session.id >= bindparam("first"), Session.id < bindparam("end"))
+)
 
 
 def remove_session(unit: UnitOfWork, session: int) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
-from . import document_rows, history_checks, search_rows, transcript_columns, usage_rows
+from . import document_rows, history_checks, search_rows, search_state, transcript_columns, usage_rows
 from .row_types import RowTypes
 from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument, Share, SharePayload
 from .statement import Statement, one_of
@@ -136,7 +136,7 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     findings = _check_fields(unit, row_id)
     findings += _check_positions(message_count, found, first, last)
     findings += _check_times(times, transcript_columns.last_times(unit, row_id))
-    state = search_rows.state(unit)
+    state = search_state.read(unit)
     damaged_messages, indexed = _check_messages(unit, row_id, state)
     findings += (SessionFinding("history", problem) for problem in history_checks.problems(unit, row_id))
     documents, damaged = _check_documents(unit, row_id, session_id)
@@ -144,7 +144,7 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     if not any(finding.kind == "fields" for finding in findings):
         damaged += _check_usage(unit, row_id)
     title = unescaped(stored_title) if isinstance(stored_title, str) else None
-    titles = int(search_rows.is_title_reached(state, row_id) and search_rows.has_words(title))
+    titles = int(state.has_title(row_id) and search_rows.has_words(title))
     return CheckedSession(session_id, found, documents, findings + damaged_messages + damaged, indexed, titles)
 
 
@@ -194,7 +194,7 @@ _payloads: Final = Statement(
 _BEFORE_ALL: Final = -(2**62)
 
 
-def _check_messages(unit: UnitOfWork, row_id: int, state: search_rows.State) -> tuple[list[SessionFinding], int]:
+def _check_messages(unit: UnitOfWork, row_id: int, state: search_state.State) -> tuple[list[SessionFinding], int]:
     findings = []
     indexed = 0
     for first, last in _parts(unit, row_id):

@@ -20,6 +20,7 @@ from .statement import NO_PARAMETERS, Parameters, RowStatement, Statement
 if TYPE_CHECKING:
     from .dialects import Dialect
     from .engine import Database
+    from .pending_words import PendingWords
 
 #: The errors of the drivers, which `Dialect.translate` is for. SQLAlchemy's have the driver's own as `orig`.
 DRIVER_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
@@ -65,6 +66,15 @@ class UnitOfWork(ABC):
     def has_word_index(self) -> bool:
         """Whether the database had an index of words when it was opened."""
         return self._database.has_word_index
+
+    @property
+    def pending_words(self) -> PendingWords:
+        """What this process knows of what is not in the index of words yet."""
+        return self._database.pending_words
+
+    @pending_words.setter
+    def pending_words(self, known: PendingWords) -> None:
+        self._database.pending_words = known
 
     def __enter__(self) -> Self:
         self.is_active = True

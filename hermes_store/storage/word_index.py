@@ -33,6 +33,9 @@ class WordIndex(ABC):
 
     #: Whether removing messages from it takes the words that they had.
     needs_removed_words: ClassVar[bool]
+    #: Whether messages and titles are added many at once, and those that were inserted last are pending. Their row ids
+    #: say which these are, so they have to be in the order of the commits.
+    is_batched: ClassVar[bool]
 
     @abstractmethod
     def add_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
@@ -40,15 +43,19 @@ class WordIndex(ABC):
 
     @abstractmethod
     def replace_message(self, unit: UnitOfWork, row_id: int, before: Words | None, after: Words | None) -> None:
-        """Write the words of a message that was changed, if the index reaches it; None for a text without words."""
+        """Write the words of a message that was changed, if the index has to have it; None for a text without words."""
 
     @abstractmethod
     def remove_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        """Remove messages with the words that they have, if the index reaches them, where `needs_removed_words`."""
+        """Remove messages with the words that they have, if the index has to have them, where `needs_removed_words`."""
+
+    @abstractmethod
+    def add_titles(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
+        """Add titles that it does not have."""
 
     @abstractmethod
     def put_title(self, unit: UnitOfWork, document: Document) -> None:
-        """Add a title, or overwrite it; nothing, if the index does not reach it and will."""
+        """Add a title, or overwrite it; nothing, if the index does not have to have it yet."""
 
     @abstractmethod
     def remove_title(self, unit: UnitOfWork, session: int) -> None:

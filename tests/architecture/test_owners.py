@@ -31,7 +31,7 @@ OWNERS = {
     "SharePayload": "share_rows.py",
     "UsageRow": "usage_rows.py",
     "ImportItem": "import_log.py",
-    "SearchState": "search_rows.py",
+    "SearchState": "search_state.py",
 }
 #: What SQLAlchemy's statements are built with.
 BUILDERS = {"select", "insert", "update", "delete", "text", "func", "bindparam", "union_all", "literal_column"}

@@ -9,6 +9,8 @@ import pytest
 from hermes_store import WITHOUT, InvalidCursorError, InvalidInputError, ProjectNotFoundError, Store
 from tests.support.search_oracle import hits, places, scanned
 
+pytestmark = pytest.mark.usefixtures("few_pending")
+
 #: Texts in twelve languages, with parts of them that have to be found, and words that must not be.
 CORPUS: dict[str, tuple[str, list[str], list[str]]] = {
     "Chinese": ("我们要做数据库迁移，然后再测试。", ["迁移", "数", "数据库", "再测试"], ["移迁", "数库"]),

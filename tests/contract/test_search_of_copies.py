@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hermes_store import Store
 from hermes_store.maintenance import verify
+
+pytestmark = pytest.mark.usefixtures("few_pending")
 
 
 def test_forks_and_undone_messages_are_found(store: Store, session_id: str) -> None:

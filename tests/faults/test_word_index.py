@@ -15,6 +15,8 @@ from hermes_store.storage.dialects import sqlite_words
 from tests.support.file_text import files_with
 from tests.support.search_oracle import places, scanned
 
+pytestmark = pytest.mark.usefixtures("few_pending")
+
 TALK = [f"needle {number} {'hay ' * 20}" for number in range(20)]
 Damage = Callable[[sqlite3.Connection], object]
 
@@ -61,7 +63,7 @@ def test_a_large_index_keeps_purged_words_until_it_is_compacted(
     monkeypatch.setattr(sqlite_words, "_MOST_PAGES", 0)
     with Store.open(sqlite_path) as store:
         store.sessions.create(session_id="a", title="Sesame")
-        store.messages.extend("a", ["the sesame word", "open"])
+        store.messages.extend("a", ["the sesame word", "open", "up"])
         assert not store.sessions.purge("a").erased
         assert files_with(sqlite_path, "sesame") != []
         assert compact(store).erased

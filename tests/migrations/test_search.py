@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from hermes_store import Store
-from hermes_store.storage import search_filling, search_rows
+from hermes_store.storage import search_filling, search_state
 from tests.support.first_release import restore_sqlite
 from tests.support.internals import database_of
 from tests.support.processes import alembic, output
 from tests.support.sample_rows import fill
 from tests.support.search_oracle import places, scanned
 from tests.support.upgrading import rows
+
+pytestmark = pytest.mark.usefixtures("few_pending")
 
 WORDS = ("a*", "the", "hello", "ok", "trip*", "parent", "1")
 
@@ -93,7 +95,7 @@ def test_writes_during_a_filling_are_found_once(old: str, monkeypatch: pytest.Mo
     [trip] = [one.session_id for one in store.sessions.iterate() if one.title == "Voyage"]
     with store.database.write() as unit:
         for _ in range(2):
-            search_filling._fill_some(unit, search_rows.state(unit))
+            search_filling._fill_some(unit, search_state.read(unit))
     now = store.sessions.get(trip).revision
     for position in (0, 1, 600, 1199):  # both sides of where the index is
         now = store.messages.update(trip, position, "changed", expected_revision=now).revision

@@ -23,8 +23,8 @@ BY_ROW = "sessions USING INTEGER PRIMARY KEY (rowid=?)"
 BY_POSITION = "INDEX sqlite_autoindex_messages_1 (session_id=?"
 EXTRAS = "session_extras USING INTEGER PRIMARY KEY (rowid=?)"
 MEMBERS = "sessions USING COVERING INDEX ix_sessions_project_id (project_id=?)"
-#: What is read as a whole: a parameter that is a list, SQLite's table with a row for each table, a row of constants.
-SMALL = "json_each|sqlite_sequence|CONSTANT ROW"
+#: What is read as a whole: a parameter that is a list, SQLite's table with a row for each table, and one row.
+SMALL = "json_each|sqlite_sequence|CONSTANT ROW|search_state"
 CUTS = "message_cuts USING INDEX ix_message_cuts_session_id (session_id=?)"
 PARENT = "sessions USING INDEX ix_sessions_parent_id (parent_id=?)"
 BODY = "message_blobs USING INTEGER PRIMARY KEY (rowid=?)"

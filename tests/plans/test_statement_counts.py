@@ -40,10 +40,10 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     "sessions.get": (1, lambda store: store.sessions.get("s0")),
     # The session's key, its record, its documents in two tables, and its messages.
     "sessions.as_json": (5, lambda store: store.sessions.as_json("s0")),
-    # Whether the id is free in two, its row, the row ids of messages, two of messages, small documents, words, and
-    # the record.
+    # Whether the id is free in two, its row, the row ids of messages, two of messages, small documents, and the record.
+    # PostgreSQL has the words at once.
     "sessions.create_from_json": (
-        9,
+        (8, 9),
         lambda store: undone(
             store,
             lambda tx: tx.sessions.create_from_json({"session_id": "new", "draft": 1, "messages": ["a", "b"]}),
@@ -59,8 +59,8 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     # The profiles, and the page.
     "sessions.list without a source": (2, lambda store: store.sessions.list(source=WITHOUT)),
     "sessions.list_deleted": (1, lambda store: store.sessions.list_deleted()),
-    # With the words of its title.
-    "sessions.create": (5, lambda store: undone(store, lambda tx: tx.sessions.create(title="New"))()),
+    # With the words of its title, on PostgreSQL.
+    "sessions.create": ((4, 5), lambda store: undone(store, lambda tx: tx.sessions.create(title="New"))()),
     # Find, the keys of documents, update, words, and the record.
     "sessions.update": (5, lambda store: undone(store, lambda tx: tx.sessions.update("s0", title="Rome"))()),
     # Find, its title, whether the id is free in two (for the view, and again), the row, the sizes of the messages,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
+from hermes_store.maintenance import reindex
 from hermes_store.pagination import write_cursor
 from tests.support import list_sample as sample
 from tests.support.statements import undone, vm_steps
@@ -164,6 +165,7 @@ def test_a_verb_costs_the_same_in_a_short_session_and_a_long_one(sqlite_store: S
     def steps(count: int) -> int:
         message = {"role": "user", "content": "…", **({"timestamp": 1.7e9} if timed else {})}
         sqlite_store.messages.extend("long", [message] * (count - sqlite_store.messages.count("long")))
+        reindex(sqlite_store)  # no message is pending, whatever `count` is
         return vm_steps(sqlite_store, MESSAGE_VERBS[name](sqlite_store))
 
     sqlite_store.sessions.create(session_id="long", title="Long")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from hermes_store.words.matching import Matcher
 from hermes_store.words.message_text import text_of
 from hermes_store.words.query import parse
 from tests.support.search_oracle import places, scanned
+
+pytestmark = pytest.mark.usefixtures("few_pending")
 
 PARTS = [
     "red",

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from hermes_store import WITHOUT, Store
+from hermes_store.maintenance import reindex
 from tests.support.internals import writing
 
 #: A module's databases, by how many sessions they have and whether SQLite gathered statistics on them.
@@ -98,6 +99,7 @@ def fill(store: Store, count: int) -> None:
         connection.exec_driver_sql("DROP TABLE kinds")
     for number in range(FRESH):
         store.sessions.create(updated_at=FAR_FUTURE + number)
+    reindex(store)  # nothing is pending, whatever `count` is
 
 
 def analyze(store: Store) -> None:

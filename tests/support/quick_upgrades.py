@@ -40,8 +40,10 @@ def _statements(template: Path) -> list[str]:
         tables = f"SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' {own}"
         for (name,) in connection.execute(tables).fetchall():
             if name == SearchState.__tablename__:
-                assert connection.execute("SELECT indexed_from, titles_from FROM search_state").fetchall() == [(0, 0)]
-                statements.append("INSERT INTO search_state VALUES (1, 0, 0, randomblob(16))")
+                assert connection.execute(
+                    "SELECT indexed_from, titles_from, pending_from, pending_titles_from FROM search_state"
+                ).fetchall() == [(0, 0, 1, 1)]
+                statements.append("INSERT INTO search_state VALUES (1, 0, 0, randomblob(16), 1, 1)")
                 continue
             for row in connection.execute(f'SELECT * FROM "{name}"').fetchall():
                 assert (name, len(row)) == (VERSION_TABLE, 1), "a migration fills tables: repeat that here"

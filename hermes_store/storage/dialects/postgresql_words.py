@@ -31,12 +31,12 @@ _put_messages: Final = RowStatement(_put, ("row_id", "document"))
 _remove: Final = text("DELETE FROM message_search WHERE message_id = :row_id")
 _remove_message: Final = Statement(_remove)
 _remove_messages: Final = RowStatement(_remove, ("row_id",))
-_put_title: Final = Statement(
-    text(
-        "INSERT INTO title_search (session_id, document) VALUES (:row_id, CAST(:document AS tsvector)) "
-        "ON CONFLICT (session_id) DO UPDATE SET document = EXCLUDED.document"
-    )
+_put_of_session: Final = text(
+    "INSERT INTO title_search (session_id, document) VALUES (:row_id, CAST(:document AS tsvector)) "
+    "ON CONFLICT (session_id) DO UPDATE SET document = EXCLUDED.document"
 )
+_put_title: Final = Statement(_put_of_session)
+_put_titles: Final = RowStatement(_put_of_session, ("row_id", "document"))
 _remove_title: Final = Statement(text("DELETE FROM title_search WHERE session_id = :row_id"))
 _find: Final = {
     kind: Statement(
@@ -64,6 +64,7 @@ class PostgreSQLWordIndex(WordIndex):
     """Tables of `tsvector`."""
 
     needs_removed_words: ClassVar[bool] = False
+    is_batched: ClassVar[bool] = False  # a GIN index has a list of what was added last itself
 
     def add_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
         unit.execute_many(_put_messages, [(document.row_id, _vector(document.words)) for document in documents])
@@ -76,6 +77,9 @@ class PostgreSQLWordIndex(WordIndex):
 
     def remove_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
         unit.execute_many(_remove_messages, [(document.row_id,) for document in documents])
+
+    def add_titles(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
+        unit.execute_many(_put_titles, [(document.row_id, _vector(document.words)) for document in documents])
 
     def put_title(self, unit: UnitOfWork, document: Document) -> None:
         unit.execute(_put_title, _parameters(document))

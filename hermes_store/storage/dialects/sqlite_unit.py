@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 
+from ..pending_words import PendingWords
 from ..row_types import Row, log_once
 from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
 from ..unit_of_work import UnitOfWork
@@ -55,7 +56,10 @@ class SQLiteUnitOfWork(UnitOfWork):
         writes: whether the transaction writes.
     """
 
-    __slots__ = ("_erases", "_erases_words", "_is_erased", "_keeps", "_log", "_place", "_pool", "raw")
+    __slots__ = (
+        *("_erases", "_erases_words", "_is_committed", "_is_erased", "_keeps", "_known_words", "_log", "_place"),
+        *("_pool", "raw"),
+    )
 
     def __init__(
         self, database: Database, pool: ConnectionPool, place: Place | None, log: Log, *, writes: bool
@@ -64,7 +68,8 @@ class SQLiteUnitOfWork(UnitOfWork):
         self._pool = pool
         self._place = place
         self._log = log
-        self._erases = self._erases_words = self._is_erased = False
+        self._erases = self._erases_words = self._is_erased = self._is_committed = False
+        self._known_words = PendingWords()
         #: Whether its connection can be used again.
         self._keeps = True
         #: The driver's connection; None while there is no transaction.
@@ -78,6 +83,7 @@ class SQLiteUnitOfWork(UnitOfWork):
         if self.writes:
             (number,) = raw.execute("PRAGMA user_version").fetchone()
             self._database.check_schema(number)
+            self._known_words = self.pending_words
 
     def _commit(self) -> None:
         if self.writes and self._place is not None:
@@ -90,6 +96,7 @@ class SQLiteUnitOfWork(UnitOfWork):
                 raise
             # SQLite repeats the error of a read that failed. What else was read is right, and nothing was written.
             self._keeps = False
+        self._is_committed = True
         if self._erases:
             self._keeps = False  # interrupted there, the connection may not have its busy timeout any more
             self._is_erased = self._log.empty(self.raw) and has_no_words
@@ -99,6 +106,8 @@ class SQLiteUnitOfWork(UnitOfWork):
         raw = self._pool.of(self)
         if raw is None:
             return
+        if self.writes and not self._is_committed:
+            self.pending_words = self._known_words
         keep = self._keeps and not self._database.is_closed
         try:
             if raw.in_transaction:
@@ -157,10 +166,12 @@ class SQLiteUnitOfWork(UnitOfWork):
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         raw = self.raw
+        known_words = self.pending_words
         raw.execute("SAVEPOINT part")
         try:
             yield
         except BaseException:
+            self.pending_words = known_words
             # After some errors the database has rolled back everything, and there is no savepoint to go back to.
             if raw.in_transaction:
                 raw.execute("ROLLBACK TO part")
