@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from hermes_store import Store
 from hermes_store.cli import output
-from hermes_store.cli.app import app
+from tests.support.command_line import invoke
 from tests.support.nasty_text import NASTY, nasty_messages
 from tests.support.paths import EXAMPLE_HOME
 
@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(*arguments: str | Path, code: int = 0, columns: int | None = None, **env: str) -> Result:
         monkeypatch.setattr(output, "is_terminal", lambda: columns is not None)
         terminal = {"COLUMNS": str(columns or 80), "LINES": "30", "TERM": "xterm", "NO_COLOR": "1"}
-        done = CliRunner().invoke(app, [str(one) for one in arguments], env={**terminal, **env})
+        done = invoke(arguments, env={**terminal, **env})
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         assert done.exit_code == code, done.output
@@ -68,7 +68,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def imported_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("imported") / "hermes.db"
-    done = CliRunner().invoke(app, ["import", str(EXAMPLE_HOME), "--db", str(path)])
+    done = invoke(["import", EXAMPLE_HOME, "--db", path])
     assert done.exit_code == 0, done.output
     return path
 

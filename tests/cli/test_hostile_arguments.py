@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import typer.main
-from typer.testing import CliRunner
 
 from hermes_store.cli.app import app
 from hermes_store.cli.exits import ExitCode
+from tests.support.command_line import invoke
 from tests.support.hostile_values import some_of
 from tests.support.paths import EXAMPLE_HOME, EXAMPLE_STATE_DB
 
@@ -103,7 +103,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "a folder").mkdir()
     (folder / "a file").write_text("no database " * 500)
     os.mkfifo(folder / "a pipe")
-    assert CliRunner().invoke(app, ["import", str(EXAMPLE_HOME), "--db", str(folder / "good.db")]).exit_code == 0
+    assert invoke(["import", EXAMPLE_HOME, "--db", folder / "good.db"]).exit_code == 0
     before = Path.cwd()
     os.chdir(folder)
     yield folder
@@ -139,7 +139,7 @@ def problems(place: Path, words: list[str], option: str | None, values: list[str
         (place / "empty.db").write_bytes(b"")
         shutil.rmtree(place / "out", ignore_errors=True)
         shutil.rmtree(place / "backups", ignore_errors=True)
-        done = CliRunner().invoke(app, command_line(words, option, value), env=env)
+        done = invoke(command_line(words, option, value), env)
         documented = done.exit_code in set(ExitCode)
         raised = done.exception is not None and not isinstance(done.exception, SystemExit)
         silent = done.exit_code > 1 and not done.stderr.strip()
