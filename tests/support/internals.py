@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +62,26 @@ def _connection_of(unit: Any) -> Iterator[sa.Connection]:
     if not isinstance(unit, SQLiteUnitOfWork):
         yield unit._connection
         return
-    engine = sa.create_engine("sqlite+pysqlite://", creator=lambda: unit.raw, poolclass=sa.StaticPool)
-    dialect: Any = engine.dialect
-    dialect.do_begin = dialect.do_commit = dialect.do_rollback = lambda _: None
-    with engine.connect() as connection:
+    token = _raw.set(unit.raw)
+    try:
+        connection = _engine().connect()
+    finally:
+        _raw.reset(token)
+    with connection:
         yield connection
+
+
+#: The driver's connection that SQLAlchemy's next one is for.
+_raw: ContextVar[sqlite3.Connection] = ContextVar("_raw")
+
+
+@functools.cache
+def _engine() -> sa.Engine:
+    """Return an engine over the connections of units of work: one for all, which remembers the statements."""
+    engine = sa.create_engine("sqlite+pysqlite://", creator=_raw.get, poolclass=sa.NullPool)
+    dialect: Any = engine.dialect
+    dialect.do_begin = dialect.do_commit = dialect.do_rollback = dialect.do_close = lambda _: None
+    return engine
 
 
 def engine_of(store: Store) -> sa.Engine:
