@@ -6,7 +6,7 @@ The directions of imports are contracts in pyproject.toml, which `lint-imports` 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import pytest
@@ -37,9 +37,11 @@ OWNERS = {
 BUILDERS = {"select", "insert", "update", "delete", "text", "func", "bindparam", "union_all", "literal_column"}
 
 
-def modules(folder: Path) -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(folder.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def modules(folder: Path) -> list[tuple[Path, list[ast.AST]]]:
+    """Return the modules in a folder, with all nodes of each."""
+    paths = sorted(folder.rglob("*.py"))
+    return [(path, list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))) for path in paths]
 
 
 def test_every_table_has_an_owner() -> None:
@@ -49,8 +51,8 @@ def test_every_table_has_an_owner() -> None:
 @pytest.mark.parametrize("table", OWNERS)
 def test_only_its_owner_writes_a_table(table: str) -> None:
     writers = set()
-    for path, tree in modules(PACKAGE):
-        for node in ast.walk(tree):
+    for path, nodes in modules(PACKAGE):
+        for node in nodes:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
@@ -64,9 +66,9 @@ def test_only_its_owner_writes_a_table(table: str) -> None:
 def test_only_storage_builds_statements() -> None:
     builders = {
         path.relative_to(PACKAGE).as_posix()
-        for path, tree in modules(PACKAGE)
+        for path, nodes in modules(PACKAGE)
         if STORAGE not in path.parents
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sqlalchemy"
         if BUILDERS & {alias.name for alias in node.names}
     }
@@ -76,9 +78,9 @@ def test_only_storage_builds_statements() -> None:
 def test_only_storage_knows_the_tables() -> None:
     readers = {
         path.relative_to(PACKAGE).as_posix()
-        for path, tree in modules(PACKAGE)
+        for path, nodes in modules(PACKAGE)
         if STORAGE not in path.parents
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ImportFrom)
         if ((node.module or "").endswith("schema") and "agent" not in path.parts)
         or ((node.module or "").endswith("storage") and "schema" in {alias.name for alias in node.names})
@@ -89,8 +91,8 @@ def test_only_storage_knows_the_tables() -> None:
 def test_only_session_rows_counts_revisions() -> None:
     """A session's revision is an expression or a parameter of that name in one module only."""
     writers = set()
-    for path, tree in modules(STORAGE):
-        for node in ast.walk(tree):
+    for path, nodes in modules(STORAGE):
+        for node in nodes:
             if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Attribute):
                 owner = node.left.value
                 if node.left.attr == "revision" and isinstance(owner, ast.Name) and owner.id == "Session":
@@ -105,9 +107,9 @@ def test_only_dialects_ask_which_database_it_is() -> None:
     names = {"sqlite", "postgresql"}
     askers = {
         path.relative_to(PACKAGE).as_posix()
-        for path, tree in modules(PACKAGE)
+        for path, nodes in modules(PACKAGE)
         if "dialects" not in path.parts and "cli" not in path.parts
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Compare)
         for value in (node.left, *node.comparators)
         if isinstance(value, ast.Constant) and value.value in names
@@ -119,8 +121,8 @@ def test_only_dialects_ask_which_database_it_is() -> None:
 def test_no_package_reaches_into_a_store() -> None:
     readers = {
         path.relative_to(PACKAGE).as_posix()
-        for path, tree in modules(PACKAGE)
-        for node in ast.walk(tree)
+        for path, nodes in modules(PACKAGE)
+        for node in nodes
         if isinstance(node, ast.Attribute) and node.attr in {"_database", "_transactions"}
         if not (isinstance(node.value, ast.Name) and node.value.id in {"self", "session"})
         if "storage" not in path.parts
