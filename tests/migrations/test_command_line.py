@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from hermes_store import Store
 from hermes_store.storage import migrations
-from tests.support.processes import alembic, output
+from tests.support.processes import alembic, alembic_program, output
 from tests.support.sample_rows import fill
 from tests.support.schemas import schema_of
 
@@ -23,7 +23,7 @@ NewDatabase = Callable[[], str]
 
 def test_upgrade_makes_a_database_that_a_store_opens(new_database: NewDatabase) -> None:
     url, other = new_database(), new_database()
-    output(alembic("-x", f"url={url}", "upgrade", "head"))
+    output(alembic_program("-x", f"url={url}", "upgrade", "head"))
     with Store.open(url, migrate=False) as store:
         fill(store)
     Store.open(other).close()
@@ -44,7 +44,7 @@ def test_current_and_check_tell_the_state_of_a_database(new_database: NewDatabas
 
 
 def test_history_ends_with_the_head() -> None:
-    assert f"{migrations.HEAD} (head)" in output(alembic("history"))
+    assert f"{migrations.HEAD} (head)" in output(alembic_program("history"))
 
 
 def test_the_sql_of_an_offline_upgrade_makes_the_same_schema(new_database: NewDatabase) -> None:
@@ -89,7 +89,7 @@ def test_a_database_with_data_survives_a_second_upgrade(filled: Path) -> None:
 
 
 def test_an_error_says_what_is_wrong_without_a_traceback(tmp_path: Path) -> None:
-    failed = alembic("-x", "url=mysql://root@localhost/x", "upgrade", "head")
+    failed = alembic_program("-x", "url=mysql://root@localhost/x", "upgrade", "head")
     assert failed.returncode != 0
     assert "'mysql' is not supported" in failed.stderr
     assert "Traceback" not in failed.stderr
