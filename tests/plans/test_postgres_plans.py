@@ -60,8 +60,8 @@ def _most_sorted(node: dict[str, Any]) -> int:
     return PAGE * RANGES if node.get("Plans") else sample.FRESH
 
 
-def list_faults(store: Store, name: str, **how: Any) -> dict[str, Any]:
-    """Return what is wrong with the plans of a list, for each value of `archived`.
+def list_faults(store: Store, name: str, turn: int, **how: Any) -> dict[str, Any]:
+    """Return what is wrong with the plans of a list, by the value of `archived`.
 
     Where a profile is large, the planner may find it cheap enough to walk a wider list and filter.
     """
@@ -69,7 +69,7 @@ def list_faults(store: Store, name: str, **how: Any) -> dict[str, Any]:
     order = "activity" if how.get("order") == "activity" else "list"
     allowed = indexed.indexes(order) | {f"ix_sessions_{order}", "ix_sessions_blank", "ix_sessions_blank_profile"}
     found = {}
-    for archived in (None, True, False):
+    for archived in sample.archived(name, turn):
         # Only the last statement: those before it find the project, or the profiles.
         statement = executed(
             store, lambda archived=archived: store.sessions.list(**indexed.filters, archived=archived, **how)
@@ -83,25 +83,25 @@ def list_faults(store: Store, name: str, **how: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
-    assert list_faults(store, name, pinned=pinned) == {}
+    assert list_faults(store, name, sample.CHOICES.index(pinned), pinned=pinned) == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
     after = write_cursor("sessions", pinned is not False, *sample.moment(SESSIONS, 0.5))
-    assert list_faults(store, name, pinned=pinned, after=after) == {}
+    assert list_faults(store, name, sample.CHOICES.index(pinned) + 1, pinned=pinned, after=after) == {}
 
 
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_list_by_activity_comes_from_its_index(store: Store, name: str) -> None:
     after = write_cursor("sessions by activity", True, *sample.moment(SESSIONS, 0.5))
-    for how in ({}, {"after": after}):
-        assert list_faults(store, name, order="activity", **how) == {}
+    for turn, how in enumerate(({}, {"after": after})):
+        assert list_faults(store, name, turn, order="activity", **how) == {}
 
 
 @pytest.mark.parametrize("profile", [None, "work"])

@@ -68,12 +68,12 @@ def page_faults(lines: list[str]) -> list[str]:
     return [line for line in faults(lines) if not re.fullmatch(merge, line)] + misplaced
 
 
-def list_faults(store: Store, name: str, **how: Any) -> dict[str, list[str]]:
-    """Return what is wrong with the plans of a list, for each value of `archived`."""
+def list_faults(store: Store, name: str, turn: int, **how: Any) -> dict[str, list[str]]:
+    """Return what is wrong with the plans of a list, by the value of `archived`."""
     indexed = sample.INDEXED[name]
     expected = indexed.indexes("activity" if how.get("order") == "activity" else "list")
     found = {}
-    for archived in (None, True, False):
+    for archived in sample.archived(name, turn):
         # Only the last statement: those before it find the project, or the profiles.
         statement = executed(
             store, lambda archived=archived: store.sessions.list(**indexed.filters, archived=archived, **how)
@@ -85,42 +85,48 @@ def list_faults(store: Store, name: str, **how: Any) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
-    assert list_faults(store, name, pinned=pinned) == {}
+    assert list_faults(store, name, sample.CHOICES.index(pinned), pinned=pinned) == {}
 
 
-@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
     for last_pinned in (True, False) if pinned is None else (pinned,):
         after = write_cursor("sessions", last_pinned, *sample.moment(SESSIONS, 0.5))
-        assert list_faults(store, name, pinned=pinned, after=after) == {}
+        turn = sample.CHOICES.index(pinned) + last_pinned
+        assert list_faults(store, name, turn, pinned=pinned, after=after) == {}
 
 
-@pytest.mark.parametrize("times", ["since", "until", "both"])
+TIMES = ("since", "until", "both")
+
+
+@pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_range_of_times_is_a_range_of_the_index(store: Store, name: str, times: str) -> None:
     moments = {"since": sample.moment(SESSIONS, 0.2)[0], "until": sample.moment(SESSIONS, 0.8)[0]}
     wanted = {key: value for key, value in moments.items() if times in (key, "both")}
-    for after in (None, write_cursor("sessions", False, *sample.moment(SESSIONS, 0.5))):
-        assert list_faults(store, name, after=after, **wanted) == {}
+    cursor = write_cursor("sessions", False, *sample.moment(SESSIONS, 0.5))
+    for turn, after in enumerate((None, cursor), TIMES.index(times)):
+        assert list_faults(store, name, turn, after=after, **wanted) == {}
 
 
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_list_by_activity_comes_from_its_index(store: Store, name: str) -> None:
     after = write_cursor("sessions by activity", True, *sample.moment(SESSIONS, 0.5))
     times = {"since": sample.moment(SESSIONS, 0.2)[0], "until": sample.moment(SESSIONS, 0.8)[0]}
-    for how in ({}, {"after": after}, {"after": after, **times}):
-        assert list_faults(store, name, order="activity", **how) == {}
+    hows: list[dict[str, Any]] = [{}, {"after": after}, {"after": after, **times}]
+    for turn, how in enumerate(hows):
+        assert list_faults(store, name, turn, order="activity", **how) == {}
 
 
-@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_count_reads_the_ranges_of_its_list(store: Store, name: str, pinned: bool | None) -> None:
     filters = sample.INDEXED[name].filters
-    for archived in (None, True, False):
+    for archived in sample.archived(name, sample.CHOICES.index(pinned)):
         lines = plan(store, lambda archived=archived: store.sessions.count(**filters, archived=archived, pinned=pinned))
         assert [line for line in faults(lines) if not re.fullmatch(r"SCAN line_\d", line)] == []
 

@@ -25,28 +25,29 @@ PLACES = [place / sample.BLOCKS for place in (6, 24, 43)]
 Verb = Callable[[Store], Callable[[], object]]
 
 
-def cost(databases: sample.Databases, count: int, analyzed: bool, name: str, **how: Any) -> dict[str, int]:
-    """Return the steps of a list's page for each value of `archived`."""
+def cost(databases: sample.Databases, count: int, analyzed: bool, name: str, turn: int, **how: Any) -> dict[str, int]:
+    """Return the steps of a list's page by the value of `archived`."""
     store = databases(count, analyzed)
     filters = sample.INDEXED[name].filters | how
     return {
         f"{archived=}": vm_steps(
             store, lambda archived=archived: store.sessions.list(**filters, archived=archived, limit=LIMIT)
         )
-        for archived in (None, True, False)
+        for archived in sample.archived(name, turn)
     }
 
 
-@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_the_first_page_costs_the_same_among_few_sessions_and_many(
     databases: sample.Databases, analyzed: bool, name: str, pinned: bool | None
 ) -> None:
-    few, many = (cost(databases, count, analyzed, name, pinned=pinned) for count in (FEW, MANY))
+    turn = sample.CHOICES.index(pinned) + analyzed
+    few, many = (cost(databases, count, analyzed, name, turn, pinned=pinned) for count in (FEW, MANY))
     assert few == many
 
 
-@pytest.mark.parametrize("pinned", [None, True, False])
+@pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_later_page_costs_the_same_among_few_sessions_and_many(
     databases: sample.Databases, name: str, pinned: bool | None
@@ -58,6 +59,7 @@ def test_a_later_page_costs_the_same_among_few_sessions_and_many(
                 count,
                 False,
                 name,
+                sample.CHOICES.index(pinned) + PLACES.index(place),
                 pinned=pinned,
                 after=write_cursor("sessions", last_pinned, *sample.moment(count, place)),
             )
@@ -73,10 +75,9 @@ def test_a_range_of_times_costs_the_same_among_few_sessions_and_many(databases: 
     def pages(count: int) -> list[dict[str, int]]:
         early, middle, late = (sample.moment(count, place) for place in PLACES)
         after = write_cursor("sessions", False, *middle)
-        return [
-            cost(databases, count, False, name, **how)
-            for how in ({"since": early[0]}, {"until": late[0]}, {"since": early[0], "until": late[0], "after": after})
-        ]
+        since, until = {"since": early[0]}, {"until": late[0]}
+        hows: list[dict[str, Any]] = [since, until, {**since, **until, "after": after}]
+        return [cost(databases, count, False, name, turn, **how) for turn, how in enumerate(hows)]
 
     assert pages(FEW) == pages(MANY)
 
@@ -86,10 +87,8 @@ def test_a_list_by_activity_costs_the_same_among_few_sessions_and_many(databases
     def pages(count: int) -> list[dict[str, int]]:
         early, middle, late = (sample.moment(count, place) for place in PLACES)
         after = write_cursor("sessions by activity", False, *middle)
-        return [
-            cost(databases, count, False, name, order="activity", **how)
-            for how in ({}, {"after": after}, {"since": early[0], "until": late[0]})
-        ]
+        hows: list[dict[str, Any]] = [{}, {"after": after}, {"since": early[0], "until": late[0]}]
+        return [cost(databases, count, False, name, turn, order="activity", **how) for turn, how in enumerate(hows)]
 
     assert pages(FEW) == pages(MANY)
 

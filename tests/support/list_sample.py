@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from hermes_store import WITHOUT, Store
 from hermes_store.maintenance import reindex
+from tests.support.hostile_values import EVERYWHERE
 from tests.support.internals import writing
 
 #: A module's databases, by how many sessions they have and whether SQLite gathered statistics on them.
@@ -155,3 +156,12 @@ def _combinations() -> Iterator[tuple[str, Indexed]]:
 
 
 INDEXED: Final = dict(_combinations())
+
+
+#: The values of the filter `pinned`, and of `archived`.
+CHOICES: Final = (None, True, False)
+
+
+def archived(name: str, turn: int) -> tuple[bool | None, ...]:
+    """Return which values of `archived` to try with the filters of that name: another one in each turn."""
+    return CHOICES if EVERYWHERE else (CHOICES[(list(INDEXED).index(name) + turn) % len(CHOICES)],)
