@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from hermes_store import Store
 from hermes_store.storage import migrations, search_rows
+from tests.support.examples import examples
 from tests.support.postgres import Databases, ReusedDatabase, started_server
 from tests.support.quick_disk import wait_for_no_disk
 from tests.support.quick_upgrades import quick_upgrade
@@ -28,7 +29,7 @@ sys.dont_write_bytecode = False
 
 # Examples of databases cost milliseconds, not microseconds; a deadline would fail on a busy machine.
 settings.register_profile(
-    "default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "default", deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("default")
 

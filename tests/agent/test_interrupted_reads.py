@@ -26,6 +26,7 @@ from hermes_store.agent.reader_thread import Deadline, run_in_thread
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
 from tests.support.agent import writers
+from tests.support.examples import examples
 from tests.support.threads import readers_end, threads
 
 pytestmark = pytest.mark.slow
@@ -249,7 +250,7 @@ def test_exceptions_at_any_moment_stop_no_later_read(
     file, before, chance = AgentFile(path=state_db(), deadline=2), threads(), random.Random(1)
     wanted = file.read(query(COUNT))
     with open_connections(monkeypatch) as connections:
-        for _ in range(40):
+        for _ in range(examples(15)):
             with pytest.raises(Alarm), alarm(0.001 + 0.003 * chance.random(), interval):
                 file.read(query(ENDLESS))
         assert readers_end(before)

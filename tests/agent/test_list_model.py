@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from hermes_store.agent import AgentBridge, listing, order
 from tests.support.agent.statedb import RawText, insert
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.slow
 
@@ -343,7 +344,9 @@ def untimed(time: Any) -> File:
     return File([session("a", started_at=BASE + 40), session("b"), session("c")], told, "none")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(file=files, ask=asks)
 @example(file=TIED, ask=Ask(limit=2, spare=-2))
 @example(file=replace(TIED, indexes="none"), ask=Ask(limit=2))
@@ -368,7 +371,9 @@ def test_the_pages_of_the_list_are_what_the_rules_say(file: File, ask: Ask) -> N
             assert (one.chain, one.last_active, one.message_count) == (chain, last_active, count)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(file=files, limit=st.integers(1, 4), rewound=st.booleans(), lineage=st.booleans())
 def test_the_pages_of_messages_are_what_the_rules_say(file: File, limit: int, rewound: bool, lineage: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -21,6 +21,7 @@ from hermes_store import Store
 from hermes_store.agent import AgentBridge
 from hermes_store.agent.combined_listing import list_combined
 from hermes_store.records import SessionRecord
+from tests.support.examples import examples
 
 Json = Callable[..., Any]
 
@@ -187,7 +188,7 @@ AGENTS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=8)
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(stores=STORES, agents=AGENTS, limit=st.integers(1, 6))
 def test_pages_of_any_size_have_every_row_once_and_in_order(
     sqlite_template: Path, *, stores: list[tuple[int, bool]], agents: list[tuple[int, bool]], limit: int

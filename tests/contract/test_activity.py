@@ -17,6 +17,7 @@ from hermes_store import (
     Store,
 )
 from tests.support.activity import wrong_times
+from tests.support.examples import examples
 
 
 def said(at: float | None, role: str | None = "user") -> dict[str, Any]:
@@ -98,7 +99,7 @@ writes = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(steps=writes)
 def test_the_last_activity_is_that_of_the_transcript(
     sqlite_store: Store, steps: list[tuple[str, list[dict[str, Any]], int]]

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from hermes_store import InvalidInputError, InvalidPayloadError, Store
 from hermes_store.conversations import to_html, to_markdown
+from tests.support.examples import examples
 from tests.support.nasty_text import NASTY, nasty_messages
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -125,7 +126,7 @@ def test_the_policy_allows_the_pages_own_style_alone() -> None:
     assert "@import" not in page.style
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=25).map("".join))
 def test_no_mix_of_markdown_gets_out_of_its_message(text: str) -> None:
     made = conversation(

@@ -18,9 +18,9 @@ from tests.proofs import damage
 
 @pytest.mark.slow
 def test_damaged_bytes_give_right_values_or_errors() -> None:
-    result = damage.prove(trials=200)
+    result = damage.prove(trials=100)
     assert result.problems == []
-    assert result.figures["trials that touched data"] > 50
+    assert result.figures["trials that touched data"] > 25
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_edited_values_break_no_verb(filled: Path, tmp_path: Path, table: str) -
     failures: dict[str, list[str]] = {}
     columns = enumerate(name for of, name in edited.columns() if of == table)
     for (place, column), (index, kind) in itertools.product(columns, enumerate(edited.VALUES)):
-        if EVERYWHERE or (place + index) % 3 == 0:  # each value in every third column
+        if EVERYWHERE or (place + index) % 6 == 0:  # each value in every sixth column
             folder = tmp_path / f"{place} {index}"
             shutil.copytree(filled, folder)
             is_edited = edited.edit(folder / "hermes.db", table, column, edited.VALUES[kind])

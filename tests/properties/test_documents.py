@@ -13,6 +13,7 @@ from hermes_store import Store
 from hermes_store.storage.document_rows import SMALL
 from hermes_store.transcripts import json_codec
 from hermes_store.validation import COLUMN_KEYS, KEY_LIMIT
+from tests.support.examples import examples
 from tests.support.internals import reading
 from tests.support.json_values import any_text, json_values, same
 
@@ -48,7 +49,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(operations=operations)
 def test_documents_are_a_dictionary_whatever_their_size(database: Store, operations: list[tuple[str, Any]]) -> None:
     session_id = database.sessions.create().session_id

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hermes_store import RevisionNotKeptError, Store, UndoError
 from hermes_store.transcripts import json_codec
 from hermes_store.webui import SessionStorage
+from tests.support.examples import examples
 from tests.support.json_values import json_values
 
 #: Few different ones, so that many messages are equal; and any JSON value.
@@ -117,7 +118,7 @@ class History:
             self.store.sessions.purge(fork.session_id)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25))
 @given(run=st.lists(steps, max_size=12))
 def test_each_kept_revision_comes_back(store: Store, run: list[tuple[str, list[Any], int]]) -> None:
     history = History(store)

@@ -15,6 +15,7 @@ from hermes_store.words.folding import words_of
 from hermes_store.words.matching import Matcher
 from hermes_store.words.message_text import text_of
 from hermes_store.words.query import parse
+from tests.support.examples import examples
 from tests.support.search_oracle import places, scanned
 
 pytestmark = pytest.mark.usefixtures("few_pending")
@@ -83,7 +84,7 @@ def run(store: Store, step: tuple[Any, ...]) -> None:
             getattr(store.sessions, verb)(name)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(history=st.lists(steps, min_size=1, max_size=12), words=st.lists(queries, min_size=1, max_size=4))
 def test_a_search_finds_what_reading_everything_finds(history: list[tuple[Any, ...]], words: list[list[str]]) -> None:
     with Store.open(":memory:") as store:
@@ -99,7 +100,7 @@ def test_a_search_finds_what_reading_everything_finds(history: list[tuple[Any, .
         assert verify(store).ok
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     text=st.text(max_size=60),
     message=st.recursive(

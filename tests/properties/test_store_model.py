@@ -20,6 +20,7 @@ from hermes_store import (
     Store,
 )
 from tests.support.activity import wrong_times
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.slow
 
@@ -343,5 +344,5 @@ def dated(transcript: list[Any]) -> bool:
     return any(isinstance(message, dict) for message in transcript)
 
 
-StoreMachine.TestCase.settings = settings(max_examples=18, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=examples(12), stateful_step_count=30, deadline=None)
 TestStoreAgainstModel = StoreMachine.TestCase

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hermes_store import Store
 from hermes_store.transcripts.diff import Changes, compare
 from hermes_store.transcripts.encoding import parse_time
+from tests.support.examples import examples
 from tests.support.json_values import json_values
 
 #: Few different messages, so that many are equal; and many, so that few are.
@@ -19,7 +20,7 @@ few = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=12)
 many = st.lists(st.integers(0, 30).map(lambda number: b"%d" % number), max_size=20)
 transcripts = st.one_of(few, many)
 #: Comparing takes microseconds, and the rare transcripts are the telling ones.
-thorough = settings(max_examples=300)
+thorough = settings(max_examples=examples(100))
 
 
 def _apply(changes: Changes, old: Sequence[Any], new: Sequence[Any]) -> list[Any]:

@@ -19,6 +19,7 @@ from hermes_store import SessionDeletedError, StaleSessionError, Store
 from hermes_store.transcripts.merge import merge
 from hermes_store.webui import LiveSession, WebUIModels
 from hermes_store.webui.titles import title_from
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.slow
 
@@ -312,5 +313,5 @@ class Sessions(RuleBasedStateMachine):
                 assert text_of(held.live.messages) == text_of(held.messages)
 
 
-Sessions.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+Sessions.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
 TestSessions = Sessions.TestCase
