@@ -253,8 +253,8 @@ def test_conflicts_and_failures_are_named_and_a_failure_is_exit_code_1(run: Any,
 
 
 @pytest.mark.slow
-def test_an_import_draws_its_progress_on_a_terminal(program_line: Any, home: Path, tmp_path: Path) -> None:
-    said, code = run_in_terminal(program_line("agent", "import", "--home", home, "--db", tmp_path / "a.db"), {})
+def test_an_import_draws_its_progress_on_a_terminal(home: Path, tmp_path: Path) -> None:
+    said, code = run_in_terminal(["agent", "import", "--home", home, "--db", tmp_path / "a.db"], {})
     assert code == 0
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
     assert re.search(r"Importing .*5/5 +[\d,]+ sessions/s +5 imported", drawn)
@@ -330,17 +330,17 @@ def test_without_a_terminal_a_delete_needs_a_yes(program_line: Any, home: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("answer", "gone"), [("y", True), ("n", False)])
-def test_on_a_terminal_a_delete_asks(program_line: Any, home: Path, answer: str, gone: bool) -> None:
-    said, code = run_in_terminal(program_line("agent", "delete", FISH, "--home", home), {}, typed=f"{answer}\n")
+def test_on_a_terminal_a_delete_asks(home: Path, answer: str, gone: bool) -> None:
+    said, code = run_in_terminal(["agent", "delete", FISH, "--home", home], {}, typed=f"{answer}\n")
     assert code == 0
     assert "Delete 'Prompt for the fish shell' (6 messages) from " in said
     assert (f"Deleted session {FISH}" if gone else "Nothing was deleted.") in said
     assert (FISH not in sessions_of(home)) == gone
 
 
-def test_no_answer_to_the_question_deletes_nothing(program_line: Any, home: Path) -> None:
+def test_no_answer_to_the_question_deletes_nothing(home: Path) -> None:
     end_of_input = "\x04"
-    said, code = run_in_terminal(program_line("agent", "delete", FISH, "--home", home), {}, typed=end_of_input)
+    said, code = run_in_terminal(["agent", "delete", FISH, "--home", home], {}, typed=end_of_input)
     assert (code, said.splitlines()[-1]) == (130, "Interrupted.")
     assert FISH in sessions_of(home)
 

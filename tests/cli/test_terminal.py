@@ -22,8 +22,8 @@ def without_styles(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
-def test_an_import_draws_its_progress_on_a_terminal(program_line: Any, home: Path, tmp_path: Path) -> None:
-    said, code = run_in_terminal(program_line("import", home, "--db", tmp_path / "a.db"), {})
+def test_an_import_draws_its_progress_on_a_terminal(home: Path, tmp_path: Path) -> None:
+    said, code = run_in_terminal(["import", home, "--db", tmp_path / "a.db"], {})
     assert code == 0
     drawn = without_styles(said)
     assert re.search(r"Importing .*17/17 +[\d,]+ files/s +15 imported, 1 recovered, 1 skipped", drawn)
@@ -31,17 +31,15 @@ def test_an_import_draws_its_progress_on_a_terminal(program_line: Any, home: Pat
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_without_colours_there_is_no_progress_either(
-    program_line: Any, home: Path, tmp_path: Path, env: dict[str, str]
-) -> None:
-    said, code = run_in_terminal(program_line("import", home, "--db", tmp_path / "a.db"), env)
+def test_without_colours_there_is_no_progress_either(home: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    said, code = run_in_terminal(["import", home, "--db", tmp_path / "a.db"], env)
     assert code == 0
     assert ESC not in said
     assert said.startswith("17 files in ")
 
 
-def test_json_on_a_terminal_is_json_alone(program_line: Any, home: Path, tmp_path: Path) -> None:
-    said, _ = run_in_terminal(program_line("import", home, "--db", tmp_path / "a.db", "--json"), {})
+def test_json_on_a_terminal_is_json_alone(home: Path, tmp_path: Path) -> None:
+    said, _ = run_in_terminal(["import", home, "--db", tmp_path / "a.db", "--json"], {})
     assert re.fullmatch(r"\{.*\}\n", said)
 
 
@@ -55,8 +53,8 @@ def test_a_piped_import_draws_nothing_whatever_the_environment_says(
     assert ESC not in done.stdout
 
 
-def test_the_list_has_colours_on_a_terminal_and_fits_it(program_line: Any, database: Path) -> None:
-    said, _ = run_in_terminal(program_line("list", "--db", database), {}, columns=80)
+def test_the_list_has_colours_on_a_terminal_and_fits_it(database: Path) -> None:
+    said, _ = run_in_terminal(["list", "--db", database], {}, columns=80)
     assert f"{ESC}[36m5b8e2f61c0d7{ESC}[0m" in said
     rows = without_styles(said).splitlines()
     assert max(map(len, rows)) == 80
@@ -67,10 +65,10 @@ PAGED = pytest.mark.parametrize(("options", "paged"), [([], True), (["--no-pager
 
 @PAGED
 def test_a_transcript_goes_through_the_pager_of_a_terminal(
-    program_line: Any, database: Path, tmp_path: Path, options: list[str], paged: bool
+    database: Path, tmp_path: Path, options: list[str], paged: bool
 ) -> None:
     log = tmp_path / "paged"
-    command = program_line("show", "b84e", "--db", database, *options)
+    command: list[str | Path] = ["show", "b84e", "--db", database, *options]
     said, code = run_in_terminal(command, {"PAGER": f"cat > {log}"})
     assert code == 0
     assert log.exists() == paged
@@ -80,9 +78,9 @@ def test_a_transcript_goes_through_the_pager_of_a_terminal(
     assert (ESC in shown) == (options != ["--json"])
 
 
-def test_a_pager_that_was_told_not_to_take_colours_gets_none(program_line: Any, database: Path, tmp_path: Path) -> None:
+def test_a_pager_that_was_told_not_to_take_colours_gets_none(database: Path, tmp_path: Path) -> None:
     log = tmp_path / "paged"
-    command = program_line("show", "b84e", "--db", database)
+    command: list[str | Path] = ["show", "b84e", "--db", database]
     run_in_terminal(command, {"PAGER": f"cat > {log}", "LESS": "FX"})
     assert ESC not in log.read_text(encoding="utf-8")
 

@@ -135,11 +135,13 @@ def test_without_a_terminal_a_purge_needs_a_yes(run: Any, trashed: Store, databa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("typed", ["y\n", "n\n", "\x04"])
-def test_on_a_terminal_a_purge_asks(program_line: Any, trashed: Store, database: Path, typed: str) -> None:
-    said, code = run_in_terminal(program_line("purge", PINNED, "--db", database), {}, typed=typed)
+def test_on_a_terminal_a_purge_asks(trashed: Store, database: Path, typed: str) -> None:
+    trashed.close()
+    said, code = run_in_terminal(["purge", PINNED, "--db", database], {}, typed=typed)
     assert code == (130 if typed == "\x04" else 0)
     assert "Purge 'Zero-downtime deploys for Lantern' (26 messages) for good?" in said
-    assert (PINNED in deleted(trashed)) == (typed != "y\n")
+    with Store.open(database, read_only=True) as store:
+        assert (PINNED in deleted(store)) == (typed != "y\n")
 
 
 def test_a_reader_keeps_old_text_in_the_log(run: Any, trashed: Store, database: Path) -> None:
