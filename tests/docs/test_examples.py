@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import invoke
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -45,10 +45,7 @@ ELSEWHERE = "adopting-in-hermes-webui.md"
 def test_the_python_on_a_page_runs_from_top_to_bottom(page: Path, home: Path) -> None:
     script = home / "page.py"
     script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script], cwd=home, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    runpy.run_path(str(script), run_name="__main__")
 
 
 def test_the_commands_that_move_a_home_work_in_their_order(home: Path) -> None:
@@ -56,10 +53,8 @@ def test_the_commands_that_move_a_home_work_in_their_order(home: Path) -> None:
     for line in commands.splitlines():
         words = shlex.split(line, comments=True)
         assert words[0] == "hermes-store"
-        done = subprocess.run(
-            [sys.executable, "-m", "hermes_store", *words[1:]], cwd=home, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, (line, done.stderr)
+        done = invoke(words[1:])
+        assert done.exit_code == 0, (line, done.stderr)
         assert done.stdout
     assert (home / "home" / ".hermes" / "webui" / "hermes.db").exists()
     assert len(list((home / "backup" / "sessions").glob("*.json"))) == 17  # sixteen sessions and the index
