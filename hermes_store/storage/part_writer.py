@@ -154,6 +154,7 @@ class PartWriter:
         columns = {**columns, **transcript_columns.of_all(self._messages)}
         staged_rows.publish(unit, prepared.row_id, session_id, columns, uses)
         document_rows.add(unit, prepared.row_id, self._small_documents)
+        session_writer.uncount_snapshot(unit, prepared.row_id, self._documents)
         return prepared.row_id
 
     def overwrite(
@@ -198,7 +199,10 @@ class PartWriter:
             document_rows.move(unit, key.id, row_id)
         else:
             document_rows.add(unit, row_id, self._small_documents)
-        return row_id, staged_rows.exchange(unit, key, row_id, self._owner, columns, fields=fields, uses=uses)
+        revision = staged_rows.exchange(unit, key, row_id, self._owner, columns, fields=fields, uses=uses)
+        if not self._keep_documents:
+            session_writer.uncount_snapshot(unit, row_id, self._documents)
+        return row_id, revision
 
     @property
     def _is_large(self) -> bool:

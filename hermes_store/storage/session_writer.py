@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..transcripts.encoding import Encoded
-from . import cut_rows, document_rows, message_copies, message_rows, search_rows, session_rows, transcript_columns
+from . import (
+    cut_rows,
+    document_rows,
+    message_copies,
+    message_rows,
+    search_rows,
+    session_rows,
+    transcript_columns,
+    usage_rows,
+)
 from .message_rows import Difference
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
@@ -36,7 +45,14 @@ def add_whole(  # noqa: PLR0917 - the parts of a session
     row_id = session_rows.add(unit, session_id, {**columns, **transcript_columns.of_all(messages)}, uses)
     message_rows.append(unit, row_id, messages, first=0, revision=1)
     document_rows.add(unit, row_id, documents)
+    uncount_snapshot(unit, row_id, documents)
     return row_id
+
+
+def uncount_snapshot(unit: UnitOfWork, row_id: int, documents: Mapping[str, bytes]) -> None:
+    """Do not count what a session used if it was kept when it was compressed: what goes on from it has it as well."""
+    if documents.get("pre_compression_snapshot") == b"true":
+        usage_rows.uncount(unit, row_id)
 
 
 def copy_whole(unit: UnitOfWork, key: SessionKey, new_id: str) -> int:
@@ -84,7 +100,7 @@ def overwrite_whole(
     if documents is not None:
         document_rows.replace(unit, key.id, documents)
     release_children_of_other_profile(unit, key, columns)
-    return session_rows.change(
+    revision = session_rows.change(
         unit,
         key,
         {**columns, **transcript_columns.of_all(messages)},
@@ -93,6 +109,9 @@ def overwrite_whole(
         touch=False,
         uses=uses,
     )
+    if documents is not None:
+        uncount_snapshot(unit, key.id, documents)
+    return revision
 
 
 def release_children_of_other_profile(unit: UnitOfWork, key: SessionKey, columns: Mapping[str, Any]) -> None:

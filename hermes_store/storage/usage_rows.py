@@ -170,6 +170,18 @@ def add_copy(unit: UnitOfWork, session: int, at: float) -> None:
         add(unit, session, totals.profile, Use("copy", totals.model, None, at, totals.amounts))
 
 
+_uncount: Final = Statement(
+    update(UsageRow)
+    .where(UsageRow.session_id == bindparam("session"), UsageRow.kind == "total")
+    .values(kind=bindparam("new_kind", type_=UsageRow.kind.type))
+)
+
+
+def uncount(unit: UnitOfWork, session: int) -> None:
+    """Let the totals of a session, which is given by row id, be those that another session has from it."""
+    unit.execute(_uncount, {"session": session, "new_kind": "copy"})
+
+
 _set_profile: Final = Statement(
     update(UsageRow).where(UsageRow.session_id == bindparam("session")).values(profile=bindparam("new_profile"))
 )

@@ -32,11 +32,20 @@ INPUT = limited("input_tokens", "BIGINT", MOST)
 OUTPUT = limited("output_tokens", "BIGINT", MOST)
 COST = limited("estimated_cost", "DOUBLE PRECISION", MOST // 10**9)
 USED = f"({INPUT} <> 0 OR {OUTPUT} <> 0 OR {COST} <> 0) AND session_id NOT LIKE ' staged/%'"
+#: In the JSON of its small documents. The colon is escaped for SQLAlchemy.
+SNAPSHOT = r'"pre_compression_snapshot"\:true'
+IS_SNAPSHOT = {
+    "sqlite": f"instr(e.payload, CAST('{SNAPSHOT}' AS BLOB)) > 0",
+    "postgresql": f"position(convert_to('{SNAPSHOT}', 'UTF8') IN e.payload) > 0",
+}
 #: What sessions used so far, at the time of their last activity. Nobody knows how it was spread over time. No row is in
 #: memory, and sessions are few and short next to messages, so this is one statement.
+#: What a session was when it was compressed is not counted: the session that goes on from it has the same totals.
 FILL = f"""
 INSERT INTO usage (session_id, profile, model, kind, at, input_tokens, output_tokens, cost)
-SELECT id, coalesce(profile, 'default'), model, 'total',
+SELECT id, coalesce(profile, 'default'), model,
+    CASE WHEN EXISTS (SELECT 1 FROM session_extras AS e WHERE e.session_id = sessions.id AND {{is_snapshot}})
+        THEN 'copy' ELSE 'total' END,
     CASE WHEN activity_at BETWEEN 0 AND {LATEST} THEN activity_at ELSE 0 END,
     {INPUT}, {OUTPUT}, CAST(round({COST} * 1000000000) AS BIGINT)
 FROM sessions WHERE {USED} ORDER BY id
@@ -62,7 +71,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     if context.is_offline_mode() or is_any_used():
-        op.execute(FILL)
+        op.execute(FILL.format(is_snapshot=IS_SNAPSHOT[op.get_context().dialect.name]))
     op.create_index("ix_usage_at", "usage", ["at"])
     op.create_index("ix_usage_profile", "usage", ["profile", "at"])
     op.create_index("ix_usage_session_id", "usage", ["session_id", "at", "id"])

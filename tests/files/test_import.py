@@ -432,3 +432,14 @@ def test_progress_counts_every_file_once_and_agrees_with_the_report(sqlite_store
     last = calls[-1].counts
     assert last == {outcome: sum(item.outcome == outcome for item in files) for outcome in last}
     assert sum(last.values()) == len(files)
+
+
+def test_a_session_kept_at_a_compression_counts_once(store: Store, state: StateDir) -> None:
+    state.session("old", "a", "b", input_tokens=100)
+    import_directory(store, state.root)
+    assert store.usage.totals()[0].input_tokens == 100
+    state.session("old", "a", "b", input_tokens=100, pre_compression_snapshot=True, age=60.0)
+    state.session("new", "summary", input_tokens=130, parent_session_id="old")
+    import_directory(store, state.root)
+    assert [(one.session, one.input_tokens) for one in store.usage.totals("session")] == [("new", 130)]
+    assert store.sessions.get("old").input_tokens == 100

@@ -25,6 +25,8 @@ def test_an_upgrade_counts_the_totals_of_sessions(new_database: Callable[[], str
         store.sessions.create(session_id="odd", input_tokens=2**62, estimated_cost=1e18, updated_at=-5.0)
         store.sessions.create(session_id="gone", output_tokens=3)
         store.sessions.delete("gone")
+        store.sessions.create_from_json({"session_id": "kept", "pre_compression_snapshot": True, "input_tokens": 5})
+        assert store.usage.list("kept").items[0].kind == "copy"
         before = [store.sessions.get(one) for one in ("plain", "used", "odd")]
     output(alembic("-x", f"url={target}", "downgrade", "0008"))
     assert "usage" not in schema_of(target)
@@ -39,6 +41,7 @@ def test_an_upgrade_counts_the_totals_of_sessions(new_database: Callable[[], str
         [used] = store.usage.list("used").items
         assert (used.at, used.model, used.kind) == (1.7e9, "m", "total")
         assert (used.input_tokens, used.output_tokens, used.cost) == (100, 7, 0.123456789)
+        assert [one.kind for one in store.usage.list("kept").items] == ["copy"]
         [odd] = store.usage.list("odd").items
         assert (odd.at, odd.input_tokens, odd.cost) == (0.0, 10**15, 1e6)
         assert store.usage.list("plain").items == []
