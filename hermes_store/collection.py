@@ -9,6 +9,7 @@ from .errors import InvalidInputError, StaleSessionError
 from .quoting import quoted
 from .storage import session_keys
 from .storage.engine import Transactions
+from .storage.row_locks import RowLock
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import check_profile, check_revision
@@ -55,9 +56,9 @@ class Collection:
         """Return a session that is not deleted, for reading."""
         return session_keys.find_live(unit, session_id, self._scope)
 
-    def _lock(self, unit: UnitOfWork, session_id: str) -> SessionKey:
+    def _lock(self, unit: UnitOfWork, session_id: str, lock: RowLock = RowLock.CHANGE) -> SessionKey:
         """Return a session that is not deleted, whose row nobody else changes before this transaction ends."""
-        return session_keys.find_live(unit, session_id, self._scope, lock=True)
+        return session_keys.find_live(unit, session_id, self._scope, lock=lock)
 
 
 def require_current(key: SessionKey, expected: int, changed_at: int, what: str) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from .collection import Collection
-from .errors import InvalidIdError, SessionDeletedError, SessionNotFoundError
 from .pagination import check_limit
 from .records import Page, PurgeResult, SessionRecord
 from .storage import session_keys, session_listing, session_rows
 from .storage.list_filter import BLANK_SECONDS, ListFilter
+from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
-from .validation import check_flag, check_time
+from .validation import check_flag, check_time, is_id
 
 #: The most sessions that one transaction purges or deletes, and the most messages that it purges, unless one session
 #: has more.
@@ -52,7 +52,7 @@ class Deletion(Collection):
             SessionNotFoundError: there is none of this id (any more).
         """
         with self._transactions.write() as unit:
-            key = session_keys.find(unit, session_id, self._scope, lock=True)
+            key = session_keys.find(unit, session_id, self._scope, lock=RowLock.CHANGE)
             if key.deleted_at is not None:
                 session_rows.change(unit, key, {"deleted_at": None}, fields=True, touch=False)
             return session_listing.get_existing(unit, key.session_id)
@@ -66,7 +66,8 @@ class Deletion(Collection):
             SessionNotFoundError: there is none of this id.
         """
         with self._transactions.write() as unit:
-            key = session_keys.find(unit, session_id, self._scope, lock=True)
+            unit.reserve(Reserved.SESSIONS)
+            key = session_keys.find(unit, session_id, self._scope, lock=RowLock.REMOVE)
             session_rows.purge(unit, key)
             unit.erase()
         return _result([key], erased=unit.is_erased)
@@ -90,6 +91,7 @@ class Deletion(Collection):
         purged: list[SessionKey] = []
         while True:
             with self._transactions.write() as unit:
+                unit.reserve(Reserved.SESSIONS)
                 found = session_rows.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)))
                 batch = _first(found)
                 for key in batch:
@@ -161,9 +163,10 @@ def is_inactive(session: SessionRecord, until: float) -> bool:
 
 def _delete_inactive(unit: UnitOfWork, session_id: str, wanted: ListFilter) -> bool:
     """Delete a session that was listed; return whether it was, as others may have written to it meanwhile."""
-    try:
-        key = session_keys.find_live(unit, session_id, wanted.profile, lock=True)
-    except (SessionNotFoundError, SessionDeletedError, InvalidIdError):  # the last one: its row is damaged
+    if not is_id(session_id):  # its row is damaged
+        return False
+    key = session_keys.find_if_free(unit, session_id)
+    if key is None or key.deleted_at is not None or wanted.profile not in (None, key.profile):
         return False
     session = session_listing.get_existing(unit, key.session_id)
     if not is_inactive(session, wanted.until or -math.inf) or (wanted.pinned is False and session.pinned):

@@ -11,6 +11,7 @@ from .quoting import quoted
 from .records import WriteResult
 from .storage import cut_rows, message_rows, session_keys, session_rows, transcript_columns
 from .storage.engine import Transactions
+from .storage.row_locks import RowLock
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, kept_runs
@@ -120,7 +121,7 @@ class MessageStream(Collection):
 
     def _current(self, unit: UnitOfWork, session: int) -> SessionKey:
         """Return the session, whatever its id is now."""
-        key = session_keys.find_row(unit, session, lock=True)
+        key = session_keys.find_row(unit, session, lock=RowLock.CHANGE)
         if key is None or self._scope not in (None, key.profile):
             raise SessionNotFoundError(self._session_id)
         if key.deleted_at is not None:

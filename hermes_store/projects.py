@@ -12,6 +12,7 @@ from .errors import InvalidInputError, ProjectNotFoundError
 from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Page, ProjectDeletion, ProjectRecord
 from .storage import project_rows, session_rows
+from .storage.row_locks import Reserved, RowLock
 from .storage.unit_of_work import UnitOfWork
 from .validation import ProjectChanges, check_id, check_ids, check_time, project_changes
 
@@ -50,6 +51,7 @@ class Projects(Collection):
         values |= {"project_id": project_id, "profile": profile}
         values["created_at"] = time.time() if created_at is None else check_time(created_at)
         with self._transactions.write() as unit:
+            unit.reserve(Reserved.PROJECTS)
             project_rows.add(unit, {**values, "position": project_rows.next_position(unit, profile)})
             return self._get(unit, project_id)
 
@@ -95,7 +97,7 @@ class Projects(Collection):
             raise InvalidInputError("Name at least one field to change. Nothing was written.")
         with self._transactions.write() as unit:
             project_id = check_id(project_id, "project id")
-            _, _, extra = project_rows.find(unit, project_id, self._scope, lock=True)
+            _, _, extra = project_rows.find(unit, project_id, self._scope, lock=RowLock.CHANGE)
             # The new value replaces the original of an imported value that did not fit its column.
             kept = {key: value for key, value in (extra or {}).items() if key not in checked}
             project_rows.change(unit, project_id, {**checked, "extra": kept or None})
@@ -114,6 +116,7 @@ class Projects(Collection):
         wanted = check_ids(project_ids, "project id")
         profile = self._own_profile(profile) or DEFAULT_PROFILE
         with self._transactions.write() as unit:
+            unit.reserve(Reserved.PROJECTS)
             known = [project_id for project_id, _ in project_rows.positions(unit, profile)]
             if sorted(known) != sorted(wanted):
                 raise InvalidInputError(
@@ -134,12 +137,15 @@ class Projects(Collection):
         released = 0
         while True:
             with self._transactions.write() as unit:
-                row_id, _, _ = project_rows.find(unit, project_id, self._scope, lock=True)
+                row_id, _, _ = project_rows.find(unit, project_id, self._scope, lock=RowLock.REMOVE)
                 some = session_rows.release_members(unit, row_id, _RELEASED_AT_ONCE)
                 released += some
-                if some < _RELEASED_AT_ONCE:
+                if some < _RELEASED_AT_ONCE and not session_rows.has_members(unit, row_id):
                     project_rows.remove(unit, row_id)
                     return ProjectDeletion(project_id=check_id(project_id), released=released)
+            if some < _RELEASED_AT_ONCE:  # the others are locked by writers, who may wait for the project
+                with self._transactions.write() as unit:
+                    session_rows.wait_for_member(unit, row_id)
 
     def _get(self, unit: UnitOfWork, project_id: str) -> ProjectRecord:
         project_id = check_id(project_id, "project id")

@@ -15,6 +15,7 @@ from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Missing, Page, SessionOrder, SessionRecord
 from .storage import document_rows, project_rows, retired_ids, session_keys, session_listing, session_rows
 from .storage.list_filter import ListFilter
+from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import (
@@ -259,7 +260,8 @@ class Sessions(Deletion, Forking, WholeSessions):
             check_revision(expected_revision)
         profile = self._own_profile(checked.get("profile"))
         with self._transactions.write() as unit:
-            key = self._lock(unit, session_id)
+            lock = _reserved(unit, checked)
+            key = self._lock(unit, session_id, lock)
             if expected_revision is not UNCHECKED:
                 require_current(key, expected_revision, key.fields_revision, "its fields or documents")
             if profile is not None and profile != key.profile:
@@ -280,7 +282,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         """
         new_id = check_id(new_id, "session id")
         with self._transactions.write() as unit:
-            session_rows.rename(unit, self._lock(unit, session_id), new_id, self._scope)
+            session_rows.rename(unit, self._lock(unit, session_id, RowLock.REMOVE), new_id, self._scope)
             return session_listing.get_existing(unit, new_id)
 
     def _filter(  # noqa: PLR0917 - the arguments of `list`, in its order
@@ -320,15 +322,22 @@ class Sessions(Deletion, Forking, WholeSessions):
         )
 
 
+def _reserved(unit: UnitOfWork, changes: Mapping[str, Any]) -> RowLock:
+    """Reserve what changes of a session need, and return the lock of its row that they need."""
+    if not changes.keys().isdisjoint({"profile", "parent_id"}):
+        unit.reserve(Reserved.SESSIONS)
+    return RowLock.REMOVE if "profile" in changes else RowLock.CHANGE
+
+
 def _resolved(
     unit: UnitOfWork, changes: Mapping[str, Any], profile: str, key: SessionKey | None = None
 ) -> dict[str, Any]:
     """Return `changes` with row ids in place of public ids; both have to be of `profile`."""
     values = dict(changes)
     if values.get("project_id") is not None:
-        values["project_id"], _, _ = project_rows.find(unit, values["project_id"], profile)
+        values["project_id"], _, _ = project_rows.find(unit, values["project_id"], profile, lock=RowLock.LINK)
     if values.get("parent_id") is not None:
-        parent = session_keys.find(unit, values["parent_id"], profile)
+        parent = session_keys.find(unit, values["parent_id"], profile, lock=RowLock.LINK)
         if key is not None and session_keys.descends(unit, parent.id, key.id):
             raise InvalidInputError(
                 f"Session {parent.session_id!r} was forked from {key.session_id!r} itself and cannot be its parent. "

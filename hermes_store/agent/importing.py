@@ -23,6 +23,7 @@ from ..storage import import_log, message_rows, retired_ids, session_keys, sessi
 from ..storage.batches import Batch, write_first
 from ..storage.engine import Database
 from ..storage.part_writer import PartWriter, remove_left_over
+from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..storage.unit_of_work import INTEGRITY_ERRORS, REFUSED_VALUES, UnitOfWork
@@ -95,6 +96,7 @@ class AgentImporter:
         while waiting:
             self._turns.wait()
             with self._database.write() as unit:
+                unit.reserve(Reserved.SESSIONS)
                 items = write_first(waiting, functools.partial(self._import_or_report, unit))
             yield from items
             del waiting[: len(items)]
@@ -146,7 +148,7 @@ class AgentImporter:
         if not known:
             return self._create(unit, conversation, writer)
         row_id = next(known[member] for member in chain if member in known)
-        key = None if row_id is None else session_keys.find_row(unit, row_id, lock=True)
+        key = None if row_id is None else session_keys.find_row(unit, row_id, lock=RowLock.CHANGE)
         self._refer(unit, (member for member in chain if member not in known), key and key.id)
         if key is None:
             return _report(conversation, Outcome.SKIPPED, "it was purged from the store")

@@ -17,6 +17,7 @@ from ..reports import ImportItem
 from ..storage import import_log
 from ..storage.engine import Database
 from ..storage.import_log import Entry as LogEntry
+from ..storage.row_locks import Reserved
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
@@ -155,6 +156,7 @@ class Decisions:
         for start in range(0, len(names), _CHUNK):
             turns.wait()
             with database.write() as unit:
+                unit.reserve(Reserved.SESSIONS)
                 for name in names[start : start + _CHUNK]:
                     self._put(unit, name)
         if gone:

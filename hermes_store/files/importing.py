@@ -16,6 +16,7 @@ from ..reports import ImportItem, ImportProgress, ImportReport
 from ..storage import import_log
 from ..storage.batches import Batch, write_first
 from ..storage.part_writer import PartWriter, remove_left_over
+from ..storage.row_locks import Reserved
 from ..storage.turns import Turns
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
@@ -173,7 +174,14 @@ class _Import:
         return self._transaction() if trial.would_write else self._database.read()
 
     def _transaction(self) -> contextlib.AbstractContextManager[UnitOfWork]:
-        return self._database.read() if self._dry_run else self._database.write()
+        return self._database.read() if self._dry_run else self._alone()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[UnitOfWork]:
+        """Give a transaction that no other import has at the same time."""
+        with self._database.write() as unit:
+            unit.reserve(*Reserved)
+            yield unit
 
     def _loaded(self) -> Iterator[ParsedFile | ImportItem]:
         """Yield the content of each session file, or the report on a file that need not be or cannot be imported."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ..storage import document_rows, import_log, project_rows, session_keys, session_rows
 from ..storage.engine import Database
+from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_links import parent_columns
 from ..storage.turns import Turns
 from ..storage.unit_of_work import UnitOfWork
@@ -26,6 +27,7 @@ def link(database: Database, turns: Turns) -> None:
         for start in range(0, len(row_ids), _CHUNK):
             turns.wait()
             with database.write() as unit:
+                unit.reserve(Reserved.SESSIONS)
                 for row_id in row_ids[start : start + _CHUNK]:
                     # Looked up again: another process may have linked it since, or removed the other end.
                     for target in _links(unit, key, row_id).values():
@@ -49,8 +51,10 @@ def _links(unit: UnitOfWork, key: str, session: int | None = None) -> dict[int, 
 
 def _link(unit: UnitOfWork, row_id: int, key: str, target: int) -> None:
     """Link a session. It counts as imported as before: its content is still that of its file."""
-    session = session_keys.find_row(unit, row_id, lock=True)
+    session = session_keys.find_row(unit, row_id, lock=RowLock.CHANGE)
     if session is None:  # purged by another process since
+        return
+    if key == "project_id" and not project_rows.is_linkable(unit, target):
         return
     columns: dict[str, Any] = {_COLUMNS[key]: target}
     if key == "project_id":

@@ -58,7 +58,7 @@ class ProjectImporter:
                 continue
             seen.add(project.project_id)
             project.columns["position"] = first + index
-            self._import(unit, project)
+            self._import(unit, project, project.profile)
 
     def link(self, unit: UnitOfWork, session: SessionContent) -> int | None:
         """Return the row id of a session's project.
@@ -71,7 +71,7 @@ class ProjectImporter:
         profile = session.columns["profile"]
         waiting = self._waiting.pop(project_id, None)
         if waiting is not None:
-            self._create(unit, waiting, profile)
+            self._import(unit, waiting, profile)  # again, as another import may have been faster
         found = project_rows.find_link_target(unit, project_id, profile)
         if found is None and self._simulated.get(project_id) != profile:
             session.documents["project_id"] = json_codec.encode(project_id)
@@ -86,7 +86,7 @@ class ProjectImporter:
     def finish(self, unit: UnitOfWork) -> None:
         """Import the projects without a profile that no session is in."""
         for project in self._waiting.values():
-            self._create(unit, project, DEFAULT_PROFILE)
+            self._import(unit, project, DEFAULT_PROFILE)
         self._waiting.clear()
 
     @property
@@ -108,7 +108,12 @@ class ProjectImporter:
         self._add_item(PROJECTS, Outcome.FAILED, reason)
         return []
 
-    def _import(self, unit: UnitOfWork, project: ProjectContent) -> None:
+    def _import(self, unit: UnitOfWork, project: ProjectContent, profile: str | None) -> None:
+        """Import a project.
+
+        Args:
+            profile: the one it is to be in; None if that is not known yet.
+        """
         recorded = import_log.digests(unit, KIND, project.project_id)
         stored = project_rows.values(unit, project.project_id)
         if stored is not None:
@@ -116,8 +121,8 @@ class ProjectImporter:
             self._reconcile(unit, project, project_json.digest(stored), imported)
         elif recorded:
             self._report(project, Outcome.SKIPPED, "it is deleted in the store")
-        elif project.profile:
-            self._create(unit, project, project.profile)
+        elif profile:
+            self._create(unit, project, profile)
         else:
             self._waiting[project.project_id] = project
 

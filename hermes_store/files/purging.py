@@ -13,6 +13,7 @@ from ..pagination import check_limit
 from ..records import PurgeResult, Record
 from ..reports import FileRemoval
 from ..storage import session_keys, session_rows
+from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..store import Store
 from ..validation import check_instance, check_profile, check_time
@@ -76,8 +77,9 @@ def _purge(store: Store, found: list[SessionKey], until: float) -> tuple[list[Se
     """Purge those of some sessions that nobody restored meanwhile; return them, and whether they are erased."""
     purged = []
     with store.database.write() as unit:
+        unit.reserve(Reserved.SESSIONS)
         for key in found:
-            now = session_keys.find_row(unit, key.id, lock=True)
+            now = session_keys.find_row(unit, key.id, lock=RowLock.REMOVE)
             if now is not None and now.deleted_at is not None and now.deleted_at <= until:
                 session_rows.purge(unit, now)
                 purged.append(now)

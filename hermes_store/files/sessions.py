@@ -11,6 +11,7 @@ from ..reports import ImportItem
 from ..storage import document_rows, import_log, message_rows, retired_ids, session_keys, session_listing, session_rows
 from ..storage.import_log import Entry as LogEntry
 from ..storage.part_writer import PartWriter
+from ..storage.row_locks import RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
 from ..webui_format import session_json
@@ -69,7 +70,7 @@ class SessionImporter:
         Args:
             unit: a transaction that reads.
         """
-        key = self._find(unit, file, entry, lock=False)
+        key = self._find(unit, file, entry, lock=None)
         with contextlib.suppress(DatabaseCorruptError):  # `import_file` reports it
             self._stored(unit, file, key, entry, writer)
 
@@ -86,7 +87,7 @@ class SessionImporter:
             UnpreparedError, UnreadError: the session is so large that this has to be done by `writer.write`.
         """
         try:
-            key = self._find(unit, file, entry, lock=not self._dry_run)
+            key = self._find(unit, file, entry, lock=None if self._dry_run else RowLock.REMOVE)
             if key is None and _is_purged(unit, file, entry):
                 return _report(file, PURGED, file.session_id)
             stored = self._stored(unit, file, key, entry, writer)
@@ -104,7 +105,7 @@ class SessionImporter:
         return _report(file, decision, file.session_id if stored is None else stored.session_id)
 
     @staticmethod
-    def _find(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, *, lock: bool) -> SessionKey | None:
+    def _find(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, *, lock: RowLock | None) -> SessionKey | None:
         """Return the session that the file became, whatever its id is now; else the one with the file's id."""
         if entry is None:
             return session_keys.find_current_or_former(unit, file.session_id, lock=lock)

@@ -13,6 +13,7 @@ from ..reports import ImportItem
 from ..storage import import_log, retired_ids, session_keys, share_rows
 from ..storage.engine import Database
 from ..storage.import_log import Entry as LogEntry
+from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.share_rows import ShareRow
 from ..storage.turns import Turns
@@ -122,7 +123,7 @@ class ShareImporter:
             if found is None:
                 notes = self._decisions.notes_on(entry)
                 missing = notes.get("missing")
-                if missing is not None and self._session(unit, missing, lock=False) is not None:
+                if missing is not None and self._session(unit, missing, lock=None) is not None:
                     continue  # it is there now
                 now = {"missing": missing, "share": _state(share)}
                 found = self._decisions.find(entry, {name: now[name] for name in now if name in notes})
@@ -148,12 +149,14 @@ class ShareImporter:
             return []
         turns.wait()
         with database.read() if self._dry_run else database.write() as unit:
+            if not self._dry_run:
+                unit.reserve(Reserved.SESSIONS)
             return [self._import_file(unit, file, planned) for file in files]
 
     def _import_file(self, unit: UnitOfWork, file: ParsedShare, planned: Collection[str]) -> ImportItem:
         name = file.entry.path.name
         entry = import_log.entries(unit, KIND, self._origin, [name]).get(name)
-        key = self._session(unit, file.source, lock=not self._dry_run)
+        key = self._session(unit, file.source, lock=None if self._dry_run else RowLock.CHANGE)
         stored = share_rows.find(unit, file.token, lock=not self._dry_run)
         if key is None and self._dry_run and file.source in planned and entry is None and stored is None:
             return file.report(Outcome.IMPORTED, session_id=file.source)
@@ -173,7 +176,7 @@ class ShareImporter:
         self._decisions.note(file.entry, item, file.read_at, key, depends)
         return item
 
-    def _session(self, unit: UnitOfWork, source: str, *, lock: bool) -> SessionKey | None:
+    def _session(self, unit: UnitOfWork, source: str, *, lock: RowLock | None) -> SessionKey | None:
         """Return the session that a file of the same directory became, or else the one with the id; also a deleted
         one."""
         name = f"{source}{SUFFIX}"

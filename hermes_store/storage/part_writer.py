@@ -16,6 +16,7 @@ from ..transcripts.encoding import Encoded
 from . import document_rows, message_rows, session_keys, session_rows, session_writer, staged_rows, transcript_columns
 from .engine import Database
 from .message_rows import Difference
+from .row_locks import Reserved
 from .session_keys import SessionKey
 from .turns import Turns
 from .unit_of_work import REFUSED_VALUES, UnitOfWork
@@ -109,6 +110,7 @@ class PartWriter:
             is_unread, key = False, None
             self._turns.wait()
             with self._database.write() as unit:
+                unit.reserve(*Reserved)
                 try:
                     result = callback(unit)
                     break
@@ -123,6 +125,7 @@ class PartWriter:
         else:
             self._in_parts = False
             with self._database.write() as unit:
+                unit.reserve(*Reserved)
                 result = callback(unit)
         self._remove_staged()
         return result

@@ -24,6 +24,7 @@ from ..errors import ProjectExistsError, ProjectNotFoundError
 from ..pagination import no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import ProjectRecord
 from ..validation import MAX_INT, check_id, is_id
+from .row_locks import RowLock, lockable, with_lock
 from .schema import ImportItem, Project, Session
 from .statement import RowStatement, Statement, one_of
 from .types import TextList
@@ -40,8 +41,7 @@ _session_count: Final = (
 _record: Final = select(*_COLUMNS, _session_count.label("session_count"), Project.id)
 _get: Final = Statement(_record.where(Project.project_id == bindparam("project_id")))
 _key: Final = select(Project.id, Project.profile, Project.extra).where(Project.project_id == bindparam("project_id"))
-_find: Final = Statement(_key)
-_find_and_lock: Final = Statement(_key.with_for_update())
+_find: Final = lockable(_key)
 _profile_of: Final = Statement(select(Project.profile).where(Project.id == bindparam("row_id")))
 _of_profile: Final = Project.profile == bindparam("profile")
 _ORDER: Final = (Project.profile, Project.position, Project.id)
@@ -83,18 +83,20 @@ def _extra(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}  # a damaged row may have anything
 
 
-def find(unit: UnitOfWork, project_id: str, profile: str | None, *, lock: bool = False) -> tuple[int, str, Any]:
+def find(
+    unit: UnitOfWork, project_id: str, profile: str | None, *, lock: RowLock | None = None
+) -> tuple[int, str, Any]:
     """Return the row id, the profile and the extra values of a project.
 
     Args:
         profile: the profile that it has to be of; any when None.
-        lock: keep others from changing its row until the transaction ends.
+        lock: what others cannot do to its row until the transaction ends.
 
     Raises:
         ProjectNotFoundError: there is none, or it belongs to another profile.
     """
     project_id = check_id(project_id, "project id")
-    row = unit.row(_find_and_lock if lock else _find, {"project_id": project_id})
+    row = unit.row(_find[lock], {"project_id": project_id})
     if row is None or profile not in (None, row[1]):
         raise ProjectNotFoundError(project_id)
     return row[0], row[1], _extra(row[2])
@@ -102,13 +104,13 @@ def find(unit: UnitOfWork, project_id: str, profile: str | None, *, lock: bool =
 
 def row_id_of(unit: UnitOfWork, project_id: str) -> int | None:
     """Return the row id of a project; None when there is none."""
-    row_id: int | None = unit.value(_find, {"project_id": project_id})
+    row_id: int | None = unit.value(_find[None], {"project_id": project_id})
     return row_id
 
 
 def find_link_target(unit: UnitOfWork, project_id: str, profile: str) -> int | None:
-    """Return the row id of a profile's project; None when there is none."""
-    row = unit.row(_find, {"project_id": project_id})
+    """Return the row id of a profile's project, to link sessions to it; None when there is none."""
+    row = unit.row(_find[RowLock.LINK if unit.writes else None], {"project_id": project_id})
     return row[0] if row is not None and row[1] == profile else None
 
 
@@ -134,6 +136,14 @@ _of_file: Final = ("project_id", "name", "color", "created_at", "extra")
 _values: Final = Statement(
     select(*(getattr(Project, name) for name in _of_file)).where(Project.project_id == bindparam("project_id"))
 )
+
+
+_lock_row: Final = Statement(with_lock(select(Project.id).where(Project.id == bindparam("row_id")), RowLock.LINK))
+
+
+def is_linkable(unit: UnitOfWork, row_id: int) -> bool:
+    """Whether there still is a project, given by row id, and stays to be linked to."""
+    return unit.row(_lock_row, {"row_id": row_id}) is not None
 
 
 def values(unit: UnitOfWork, project_id: str) -> dict[str, Any] | None:
@@ -185,7 +195,7 @@ def _row_before(unit: UnitOfWork, project_id: str, profile: str | None) -> int:
     A cursor has no row ids: see `session_listing`. If the project was deleted since, or is of another profile, those in
     the same place come again.
     """
-    row = unit.row(_find, {"project_id": project_id})
+    row = unit.row(_find[None], {"project_id": project_id})
     return row[0] if row is not None and profile in (None, row[1]) else -1
 
 
@@ -209,7 +219,7 @@ def all_in_order(unit: UnitOfWork) -> list[dict[str, Any]]:
 
 _ordered: Final = select(Project.project_id, Project.position).order_by(Project.position, Project.id)
 _positions: Final = Statement(_ordered)
-_positions_of_profile: Final = Statement(_ordered.where(_of_profile).with_for_update())
+_positions_of_profile: Final = Statement(_ordered.where(_of_profile))
 _last_position: Final = Statement(select(func.max(Project.position)).where(_of_profile))
 _imported: Final = select(ImportItem.item).where(
     ImportItem.kind == bindparam("kind"), ImportItem.origin == bindparam("origin")

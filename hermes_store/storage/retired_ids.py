@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Collection
 from typing import Final
@@ -14,7 +13,7 @@ from .schema import RetiredId, Session
 from .session_keys import successor_of
 from .statement import Statement, one_of
 from .types import IdList
-from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
+from .unit_of_work import UnitOfWork
 
 _holder: Final = Statement(
     select(Session.deleted_at, Session.profile).where(Session.session_id == bindparam("session_id"))
@@ -59,6 +58,22 @@ def not_free(session_id: str) -> SessionExistsError:
     return SessionExistsError(
         session_id, f"The id {session_id!r} is taken, or was used before. Nothing was written; choose another one."
     )
+
+
+def confirm(unit: UnitOfWork, session_id: str) -> None:
+    """Make sure that the id of a session that was just written was not retired since it was found to be free.
+
+    Another transaction may have given it to a session, and purged or renamed that.
+
+    Raises:
+        SessionExistsError: it was.
+    """
+
+    def check() -> None:
+        if unit.row(_retired, {"session_id": session_id}) is not None:
+            raise not_free(session_id)
+
+    unit.look_again(check)
 
 
 _deleted_at: Final = Statement(select(Session.deleted_at).where(Session.session_id == bindparam("session_id")))
@@ -109,19 +124,10 @@ _current_among: Final = Statement(
 )
 
 
-def retire_unused(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
-    """Retire those of some ids that no session has or had, as if it was purged; return them.
-
-    So an import of a session that was deleted elsewhere does not bring it here.
-    """
+def unused_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Return those of some ids that no session has or had."""
     parameters = {"ids": list(session_ids)}
-    used = {*unit.values(_retired_among, parameters), *unit.values(_current_among, parameters)}
-    retired = set(session_ids) - used
-    for session_id in sorted(retired):
-        # Another process may retire it, or create a session of that id, at this moment: then that is how it is.
-        with contextlib.suppress(*INTEGRITY_ERRORS), unit.savepoint():
-            retire(unit, session_id, successor=None)
-    return retired
+    return set(session_ids) - {*unit.values(_retired_among, parameters), *unit.values(_current_among, parameters)}
 
 
 _retire_id: Final = Statement(

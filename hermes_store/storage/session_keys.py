@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, or_, select
 
 from ..errors import DatabaseCorruptError, SessionDeletedError, SessionNotFoundError
 from ..validation import MAX_INT, check_id
+from .row_locks import RowLock, lockable
 from .row_types import Row
 from .schema import STAGED_PREFIX, RetiredId, Session
 from .statement import Statement, one_of
@@ -48,27 +49,24 @@ def key_of(row: Row) -> SessionKey:
 #: The query for keys; its rows are the values of a `SessionKey`.
 KEY: Final = select(*(getattr(Session, name) for name in SessionKey._fields))
 _by_id: Final = KEY.where(Session.session_id == bindparam("session_id"))
-_by_row: Final = KEY.where(Session.id == bindparam("row_id"))
-_find: Final = Statement(_by_id)
-_find_and_lock: Final = Statement(_by_id.with_for_update())  # SQLite's write transactions hold the whole file anyway
-_find_row: Final = Statement(_by_row)
-_find_and_lock_row: Final = Statement(_by_row.with_for_update())
+_find: Final = lockable(_by_id)
+_find_row: Final = lockable(KEY.where(Session.id == bindparam("row_id")))
 
 
-def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool = False) -> SessionKey:
+def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: RowLock | None = None) -> SessionKey:
     """Return a session, deleted or not.
 
     Args:
         profile: the profile that it has to be of; any when None.
-        lock: keep others from changing its row until the transaction ends.
+        lock: what others cannot do to its row until the transaction ends.
 
     Raises:
         SessionNotFoundError: there is none, or it belongs to another profile.
     """
     session_id = check_id(session_id, "session id")
-    row = unit.row(_find_and_lock if lock else _find, {"session_id": session_id})
+    row = unit.row(_find[lock], {"session_id": session_id})
     if row is not None and profile in (None, row[2]):
-        return locked(key_of(row)) if lock else key_of(row)
+        return key_of(row) if lock in (None, RowLock.LINK) else locked(key_of(row))
     if row is None and (successor := successor_of(unit, session_id, profile)):
         raise SessionNotFoundError(session_id, f"Session {session_id!r} is now called {successor!r}.")
     raise SessionNotFoundError(session_id)
@@ -84,7 +82,7 @@ def locked(key: SessionKey) -> SessionKey:
     return key
 
 
-def find_live(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: bool = False) -> SessionKey:
+def find_live(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: RowLock | None = None) -> SessionKey:
     """Return a session that is not deleted; as `find`.
 
     Raises:
@@ -95,6 +93,15 @@ def find_live(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: b
     if key.deleted_at is not None:
         raise SessionDeletedError(key.session_id)
     return key
+
+
+_find_if_free: Final = Statement(_by_id.with_for_update(key_share=True, skip_locked=True))
+
+
+def find_if_free(unit: UnitOfWork, session_id: str) -> SessionKey | None:
+    """Return a session whose row nobody else has locked, and lock it to change it; else None."""
+    row = unit.row(_find_if_free, {"session_id": session_id})
+    return None if row is None else key_of(row)
 
 
 _is_live: Final = Statement(
@@ -151,9 +158,9 @@ def lengths(unit: UnitOfWork, session_ids: Collection[str]) -> dict[str, Length]
     return {row[0]: Length._make(row) for row in unit.rows(_lengths, {"ids": list(session_ids)})}
 
 
-def find_row(unit: UnitOfWork, row_id: int, *, lock: bool = False) -> SessionKey | None:
+def find_row(unit: UnitOfWork, row_id: int, *, lock: RowLock | None = None) -> SessionKey | None:
     """Return the session that a row id was read of, deleted or not; None when there is none."""
-    row = unit.row(_find_and_lock_row if lock else _find_row, {"row_id": row_id})
+    row = unit.row(_find_row[lock], {"row_id": row_id})
     if row is not None and not is_staged(row[1]):
         return key_of(row)
     successor = row_after(unit, row_id)
@@ -183,18 +190,16 @@ _former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bi
 _by_current_or_former: Final = KEY.where(
     or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery())
 )
-_find_current_or_former: Final = Statement(_by_current_or_former)
-_find_and_lock_current_or_former: Final = Statement(_by_current_or_former.with_for_update())
+_find_current_or_former: Final = lockable(_by_current_or_former)
 
 
-def find_current_or_former(unit: UnitOfWork, session_id: str, *, lock: bool = False) -> SessionKey | None:
+def find_current_or_former(unit: UnitOfWork, session_id: str, *, lock: RowLock | None = None) -> SessionKey | None:
     """Return the session that has an id, or that had it before it was renamed; deleted or not.
 
     Args:
-        lock: keep others from changing its row until the transaction ends.
+        lock: as in `find`.
     """
-    statement = _find_and_lock_current_or_former if lock else _find_current_or_former
-    row = unit.row(statement, {"session_id": session_id})
+    row = unit.row(_find_current_or_former[lock], {"session_id": session_id})
     return None if row is None else key_of(row)
 
 
@@ -211,7 +216,7 @@ def successor_of(unit: UnitOfWork, session_id: str, profile: str | None) -> str 
     return row[0] if row is not None and profile in (None, row[1]) else None
 
 
-_row_ids_of: Final = Statement(
+_row_ids_of: Final = lockable(
     select(Session.id)
     .where(Session.session_id == bindparam("session_id"), Session.profile == bindparam("profile"))
     .where(Session.deleted_at.is_(None))
@@ -220,7 +225,8 @@ _row_ids_of: Final = Statement(
 
 def find_link_target(unit: UnitOfWork, session_id: str, profile: str) -> int | None:
     """Return the row id of a profile's session that others may be linked to; None when there is none."""
-    found: int | None = unit.value(_row_ids_of, {"session_id": session_id, "profile": profile})
+    statement = _row_ids_of[RowLock.LINK if unit.writes else None]
+    found: int | None = unit.value(statement, {"session_id": session_id, "profile": profile})
     return found
 
 

@@ -19,6 +19,7 @@ from . import (
     transcript_columns,
     usage_rows,
 )
+from .row_locks import Reserved, RowLock
 from .session_checks import CheckedSession, SessionFinding
 from .unit_of_work import UnitOfWork
 
@@ -40,7 +41,7 @@ def repair(unit: UnitOfWork, row_id: int) -> tuple[list[SessionFinding], Checked
     Args:
         unit: one that writes.
     """
-    key = session_keys.find_row(unit, row_id, lock=True)
+    key = session_keys.find_row(unit, row_id, lock=RowLock.CHANGE)
     checked = session_checks.check(unit, row_id)
     if key is None or checked is None:
         return [], checked
@@ -66,6 +67,7 @@ def repair_links(unit: UnitOfWork) -> list[str]:
 
     Messages and large documents of a session that is not there get one: its title says so, and `repair` counts them.
     """
+    unit.reserve(Reserved.SESSIONS)
     lone_usage = usage_rows.unlink_missing(unit)  # before sessions are made, whose totals are 0
     done = [f"session {session_id} was made for messages or documents of a missing one" for session_id in _make(unit)]
     steps = {

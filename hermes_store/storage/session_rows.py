@@ -6,6 +6,7 @@ a message, and of anything else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ from ..errors import DatabaseCorruptError, SessionExistsError
 from ..records import FORK, UNTITLED
 from ..transcripts.encoding import LATEST
 from . import import_log, retired_ids, search_rows, session_keys, share_rows, usage_rows
+from .row_locks import Reserved, RowLock, with_lock
 from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
 from .statement import NO_PARAMETERS, Statement, one_of
@@ -51,6 +53,7 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Seq
         if unit.violates_unique(error, "sessions", "session_id"):
             raise retired_ids.not_free(session_id) from error
         raise
+    retired_ids.confirm(unit, session_id)
     if "title" in values:
         search_rows.add_title(unit, row_id, values["title"])
     add_first_use(unit, row_id, values, uses)
@@ -112,6 +115,7 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, A
         if unit.violates_unique(error, "sessions", "session_id"):
             raise retired_ids.not_free(new_id) from error
         raise
+    retired_ids.confirm(unit, new_id)
     search_rows.add_title(unit, row_id, unit.value(_title, {"row_id": row_id}))
     if _TOTALS.isdisjoint(changed):
         usage_rows.add_copy(unit, row_id, time.time())
@@ -235,6 +239,7 @@ def rename(unit: UnitOfWork, key: SessionKey, new_id: str, profile: str | None =
         if unit.violates_unique(error, "sessions", "session_id"):
             raise retired_ids.not_free(new_id) from error
         raise
+    retired_ids.confirm(unit, new_id)
     retired_ids.retire(unit, key.session_id, successor=key.id)
     import_log.carry_forward(unit, key.id, key.revision, revision)
     return revision
@@ -249,7 +254,7 @@ def _find_deleted(of_profile: bool, lock: bool) -> Statement:
     if of_profile:
         statement = statement.where(Session.profile == bindparam("of_profile"))
     statement = statement.order_by(Session.deleted_at, Session.id).limit(bindparam("some"))
-    return Statement(statement.with_for_update() if lock else statement)
+    return Statement(with_lock(statement, RowLock.REMOVE) if lock else statement)
 
 
 def find_deleted(
@@ -274,6 +279,23 @@ def purge(unit: UnitOfWork, key: SessionKey) -> None:
     usage_rows.release(unit, key.id)
     unit.execute(_delete, {"row_id": key.id})
     retired_ids.retire(unit, key.session_id, successor=None)
+
+
+def retire_unused(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
+    """Retire those of some ids that no session has or had, as if it was purged; return them.
+
+    So an import of a session that was deleted elsewhere does not bring it here.
+    """
+    unit.reserve(Reserved.SESSIONS)
+    retired = retired_ids.unused_among(unit, session_ids)
+    now = time.time()
+    for session_id in sorted(retired):
+        # Another process may retire it, or create a session of that id, at this moment: then that is how it is.
+        with contextlib.suppress(SessionExistsError, *INTEGRITY_ERRORS), unit.savepoint():
+            # A session of the id, for a moment: then nobody else is creating one.
+            remove_row(unit, add(unit, session_id, {"created_at": now, "updated_at": now}))
+            retired_ids.retire(unit, session_id, successor=None)
+    return retired
 
 
 def remove_row(unit: UnitOfWork, row_id: int) -> None:
@@ -335,15 +357,25 @@ def release_children(unit: UnitOfWork, key: SessionKey) -> None:
     unit.execute(_release_children, {"parent": key.id})
 
 
-_some_members: Final = select(Session.id).where(Session.project_id == bindparam("project")).limit(bindparam("some"))
-_release_some: Final = Statement(
-    update(Session).where(Session.id.in_(_some_members)).values(_next_revision(project_id=None))
-)
+_member: Final = select(Session.id).where(Session.project_id == bindparam("project")).limit(bindparam("some"))
+_free_members: Final = Statement(_member.with_for_update(key_share=True, skip_locked=True))
+_lock_members: Final = Statement(with_lock(_member, RowLock.CHANGE))
+_members: Final = Statement(_member)
 
 
 def release_members(unit: UnitOfWork, project: int, limit: int) -> int:
-    """Take at most `limit` sessions out of a project, and return how many."""
-    return unit.execute(_release_some, {"project": project, "some": limit})
+    """Take at most `limit` sessions out of a project, but those that others have locked, and return how many."""
+    return release_rows(unit, unit.values(_free_members, {"project": project, "some": limit}))
+
+
+def has_members(unit: UnitOfWork, project: int) -> bool:
+    """Whether a project has sessions."""
+    return unit.row(_members, {"project": project, "some": 1}) is not None
+
+
+def wait_for_member(unit: UnitOfWork, project: int) -> None:
+    """Wait until a session of a project is not locked by others."""
+    unit.rows(_lock_members, {"project": project, "some": 1})
 
 
 _release_rows: Final = Statement(
@@ -363,7 +395,7 @@ AHEAD_SECONDS: Final = 3600.0
 
 
 @functools.cache
-def _delete_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> Statement:
+def _find_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> Statement:
     conditions = [BLANK if untitled_only and not with_streams else EMPTY]
     if untitled_only:
         conditions.append(Session.title == literal_column(f"'{UNTITLED}'"))
@@ -374,8 +406,15 @@ def _delete_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> 
         conditions.append(or_(Session.active_stream_id.is_(None), stale))
     conditions.append(or_(Session.updated_at <= bindparam("until"), Session.updated_at > bindparam("ahead")))
     conditions.append(~one_of(Session.session_id, bindparam("keep", type_=IdList)))
-    statement = update(Session).where(*conditions)
-    return Statement(statement.values(_next_revision(deleted_at=bindparam("now"))).returning(Session.session_id))
+    return Statement(select(Session.id).where(*conditions).with_for_update(key_share=True, skip_locked=True))
+
+
+_mark_deleted: Final = Statement(
+    update(Session)
+    .where(one_of(Session.id, bindparam("rows", type_=RowIdList)))
+    .values(_next_revision(deleted_at=bindparam("now")))
+    .returning(Session.session_id)
+)
 
 
 def delete_empty(
@@ -387,7 +426,7 @@ def delete_empty(
     streams: Collection[str] | None = None,
     keep: Collection[str] = (),
 ) -> list[str]:
-    """Delete the sessions without messages and drafts, and return their ids.
+    """Delete the sessions without messages and drafts, but those that others have locked, and return their ids.
 
     Args:
         until: leave those written to after this time, unless it is later than any clock can be.
@@ -398,13 +437,13 @@ def delete_empty(
         keep: public ids of sessions to leave.
     """
     now = time.time()
-    parameters: dict[str, Any] = {"until": until, "ahead": now + AHEAD_SECONDS, "now": now, "keep": list(keep)}
+    parameters: dict[str, Any] = {"until": until, "ahead": now + AHEAD_SECONDS, "keep": list(keep)}
     if profile is not None:
         parameters["of_profile"] = profile
     if streams is not None:
         parameters["streams"] = sorted(streams)
-    statement = _delete_empty(untitled_only, profile is not None, streams is not None)
-    return sorted(unit.values(statement, parameters))
+    found = unit.values(_find_empty(untitled_only, profile is not None, streams is not None), parameters)
+    return sorted(unit.values(_mark_deleted, {"rows": found, "now": now})) if found else []
 
 
 _parent: Final = aliased(Session, name="parent")

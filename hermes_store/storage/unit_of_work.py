@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..errors import DatabaseCorruptError
+from .row_locks import Reserved
 from .row_types import Row
 from .statement import NO_PARAMETERS, Parameters, RowStatement, Statement
 
@@ -129,6 +130,22 @@ class UnitOfWork(ABC):
     @abstractmethod
     def _end(self) -> None:
         """Roll back if the transaction is still open, and give the connection back; doing it again does nothing."""
+
+    def reserve(self, *what: Reserved) -> None:  # noqa: B027 - one that writes to a file has everything
+        """Wait until no other transaction has reserved these, and reserve them until this one ends.
+
+        It comes before any lock of a row; see `row_locks`.
+
+        Args:
+            what: in their order.
+        """
+
+    def look_again(self, check: Callable[[], None]) -> None:  # noqa: B027 - nothing changes while one writes to a file
+        """Call a function that checks what other transactions may have changed since this one looked first.
+
+        Args:
+            check: raises an error if it is not so any more.
+        """
 
     def erase(self, *, words: bool = True) -> None:  # noqa: B027 - the default is to do nothing
         """Once this is committed, leave nothing of what it removes in the files of the database, as far as it can.

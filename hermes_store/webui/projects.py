@@ -13,6 +13,7 @@ from ..quoting import quoted
 from ..records import DEFAULT_PROFILE
 from ..storage import document_rows, project_rows, session_rows
 from ..storage.engine import Database, Nested
+from ..storage.row_locks import Reserved
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
 from ..transcripts.copying import deep_copy
@@ -57,6 +58,7 @@ def save(database: Database, projects: Sequence[Any], profile: str | None) -> No
     if len(set(ids)) < len(ids):
         raise InvalidInputError("The list names a project twice. Nothing was written.")
     with database.write() as unit:
+        unit.reserve(Reserved.PROJECTS)
         stored = _by_id(_stored(unit))
         base = _loaded.of.get(database, stored)
         for key in sorted(base.keys() & stored.keys() - set(ids)):

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
 from ..quoting import quoted
 from ..storage import cut_rows, document_rows, message_rows, retired_ids, session_rows, transcript_columns
+from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.session_links import find_links, parent_columns
 from ..storage.session_writer import add_whole
@@ -116,7 +117,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
     Raises:
         SessionNotFoundError, SessionDeletedError: it is no longer there.
     """
-    key = find_current(unit, base.row_id, base.session_id, lock=True)
+    key = find_current(unit, base.row_id, base.session_id, lock=_reserved(unit, base.changed(local.digests)))
     if local.touched:
         local.set_time(session_rows.next_time(key))
     own, base = base, _present_base(base, key)
@@ -162,6 +163,13 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
     if saved.transcript is not None and saved.transcript.conflicts:
         written.revision = base.revision  # it has not all of the session at any later one
     return saved
+
+
+def _reserved(unit: UnitOfWork, names: Set[str]) -> RowLock:
+    """Reserve what a change of the values of these keys needs, and return the lock of the row that it needs."""
+    if not names.isdisjoint({PARENT, "profile"}):
+        unit.reserve(Reserved.SESSIONS)
+    return RowLock.REMOVE if "profile" in names else RowLock.CHANGE
 
 
 def _present_base(base: Base, key: SessionKey) -> Base:

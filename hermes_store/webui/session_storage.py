@@ -19,6 +19,7 @@ from ..quoting import quoted
 from ..reports import ImportReport
 from ..storage import retired_ids, search_pages, session_keys, session_listing, session_values
 from ..storage.engine import Database
+from ..storage.row_locks import Reserved, RowLock
 from ..storage.search_pages import SearchFilter
 from ..storage.session_keys import SessionKey
 from ..storage.session_values import ORDERS
@@ -371,7 +372,8 @@ class SessionStorage:
         """
         new_id = check_id(new_id, "session id")
         with self._database().write() as unit:
-            copy_whole(unit, session_keys.find_live(unit, session_id, None, lock=True), new_id)
+            unit.reserve(Reserved.SESSIONS)
+            copy_whole(unit, session_keys.find_live(unit, session_id, None, lock=RowLock.CHANGE), new_id)
         return self.load_metadata(new_id)
 
     def fork(
@@ -437,7 +439,7 @@ def _find(unit: UnitOfWork, base: Base, session_id: str) -> SessionKey:
         SessionNotFoundError, SessionDeletedError: it is no longer there.
         InvalidInputError: this is not its id, nor was it then.
     """
-    key = find_current(unit, base.row_id, base.session_id, lock=True)
+    key = find_current(unit, base.row_id, base.session_id, lock=RowLock.CHANGE)
     if session_id not in (base.session_id, key.session_id):
         raise InvalidInputError(
             f"The token is of session {base.session_id!r}, not of {session_id!r}. Nothing was written; `copy_as` makes "

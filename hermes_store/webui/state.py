@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from ..errors import SessionDeletedError, SessionNotFoundError
 from ..records import SessionRecord
 from ..storage import document_rows, message_reading, session_contents, session_keys
+from ..storage.row_locks import RowLock
 from ..storage.session_contents import SessionContents
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
@@ -106,12 +107,12 @@ def digests_of(values: Mapping[str, Any]) -> dict[str, bytes]:
     return {key: digest_of(key, value) for key, value in values.items()}
 
 
-def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: bool = False) -> SessionKey:
+def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: RowLock | None = None) -> SessionKey:
     """Return the session of a row id, whatever its public id is now.
 
     Args:
         session_id: the public id that it had, for messages.
-        lock: keep others from changing its row until the transaction ends.
+        lock: what others cannot do to its row until the transaction ends.
 
     Raises:
         SessionNotFoundError: it was purged.

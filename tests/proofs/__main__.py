@@ -26,6 +26,7 @@ LONG: Final[dict[str, dict[str, int]]] = {
     "soak": {"operations": 1_000_000},
     "versions": {"rounds": 200},
     "clock": {"operations": 20_000},
+    "races": {"seconds": 60},
 }
 
 

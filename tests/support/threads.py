@@ -9,8 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 
-def together(*functions: Callable[[], Any]) -> list[Any]:
-    """Run each function in a thread of its own, all at once, and return what each returned or raised."""
+def together(*functions: Callable[[], Any], seconds: float = 90) -> list[Any]:
+    """Run each function in a thread of its own, all at once, and return what each returned or raised.
+
+    Args:
+        seconds: after which a thread hangs.
+    """
     barrier = threading.Barrier(len(functions))
     outcomes: list[Any] = [None] * len(functions)
 
@@ -25,7 +29,7 @@ def together(*functions: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(90)
+        thread.join(seconds)
     assert not any(thread.is_alive() for thread in threads), "a thread hangs"
     return outcomes
 

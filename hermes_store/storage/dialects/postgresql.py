@@ -15,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from ... import errors
 from ...targets import shown
+from ..row_locks import Reserved
 from ..row_types import Row
 from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
 from ..unit_of_work import UnitOfWork
@@ -65,6 +66,13 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         if connection is not None:
             connection.close()  # rolls back what is open, and does nothing the second time
             self._connection = None
+
+    def reserve(self, *what: Reserved) -> None:
+        for one in sorted(what):
+            self.rows(_reserve, {"kind": one.value})
+
+    def look_again(self, check: Callable[[], None]) -> None:
+        check()
 
     @property
     def sees_one_state(self) -> bool:
@@ -271,6 +279,11 @@ _PARAMETER: Final = "parameter"
 _REVISION: Final = "SELECT version_num FROM hermes_store_version"
 _UPGRADE_LOCK: Final = 0x6865726D6573  # "hermes": any number that nobody else locks
 _tables: Final = Statement(text("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"))
+# By two numbers, and the lock of upgrades has one: no pair is equal to it. The first stands for the schema, as several
+# stores may be in one database.
+_reserve: Final = Statement(
+    text("SELECT pg_advisory_xact_lock(hashtext('hermes_store ' || current_schema()), :kind) IS NULL")
+)
 _next_message_ids: Final = Statement(
     text("SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, :count) ORDER BY id")
 )
