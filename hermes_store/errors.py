@@ -36,6 +36,7 @@
     └── DatabaseError                       the database itself
         ├── DatabaseMissingError
         ├── DatabaseUnavailableError        cannot be opened, or the connection broke
+        │   └── CommitUnknownError          the connection broke during a commit: it is done, or it is not
         ├── DatabaseLockedError
         ├── DatabaseTimeoutError            the server ended what took longer than it allows
         ├── DatabaseFullError
@@ -335,7 +336,13 @@ class AgentSessionInUseError(AgentError):
 
 
 class DatabaseError(HermesStoreError):
-    """The database refused. The transaction was rolled back: what was committed before is untouched."""
+    """The database refused. The transaction was rolled back: what was committed before is untouched.
+
+    (It may have been committed where `outcome_unknown` is True; see `CommitUnknownError`.)
+    """
+
+    #: Whether the transaction may have been committed all the same.
+    outcome_unknown: bool = False
 
 
 class DatabaseMissingError(DatabaseError):
@@ -348,6 +355,16 @@ class DatabaseReplacedError(DatabaseError):
 
 class DatabaseUnavailableError(DatabaseError):
     """The database cannot be opened or reached."""
+
+
+class CommitUnknownError(DatabaseUnavailableError):
+    """The connection to the server broke during a commit. All of the transaction was written, or nothing.
+
+    Read the data before you repeat the write. ``messages.append(…, expected_revision=…)`` can be repeated as it is: it
+    raises a `StaleSessionError` if the first one was written.
+    """
+
+    outcome_unknown = True
 
 
 class DatabaseLockedError(DatabaseError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from .collection import require_current
+from .collection import UNCHECKED, Unchecked, require_current
 from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
 from .message_history import MessageHistory
 from .message_streams import MessageStream
@@ -27,28 +27,54 @@ class Messages(MessageHistory):
     A message is any JSON value, and is read back equal. Positions are dense and begin with 0.
     """
 
-    def append(self, session_id: str, message: Any) -> AppendResult:
-        """Add a message at the end.
+    def append(
+        self, session_id: str, message: Any, *, expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED
+    ) -> AppendResult:
+        """Add a message at the end. Without `expected_revision` it is always added, whatever others wrote.
+
+        Args:
+            expected_revision: add nothing if any message changed after this revision of the session. An append whose
+                outcome is not known (`CommitUnknownError`) can be repeated with it: it is not added twice.
 
         Raises:
             InvalidPayloadError: it is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+            StaleSessionError: a message changed after `expected_revision`.
+            InvalidInputError: `expected_revision` is not a whole number.
         """
-        return self._append(session_id, [encoding.encode_one(message)])
+        return self._append(session_id, [encoding.encode_one(message)], expected_revision)
 
-    def extend(self, session_id: str, messages: Iterable[Any]) -> AppendResult:
+    def extend(
+        self,
+        session_id: str,
+        messages: Iterable[Any],
+        *,
+        expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
+    ) -> AppendResult:
         """Add messages at the end: all of them, or none.
 
+        Args:
+            messages: in their order.
+            expected_revision: as in `append`.
+
         Raises:
-            InvalidInputError: `messages` is a single message (text or an object), not a list of messages.
+            InvalidInputError: `messages` is a single message (text or an object), not a list of messages, or
+                `expected_revision` is not a whole number.
             InvalidPayloadError: a message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
+            StaleSessionError: a message changed after `expected_revision`.
         """
-        return self._append(session_id, encoding.encode(_many(messages)))
+        return self._append(session_id, encoding.encode(_many(messages)), expected_revision)
 
-    def _append(self, session_id: str, encoded: Sequence[Encoded]) -> AppendResult:
+    def _append(
+        self, session_id: str, encoded: Sequence[Encoded], expected: int | Literal[Unchecked.UNCHECKED]
+    ) -> AppendResult:
+        if expected is not UNCHECKED:
+            check_revision(expected)
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
+            if expected is not UNCHECKED:
+                require_current(key, expected, key.transcript_revision, "a message")
             first, revision = key.message_count, key.revision
             if encoded:
                 message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)

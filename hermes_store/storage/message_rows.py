@@ -440,6 +440,14 @@ def window_start(unit: UnitOfWork, session: int, stop: int, roles: Sequence[str]
     return unit.value(_visible, parameters) or 0
 
 
+_digest_of_row: Final = Statement(select(Message.digest).where(_in_session, Message.id == bindparam("row_id")))
+
+
+def has_row(unit: UnitOfWork, session: int, row_id: int, digest: bytes) -> bool:
+    """Whether a session has a message with this row id, which is as it was written."""
+    return bool(unit.value(_digest_of_row, {"session": session, "row_id": row_id}) == digest)
+
+
 _digests: Final = Statement(select(Message.digest).where(_in_session).order_by(Message.position))
 _marks: Final = Statement(select(Message.role, Message.timestamp).where(_in_session).order_by(Message.position))
 

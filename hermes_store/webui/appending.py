@@ -12,7 +12,8 @@ from ..storage.unit_of_work import UnitOfWork
 from ..transcripts.encoding import Encoded
 from .field_policy import UPDATED
 from .state import read_messages
-from .tokens import Adopted, Token
+from .tokens import Addition, Adopted, Token
+from .versions import Base
 
 
 def append(
@@ -27,9 +28,14 @@ def append(
         touch: make this its last change.
     """
     base, count = token.base_in(database), key.message_count + len(added)
+    added_digests = tuple(message.digest for message in added)
+    earlier = token.earlier_append(added_digests)
+    if earlier is not None and message_rows.has_row(unit, key.id, earlier.last_row, added_digests[-1]):
+        return _appended_before(unit, token, key, base)
     values: dict[str, Any] = {UPDATED: session_rows.next_time(key)} if touch else {}
     columns = {**transcript_columns.of_appended(key.message_count, added), **values}
-    message_rows.append(unit, key.id, added, first=key.message_count, revision=key.revision + 1)
+    last_row = message_rows.append(unit, key.id, added, first=key.message_count, revision=key.revision + 1)
+    token.note_append(Addition(last_row, added_digests))
     revision = session_rows.change(unit, key, columns, transcript=True, touch=False)
     messages, digests = None, base.messages
     if digests is not None and key.transcript_revision <= base.revision:
@@ -45,3 +51,18 @@ def append(
         messages=digests,
     )
     return new, Adopted(session_id=key.session_id, values=values, messages=messages)
+
+
+def _appended_before(unit: UnitOfWork, token: Token, key: SessionKey, base: Base) -> tuple[Token, Adopted]:
+    """Return what an append returns that was committed, though its connection broke before it knew."""
+    messages, digests = None, base.messages
+    if digests is not None:
+        messages, digests = read_messages(unit, key.id, key.session_id, key.message_count)
+    new = token.appended(
+        revision=base.revision,
+        session_id=key.session_id,
+        message_count=key.message_count,
+        values={},
+        messages=digests,
+    )
+    return new, Adopted(session_id=key.session_id, values={}, messages=messages)

@@ -120,7 +120,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
     key = find_current(unit, base.row_id, base.session_id, lock=_reserved(unit, base.changed(local.digests)))
     if local.touched:
         local.set_time(session_rows.next_time(key))
-    own, base = base, _present_base(base, key)
+    own, base = base, _present_base(unit, base, key)
     written = Base(
         row_id=key.id,
         session_id=key.session_id,
@@ -172,13 +172,18 @@ def _reserved(unit: UnitOfWork, names: Set[str]) -> RowLock:
     return RowLock.REMOVE if "profile" in names else RowLock.CHANGE
 
 
-def _present_base(base: Base, key: SessionKey) -> Base:
+def _present_base(unit: UnitOfWork, base: Base, key: SessionKey) -> Base:
     """Return the base of a live session: what its last save wrote, if that was committed and the save did not return.
 
     Then a connection broke, or an exception of a signal handler came in between. What it wrote is not written again.
     """
     attempt = base.attempt
-    if attempt is None or attempt.values.get(UPDATED) == base.values.get(UPDATED):
+    if attempt is None:
+        return base
+    if attempt.last_row and attempt.messages:  # a row id is used once, so others may have written since
+        is_stored = message_rows.has_row(unit, key.id, attempt.last_row, attempt.messages[-1])
+        return attempt if is_stored else base
+    if attempt.values.get(UPDATED) == base.values.get(UPDATED):
         return base  # a save that does not set the time cannot be told apart
     is_stored = key.revision >= attempt.revision and attempt.values.get(UPDATED) == digest_of(UPDATED, key.updated_at)
     return attempt if is_stored else base
@@ -220,7 +225,7 @@ def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[s
     revision = key.revision + 1
     if digests[: len(stored)] == stored:
         added = messages[len(stored) :]
-        message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
+        saved.base.last_row = message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
         return transcript_columns.of_appended(len(stored), added)
     difference = message_rows.compare_digests(unit, key.id, stored, digests)
     cut_rows.keep_difference(unit, key, "save", difference)

@@ -335,6 +335,8 @@ class SessionStorage:
     ) -> tuple[Token, Adopted]:
         """Add messages at the end, whatever others wrote: it takes the same time in a short session and a long one.
 
+        If it raises an error, it can be repeated with the same token: what was written all the same is not added twice.
+
         Args:
             session_id: the session's id.
             messages: the new messages alone.
@@ -357,7 +359,9 @@ class SessionStorage:
             key = _find(unit, version, session_id)
             if not encoded:
                 return base, Adopted(session_id=key.session_id, values={})
-            return append(unit, base, key, encoded, database, touch=touch)
+            appended = append(unit, base, key, encoded, database, touch=touch)
+        base.note_append(None)
+        return appended
 
     def copy_as(self, session_id: str, new_id: str) -> tuple[dict[str, Any], Token]:
         """Copy a session with everything in it under another id, inside the database.

@@ -51,6 +51,7 @@ STATUSES: Final[dict[type[BaseException], int]] = {
     errors.DatabaseMissingError: 503,
     errors.DatabaseReplacedError: 503,
     errors.DatabaseUnavailableError: 503,
+    errors.CommitUnknownError: 503,
     errors.DatabaseLockedError: 503,
     errors.DatabaseTimeoutError: 503,
     errors.DatabaseFullError: 507,

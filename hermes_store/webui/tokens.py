@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, Never, Self
+from typing import Any, NamedTuple, Never, Self
 
 from ..errors import InvalidInputError
 from ..quoting import quoted
@@ -13,6 +13,14 @@ from .field_policy import UPDATED
 from .saving import Saved
 from .state import LONG_KEYS, Extent, State, digests_of
 from .versions import Base, Local
+
+
+class Addition(NamedTuple):
+    """Messages that were about to be added."""
+
+    #: The row id of the last one.
+    last_row: int
+    digests: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,6 +36,8 @@ class Token:
     _database: Database
     #: What a save with this token that did not return was about to make of the session.
     _attempts: list[Base] = field(default_factory=list)
+    #: What an append with this token that did not return (yet) was about to add.
+    _appends: list[Addition] = field(default_factory=list)
 
     @classmethod
     def of(cls, state: State, database: Database) -> Token:
@@ -116,6 +126,14 @@ class Token:
         """Keep what a save that did not return was about to write; it may have been committed."""
         if attempt is not None:
             self._attempts[:] = [attempt]
+
+    def note_append(self, addition: Addition | None) -> None:
+        """Keep what an append is about to add, until it has returned; it may be committed and not return."""
+        self._appends[:] = [] if addition is None else [addition]
+
+    def earlier_append(self, digests: Sequence[bytes]) -> Addition | None:
+        """Return what an earlier append that did not return was about to add, if that is the same."""
+        return next((one for one in self._appends if one.digests == tuple(digests)), None)
 
     def appended(
         self,

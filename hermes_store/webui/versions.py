@@ -36,6 +36,8 @@ class Base:
     #: What a save was about to make of this. It is the present base if that was committed and the save did not return;
     #: None once more was read.
     attempt: Base | None = None
+    #: The row id of the last message that the save which made it added; 0 if it added none.
+    last_row: int = 0
     #: Where it is the base of a few values alone, their keys.
     only: frozenset[str] | None = None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 
@@ -59,7 +59,14 @@ class PostgreSQLUnitOfWork(UnitOfWork):
             self._database.check_schema(int(self._connection.exec_driver_sql(_REVISION).scalar() or 0))
 
     def _commit(self) -> None:
-        self._connection.commit()
+        is_sent = not self.is_lost
+        try:
+            self._connection.commit()
+        except DBAPIError as error:
+            found = self._database.translate(error)
+            if is_sent and self.writes and isinstance(found, errors.DatabaseUnavailableError):
+                raise errors.CommitUnknownError(f"{self.dialect.display}: {_UNKNOWN}") from error.orig
+            raise
 
     def _end(self) -> None:
         connection = self._connection
@@ -288,6 +295,10 @@ _next_message_ids: Final = Statement(
     text("SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, :count) ORDER BY id")
 )
 
+_UNKNOWN: Final = (
+    "The connection broke during the commit. All of the transaction was written, or nothing. Read the data before you "
+    "repeat it."
+)
 _OTHER: Final[tuple[type[errors.DatabaseError], str]] = (
     errors.DatabaseError,
     "The transaction was rolled back.",
