@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from .documents import Documents
 from .errors import InvalidInputError
@@ -22,7 +22,7 @@ from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
 from .usage import Usage
-from .validation import check_flag, check_profile, check_timeout
+from .validation import check_flag, check_profile, check_timeout, mapping_of
 
 
 class View(Searching):
@@ -87,6 +87,7 @@ class Store(View):
         busy_timeout: float = 5.0,
         journal_mode: JournalMode = "auto",
         search: bool = True,
+        engine_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Open a database, and create or upgrade it where needed.
 
@@ -103,6 +104,11 @@ class Store(View):
                 on a network file system or one shared with a virtual machine. "wal" or "delete": switch to this mode.
             search: when the database is created, give it an index of words for `search`. One that exists keeps what it
                 has; `info` tells.
+            engine_options: of PostgreSQL: ``pool_size`` (8 connections are kept), ``max_overflow`` (24 more at most),
+                ``pool_recycle``, ``pool_pre_ping`` and ``pool_use_lifo`` as in SQLAlchemy's `create_engine`;
+                ``connect_args``, parameters of libpq by name; ``credentials``, a function that is called for each new
+                connection and returns a mapping with its ``user`` and ``password``. Or ``engine`` alone: an Engine of
+                yours for ``postgresql+psycopg``, which the store uses and does not close.
 
         Raises:
             InvalidInputError: an argument is not valid.
@@ -126,6 +132,7 @@ class Store(View):
             busy_timeout=check_timeout(busy_timeout),
             journal_mode=cast(JournalMode, text_of(journal_mode)),
             search=search,
+            engine_options={} if engine_options is None else mapping_of(engine_options, "engine_options"),
         )
         with delay_forks():
             database = Database(target, settings)

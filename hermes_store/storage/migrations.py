@@ -90,6 +90,8 @@ def _look(dialect: Dialect, *, allow_upgrade: bool) -> tuple[str | None, bool]:
 
 def _state(connection: Connection, dialect: Dialect) -> tuple[str | None, bool]:
     """Return a database's revision, and whether it is marked as having this code's."""
+    if dialect.has_revision(connection, HEAD):
+        return HEAD, True
     return current_revision(connection, dialect), dialect.is_marked(connection, int(HEAD))
 
 

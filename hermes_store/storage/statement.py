@@ -31,12 +31,14 @@ class Statement:
     Args:
         clause: the statement. Every parameter of an INSERT or UPDATE is a `bindparam` of its own.
         checked: whether the types of what SQLite returns are checked (see `row_types`); the caller does it if not.
+        waits: whether it does nothing but wait for others' locks; a SELECT that locks rows does in any case.
     """
 
-    __slots__ = ("_checked", "_compiled", "clause")
+    __slots__ = ("_checked", "_compiled", "clause", "waits")
 
-    def __init__(self, clause: Executable, *, checked: bool = True) -> None:
+    def __init__(self, clause: Executable, *, checked: bool = True, waits: bool = False) -> None:
         self.clause = clause
+        self.waits = waits or getattr(clause, "_for_update_arg", None) is not None
         self._checked = checked
         self._compiled: dict[str, CompiledStatement] = {}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 from unittest import mock
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from hermes_store import Store
 from hermes_store.storage import search_rows
@@ -264,3 +264,18 @@ def undone(store: Store, verb: Callable[[Any], object]) -> Callable[[], None]:
             raise RollbackError
 
     return run
+
+
+def executed_while_opened(url: str) -> list[str]:
+    """Return the statements with which a store on PostgreSQL is opened."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, text: str, *_: object) -> None:
+        statements.append(text)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        Store.open(url).close()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return statements

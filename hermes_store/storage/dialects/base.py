@@ -7,7 +7,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
@@ -44,6 +44,8 @@ class Settings:
     journal_mode: JournalMode = "auto"
     #: Whether a database that is created has an index of words.
     search: bool = True
+    #: Of the engine of a server; see `Store.open`.
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class BackupFacts(NamedTuple):
@@ -278,6 +280,10 @@ class Dialect(ABC):
             on_step: called again and again. An exception that it raises ends it.
         """
         return []
+
+    def has_revision(self, connection: Connection, revision: str) -> bool:
+        """Whether one query tells that the tables have a revision; if not, they have to be looked at."""
+        return False
 
     def is_no_database(self, error: BaseException) -> bool:
         """Whether an error of the driver says that what it was to open is no database."""

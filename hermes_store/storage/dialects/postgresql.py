@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 
 from ... import errors
@@ -19,8 +17,10 @@ from ..row_locks import Reserved
 from ..row_types import Row
 from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
 from ..unit_of_work import UnitOfWork
-from .base import RETRY, Dialect, Result, Settings
+from .base import Dialect, Result, Settings
 from .condition import Condition
+from .postgresql_engine import make_engine, own_engine, session_settings
+from .postgresql_errors import UNKNOWN, meaning_of, state_of
 from .postgresql_health import conditions
 from .postgresql_words import PostgreSQLWordIndex
 
@@ -45,18 +45,22 @@ def _period_rows(element: period_rows, compiler: Any, **options: Any) -> str:
 class PostgreSQLUnitOfWork(UnitOfWork):
     """One transaction on a SQLAlchemy connection."""
 
-    __slots__ = ("_connection", "_engine")
+    __slots__ = ("_connection", "_engine", "_first_statement", "_limited_at", "_waited")
 
-    def __init__(self, database: Database, engine: Engine, *, writes: bool) -> None:
+    def __init__(self, database: Database, engine: Engine, first_statement: str, *, writes: bool) -> None:
         super().__init__(database, writes=writes)
         self._engine = engine
+        self._first_statement = first_statement
         self._connection: Any = None
+        #: Seconds that this verb has waited for locks, and those that it had when its next wait was limited.
+        self._waited = self._limited_at = 0.0
 
     def _begin(self) -> None:
         self._connection = _connected(self._engine)
         self._connection.begin()
         if self.writes:
-            self._database.check_schema(int(self._connection.exec_driver_sql(_REVISION).scalar() or 0))
+            *_, revision = self._connection.exec_driver_sql(self._first_statement).first() or (0,)
+            self._database.check_schema(int(revision))
 
     def _commit(self) -> None:
         is_sent = not self.is_lost
@@ -65,7 +69,7 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         except DBAPIError as error:
             found = self._database.translate(error)
             if is_sent and self.writes and isinstance(found, errors.DatabaseUnavailableError):
-                raise errors.CommitUnknownError(f"{self.dialect.display}: {_UNKNOWN}") from error.orig
+                raise errors.CommitUnknownError(f"{self.dialect.display}: {UNKNOWN}") from error.orig
             raise
 
     def _end(self) -> None:
@@ -77,6 +81,21 @@ class PostgreSQLUnitOfWork(UnitOfWork):
     def reserve(self, *what: Reserved) -> None:
         for one in sorted(what):
             self.rows(_reserve, {"kind": one.value})
+
+    def _wait(self, statement: Statement, parameters: Parameters) -> list[Row]:
+        """Run a statement that may wait for locks: all of a verb's have one busy timeout together."""
+        if self._waited > self._limited_at:
+            self._set_lock_timeout(self._database.settings.busy_timeout - self._waited)
+            self._limited_at = self._waited
+        begun = time.monotonic()
+        found = list(self._connection.execute(statement.clause, parameters).all())
+        seconds = time.monotonic() - begun
+        if seconds > _NOTICED:
+            self._waited += seconds
+        return found
+
+    def _set_lock_timeout(self, seconds: float) -> None:
+        self._connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, round(seconds * 1000))}")
 
     def look_again(self, check: Callable[[], None]) -> None:
         check()
@@ -91,6 +110,8 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         return bool(connection is None or connection.invalidated or connection.connection.driver_connection.closed)
 
     def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
+        if statement.waits and self.writes:
+            return self._wait(statement, parameters)
         found: list[Row] = self._connection.execute(statement.clause, parameters).all()
         return found
 
@@ -105,6 +126,10 @@ class PostgreSQLUnitOfWork(UnitOfWork):
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
+        self._waited = 0.0
+        if self._limited_at:  # the next verb of a transaction has all the time again
+            self._set_lock_timeout(self._database.settings.busy_timeout)
+            self._limited_at = 0.0
         savepoint = self._connection.begin_nested()
         try:
             yield
@@ -139,7 +164,10 @@ class PostgreSQL(Dialect):
     def __init__(self, settings: Settings, url: URL) -> None:
         super().__init__(settings)
         self._url = url
-        self._engine = self._create_engine()
+        self._own = own_engine(settings.engine_options)
+        self._engine = self._own or make_engine(url, settings)
+        #: The first statement of a transaction that writes. The connections of the caller's engine are not set up.
+        self.first_statement = _REVISION if self._own is None else _own_revision(settings)
         # A read is several statements, which must see one state of the data.
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writer = self._engine.execution_options(postgresql_readonly=True) if settings.read_only else self._engine
@@ -152,47 +180,17 @@ class PostgreSQL(Dialect):
     def identity(self) -> object:
         return self._url  # also the parameters: they may choose the schema
 
-    def _create_engine(self) -> Engine:
-        options = {
-            # Off: a commit returns before it is on disk, and a crash of the server may lose the last ones.
-            # https://www.postgresql.org/docs/current/wal-async-commit.html
-            "synchronous_commit": "on" if self.settings.durability == "full" else "off",
-            "lock_timeout": f"{round(self.settings.busy_timeout * 1000)}",
-        }
-        # The caller's own options stay; where both set the same one, the last one counts.
-        own = self._url.query.get("options") or os.environ.get("PGOPTIONS", "")
-        given = [own] if isinstance(own, str) else [*own]
-        arguments = {
-            "options": " ".join([*given, *(f"-c {name}={value}" for name, value in options.items())]),
-            # Else the driver takes the server's, and cannot even read the answers of one without an encoding.
-            "client_encoding": "utf8",
-        }
-        url = self._url.difference_update_query(["options", "client_encoding"])
-        try:
-            return create_engine(
-                url,
-                connect_args=arguments,
-                pool_pre_ping=True,
-                pool_size=8,
-                max_overflow=24,
-                pool_timeout=self.settings.busy_timeout,
-            )
-        except (ImportError, NoSuchModuleError) as error:
-            raise errors.UnsupportedDatabaseError(
-                f"PostgreSQL needs psycopg ({error}): pip install 'hermes-store[postgres]'"
-            ) from error
-        except (ArgumentError, ValueError, TypeError):  # the hosts and ports do not fit each other, for example
-            pass  # its text may quote a password, and so may not even be the cause of ours
-        raise errors.UnsupportedDatabaseError(
-            f"The URL of {self.display} has a host, a port or a parameter that the driver does not take. Several hosts "
-            "have their ports each, as in h1:5432,h2:5432. Nothing was opened."
-        )
-
     def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
-        return PostgreSQLUnitOfWork(database, self._writer if writes else self._reader, writes=writes)
+        engine = self._writer if writes else self._reader
+        return PostgreSQLUnitOfWork(database, engine, self.first_statement, writes=writes)
 
     def close(self) -> None:
-        self._engine.dispose()
+        if self._own is None:
+            self._engine.dispose()
+
+    def continue_from(self, before: Dialect) -> None:
+        if self._own is not None:  # it has the parent's connections
+            self._own.dispose(close=False)
 
     def look(self, callback: Callable[[Connection], Result]) -> Result:
         with _connected(self._engine) as connection:
@@ -210,6 +208,17 @@ class PostgreSQL(Dialect):
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{timeout}'")
             yield connection
 
+    def has_revision(self, connection: Connection, revision: str) -> bool:
+        try:
+            found = connection.exec_driver_sql(_STATE).all()
+        except DBAPIError as error:
+            if state_of(error.orig or error) not in ("42P01", "42703", "42501"):
+                raise
+            connection.rollback()  # there is no such table, or another program's
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            return False
+        return found == [(revision, "UTF8", True)]
+
     def check_owner(self, connection: Connection) -> None:
         encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         if encoding != "UTF8":
@@ -219,12 +228,9 @@ class PostgreSQL(Dialect):
             )
 
     def translate(self, error: BaseException) -> errors.DatabaseError:
-        state = _state_of(error)
-        found = _MEANINGS.get(state) or _MEANINGS.get(state[:3]) or _MEANINGS.get(state[:2]) or _OTHER
-        if state == "0A000" and re.search("recovery|standby", str(error)):
-            found = _STANDBY
-        kind, advice = found
-        return kind(f"{self.display}: {self._harmless(str(error).strip())} [{state or type(error).__name__}]. {advice}")
+        kind, advice = meaning_of(error)
+        name = state_of(error) or type(error).__name__
+        return kind(f"{self.display}: {self._harmless(str(error).strip())} [{name}]. {advice}")
 
     def _harmless(self, text: str) -> str:
         """Return the driver's text without the passwords of the URL, should it quote one."""
@@ -266,103 +272,28 @@ def _connected(engine: Engine) -> Connection:
     return connection
 
 
-def _state_of(error: BaseException) -> str:
-    """Return the server's code of an error, or one like it for an error of the driver's own."""
-    state: str = getattr(error, "sqlstate", None) or ""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, PoolTimeoutError):
-        return _POOL
-    if not state and names & {"OperationalError", "InterfaceError"}:
-        state = "08000"  # from the driver, not from the server: there is none
-    if not state and "ProgrammingError" in names and "connection option" in str(error):
-        state = _PARAMETER
-    if state == "08000" and re.search(r'database ".*" does not exist', str(error)):
-        state = "3D000"  # while it connects, the driver does not pass on the server's code
-    return state
+def _own_revision(settings: Settings) -> str:
+    """Return the statement that reads the revision, and sets the transaction up."""
+    values = [f"set_config('{name}', '{value}', true)" for name, value in session_settings(settings).items()]
+    return _REVISION.replace("SELECT ", f"SELECT {', '.join(values)}, ")
 
 
-_POOL: Final = "pool"
-_PARAMETER: Final = "parameter"
+#: A statement that takes fewer seconds has not waited.
+_NOTICED: Final = 0.05
 _REVISION: Final = "SELECT version_num FROM hermes_store_version"
+#: Whether the table is in the schema in which tables are made, or in another one of the search path.
+_STATE: Final = """
+SELECT version_num, current_setting('server_encoding'),
+    (SELECT relnamespace = current_schema()::regnamespace FROM pg_class WHERE pg_class.oid = version.tableoid)
+FROM hermes_store_version version
+"""
 _UPGRADE_LOCK: Final = 0x6865726D6573  # "hermes": any number that nobody else locks
 _tables: Final = Statement(text("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"))
 # By two numbers, and the lock of upgrades has one: no pair is equal to it. The first stands for the schema, as several
 # stores may be in one database.
 _reserve: Final = Statement(
-    text("SELECT pg_advisory_xact_lock(hashtext('hermes_store ' || current_schema()), :kind) IS NULL")
+    text("SELECT pg_advisory_xact_lock(hashtext('hermes_store ' || current_schema()), :kind) IS NULL"), waits=True
 )
 _next_message_ids: Final = Statement(
     text("SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, :count) ORDER BY id")
 )
-
-_UNKNOWN: Final = (
-    "The connection broke during the commit. All of the transaction was written, or nothing. Read the data before you "
-    "repeat it."
-)
-_OTHER: Final[tuple[type[errors.DatabaseError], str]] = (
-    errors.DatabaseError,
-    "The transaction was rolled back.",
-)
-_GONE: Final[tuple[type[errors.DatabaseError], str]] = (
-    errors.DatabaseUnavailableError,
-    "The server cannot be reached, or the connection broke; a transaction that was under way is rolled back.",
-)
-_STANDBY: Final[tuple[type[errors.DatabaseError], str]] = (
-    errors.DatabaseReadOnlyError,
-    "This server is a standby, which only reads. Nothing was written; connect to the primary.",
-)
-_MEANINGS: Final[Mapping[str, tuple[type[errors.DatabaseError], str]]] = {
-    "40": (errors.DatabaseLockedError, RETRY),  # serialization failure, deadlock
-    "55P03": (
-        errors.DatabaseLockedError,
-        "Another writer holds the row longer than the busy timeout. " + RETRY,
-    ),
-    "53": (
-        errors.DatabaseFullError,
-        "The server is out of disk, memory or connections. Nothing was written.",
-    ),
-    "25006": (
-        errors.DatabaseReadOnlyError,
-        (
-            "Nothing was written. The store was opened with read_only=True, default_transaction_read_only is on for "
-            "the server, the database, the role or the URL, or the server is a standby."
-        ),
-    ),
-    "57014": (
-        errors.DatabaseTimeoutError,
-        (
-            "The server cancelled the statement: statement_timeout is too short for it, or an administrator ended it. "
-            "The transaction is rolled back."
-        ),
-    ),
-    "25P03": (
-        errors.DatabaseTimeoutError,
-        (
-            "The transaction was idle longer than idle_in_transaction_session_timeout, and is rolled back. Keep "
-            "transactions short."
-        ),
-    ),
-    "25P04": (
-        errors.DatabaseTimeoutError,
-        "The transaction took longer than transaction_timeout, and is rolled back. Keep transactions short.",
-    ),
-    "0A000": (
-        errors.UnsupportedDatabaseError,
-        "The server does not have what this library needs. The transaction is rolled back.",
-    ),
-    _POOL: (
-        errors.DatabaseLockedError,
-        "All connections of this process are in use by other threads longer than the busy timeout. " + RETRY,
-    ),
-    _PARAMETER: (
-        errors.UnsupportedDatabaseError,
-        "The driver does not take a parameter of the URL, or the server a statement.",
-    ),
-    "42501": (errors.DatabaseReadOnlyError, "Nothing was written; the role needs rights on the tables."),
-    "XX001": (errors.DatabaseCorruptError, "The server found damaged data. Restore a backup."),
-    "XX002": (errors.DatabaseCorruptError, "The server found a damaged index. REINDEX it."),
-    "08": _GONE,
-    "57P": _GONE,
-    "28": (errors.DatabaseUnavailableError, "The server refused the user or the password."),
-    "3D": (errors.DatabaseMissingError, "Make it with `createdb`, or correct the URL."),
-}

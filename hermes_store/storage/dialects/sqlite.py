@@ -71,6 +71,8 @@ class SQLiteDialect(Dialect):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
+        if settings.engine_options:
+            raise errors.InvalidInputError("engine_options are for PostgreSQL, and this is SQLite. Nothing was opened.")
         if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
             raise errors.UnsupportedDatabaseError(
                 f"SQLite {'.'.join(map(str, MINIMUM_SQLITE))} or newer is needed; "
