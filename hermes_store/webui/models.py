@@ -34,6 +34,7 @@ from ..storage import retired_ids, session_keys, session_rows
 from ..storage.engine import Database
 from ..storage.fork_gate import renew_after_fork
 from ..storage.held_lock import HeldLock
+from ..storage.row_locks import Reserved
 from ..store import Store
 from ..validation import check_callable, check_duration, check_flag, check_id, check_instance, is_id, items_of
 from . import projects, sidebar
@@ -436,6 +437,7 @@ class WebUIModels:
     def unassign_project(self, project_id: str) -> int:
         """Take all sessions out of a project, and return how many there were."""
         with self.database().write() as unit:
+            unit.reserve(Reserved.SESSIONS)
             return projects.release(unit, project_id)
 
     def rotate_session_id(self, old: str, new: str) -> bool:

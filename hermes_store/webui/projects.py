@@ -58,11 +58,13 @@ def save(database: Database, projects: Sequence[Any], profile: str | None) -> No
     if len(set(ids)) < len(ids):
         raise InvalidInputError("The list names a project twice. Nothing was written.")
     with database.write() as unit:
-        unit.reserve(Reserved.PROJECTS)
+        unit.reserve(*Reserved)
         stored = _by_id(_stored(unit))
         base = _loaded.of.get(database, stored)
-        for key in sorted(base.keys() & stored.keys() - set(ids)):
+        gone = sorted(base.keys() & stored.keys() - set(ids))
+        for key in gone:  # all of them before one is locked to be deleted, for which writers of its sessions wait
             release(unit, key)
+        for key in gone:
             Projects(Nested(unit)).delete(key)
         for project in wanted:
             key = project[_KEY]
@@ -76,14 +78,24 @@ def save(database: Database, projects: Sequence[Any], profile: str | None) -> No
 
 
 def release(unit: UnitOfWork, project_id: str) -> int:
-    """Take the sessions out of a project, also those that have its id as a value only, and return how many."""
+    """Take the sessions out of a project, also those that have its id as a value only, and return how many.
+
+    Args:
+        unit: has reserved the sessions.
+    """
     wanted = json_codec.encode(project_id)
     naming = [row_id for row_id, payload in document_rows.sessions_with(unit, _KEY) if payload == wanted]
     if naming:
         document_rows.remove_rows(unit, naming, _KEY)
     released = session_rows.release_rows(unit, naming)
     row_id = project_rows.row_id_of(unit, project_id) if is_id(project_id) else None
-    return released if row_id is None else released + session_rows.release_members(unit, row_id, _ALL)
+    if row_id is None:
+        return released
+    released += session_rows.release_members(unit, row_id, _ALL)
+    while session_rows.has_members(unit, row_id):
+        session_rows.wait_for_member(unit, row_id)
+        released += session_rows.release_members(unit, row_id, _ALL)
+    return released
 
 
 def _order(ids: list[str], base: Base, stored: Base) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
@@ -141,7 +141,8 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
     if saved.is_alone:
         own.attempt = written
     else:
-        own.attempt = None  # what is merged is not in the live session before the save has returned
+        own.attempt = None
+        given = replace(written, values=dict(local.digests), sizes=dict(local.sizes), revision=base.revision)
         saved.fields = merge_fields(unit, base, local, key, saved.transcript)
         for name, value in saved.fields.adopted.items():
             written.put(name, value)
@@ -162,6 +163,10 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         )
     if saved.transcript is not None and saved.transcript.conflicts:
         written.revision = base.revision  # it has not all of the session at any later one
+    elif not saved.is_alone and written.last_row:
+        # Once it is committed, the store has all of this. What others wrote is not in the live session before the save
+        # has returned, so this is no later version than before.
+        own.attempt = replace(given, last_row=written.last_row)
     return saved
 
 

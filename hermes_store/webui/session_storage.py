@@ -319,7 +319,7 @@ class SessionStorage:
         base.attempt = token.attempted(base, local)
         try:
             with database.write() as unit:
-                _find(unit, version, session_id)
+                _find(unit, version, session_id, lock=None)  # `write` locks it, after what it may reserve
                 saved = saving.write(unit, base, local)
         except BaseException:  # it may have been committed all the same
             token.note_attempt(base.attempt)
@@ -436,14 +436,17 @@ class SessionStorage:
         return self._folder_import.report(self._store(), path)
 
 
-def _find(unit: UnitOfWork, base: Base, session_id: str) -> SessionKey:
-    """Return the session that a version is of, whose row nobody else changes before this transaction ends.
+def _find(unit: UnitOfWork, base: Base, session_id: str, *, lock: RowLock | None = RowLock.CHANGE) -> SessionKey:
+    """Return the session that a version is of.
+
+    Args:
+        lock: what others cannot do to its row until the transaction ends.
 
     Raises:
         SessionNotFoundError, SessionDeletedError: it is no longer there.
         InvalidInputError: this is not its id, nor was it then.
     """
-    key = find_current(unit, base.row_id, base.session_id, lock=RowLock.CHANGE)
+    key = find_current(unit, base.row_id, base.session_id, lock=lock)
     if session_id not in (base.session_id, key.session_id):
         raise InvalidInputError(
             f"The token is of session {base.session_id!r}, not of {session_id!r}. Nothing was written; `copy_as` makes "

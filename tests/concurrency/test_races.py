@@ -31,6 +31,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "hermes-home" / "webui"
         ("fork", "retire"),
         ("link up", "link other"),
         ("purge", "link again"),
+        ("purge", "save with links"),
         ("delete project", "fork of child"),
         ("into project", "delete project"),
         ("create project", "create another project"),

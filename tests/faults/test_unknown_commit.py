@@ -71,22 +71,26 @@ def test_an_append_with_a_revision_is_repeated_safely(proxy: CuttingProxy, store
     assert store.messages.read("rome") == ["zero", "one"]
 
 
-@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("others", ["nobody", "before", "afterwards"])
 @pytest.mark.parametrize("cut", ["before", "after"])
-def test_a_save_is_repeated_safely(proxy: CuttingProxy, store: Store, cut: Cut, others: bool) -> None:
+def test_a_save_is_repeated_safely(proxy: CuttingProxy, store: Store, cut: Cut, others: str) -> None:
     storage = SessionStorage(store)
     storage.save("oslo", {"title": "Oslo"}, ["one"], base=None)
     data, token = storage.load("oslo")
     data = {**data, "title": "Bergen", "messages": [*data["messages"], "two"]}
+    if others == "before":
+        store.messages.append("oslo", "three")
     proxy.cut = cut
     with pytest.raises(CommitUnknownError):
         storage.save("oslo", data, base=token)
-    if others:
+    if others == "afterwards":
         store.messages.append("oslo", "three")
-    storage.save("oslo", data, base=token)
+    new, adopted = storage.save("oslo", data, base=token)
     stored = store.messages.read("oslo")
-    assert sorted(stored) == sorted(["one", "two", *(["three"] if others else [])])
+    assert sorted(stored) == sorted(["one", "two", *([] if others == "nobody" else ["three"])])
     assert store.sessions.get("oslo").title == "Bergen"
+    assert new.message_count == len(stored)
+    assert adopted.messages in (None, stored)
 
 
 @pytest.mark.parametrize("others", [False, True])

@@ -27,7 +27,7 @@ from hermes_store import (
     UnsupportedDatabaseError,
 )
 from hermes_store.storage import session_rows
-from hermes_store.webui import SessionStorage
+from hermes_store.webui import SessionStorage, projects
 from tests.proofs.result import Result
 from tests.support.internals import reading, writing
 from tests.support.paused import Pair
@@ -45,6 +45,19 @@ def _create_and_purge(store: Store, of: str) -> None:
 def _retire(store: Store, of: str) -> None:
     with store.database.write() as unit:
         session_rows.retire_unused(unit, [f"{of}-new"])
+
+
+def _save_with_links(store: Store, of: str) -> None:
+    storage = SessionStorage(store)
+    values, token = storage.load(f"{of}-bottom")
+    links = {"parent_session_id": f"{of}-other", "project_id": f"{of}-project", "messages": ["saved"]}
+    storage.save(f"{of}-bottom", {**values, **links}, base=token)
+
+
+def _save_projects(store: Store, of: str) -> None:
+    database = store.database
+    listed = projects.load(database)
+    projects.save(database, [one for one in listed if one["project_id"] != f"{of}-project"], None)
 
 
 #: By name, what is done to the sessions of `_scene`, whose ids begin with a text.
@@ -73,6 +86,8 @@ VERBS: Final[dict[str, Verb]] = {
     "into project": lambda store, of: store.sessions.update(f"{of}-bottom", project_id=f"{of}-project"),
     "rename": lambda store, of: store.sessions.change_id(f"{of}-middle", f"{of}-new"),
     "rename back": lambda store, of: store.sessions.change_id(f"{of}-top", f"{of}-before"),
+    "save with links": _save_with_links,
+    "save of projects": _save_projects,
     "append": lambda store, of: store.messages.append(f"{of}-middle", "one more"),
     "create project": lambda store, of: store.projects.create(name="New", project_id=f"{of}-project-2"),
     "create another project": lambda store, of: store.projects.create(name="New", project_id=f"{of}-project-3"),
@@ -109,7 +124,16 @@ PARTS: Final[dict[str, Verb]] = {
 #: Those that leave little for the others to do, and are tried more rarely.
 RARE: Final = {
     *("create and purge", "retire", "move", "move top", "rename"),
-    *("purge", "purge bottom", "purge deleted", "delete", "delete empty", "delete inactive", "delete project"),
+    *(
+        "save of projects",
+        "purge",
+        "purge bottom",
+        "purge deleted",
+        "delete",
+        "delete empty",
+        "delete inactive",
+        "delete project",
+    ),
 }
 
 
