@@ -42,6 +42,7 @@ class CuttingProxy:
         return url.render_as_string(hide_password=False)
 
     def close(self) -> None:
+        _stop(self._listener)  # else its thread goes on waiting
         self._listener.close()
 
     def _accept(self) -> None:
@@ -91,6 +92,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
+    _stop(target)  # the server hung up
 
 
 def _stop(connection: socket.socket) -> None:
