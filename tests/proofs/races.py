@@ -265,6 +265,8 @@ def mix(url: str, *, seconds: float, threads: int, seed: int = 0) -> Result:
     result.figures["verbs done"] = sum(count for name, count in outcomes.items() if name.endswith("done"))
     result.figures["verbs refused"] = sum(outcomes.values()) - result.figures["verbs done"]
     result.figures["threads"] = threads
+    if not result.figures["verbs done"]:
+        result.problems.append("no verb was done")
     never = [name for name in VERBS if not outcomes[f"{name}: done"]]
     result.figures["never done"] = ", ".join(never) or "none"
     return result
