@@ -11,7 +11,7 @@ from unittest import mock
 from sqlalchemy import Engine, event
 
 from hermes_store import Store
-from hermes_store.storage import search_rows
+from hermes_store.storage import search_state
 from hermes_store.storage.dialects.sqlite_unit import COMPILER, ROW_COMPILER, SQLiteUnitOfWork
 from hermes_store.storage.engine import Database
 from hermes_store.storage.schema_version import VERSION_TABLE
@@ -213,7 +213,7 @@ def vm_steps(store: Store, verb: Callable[[], object]) -> int:
 
 def without_word_index() -> contextlib.AbstractContextManager[object]:
     """Let writers leave the index of words as it is, whose own rows are not to be counted."""
-    return mock.patch.object(search_rows, "_is_written", return_value=False)
+    return mock.patch.object(search_state, "is_written", return_value=False)
 
 
 def rows_written(store: Store, verb: Callable[[], object]) -> int:
