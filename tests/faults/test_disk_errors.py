@@ -38,7 +38,7 @@ def test_damage_may_be_the_disks_as_well(sqlite_store: Store) -> None:
 
 @pytest.mark.slow
 def test_calls_that_fail_lose_nothing_and_say_so() -> None:
-    result = disk.prove(points=1, share=0.15)
+    result = disk.prove(points=1, share=0.08)
     if result.skipped:
         pytest.skip(result.skipped)
     assert result.problems == []

@@ -158,7 +158,7 @@ HOSTILE: dict[str, Callable[[], Any]] = {
 EVERYWHERE = bool(os.environ.get("HERMES_STORE_ALL_VALUES"))
 
 
-def some_of(values: Iterable[str], place: str) -> list[str]:
-    """Return those of some values, by name, that are tried in a place."""
+def some_of(values: Iterable[str], place: str, every: int = 6) -> list[str]:
+    """Return those of some values, by name, that are tried in a place: each is in one of so many places."""
     shift = sum(place.encode())
-    return [value for index, value in enumerate(values) if EVERYWHERE or (index + shift) % 6 == 0]
+    return [value for index, value in enumerate(values) if EVERYWHERE or (index + shift) % every == 0]

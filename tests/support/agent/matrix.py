@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.agent.statedb import VERSIONS, Shape
+from tests.support.hostile_values import EVERYWHERE
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,19 @@ _ODD: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-def _cases() -> list[Case]:
-    cases = [
+def _in_states(count: int) -> list[Case]:
+    """Return cases of each version in so many states, others for the next version."""
+    states = [(journal, state) for journal, states in _STATES.items() for state in states]
+    return [
         Case(Shape(version, journal), state)
-        for version in VERSIONS
-        for journal, states in _STATES.items()
-        for state in states
+        for at, version in enumerate(VERSIONS)
+        for place, (journal, state) in enumerate(states)
+        if (place - 2 * at) % len(states) < count
     ]
+
+
+def _cases() -> list[Case]:
+    cases = _in_states(5 if EVERYWHERE else 2)
     odd = [replace(Shape(version), **how) for version in (1, 14, 16, 22, 30) for how in _ODD]
     cases += [Case(shape, "closed") for shape in odd]
     cases += [Case(replace(shape, journal="delete"), "live") for shape in odd if not shape.index and shape.source]
@@ -58,10 +65,8 @@ def _cases() -> list[Case]:
 
 
 def _fewer() -> list[Case]:
-    """Return a case of each version, their states in turn, and the odd ones."""
-    states = [(journal, state) for journal, states in _STATES.items() for state in states]
-    turns = [Case(Shape(version, *states[at % 5][:1]), states[at % 5][1]) for at, version in enumerate(VERSIONS)]
-    return turns + [case for case in _cases() if case.shape != Shape(case.shape.version, case.shape.journal)]
+    """Return a case of each version and the odd ones."""
+    return _in_states(1) + [case for case in _cases() if case.shape != Shape(case.shape.version, case.shape.journal)]
 
 
 #: A test that takes `agent_file` runs on each of these, …
