@@ -75,6 +75,7 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("filters", "expected"), FILTERS, ids=str)
 def test_none_does_not_filter_and_without_means_that_there_is_none(
     mixed: Store, filters: dict[str, Any], expected: list[int]

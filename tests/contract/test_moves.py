@@ -77,6 +77,7 @@ def state(store: Store, tmp_path: Path) -> StateDir:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("session_id", ["top", "middle", "bottom"])
 @pytest.mark.parametrize("name", MOVES)
 def test_a_move_leaves_no_link_across_profiles(store: Store, state: StateDir, name: str, session_id: str) -> None:

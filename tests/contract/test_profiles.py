@@ -361,6 +361,7 @@ def test_every_parameter_that_names_something_is_attacked(walled: Store) -> None
     assert expected - attacked == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collection", COLLECTIONS)
 @pytest.mark.parametrize("inside", [False, True], ids=["view", "transaction"])
 def test_no_verb_sees_or_changes_another_profiles_rows(walled: Store, collection: str, inside: bool) -> None:

@@ -103,6 +103,7 @@ def test_the_check_of_messages_cannot_be_left_out(store: Store, session: Session
     assert store.messages.read("s") == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("meanwhile", MEANWHILE)
 def test_a_write_is_stale_only_after_a_change_of_the_same(

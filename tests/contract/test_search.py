@@ -97,6 +97,7 @@ def test_words_phrases_prefixes_and_exclusions(store: Store, session_id: str) ->
     assert found('"red gre*"') == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

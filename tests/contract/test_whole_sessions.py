@@ -226,6 +226,7 @@ def test_what_is_no_session_is_refused(sqlite_store: Store, values: Any, error: 
     assert sqlite_store.sessions.count(include_empty=True) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["session_id", "title", "profile", "project_id", "updated_at", "messages", "unknown"])
 @pytest.mark.parametrize("value_name", HOSTILE)
 def test_a_hostile_value_is_refused_or_comes_out(sqlite_store: Store, key: str, value_name: str) -> None:

@@ -37,6 +37,7 @@ def closed(request: pytest.FixtureRequest) -> Store:
     return store
 
 
+@pytest.mark.slow
 def test_closing_again_does_nothing(closed: Store) -> None:
     for _ in range(3):
         closed.close()

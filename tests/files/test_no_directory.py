@@ -40,6 +40,7 @@ def import_as_nobody(path: str) -> None:
             print(type(error).__name__, error)
 
 
+@pytest.mark.slow
 def test_a_directory_of_another_user_is_said_to_be_barred(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700 if os.geteuid() == 0 else 0)

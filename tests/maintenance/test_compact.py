@@ -84,6 +84,7 @@ def hold(path: str) -> None:
         sys.stdin.readline()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell who has a file open")
 def test_who_uses_the_database_is_named(store: Store, sqlite_path: Path) -> None:
     before = sqlite_path.stat().st_size

@@ -66,6 +66,7 @@ def target(request: pytest.FixtureRequest) -> str:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DERIVED)
 def test_what_follows_from_messages_is_put_right(target: str, name: str) -> None:
     statement, count, is_short = DERIVED[name]

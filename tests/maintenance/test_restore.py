@@ -128,6 +128,7 @@ def hold(path: str) -> None:
         sys.stdin.readline()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell who has a file open")
 def test_who_has_the_database_open_is_named(saved: Path, sqlite_path: Path) -> None:
     other = start_function(hold, sqlite_path)

@@ -112,6 +112,7 @@ def damage_page_count(path: Path) -> None:
     path.write_bytes(content[:28] + bytes(3) + b"\x05" + content[32:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", [damage_nothing, damage_header, damage_first_page, damage_page_count], ids=lambda damage: damage.__name__
 )
@@ -249,6 +250,7 @@ def test_a_log_that_is_cut_off_ends_at_a_commit(filled: Path, tmp_path: Path) ->
         assert store.messages.read("s3")[10:] == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_older_revisions_are_upgraded(tmp_path: Path, revision: str) -> None:
     path = restore_sqlite(tmp_path / "old.db")

@@ -110,6 +110,7 @@ def test_nothing_is_wrong_in_a_whole_database(store: Store) -> None:
     assert (report.sessions, report.messages, report.documents, report.omitted) == (4, 6, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGE)
 def test_each_damage_is_found_in_its_session(store: Store, name: str) -> None:
     statement, expected = DAMAGE[name]

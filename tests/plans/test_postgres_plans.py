@@ -97,6 +97,7 @@ def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pi
     assert list_faults(store, name, sample.CHOICES.index(pinned) + 1, pinned=pinned, after=after) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_list_by_activity_comes_from_its_index(store: Store, name: str) -> None:
     after = write_cursor("sessions by activity", True, *sample.moment(SESSIONS, 0.5))

@@ -91,6 +91,7 @@ def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, 
     assert list_faults(store, name, sample.CHOICES.index(pinned), pinned=pinned) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
@@ -103,6 +104,7 @@ def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pi
 TIMES = ("since", "until", "both")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_range_of_times_is_a_range_of_the_index(store: Store, name: str, times: str) -> None:
@@ -113,6 +115,7 @@ def test_a_range_of_times_is_a_range_of_the_index(store: Store, name: str, times
         assert list_faults(store, name, turn, after=after, **wanted) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sample.INDEXED)
 def test_a_list_by_activity_comes_from_its_index(store: Store, name: str) -> None:
     after = write_cursor("sessions by activity", True, *sample.moment(SESSIONS, 0.5))
