@@ -66,6 +66,7 @@ def _run(arguments: Sequence[str | Path], env: Mapping[str, str], terminal: int)
             os.dup2(terminal, stream)
         os.environ.clear()
         os.environ.update(env)
+        sys.modules.pop("pydoc", None)  # which has chosen its pager, if it was used here
         sys.argv = ["hermes-store", *map(str, arguments)]
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         warnings.simplefilter("error")
