@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import sqlalchemy as sa
 
-from benchmarks import pages, peers
+from benchmarks import pages, peers, timing
 from benchmarks.__main__ import WORKS, main
 from benchmarks.results import FLOOR, JSON_FILES, OURS, Results
 from tests.support.paths import ROOT
@@ -21,8 +22,10 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the program without peers, and return what it wrote as JSON."""
+    # Figures do not matter here, and all that the tests have imported takes long to collect.
+    monkeypatch.setattr(timing, "gc", mock.Mock())
 
     def run(*works: str, options: Sequence[str] = ()) -> dict[str, Any]:
         out = tmp_path / "results.json"
