@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -52,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if not _BACKENDS.isdisjoint([*item.fixturenames, *(one for one in parameters if isinstance(one, str))]):
             item.add_marker("backend")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over the modules and the tests, hundreds of thousands of objects, from now on."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
