@@ -22,6 +22,7 @@
     ├── StoreClosedError
     ├── FilesError                          a directory to import from or export to is not usable
     ├── BackupError                         a backup cannot be written or restored
+    ├── CopyError                           a database cannot be copied to this place
     ├── AgentError                          the agent's own state.db; it was not changed
     │   ├── AgentMissingError
     │   ├── AgentEmptyError
@@ -46,7 +47,8 @@
         └── SchemaError
             ├── SchemaNewerError            written by a newer version of this library
             ├── SchemaOutdatedError         needs an upgrade that the caller did not allow
-            └── SchemaVersionMissingError   the table that holds the schema's revision was emptied or dropped
+            ├── SchemaVersionMissingError   the table that holds the schema's revision was emptied or dropped
+            └── CopyUnfinishedError         the target of a copy that was interrupted
 
 A message says what happened, what state the data is in, and what to do. Ids and revisions are
 attributes as well. The driver's own error, where there is one, is the ``__cause__``.
@@ -281,6 +283,10 @@ class BackupError(HermesStoreError):
     """A backup cannot be written, or cannot be restored. The database is as it was."""
 
 
+class CopyError(HermesStoreError):
+    """A database cannot be copied to this target, or the copy is not equal to it."""
+
+
 class AgentError(HermesStoreError):
     """The agent's ``state.db`` cannot be read (or, by a delete, written). It was not changed."""
 
@@ -430,3 +436,13 @@ class SchemaVersionMissingError(SchemaError):
             f"`hermes-store db stamp {revision}` and open it again. `hermes-store repair` puts a damaged schema right."
         )
         self.revision = revision
+
+
+class CopyUnfinishedError(SchemaError):
+    """Another database is being copied into this one, or was, when the copy was interrupted."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            f"{target} is the target of a copy that is not complete, so it is not opened. If no copy is under way, run "
+            "`hermes-store copy` again: it goes on where it was interrupted."
+        )

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from . import (
     agent,
+    copying,
     database,
     doctor,
     editing,
@@ -93,6 +94,7 @@ app.command("shares")(shares.list_shares)
 app.command("revoke")(shares.revoke)
 app.command("backup")(maintenance.backup)
 app.command("restore-backup")(maintenance.restore_backup)
+app.command("copy")(copying.copy)
 app.command("verify")(maintenance.verify)
 app.command("doctor")(doctor.doctor)
 app.command("repair")(repairing.repair)

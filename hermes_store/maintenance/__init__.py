@@ -1,10 +1,11 @@
 """Tools for those who look after a database.
 
-from hermes_store.maintenance import backup, compact, doctor, reindex, repair, restore_backup, salvage, verify
+from hermes_store.maintenance import backup, compact, copy, doctor, reindex, repair, restore_backup, salvage, verify
 """
 
 from .backups import backup
 from .compacting import compact
+from .copying import copy
 from .diagnosis import Diagnosis, DoctorReport, Severity
 from .doctor import doctor
 from .reindexing import reindex
@@ -13,6 +14,8 @@ from .reports import (
     BackupProgress,
     BackupReport,
     CompactReport,
+    CopyProgress,
+    CopyReport,
     Finding,
     FindingKind,
     ReindexProgress,
@@ -36,6 +39,8 @@ __all__ = [
     "BackupProgress",
     "BackupReport",
     "CompactReport",
+    "CopyProgress",
+    "CopyReport",
     "Diagnosis",
     "DoctorReport",
     "Finding",
@@ -55,6 +60,7 @@ __all__ = [
     "VerifyReport",
     "backup",
     "compact",
+    "copy",
     "doctor",
     "reindex",
     "repair",

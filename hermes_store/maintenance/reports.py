@@ -249,6 +249,36 @@ class CompactReport(Record):
         return self.size_before - self.size_after
 
 
+class CopyProgress(Record):
+    """How far a copy of a database is."""
+
+    #: What an earlier attempt copied is compared with the source; rows are copied; the copy is compared with it;
+    #: the index of words is filled.
+    step: Literal["compare", "copy", "check", "index"]
+    #: Rows of all tables; of the index, messages.
+    done: int
+    total: int
+
+
+class CopyReport(Record):
+    """A database that was copied."""
+
+    source: str
+    target: str
+    #: Without deleted ones.
+    sessions: int
+    deleted: int
+    messages: int
+    projects: int
+    #: By table.
+    rows: dict[str, int]
+    #: How many rows an earlier attempt had copied.
+    resumed: int
+    #: Values that no column can have, and are replaced by an empty one: the first 1,000, as "table: column of row".
+    replaced: list[str]
+    seconds: float
+
+
 class ReindexProgress(Record):
     """How far an index of words is that is made anew."""
 

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final, Protocol
 
 from ..errors import (
+    CopyUnfinishedError,
     DatabaseCorruptError,
     DatabaseError,
     DatabaseLockedError,
@@ -23,6 +24,7 @@ from ..errors import (
 from .dialects import Dialect, Settings, Target, dialect_for
 from .fork_gate import ForkGate, admit_delays, delay_forks, hold_back_delays
 from .pending_words import PendingWords
+from .schema_version import COPYING
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork, inherited
 
 
@@ -107,8 +109,11 @@ class Database:
 
         Raises:
             SchemaNewerError, SchemaOutdatedError: it did.
+            CopyUnfinishedError: it copies another database into this one.
         """
         known = self.schema_number
+        if number == int(COPYING) != known:
+            raise CopyUnfinishedError(self.dialect.display)
         if known is not None and number != known:
             kind = SchemaNewerError if number > known else SchemaOutdatedError
             raise kind(self.dialect.display, f"{number:04}", f"{known:04}")

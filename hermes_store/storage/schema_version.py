@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, inspect, text
 
-from ..errors import DatabaseCorruptError, SchemaVersionMissingError, UnsupportedDatabaseError
+from ..errors import CopyUnfinishedError, DatabaseCorruptError, SchemaVersionMissingError, UnsupportedDatabaseError
 from .dialects import Dialect
 from .schema import SEARCH_NAMES, Base
 from .unit_of_work import UnitOfWork
@@ -16,6 +16,10 @@ VERSION_TABLE: Final = "hermes_store_version"
 #: The one that the first revision uses: Alembic's default, which may also be another program's.
 FIRST_VERSION_TABLE: Final = "alembic_version"
 FIRST_REVISION: Final = "0001"
+#: While another database is copied into this one: its revision, which no version of this library opens; and the table
+#: that says how far the copy is.
+COPYING: Final = "9999"
+COPY_TABLE: Final = "hermes_store_copy"
 #: The tables of every revision, and columns of `sessions`, by which a database is recognised as this library's.
 _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_documents", "projects", "retired_ids"})
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
@@ -34,7 +38,7 @@ _LATER: Final = {
 _OURS: Final = _TABLES | {
     *("import_items", "session_extras", "search_state", "message_cuts", "kept_messages"),
     *("shares", "share_payloads", "usage"),
-    *(VERSION_TABLE, FIRST_VERSION_TABLE),
+    *(VERSION_TABLE, FIRST_VERSION_TABLE, COPY_TABLE),
 }
 
 
@@ -84,12 +88,15 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
     """Return the revision of the tables, or None where there are none yet.
 
     Raises:
+        CopyUnfinishedError: another database is copied into it.
         SchemaVersionMissingError: the tables are this library's, without a revision.
         DatabaseCorruptError: the database says that it is this library's, and the tables are not.
         UnsupportedDatabaseError: there are tables, but not of this library.
     """
     dialect.check_owner(connection)
     facts = _facts(connection)
+    if facts.revision == COPYING:
+        raise CopyUnfinishedError(dialect.display)
     if facts.revision is not None:
         return facts.revision
     if facts.is_ours:
@@ -107,6 +114,11 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
 def other_tables(unit: UnitOfWork) -> list[str]:
     """Return the tables in the same database that are not this library's, by name."""
     return sorted(set(unit.dialect.tables(unit)) - _OURS - SEARCH_NAMES - Base.metadata.tables.keys())
+
+
+def present_tables(unit: UnitOfWork) -> list[str]:
+    """Return the tables of the database that are this library's, with those of the index of words."""
+    return sorted((Base.metadata.tables.keys() | SEARCH_NAMES).intersection(unit.dialect.tables(unit)))
 
 
 def version_table(connection: Connection) -> str:

@@ -62,6 +62,7 @@ _set_state: Final = Statement(
 )
 _set_pending: Final = Statement(update(SearchState).values(pending_from=bindparam("first")))
 _set_pending_titles: Final = Statement(update(SearchState).values(pending_titles_from=bindparam("first")))
+_forget_pending: Final = Statement(update(SearchState).values(pending_from=None, pending_titles_from=None))
 
 
 def read(unit: UnitOfWork, *, lock: bool = False) -> State:
@@ -126,3 +127,5 @@ def begin_anew(unit: UnitOfWork) -> None:
     if index.is_batched:
         write_pending(unit, messages)
         write_pending_titles(unit, titles)
+    else:  # rows that were copied from a database whose index is batched
+        unit.execute(_forget_pending)

@@ -182,6 +182,16 @@ class UnitOfWork(ABC):
         """Run a statement once for each row of values."""
 
     @abstractmethod
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Insert many rows, as fast as the database can, with values as they are stored.
+
+        Args:
+            table: the name of the table.
+            columns: the names of its columns, in the order of the values in a row.
+            rows: the rows.
+        """
+
+    @abstractmethod
     def savepoint(self) -> contextlib.AbstractContextManager[None]:
         """Give a block that is rolled back alone when an exception leaves it."""
 

@@ -33,6 +33,7 @@ STATUSES: Final[dict[type[BaseException], int]] = {
     errors.TransactionError: 500,
     errors.FilesError: 500,
     errors.BackupError: 500,
+    errors.CopyError: 500,
     errors.StoreClosedError: 503,
     # The agent's file.
     errors.AgentError: 500,
@@ -60,6 +61,7 @@ STATUSES: Final[dict[type[BaseException], int]] = {
     errors.UnsupportedDatabaseError: 500,
     errors.SchemaError: 500,
     errors.SchemaNewerError: 500,
+    errors.CopyUnfinishedError: 503,
     errors.SchemaOutdatedError: 500,
     errors.SchemaVersionMissingError: 500,
 }

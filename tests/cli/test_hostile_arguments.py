@@ -41,6 +41,7 @@ FITTING: dict[str, list[str]] = {
     "prune": ["--older-than", "90d", "--dry-run"],
     "purge": ["5b8e", "--dry-run"],
     "backup": ["out"],
+    "copy": ["good.db", "copy.db"],
     "restore-backup": ["a file", "--yes"],
     "agent show": ["20260618"],
     "agent import": ["20260618"],
@@ -118,7 +119,7 @@ def command_line(words: list[str], option: str | None, value: str) -> list[str]:
     else:
         fitting += [option, value]
     if option != "--db" and name != "agent import":
-        fitting = ["--db", "good.db", *fitting] if words[0] not in ("agent",) else fitting
+        fitting = ["--db", "good.db", *fitting] if words[0] not in ("agent", "copy") else fitting
     if words[0] == "agent" and option not in ("--home", "--path", "--agent-profile"):
         fitting = ["--home", "home", *fitting]
     return [*words, *fitting]

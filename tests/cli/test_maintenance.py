@@ -166,3 +166,12 @@ def test_on_a_terminal_a_restore_asks(run: Any, database: Path, tmp_path: Path, 
     assert "and keep what is there now next to it?" in said.replace("\n", " ")
     with Store.open(database, read_only=True) as store:
         assert store.sessions.exists("later") == (typed == "n\n")
+
+
+def test_a_copy_says_what_it_copied(run: Any, run_json: Any, database: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    assert run("copy", database, target).stdout.startswith(
+        f"Copied 16 sessions (206 messages) of {database} to {target} ("
+    )
+    assert "not empty" in run("copy", database, target, code=4).stderr
+    assert run_json("copy", target, tmp_path / "other.db")["rows"]["messages"] == 206

@@ -24,6 +24,7 @@ COMMANDS = [
         "revoke",
         "backup",
         "restore-backup",
+        "copy",
         "verify",
         "doctor",
         "repair",

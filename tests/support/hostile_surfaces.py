@@ -208,7 +208,7 @@ def files(scene: Scene) -> Iterator[Call]:
 def tools(scene: Scene) -> Iterator[Call]:
     """Yield calls of the tools for those who look after a database."""
     names = {name for name in maintenance.__all__ if name[0].islower()}
-    known = {"backup", "compact", "doctor", "reindex", "repair", "restore_backup", "salvage", "verify"}
+    known = {"backup", "compact", "copy", "doctor", "reindex", "repair", "restore_backup", "salvage", "verify"}
     assert names == known, "a new tool: say what fits it"
     backing_up = {"store": scene.store, "target": str(scene.folder / "directory"), "keep": 1, "on_progress": ...}
     yield from _each(
@@ -229,6 +229,8 @@ def tools(scene: Scene) -> Iterator[Call]:
     yield from _each("doctor", maintenance.doctor, examining, values)
     repairing = {"target": str(scene.folder / "backup"), "dry_run": ..., "on_progress": ...}
     yield from _each("repair", maintenance.repair, repairing, values)
+    copying = {"source": str(scene.folder / "backup"), "target": str(scene.folder / "copy.db"), "on_progress": ...}
+    yield from _each("copy", maintenance.copy, copying, values)
     salvaging = {"damaged": str(scene.folder / "backup"), "new": str(scene.folder / "salvaged.db"), "on_progress": ...}
     yield from _each("salvage", maintenance.salvage, salvaging, values)
     yield from _each("compact", maintenance.compact, {"store": scene.store, "on_progress": ...}, _plain)

@@ -101,3 +101,8 @@ def become_nobody() -> None:
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)
+
+
+def program(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `hermes-store` to its end."""
+    return run(sys.executable, "-W", "error", "-m", "hermes_store", *arguments, cwd=cwd, **environment)

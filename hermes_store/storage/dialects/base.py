@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
@@ -323,6 +323,17 @@ class Dialect(ABC):
     @abstractmethod
     def tables(self, unit: UnitOfWork) -> list[str]:
         """Return the names of the tables in the database, or in its schema."""
+
+    @abstractmethod
+    def row_counters(self, unit: UnitOfWork) -> dict[str, int]:
+        """Return the last row id that was ever used, by table, for tables that count them."""
+
+    @abstractmethod
+    def set_row_counters(self, unit: UnitOfWork, counters: Mapping[str, int]) -> None:
+        """Let the next row ids be larger than these, by table; other tables are left out."""
+
+    def analyze(self, unit: UnitOfWork, tables: Iterable[str]) -> None:  # noqa: B027 - SQLite's plans are tested without statistics
+        """After much was written: let the database look at tables anew, to plan its queries."""
 
     @abstractmethod
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, text
@@ -123,6 +123,16 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         if rows:  # else SQLAlchemy runs the statement once, without any
             names = statement.names
             self._connection.execute(statement.clause, [dict(zip(names, row, strict=True)) for row in rows])
+
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        names = ", ".join(f'"{name}"' for name in columns)
+        driver: Any = self._connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except self._connection.dialect.dbapi.Error as error:  # SQLAlchemy does not see it
+            raise self._database.translate(error) from error
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -252,6 +262,21 @@ class PostgreSQL(Dialect):
     def tables(self, unit: UnitOfWork) -> list[str]:
         return unit.values(_tables)
 
+    def row_counters(self, unit: UnitOfWork) -> dict[str, int]:
+        return {
+            table: unit.value(Statement(text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")))  # noqa: S608
+            for table, sequence in unit.rows(_sequences)
+        }
+
+    def set_row_counters(self, unit: UnitOfWork, counters: Mapping[str, int]) -> None:
+        for table, sequence in unit.rows(_sequences):
+            if last := counters.get(table):
+                unit.row(_set_sequence, {"sequence": sequence, "last": last})
+
+    def analyze(self, unit: UnitOfWork, tables: Iterable[str]) -> None:
+        for table in tables:
+            unit.execute(Statement(text(f'ANALYZE "{table}"')))
+
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:
         return {
             "dialect": self.name,
@@ -294,6 +319,15 @@ _tables: Final = Statement(text("SELECT tablename::text FROM pg_tables WHERE sch
 _reserve: Final = Statement(
     text("SELECT pg_advisory_xact_lock(hashtext('hermes_store ' || current_schema()), :kind) IS NULL"), waits=True
 )
+_sequences: Final = Statement(
+    text(
+        "SELECT CAST(t.relname AS text), CAST(CAST(s.oid AS regclass) AS text) FROM pg_depend "
+        "JOIN pg_class s ON s.oid = objid AND classid = CAST('pg_class' AS regclass) AND s.relkind = 'S' "
+        "JOIN pg_class t ON t.oid = refobjid AND refclassid = CAST('pg_class' AS regclass) "
+        "JOIN pg_namespace n ON n.oid = t.relnamespace AND n.nspname = current_schema() WHERE deptype IN ('a', 'i')"
+    )
+)
+_set_sequence: Final = Statement(text("SELECT setval(CAST(:sequence AS regclass), :last)"))
 _next_message_ids: Final = Statement(
     text("SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, :count) ORDER BY id")
 )

@@ -22,21 +22,24 @@ if TYPE_CHECKING:
 _MOST_PLACES: Final = 255
 _LAST_PLACE: Final = 16_383
 _UNPLACED: Final = "+"
-_put: Final = text(
-    "INSERT INTO message_search (message_id, document) VALUES (:row_id, CAST(:document AS tsvector)) "
-    "ON CONFLICT (message_id) DO UPDATE SET document = EXCLUDED.document"
+# Lists, so that many are one statement.
+_put_messages: Final = Statement(
+    text(
+        "INSERT INTO message_search (message_id, document) SELECT row_id, CAST(document AS tsvector) "
+        "FROM unnest(CAST(:row_ids AS bigint[]), CAST(:documents AS text[])) AS new (row_id, document) "
+        "ON CONFLICT (message_id) DO UPDATE SET document = EXCLUDED.document"
+    )
 )
-_put_message: Final = Statement(_put)
-_put_messages: Final = RowStatement(_put, ("row_id", "document"))
 _remove: Final = text("DELETE FROM message_search WHERE message_id = :row_id")
 _remove_message: Final = Statement(_remove)
 _remove_messages: Final = RowStatement(_remove, ("row_id",))
-_put_of_session: Final = text(
-    "INSERT INTO title_search (session_id, document) VALUES (:row_id, CAST(:document AS tsvector)) "
-    "ON CONFLICT (session_id) DO UPDATE SET document = EXCLUDED.document"
+_put_titles: Final = Statement(
+    text(
+        "INSERT INTO title_search (session_id, document) SELECT row_id, CAST(document AS tsvector) "
+        "FROM unnest(CAST(:row_ids AS bigint[]), CAST(:documents AS text[])) AS new (row_id, document) "
+        "ON CONFLICT (session_id) DO UPDATE SET document = EXCLUDED.document"
+    )
 )
-_put_title: Final = Statement(_put_of_session)
-_put_titles: Final = RowStatement(_put_of_session, ("row_id", "document"))
 _remove_title: Final = Statement(text("DELETE FROM title_search WHERE session_id = :row_id"))
 _find: Final = {
     kind: Statement(
@@ -67,22 +70,22 @@ class PostgreSQLWordIndex(WordIndex):
     is_batched: ClassVar[bool] = False  # a GIN index has a list of what was added last itself
 
     def add_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        unit.execute_many(_put_messages, [(document.row_id, _vector(document.words)) for document in documents])
+        unit.execute(_put_messages, _lists(documents))
 
     def replace_message(self, unit: UnitOfWork, row_id: int, before: Words | None, after: Words | None) -> None:
         if after is None:
             unit.execute(_remove_message, {"row_id": row_id})
         else:
-            unit.execute(_put_message, _parameters(Document(row_id, after)))
+            self.add_messages(unit, [Document(row_id, after)])
 
     def remove_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
         unit.execute_many(_remove_messages, [(document.row_id,) for document in documents])
 
     def add_titles(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        unit.execute_many(_put_titles, [(document.row_id, _vector(document.words)) for document in documents])
+        unit.execute(_put_titles, _lists(documents))
 
     def put_title(self, unit: UnitOfWork, document: Document) -> None:
-        unit.execute(_put_title, _parameters(document))
+        self.add_titles(unit, [document])
 
     def remove_title(self, unit: UnitOfWork, session: int) -> None:
         unit.execute(_remove_title, {"row_id": session})
@@ -100,6 +103,13 @@ class PostgreSQLWordIndex(WordIndex):
 
     def holds(self, unit: UnitOfWork, document: Document) -> bool:
         return unit.row(_holds, _parameters(document)) is not None
+
+
+def _lists(documents: Sequence[Document]) -> dict[str, Any]:
+    return {
+        "row_ids": [document.row_id for document in documents],
+        "documents": [_vector(document.words) for document in documents],
+    }
 
 
 def _parameters(document: Document) -> dict[str, Any]:

@@ -260,6 +260,14 @@ class SQLiteDialect(Dialect):
     def tables(self, unit: UnitOfWork) -> list[str]:
         return unit.values(_tables)
 
+    def row_counters(self, unit: UnitOfWork) -> dict[str, int]:
+        return dict(unit.rows(_counters))
+
+    def set_row_counters(self, unit: UnitOfWork, counters: Mapping[str, int]) -> None:
+        for table, last in counters.items():
+            if not unit.execute(_set_counter, {"table": table, "last": last}) and last:
+                unit.execute(_add_counter, {"table": table, "last": last})
+
     def describe(self, unit: UnitOfWork) -> dict[str, Any]:
         journal_mode, pages, page_size = (
             unit.value(Statement(text(f"PRAGMA {name}"))) for name in ("journal_mode", "page_count", "page_size")
@@ -275,6 +283,11 @@ class SQLiteDialect(Dialect):
 _tables: Final = Statement(
     text("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
 )
+_counters: Final = Statement(text("SELECT name, CAST(seq AS INTEGER) FROM sqlite_sequence"))
+_set_counter: Final = Statement(
+    text("UPDATE sqlite_sequence SET seq = max(CAST(seq AS INTEGER), :last) WHERE name = :table")
+)
+_add_counter: Final = Statement(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)"))
 _last_message_id: Final = Statement(
     text("SELECT max(CAST(seq AS INTEGER)) FROM sqlite_sequence WHERE name = 'messages'")
 )

@@ -163,6 +163,10 @@ class SQLiteUnitOfWork(UnitOfWork):
         compiled = statement.compiled(ROW_COMPILER)
         self.raw.executemany(compiled.sql, compiled.bind(rows))
 
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        names, values = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+        self.raw.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({values})', rows)  # noqa: S608
+
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         raw = self.raw
