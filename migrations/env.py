@@ -59,7 +59,9 @@ def main() -> None:
 def run(connection: Connection, dialect: Dialect) -> None:
     """Run a command on a database."""
     table = schema_version.version_table(connection)
-    context.configure(connection=connection, version_table=table, **OPTIONS)
+    # Named, as PostgreSQL's search path may have another store's in its next schema.
+    schema = dialect.schema(connection)
+    context.configure(connection=connection, version_table=table, version_table_schema=schema, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
         schema_version.settle(connection, dialect, table)

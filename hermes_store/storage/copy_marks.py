@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import bindparam, inspect, text
+from sqlalchemy import bindparam, text
 
 from ..errors import CopyError
 from .copied_tables import SEEDED
 from .dialects import Dialect
 from .schema import Base
-from .schema_version import COPY_TABLE, COPYING, VERSION_TABLE, current_revision
+from .schema_version import COPY_TABLE, COPYING, VERSION_TABLE, current_revision, table_names
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -40,7 +40,7 @@ def begin(dialect: Dialect) -> str:
     """
     token = uuid.uuid4().hex
     with dialect.upgrade() as connection:
-        if COPY_TABLE in inspect(connection).get_table_names():
+        if COPY_TABLE in table_names(connection):
             connection.execute(text(f"UPDATE {COPY_TABLE} SET token = :token"), {"token": token})  # noqa: S608
             return token
         current_revision(connection, dialect)
@@ -69,7 +69,7 @@ def finish(dialect: Dialect, token: str, revision: str) -> None:
     """
     with dialect.upgrade() as connection:
         found = None
-        if COPY_TABLE in inspect(connection).get_table_names():
+        if COPY_TABLE in table_names(connection):
             found = connection.execute(text(f"SELECT token FROM {COPY_TABLE}")).scalar()  # noqa: S608
         if found != token:
             raise _taken(dialect)

@@ -59,12 +59,18 @@ class _Facts(NamedTuple):
     looks_like: str
 
 
+def table_names(connection: Connection) -> list[str]:
+    """Return the tables of the schema that new tables are made in: not those of others in PostgreSQL's search path."""
+    inspector = inspect(connection)
+    return inspector.get_table_names(inspector.default_schema_name)
+
+
 def _facts(connection: Connection) -> _Facts:
     inspector = inspect(connection)
-    tables = frozenset(inspector.get_table_names())
+    tables = frozenset(table_names(connection))
     columns: set[str] = set()
     if tables >= _TABLES:
-        columns = {column["name"] for column in inspector.get_columns("sessions")}
+        columns = {column["name"] for column in inspector.get_columns("sessions", inspector.default_schema_name)}
     is_ours = columns >= _COLUMNS
     parts = columns | {f"table {name}" for name in tables}
     if "search_state" in tables:
@@ -134,7 +140,7 @@ def settle(connection: Connection, dialect: Dialect, table: str) -> None:
         dialect: of the database.
         table: the version table that Alembic used.
     """
-    tables = set(inspect(connection).get_table_names())
+    tables = set(table_names(connection))
     if table not in tables:
         return
     revision = _read(connection, table)

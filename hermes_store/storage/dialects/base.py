@@ -296,6 +296,10 @@ class Dialect(ABC):
         """Whether the database itself says that it is this library's."""
         return False
 
+    def schema(self, connection: Connection) -> str | None:
+        """Return the schema that tables are made in, where a database has several."""
+        return None
+
     def is_marked(self, connection: Connection, number: int) -> bool:
         """Whether the statements of `marks` were run for this number."""
         return True

@@ -237,6 +237,10 @@ class PostgreSQL(Dialect):
                 "one with UTF8: createdb --encoding=UTF8 --template=template0 NAME"
             )
 
+    def schema(self, connection: Connection) -> str | None:
+        found: str | None = connection.exec_driver_sql("SELECT current_schema()").scalar()
+        return found
+
     def translate(self, error: BaseException) -> errors.DatabaseError:
         kind, advice = meaning_of(error)
         name = state_of(error) or type(error).__name__

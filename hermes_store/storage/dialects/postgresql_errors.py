@@ -115,6 +115,10 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
         errors.UnsupportedDatabaseError,
         "The driver or the server does not take a parameter of the URL. Nothing was opened.",
     ),
+    "3F000": (
+        errors.UnsupportedDatabaseError,
+        "The search_path of the URL, the role or the database names no schema that exists. Make it: CREATE SCHEMA.",
+    ),
     "42501": (
         errors.DatabaseReadOnlyError,
         (
