@@ -111,6 +111,7 @@ def _finish(target: Target, token: str) -> None:
     durable = Database(target, Settings())
     try:
         with durable.translated():
+            durable.dialect.look(lambda _: None)  # which finds a pooler out
             copy_marks.finish(durable.dialect, token, migrations.HEAD)
     finally:
         durable.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 
 from ... import errors
@@ -17,6 +17,7 @@ from ..row_locks import Reserved
 from ..row_types import Row
 from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
 from ..unit_of_work import UnitOfWork
+from . import postgresql_pooler
 from .base import Dialect, Result, Settings
 from .condition import Condition
 from .postgresql_engine import make_engine, own_engine, session_settings
@@ -175,12 +176,16 @@ class PostgreSQL(Dialect):
         super().__init__(settings)
         self._url = url
         self._own = own_engine(settings.engine_options)
-        self._engine = self._own or make_engine(url, settings)
+        self._driver_url, self._is_pooled = postgresql_pooler.without_parameter(url)
         #: The first statement of a transaction that writes. The connections of the caller's engine are not set up.
         self.first_statement = _REVISION if self._own is None else _own_revision(settings)
+        self._use(self._own or make_engine(self._driver_url, settings, is_pooled=self._is_pooled))
+
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
         # A read is several statements, which must see one state of the data.
-        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._writer = self._engine.execution_options(postgresql_readonly=True) if settings.read_only else self._engine
+        self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writer = engine.execution_options(postgresql_readonly=True) if self.settings.read_only else engine
 
     @property
     def display(self) -> str:
@@ -201,8 +206,30 @@ class PostgreSQL(Dialect):
     def continue_from(self, before: Dialect) -> None:
         if self._own is not None:  # it has the parent's connections
             self._own.dispose(close=False)
+        elif isinstance(before, PostgreSQL) and before._is_pooled and not self._is_pooled:
+            self._use_pooler()
+
+    def _use_pooler(self) -> None:
+        self._is_pooled = True
+        self._engine.dispose()
+        self._use(make_engine(self._driver_url, self.settings, is_pooled=True))
+
+    def _is_found_pooled(self) -> bool:
+        """Whether there is a pooler: the settings of a connection are refused, or lost."""
+        if self._own is not None:  # it sets nothing when it connects
+            return False
+        try:
+            with _connected(self._engine) as connection:
+                found = connection.exec_driver_sql("SELECT setting FROM pg_settings WHERE name = 'lock_timeout'")
+                return bool(found.scalar() != session_settings(self.settings)["lock_timeout"])
+        except OperationalError as error:
+            if postgresql_pooler.refuses_settings(error):
+                return True
+            raise
 
     def look(self, callback: Callable[[Connection], Result]) -> Result:
+        if not self._is_pooled and self._is_found_pooled():
+            self._use_pooler()
         with _connected(self._engine) as connection:
             # What locks the tables against being read is the end of an upgrade.
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")

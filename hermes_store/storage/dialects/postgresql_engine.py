@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from ... import errors
 from ...quoting import quoted
 from ...targets import shown
+from . import postgresql_pooler
 from .base import Settings
 
 #: How a connection that is broken is noticed, in what libpq calls these: seconds to connect, seconds without traffic
@@ -56,8 +57,13 @@ def own_engine(options: Mapping[str, Any]) -> Engine | None:
     return cast(Engine, engine)
 
 
-def make_engine(url: URL, settings: Settings) -> Engine:
+def make_engine(url: URL, settings: Settings, *, is_pooled: bool) -> Engine:
     """Return an engine that sets its connections as the settings say.
+
+    Args:
+        url: as the driver takes it.
+        settings: how to open the database.
+        is_pooled: set each transaction instead, as a pooler gives it any connection.
 
     Raises:
         InvalidInputError: an engine option is unknown, or of a wrong type.
@@ -74,6 +80,7 @@ def make_engine(url: URL, settings: Settings) -> Engine:
         "options": own_options,
         # Else the driver takes the server's, and cannot even read the answers of one without an encoding.
         "client_encoding": "utf8",
+        **(postgresql_pooler.ARGUMENTS if is_pooled else {}),
     }
     pool = {**_POOL, "pool_pre_ping": True, "pool_timeout": settings.busy_timeout, **options}
     try:
@@ -86,6 +93,8 @@ def make_engine(url: URL, settings: Settings) -> Engine:
     except (ArgumentError, ValueError, TypeError):  # the hosts and ports do not fit each other, for example
         pass  # its text may quote a password, and so may not even be the cause of ours
     else:
+        if is_pooled:
+            postgresql_pooler.set_in_each_transaction(engine, own_options)
         if credentials is not None:
             event.listen(engine, "do_connect", _giving(credentials))
         return engine
