@@ -26,12 +26,12 @@ Append = Callable[[str, Any], object]
 _ROOT = Path(__file__).parents[1]
 
 
-def open_writer(contender: str, path: Path, durability: Durability) -> tuple[Append, Callable[[], None]]:
+def open_writer(contender: str, path: Path | str, durability: Durability) -> tuple[Append, Callable[[], None]]:
     """Return what appends a message to a session, and what closes the database."""
     if contender == OURS:
         store = Store.open(path, durability=durability, busy_timeout=30)
         return store.messages.append, store.close
-    floor = Floor(path, durability)
+    floor = Floor(Path(path), durability)
     return lambda session_id, one: floor.append(session_id, [one]), floor.close
 
 
@@ -93,7 +93,7 @@ class Processes:
         ]
 
     def run(
-        self, contender: str, path: Path, durability: Durability, sessions: Sequence[str], seconds: float
+        self, contender: str, path: Path | str, durability: Durability, sessions: Sequence[str], seconds: float
     ) -> list[list[float]]:
         """Let a process append to each session at once, and return what the appends of each took."""
         for process, session_id in zip(self._running, sessions, strict=True):
@@ -127,7 +127,7 @@ def main() -> None:
     """Run what each line of the standard input says."""
     for line in sys.stdin:
         contender, path, durability, session_id, seconds = json.loads(line)
-        append, close = open_writer(contender, Path(path), durability)
+        append, close = open_writer(contender, path, durability)
         append(session_id, message(0))
         print("ready", flush=True)
         sys.stdin.readline()
