@@ -7,6 +7,7 @@ without the index of words. Then 2 and 8 processes append to sessions of their o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import sys
@@ -33,11 +34,32 @@ _SECONDS = 3.0
 _WRITERS: Final = (2, 8)
 
 
-def timed(function: Callable[[], object]) -> str:
-    """Call a function, and return its wall time, and the processor time of this process, in seconds."""
-    started, worked = time.perf_counter(), time.process_time()
+def server_seconds(url: str) -> float:
+    """Return how many seconds of processor time the processes of a server took so far; 0 where /proc does not tell."""
+    with psycopg.connect(url) as connection, contextlib.suppress(OSError):
+        parent = _stat(connection.info.backend_pid)[1]
+        ticks = 0
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if folder.name.isdigit() and (found := _stat(int(folder.name)))[1] == parent:
+                    ticks += found[11] + found[12]
+        return (ticks + sum(_stat(parent)[11:15])) / os.sysconf("SC_CLK_TCK")  # with its children that ended
+    return 0.0
+
+
+def _stat(process: int) -> list[int]:
+    """Return the numbers that /proc tells of a process: the second is its parent."""
+    text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    return [0, *map(int, text.rpartition(")")[2].split()[1:])]
+
+
+def timed(url: str, function: Callable[[], object]) -> str:
+    """Call a function, and return its wall time and the processor time that it took here and on the server."""
+    started, worked, served = time.perf_counter(), time.process_time(), server_seconds(url)
     function()
-    return f"{time.perf_counter() - started:.1f} s ({time.process_time() - worked:.1f} s of this process)"
+    taken = time.perf_counter() - started
+    own, others = time.process_time() - worked, server_seconds(url) - served
+    return f"{taken:.1f} s; processor time {own + others:.1f} s ({own:.1f} s here, {others:.1f} s on the server)"
 
 
 def by_hand(source: Path, url: str) -> None:
@@ -94,13 +116,13 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{sessions:,} sessions of {each} messages, {size:.0f} MB; load {os.getloadavg()[0]:.1f}")
         with databases(folder, None, 4) as (floor, *targets, other):
             Store.open(floor).close()
-            print("by hand:", timed(lambda: by_hand(source, floor)))
+            print("by hand:", timed(floor, lambda: by_hand(source, floor)))
             for number, target in enumerate(targets):
-                print("to PostgreSQL:", timed(lambda target=target: with_steps(source, target)))  # type: ignore[misc]
+                print("to PostgreSQL:", timed(target, lambda target=target: with_steps(source, target)))  # type: ignore[misc]
                 with Store.open(target) as store:
                     print(f"   which takes {store.info().size_bytes / 1e6:.0f} MB on the server")
                 back = folder / f"back{number}.db"
-                print("back:", timed(lambda target=target, back=back: with_steps(target, back)))  # type: ignore[misc]
+                print("back:", timed(target, lambda target=target, back=back: with_steps(target, back)))  # type: ignore[misc]
             Store.open(other).close()
             for count in _WRITERS:
                 writers(folder / "writers.db", other, count)
