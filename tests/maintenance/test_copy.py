@@ -43,6 +43,7 @@ def fill(store: Store) -> None:
     store.messages.append("parent", "hi")
     store.documents.put("parent", {"large": "x" * 5_000, "small": [1.5, None]})
     store.shares.create("parent")
+    store.usage.record("parent", model="m", input_tokens=3, cost=0.5)
     store.sessions.delete("gone")
     store.sessions.delete("purged")
     store.sessions.purge("purged")
