@@ -7,6 +7,7 @@
     │   ├── InvalidIdError
     │   ├── InvalidPayloadError             a value that is not JSON
     │   └── InvalidCursorError
+    │       └── CursorExpiredError          a cursor of changes after which some are not known any more
     ├── NotFoundError (LookupError)
     │   ├── SessionNotFoundError
     │   ├── ProjectNotFoundError
@@ -95,6 +96,10 @@ class InvalidPayloadError(InvalidInputError):
 
 class InvalidCursorError(InvalidInputError):
     """A cursor is not one of this listing."""
+
+
+class CursorExpiredError(InvalidCursorError):
+    """The changes after a cursor are not all known: it is too old, or an older copy of the database was restored."""
 
 
 class NotFoundError(HermesStoreError, LookupError):

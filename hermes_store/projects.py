@@ -117,12 +117,13 @@ class Projects(Collection):
         profile = self._own_profile(profile) or DEFAULT_PROFILE
         with self._transactions.write() as unit:
             unit.reserve(Reserved.PROJECTS)
-            known = [project_id for project_id, _ in project_rows.positions(unit, profile)]
+            known = dict(project_rows.positions(unit, profile))
             if sorted(known) != sorted(wanted):
                 raise InvalidInputError(
                     f"Name each project of profile {profile!r} exactly once. The order is as it was."
                 )
-            project_rows.set_positions(unit, {project_id: position for position, project_id in enumerate(wanted)})
+            moved = {key: position for position, key in enumerate(wanted) if known[key] != position}
+            project_rows.set_positions(unit, moved)
 
     def delete(self, project_id: str) -> ProjectDeletion:
         """Delete a project; its sessions are in no project then.

@@ -338,6 +338,32 @@ class MessageWindow(Record):
     revision: int
 
 
+class Change(Record):
+    """A session or a project that was written to, as it is now."""
+
+    kind: Literal["session", "project"]
+    #: Its id.
+    id: str
+    profile: str
+    #: "present"; "deleted", for a session that can be restored; "gone", if nothing has this id (in this profile) any
+    #: more: it was purged, deleted for good, got another id, or moved to another profile.
+    state: Literal["present", "deleted", "gone"]
+    #: The session, unless it is gone.
+    session: SessionRecord | None
+    #: The project, unless it is gone.
+    project: ProjectRecord | None
+
+
+class ChangePage(Record):
+    """Some changes, in their order."""
+
+    items: list[Change]
+    #: Pass it as ``after`` for the changes after these, now or later. It is a text to be stored.
+    cursor: str
+    #: Whether there are more already.
+    has_more: bool
+
+
 class AppendResult(Record):
     """The result of an append: the positions of the new messages.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, cast
 
+from .changes import Following
 from .documents import Documents
 from .errors import InvalidInputError
 from .imports import Imports
@@ -25,7 +26,7 @@ from .usage import Usage
 from .validation import check_flag, check_profile, check_timeout, mapping_of
 
 
-class View(Searching):
+class View(Searching, Following):
     """The collections of a store, or of one profile of it.
 
     Args:

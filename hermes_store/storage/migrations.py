@@ -25,7 +25,7 @@ from ..errors import (
     SchemaVersionMissingError,
     UnsupportedDatabaseError,
 )
-from . import search_filling
+from . import change_rows, search_filling
 from .dialects import BackupFacts, Dialect, Settings, Target, dialect_for
 from .dialects.sqlite_backup import back_up
 from .dialects.sqlite_file_check import require_openable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hermes_store")
 
 #: The newest revision in `migrations/versions`, which a test compares with it.
-HEAD: Final = "0010"
+HEAD: Final = "0011"
 # Alembic keeps its state in module globals while a command runs, so threads upgrade one after the other.
 _alembic_turns = HeldLock()
 renew_after_fork(sys.modules[__name__], "_alembic_turns", HeldLock)
@@ -75,6 +75,7 @@ def ensure(database: Database, *, allow_upgrade: bool) -> None:
             with dialect.upgrade() as connection:
                 settle(connection, dialect, VERSION_TABLE)
     database.schema_number = int(HEAD)
+    change_rows.prepare(database)
     search_filling.prepare(database, is_new=found is None)
 
 

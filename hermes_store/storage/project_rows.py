@@ -24,10 +24,11 @@ from ..errors import ProjectExistsError, ProjectNotFoundError
 from ..pagination import no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import ProjectRecord
 from ..validation import MAX_INT, check_id, is_id
+from . import change_rows
 from .row_locks import RowLock, lockable, with_lock
 from .schema import ImportItem, Project, Session
-from .statement import RowStatement, Statement, one_of
-from .types import TextList
+from .statement import RowStatement, Statement, next_change, one_of
+from .types import RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 _NAMES: Final = tuple(name for name in ProjectRecord.model_fields if name != "session_count")
@@ -112,6 +113,14 @@ def find_link_target(unit: UnitOfWork, project_id: str, profile: str) -> int | N
     """Return the row id of a profile's project, to link sessions to it; None when there is none."""
     row = unit.row(_find[RowLock.LINK if unit.writes else None], {"project_id": project_id})
     return row[0] if row is not None and row[1] == profile else None
+
+
+_by_rows: Final = Statement(_record.where(one_of(Project.id, bindparam("rows", type_=RowIdList))))
+
+
+def get_rows(unit: UnitOfWork, rows: Collection[int]) -> dict[int, ProjectRecord]:
+    """Return projects by row id."""
+    return {row[-1]: to_record(row) for row in unit.rows(_by_rows, {"rows": sorted(rows)})} if rows else {}
 
 
 _find_many: Final = Statement(
@@ -252,7 +261,9 @@ def _after_last(last: int | None) -> int:
     return 0 if last is None else min(last + 1, MAX_INT)  # only a damaged row has the largest of all
 
 
-_insert: Final = Statement(insert(Project).values({name: bindparam(name) for name in (*_NAMES,)}))
+_insert: Final = Statement(
+    insert(Project).values(**{name: bindparam(name) for name in _NAMES}, change_number=next_change())
+)
 
 
 def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
@@ -271,17 +282,20 @@ def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
         if unit.violates_unique(error, "projects", "project_id"):
             raise ProjectExistsError(columns["project_id"]) from error
         raise
+    change_rows.forget_gone(unit, "project", columns["project_id"], columns["profile"])
 
 
 def change(unit: UnitOfWork, project_id: str, values: Mapping[str, Any]) -> None:
     """Write columns of a project's row."""
     statement = update(Project).where(Project.project_id == bindparam("of_project"))
-    changed = Statement(statement.values({name: bindparam(name) for name in values}))
+    changed = Statement(statement.values(**{name: bindparam(name) for name in values}, change_number=next_change()))
     unit.execute(changed, {"of_project": project_id, **values})
 
 
 _move: Final = RowStatement(
-    update(Project).where(Project.project_id == bindparam("of_project")).values(position=bindparam("position")),
+    update(Project)
+    .where(Project.project_id == bindparam("of_project"))
+    .values(position=bindparam("position"), change_number=next_change()),
     ("position", "of_project"),
 )
 
@@ -291,11 +305,14 @@ def set_positions(unit: UnitOfWork, positions: Mapping[str, int]) -> None:
     unit.execute_many(_move, [(position, key) for key, position in positions.items()])
 
 
+_place: Final = Statement(select(Project.project_id, Project.profile).where(Project.id == bindparam("row_id")))
 _delete: Final = Statement(delete(Project).where(Project.id == bindparam("row_id")))
 
 
 def remove(unit: UnitOfWork, row_id: int) -> None:
     """Remove a project's row; sessions that are still in it are in no project then."""
+    for project_id, profile in unit.rows(_place, {"row_id": row_id}):
+        change_rows.add_gone(unit, "project", project_id, profile, row_id)
     unit.execute(_delete, {"row_id": row_id})
 
 

@@ -55,6 +55,8 @@ class Project(Base):
     __table_args__ = (
         # projects.list(): one profile's (or all) projects, in their order.
         Index("ix_projects_list", "profile", "position", "id"),
+        # store.changes()
+        Index("ix_projects_change_number", "change_number", "id"),
         # A name has at most 128 characters; one that cannot be stored as it is takes five (see LosslessText).
         CheckConstraint("length(name) <= 640", name="name_length"),
         {"sqlite_autoincrement": True},
@@ -69,6 +71,8 @@ class Project(Base):
     created_at: Mapped[float]
     #: What else the project's JSON object has, and originals of values that do not fit the columns.
     extra: Mapped[Any | None]
+    #: See `Session.change_number`.
+    change_number: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Session(Base):
@@ -76,6 +80,8 @@ class Session(Base):
     __table_args__ = (
         # What lists show stays short: see `validation.TITLE_LIMIT`.
         CheckConstraint("length(title) <= 2500", name="title_length"),
+        # store.changes(), and hermes-webui's sidebar.
+        Index("ix_sessions_change_number", "change_number", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -125,6 +131,8 @@ class Session(Base):
     activity_at: Mapped[float] = mapped_column(server_default=text("0"))
     #: Why it has a parent: see `records.ParentKind`. It stays when the parent is purged, as `forked_at` does.
     parent_kind: Mapped[str | None] = mapped_column(Text)
+    #: When it was written to last, in the order of `change_rows`; 0 if that was before there was this column.
+    change_number: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 # Literals, not parameters: a query uses a partial index only when its own text implies the index's.
@@ -411,6 +419,47 @@ class RetiredId(Base):
     #: The session that was renamed away from it; null when it was purged.
     successor_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("sessions.id", ondelete="SET NULL"))
     retired_at: Mapped[float]
+
+
+class GoneId(Base):
+    """A public id under which a session or a project is not found any more (in its profile): it was purged or deleted,
+    got another id, or moved to another profile. `changes` tells of it for some time."""
+
+    __tablename__ = "gone_ids"
+    __table_args__ = (
+        UniqueConstraint("kind", "public_id", "profile"),
+        # store.changes()
+        Index("ix_gone_ids_change_number", "change_number", "id"),
+        # Removing the oldest ones.
+        Index("ix_gone_ids_gone_at", "gone_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    #: "session" or "project". In further rows, which are no ids: "removed", with the number of the last one of this
+    #: profile that was removed here; "staged", with that of the last staged row that was removed.
+    kind: Mapped[str] = mapped_column(Text)
+    profile: Mapped[str]
+    public_id: Mapped[str]
+    #: The row that it had, which nothing refers to.
+    row_id: Mapped[int]
+    #: See `Session.change_number`.
+    change_number: Mapped[int]
+    gone_at: Mapped[float]
+
+
+class ChangeState(Base):
+    """What numbers and cursors of changes depend on, in one row."""
+
+    __tablename__ = "change_state"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    #: Cursors of changes are encrypted with it.
+    cursor_key: Mapped[bytes]
+    #: On a server, which copy of the database this is. A restored dump is another one.
+    place: Mapped[str] = mapped_column(Text, server_default="")
+    #: On a server, the number of a change is this and the number of its transaction.
+    base: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class ImportItem(Base):

@@ -25,6 +25,7 @@ _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_do
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
 #: A table, or a column of `sessions` or `search_state`, that came with each later revision, the newest first.
 _LATER: Final = {
+    "0011": "table change_state",
     "0010": "search_state.pending_from",
     "0009": "table usage",
     "0008": "table shares",
@@ -37,7 +38,7 @@ _LATER: Final = {
 }
 _OURS: Final = _TABLES | {
     *("import_items", "session_extras", "search_state", "message_cuts", "kept_messages"),
-    *("shares", "share_payloads", "usage"),
+    *("shares", "share_payloads", "usage", "gone_ids", "change_state"),
     *(VERSION_TABLE, FIRST_VERSION_TABLE, COPY_TABLE),
 }
 

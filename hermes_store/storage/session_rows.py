@@ -18,11 +18,11 @@ from sqlalchemy.orm import aliased
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..records import FORK, UNTITLED
 from ..transcripts.encoding import LATEST
-from . import import_log, retired_ids, search_rows, session_keys, share_rows, usage_rows
+from . import change_rows, import_log, retired_ids, search_rows, session_keys, share_rows, usage_rows
 from .row_locks import Reserved, RowLock, with_lock
 from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
-from .statement import NO_PARAMETERS, Statement, one_of
+from .statement import NO_PARAMETERS, Statement, next_change, one_of
 from .types import IdList, PublicId, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 from .usage_rows import Totals, Use
@@ -32,7 +32,8 @@ _TOTALS: Final = frozenset(usage_rows.TOTALS)
 
 @functools.cache
 def _insert(names: frozenset[str]) -> Statement:
-    return Statement(insert(Session).values({name: bindparam(name) for name in sorted(names)}).returning(Session.id))
+    values: dict[str, Any] = {name: bindparam(name) for name in sorted(names)}
+    return Statement(insert(Session).values(**values, change_number=next_change()).returning(Session.id))
 
 
 def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Sequence[Use] = ()) -> int:
@@ -81,7 +82,9 @@ def _derived(values: dict[str, Any], key: SessionKey | None = None) -> dict[str,
 
 
 #: What a copy of a session does not have of it.
-_OWN: Final = frozenset({"id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at"})
+_OWN: Final = frozenset(
+    {"id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at", "change_number"}
+)
 #: The columns of a session that a copy has as well, unless it gets others.
 COPIED: Final = frozenset(column.key for column in Session.__table__.columns) - _OWN
 _title: Final = Statement(select(Session.title).where(Session.id == bindparam("row_id")))
@@ -93,8 +96,10 @@ def _copy(changed: frozenset[str]) -> Statement:
     given = sorted(changed)
     columns = [getattr(Session, name) for name in same]
     values = [bindparam(f"new_{name}", type_=getattr(Session, name).type) for name in given]
-    source = select(bindparam("new_id", type_=PublicId), *columns, *values).where(Session.id == bindparam("row_id"))
-    return Statement(insert(Session).from_select(["session_id", *same, *given], source).returning(Session.id))
+    source = select(bindparam("new_id", type_=PublicId), next_change(), *columns, *values)
+    source = source.where(Session.id == bindparam("row_id"))
+    names = ["session_id", "change_number", *same, *given]
+    return Statement(insert(Session).from_select(names, source).returning(Session.id))
 
 
 def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, Any] = NO_PARAMETERS) -> int:
@@ -126,7 +131,8 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, A
 @functools.cache
 def _update(names: frozenset[str]) -> Statement:
     statement = update(Session).where(Session.id == bindparam("row_id"))
-    return Statement(statement.values({name: bindparam(name) for name in sorted(names)}))
+    values: dict[str, Any] = {name: bindparam(name) for name in sorted(names)}
+    return Statement(statement.values(**values, change_number=next_change()))
 
 
 def change(
@@ -205,7 +211,20 @@ def _write(
         )
     if "title" in written:
         search_rows.put_title(unit, key.id, written["title"])
+    if not written.keys().isdisjoint(_PLACES):
+        _note_place(unit, key, *(written.get(name, getattr(key, name)) for name in _PLACES))
     return revision
+
+
+#: Where a session is found.
+_PLACES: Final = ("session_id", "profile")
+
+
+def _note_place(unit: UnitOfWork, key: SessionKey, session_id: str, profile: str) -> None:
+    """Note that a session has another public id, or is in another profile, if that is so; `key` is from before."""
+    if (session_id, profile) != (key.session_id, key.profile):
+        change_rows.forget_gone(unit, "session", session_id, profile)
+        change_rows.add_gone(unit, "session", key.session_id, key.profile, key.id)
 
 
 def next_revision(key: SessionKey) -> int:
@@ -277,6 +296,7 @@ def purge(unit: UnitOfWork, key: SessionKey) -> None:
     import_log.forget_notes(unit, key.id)
     search_rows.remove_session(unit, key.id)
     usage_rows.release(unit, key.id)
+    change_rows.add_gone(unit, "session", key.session_id, key.profile, key.id)
     unit.execute(_delete, {"row_id": key.id})
     retired_ids.retire(unit, key.session_id, successor=None)
 
@@ -301,6 +321,7 @@ def retire_unused(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
 def remove_row(unit: UnitOfWork, row_id: int) -> None:
     """Remove a row that is no session, with what belongs to it."""
     search_rows.remove_session(unit, row_id)
+    change_rows.add_staged(unit)
     unit.execute(_delete, {"row_id": row_id})
 
 
@@ -338,7 +359,8 @@ def move_links(unit: UnitOfWork, before: int, after: int) -> None:
 
 
 def _next_revision(**values: Any) -> dict[str, Any]:
-    return {"revision": Session.revision + 1, "fields_revision": Session.revision + 1, **values}
+    revision = Session.revision + 1
+    return {"revision": revision, "fields_revision": revision, "change_number": next_change(), **values}
 
 
 _release_children: Final = Statement(

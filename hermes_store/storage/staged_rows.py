@@ -129,7 +129,9 @@ def publish(
     session_rows.add_first_use(unit, row_id, columns, uses)
 
 
-_NAMES: Final = tuple(column.key for column in Session.__table__.columns if column.key != "id")
+#: What a row does not give to another one.
+_OWN: Final = frozenset({"id", "change_number"})
+_NAMES: Final = tuple(column.key for column in Session.__table__.columns if column.key not in _OWN)
 _whole_row: Final = Statement(
     select(*(getattr(Session, name) for name in _NAMES)).where(Session.id == bindparam("row_id"))
 )

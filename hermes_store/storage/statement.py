@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from sqlalchemy import BindParameter, Boolean, ColumnElement, Dialect, Executable, Text
+from sqlalchemy import BigInteger, BindParameter, Boolean, ColumnElement, Dialect, Executable, Text
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
@@ -183,6 +183,13 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: o
     def self_group(self, against: Any = None) -> Self:
         """Stand in WHERE as it is: the ``= 1`` that SQLAlchemy adds on SQLite would keep it from using an index."""
         return self
+
+
+class next_change(FunctionElement[int]):  # noqa: N801 - as `one_of`
+    """The number of a change that is being written: see `change_rows`. Each dialect renders it in its own way."""
+
+    type = BigInteger()
+    inherit_cache = True
 
 
 class period_rows(FunctionElement[Any]):  # noqa: N801 - as `one_of`

@@ -154,7 +154,8 @@ def test_each_column_of_a_copy_has_a_rule() -> None:
     new = {"title", "created_at", "updated_at", "has_draft", "parent_id", "parent_kind", "forked_at"}
     assert set(copied_keys.FORK_COLUMNS) | of_messages | same | new == session_rows.COPIED
     assert columns - session_rows.COPIED == {
-        *("id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at")
+        *("id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at"),
+        "change_number",
     }
 
 

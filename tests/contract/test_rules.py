@@ -219,7 +219,9 @@ def test_rule_6_a_deleted_session_refuses_every_write(store: Store) -> None:
     with pytest.raises(SessionDeletedError):
         store.sessions.create(session_id="gone")
     rows = all_rows(store)
-    assert {name for name, found in rows.items() if found} == {"retired_ids", "search_state"}
+    assert {name for name, found in rows.items() if found} == {
+        *("retired_ids", "search_state", "gone_ids", "change_state")
+    }
 
 
 def test_rule_7_what_went_in_comes_out(store: Store) -> None:

@@ -37,12 +37,12 @@ def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Iterator[Store]:
 
 
 def test_an_append_adds_few_pages_to_the_log(store: Store, sqlite_path: Path) -> None:
-    # The message, its place, its body and its place; the session, and its places in the lists of two orders; in the
-    # index of words its words, where these begin, and what is counted.
+    # The message, its place, its body and its place; the session, its places in the lists of two orders, and in the
+    # order of changes; in the index of words its words, where these begin, and what is counted.
     assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 15
     # 37 kB of messages, and the same rows.
     assert pages(sqlite_path, lambda: store.messages.extend("s0", [MESSAGE] * 100)) <= 31
-    assert pages(sqlite_path, lambda: store.sessions.update("s0", title="Rome")) <= 11
+    assert pages(sqlite_path, lambda: store.sessions.update("s0", title="Rome")) <= 12
     assert pages(sqlite_path, lambda: store.messages.tail("s0")) == 0
     assert pages(sqlite_path, store.sessions.list) == 0
 
@@ -56,7 +56,7 @@ def test_a_save_writes_only_the_message_that_changed(store: Store, sqlite_path: 
         store.messages.replace("s0", transcript, expected_revision=transcript.revision)
 
     # Two of the cut, and two of the message that it keeps.
-    assert pages(sqlite_path, save) <= 8 + 4
+    assert pages(sqlite_path, save) <= 9 + 4
 
 
 @pytest.mark.parametrize(("in_project", "source", "most"), [(True, None, 15), (False, "cli", 15), (True, "cli", 17)])

@@ -165,7 +165,7 @@ def test_empty_sessions_are_found_among_the_empty_ones_alone(store: Store, untit
 
     assert faults(lines(profile="work")) == []
     # Of all profiles, all empty (or blank) sessions are read; there is no index without the profile.
-    found, written = [line for line in lines() if " sessions " in line]
+    found, written = [line for line in lines() if " sessions " in line and "change_number" not in line]
     assert re.match(r"\w+ sessions USING (COVERING )?INDEX ix_sessions_(empty|blank)", found)
     assert written == "SEARCH sessions USING INTEGER PRIMARY KEY (rowid=?)"
 

@@ -39,7 +39,7 @@ _EMPTY_TABLES = """
 DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT oid::regclass::text FROM pg_class
         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-            AND relname NOT IN ('hermes_store_version', 'search_state')
+            AND relname NOT IN ('hermes_store_version', 'search_state', 'change_state')
     LOOP EXECUTE 'DELETE FROM ' || name; END LOOP;
     UPDATE search_state SET indexed_from = 0, titles_from = 0;
     FOR name IN SELECT oid::regclass::text FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace

@@ -10,7 +10,7 @@ from pathlib import Path
 from hermes_store.storage import migrations as library
 from hermes_store.storage.dialects import Dialect
 from hermes_store.storage.dialects.sqlite import SQLiteDialect
-from hermes_store.storage.schema import SearchState
+from hermes_store.storage.schema import ChangeState, SearchState
 from hermes_store.storage.schema_version import VERSION_TABLE
 
 _upgrade = library.upgrade
@@ -44,6 +44,9 @@ def _statements(template: Path) -> list[str]:
                     "SELECT indexed_from, titles_from, pending_from, pending_titles_from FROM search_state"
                 ).fetchall() == [(0, 0, 1, 1)]
                 statements.append("INSERT INTO search_state VALUES (1, 0, 0, randomblob(16), 1, 1)")
+                continue
+            if name == ChangeState.__tablename__:
+                statements.append("INSERT INTO change_state (id, cursor_key) VALUES (1, randomblob(16))")
                 continue
             for row in connection.execute(f'SELECT * FROM "{name}"').fetchall():
                 assert (name, len(row)) == (VERSION_TABLE, 1), "a migration fills tables: repeat that here"

@@ -106,6 +106,10 @@ class Dialect(ABC):
     name: ClassVar[str]
     #: Whether a forked child can open the same data anew.
     survives_fork: ClassVar[bool] = True
+    #: Whether `change_place` tells copies of a database apart.
+    has_places: ClassVar[bool] = False
+    #: Whether readers never see an older state than others saw before, as those of a standby may.
+    is_only_copy: ClassVar[bool] = True
     #: Whether a child may not even inherit the connections.
     closes_before_fork: ClassVar[bool] = False
     #: Whether one writer keeps all others waiting. Then imports write what is large in several transactions.
@@ -323,6 +327,17 @@ class Dialect(ABC):
     @abstractmethod
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         """Return `count` row ids for new messages that no other transaction uses, in ascending order."""
+
+    def change_place(self, unit: UnitOfWork) -> str:
+        """Return which copy of a database this is, so that a restored dump is known as another one."""
+        return ""
+
+    @abstractmethod
+    def last_change(self, unit: UnitOfWork) -> int:
+        """Return the largest number that no later change can have, and none that is not committed yet.
+
+        All changes up to it are seen by this unit of work.
+        """
 
     @abstractmethod
     def tables(self, unit: UnitOfWork) -> list[str]:

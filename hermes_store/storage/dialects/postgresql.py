@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -15,7 +15,7 @@ from ... import errors
 from ...targets import shown
 from ..row_locks import Reserved
 from ..row_types import Row
-from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
+from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, next_change, one_of, period_rows
 from ..unit_of_work import UnitOfWork
 from . import postgresql_pooler
 from .base import Dialect, Result, Settings
@@ -27,6 +27,9 @@ from .postgresql_words import PostgreSQLWordIndex
 
 if TYPE_CHECKING:
     from ..engine import Database
+
+#: Where writers tell that something changed.
+CHANNEL: Final = "hermes_store_changes"
 
 
 @compiles(one_of, "postgresql")
@@ -41,6 +44,15 @@ def _period_rows(element: period_rows, compiler: Any, **options: Any) -> str:
     array = compiler.process(times, **options)
     numbered = f"unnest({array}) WITH ORDINALITY AS times (start_at, number)"
     return f"(SELECT start_at, lead(start_at) OVER (ORDER BY number) AS end_at FROM {numbered})"  # noqa: S608
+
+
+@compiles(next_change, "postgresql")
+def _next_change(element: next_change, compiler: Any, **options: Any) -> str:
+    # The transaction's number: see `PostgreSQL.last_change`. Whoever listens is told once it is committed.
+    return (
+        "(SELECT coalesce(max(base), 0) + pg_current_xact_id()::text::bigint "  # noqa: S608
+        f"FROM change_state, pg_notify('{CHANNEL}', ''))"
+    )
 
 
 class PostgreSQLUnitOfWork(UnitOfWork):
@@ -161,6 +173,8 @@ class PostgreSQL(Dialect):
     """
 
     name = "postgresql"
+    has_places: ClassVar[bool] = True
+    is_only_copy: ClassVar[bool] = False
     word_index = PostgreSQLWordIndex()
     backup_programs = (
         "`pg_dump --format=custom --no-owner --file=hermes.dump --dbname=URL` backs a PostgreSQL database up, while "
@@ -287,6 +301,14 @@ class PostgreSQL(Dialect):
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         return unit.values(_next_message_ids, {"count": count})
 
+    def change_place(self, unit: UnitOfWork) -> str:
+        place: str = unit.value(_change_place)
+        return place
+
+    def last_change(self, unit: UnitOfWork) -> int:
+        last: int = unit.value(_last_change)
+        return last
+
     def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
         return conditions(unit)
 
@@ -344,6 +366,18 @@ SELECT version_num, current_setting('server_encoding'),
 FROM hermes_store_version version
 """
 _UPGRADE_LOCK: Final = 0x6865726D6573  # "hermes": any number that nobody else locks
+_change_place: Final = Statement(
+    text(
+        "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT oid FROM pg_database "
+        "WHERE datname = current_database()) || '/' || current_schema()"
+    )
+)
+_last_change: Final = Statement(
+    text(
+        "SELECT coalesce(max(base), 0) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 AS last "
+        "FROM change_state"
+    )
+)
 _tables: Final = Statement(text("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"))
 # By two numbers, and the lock of upgrades has one: no pair is equal to it. The first stands for the schema, as several
 # stores may be in one database.

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy.pool import StaticPool
 
 from ... import errors
 from ..fork_gate import renew_after_fork
 from ..held_lock import HeldLock
-from ..statement import Statement
+from ..statement import Statement, next_change
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .base import (
@@ -223,6 +223,10 @@ class SQLiteDialect(Dialect):
         last = unit.value(_last_message_id) or 0
         return list(range(last + 1, last + 1 + count))
 
+    def last_change(self, unit: UnitOfWork) -> int:
+        following: int = unit.value(_next_change)
+        return following - 1
+
     def back_up(
         self, unit: UnitOfWork, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
     ) -> BackupFacts:
@@ -280,6 +284,7 @@ class SQLiteDialect(Dialect):
         }
 
 
+_next_change: Final = Statement(select(next_change().label("following")))
 _tables: Final = Statement(
     text("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
 )

@@ -15,13 +15,14 @@ from .sqlite_cells import Row
 #: Message bodies, small documents, and copies of shares.
 UNDECIDED: Final = "message_blobs, session_extras or share_payloads"
 #: One letter for each column: text, integer, real number, bytes, a digest; a capital may be NULL, "-" is the row id.
-_SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrT"
+_SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrTi"
 #: By the number of columns of each revision.
-_SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006"}
+_SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006", 34: "0011"}
 #: Tables that came with a later revision, and have what is in no other table.
 _LATER_TABLES: Final = {"shares": "0008", "usage": "0009"}
 _SHAPES: Final[Mapping[str, str]] = {
     "-tttTirB": "projects",
+    "-tttTirBi": "projects",
     "-iiTRd": "messages",
     "-iiTRdi": "messages",
     "-b": UNDECIDED,
@@ -93,7 +94,7 @@ def table_of(row: Row) -> str | None:
 
 _EMPTY: Final = {"t": "", "i": 0, "r": 0.0, "b": b""}
 #: What the columns that were added later have in rows that were not written since: revisions are 1.
-_LATER: Final = (1, 1, 0, 0, None, 0.0, None)
+_LATER: Final = (1, 1, 0, 0, None, 0.0, None, 0)
 
 
 def sound_session(row: Row, length: int) -> tuple[tuple[Any, ...], bool]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from ..pending_words import PendingWords
 from ..row_types import Row, log_once
-from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, one_of, period_rows
+from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, next_change, one_of, period_rows
 from ..unit_of_work import UnitOfWork
 from .sqlite_errors import is_undecodable
 from .sqlite_log import Log
@@ -39,6 +39,16 @@ def _period_rows(element: period_rows, compiler: Any, **options: Any) -> str:
     [times] = element.clauses
     array = compiler.process(times, **options)
     return f"(SELECT value AS start_at, lead(value) OVER (ORDER BY key) AS end_at FROM json_each({array}))"  # noqa: S608
+
+
+@compiles(next_change, "sqlite")
+def _next_change(element: next_change, compiler: Any, **options: Any) -> str:
+    # Writers take turns, so the next number is the largest and one. Each of these is one step in an index.
+    return (
+        "(1 + max((SELECT coalesce(max(change_number), 0) FROM sessions), "
+        "(SELECT coalesce(max(change_number), 0) FROM projects), "
+        "(SELECT coalesce(max(change_number), 0) FROM gone_ids)))"
+    )
 
 
 def _decode(data: bytes) -> str:

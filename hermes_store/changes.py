@@ -1,0 +1,50 @@
+"""Changes: which sessions and projects were written to, and since when."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .collection import Collection
+from .errors import TransactionError
+from .pagination import check_limit
+from .records import ChangePage
+from .storage import change_pages
+from .storage.unit_of_work import UnitOfWork
+
+_DEFAULT: Final = 100
+
+
+class Following(Collection):
+    """The verbs of a view that follow what is written to it."""
+
+    def changes(self, *, after: str | None = None, limit: int = _DEFAULT) -> ChangePage:
+        """Return the sessions and projects that were created, changed, deleted, restored or purged since a cursor.
+
+        Each comes once, as it is now, in the order in which they were written to last. What was purged or deleted for
+        good, has another id or is in another profile comes as gone, for 30 days. No change that is committed is ever
+        missed. On a server, changes come once the transactions that began before them have ended.
+
+        Args:
+            after: `ChangePage.cursor` of the page before; None for everything there is.
+            limit: the largest number of changes to return, 1 to 1000.
+
+        Raises:
+            CursorExpiredError: the cursor is too old, or of a later state than that of a backup which was restored.
+            InvalidCursorError: it is a cursor of another database, or no cursor of changes.
+            InvalidInputError: the limit is not valid.
+            TransactionError: this is inside a transaction, whose changes are not committed yet.
+        """
+        limit = check_limit(limit)
+        with self._transactions.read() as unit:
+            _require_committed(unit)
+            found = change_pages.read(unit, self._scope, change_pages.read_cursor(unit, after), limit)
+            cursor = change_pages.write_cursor(unit, found.position)
+        return ChangePage.from_trusted({"items": found.items, "cursor": cursor, "has_more": found.has_more})
+
+
+def _require_committed(unit: UnitOfWork) -> None:
+    if unit.writes:
+        raise TransactionError(
+            "Changes are not read inside a transaction, which may be rolled back. Nothing was read; use the store "
+            "itself, or store.snapshot()."
+        )

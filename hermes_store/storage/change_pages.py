@@ -1,0 +1,168 @@
+"""Pages of changes: sessions, projects and ids that are gone, in the order in which they were written to last."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import struct
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import and_, bindparam, exists, or_, select, tuple_
+from sqlalchemy.orm import aliased
+
+from ..errors import CursorExpiredError
+from ..pagination import MAX_KEY, no_cursor, open_sealed, seal
+from ..records import Change
+from . import change_rows, project_rows, session_listing
+from .row_types import Row
+from .schema import NOT_STAGED, GoneId, Project, Session
+from .statement import Statement
+from .unit_of_work import UnitOfWork
+
+_CURSOR: Final = "changes"
+
+
+class Position(NamedTuple):
+    """The key of a change."""
+
+    number: int
+    #: An index of `_TABLES`.
+    table: int
+    row_id: int
+
+
+#: Before all changes.
+START: Final = Position(-1, 0, 0)
+_other: Final = aliased(GoneId, name="other")
+#: A store as a whole does not tell that an id is gone from a profile if it is in another one, or is gone from that one
+#: since.
+_is_elsewhere: Final = or_(
+    and_(GoneId.kind == "session", exists().where(Session.session_id == GoneId.public_id)),
+    and_(GoneId.kind == "project", exists().where(Project.project_id == GoneId.public_id)),
+    exists().where(
+        _other.kind == GoneId.kind,
+        _other.public_id == GoneId.public_id,
+        tuple_(_other.change_number, _other.id) > tuple_(GoneId.change_number, GoneId.id),
+    ),
+)
+_TABLES: Final = (
+    (GoneId, (GoneId.kind, GoneId.public_id, GoneId.profile), (change_rows.IS_ID,)),
+    (Project, (), ()),
+    (Session, (), (NOT_STAGED,)),
+)
+
+
+@functools.cache
+def _keys(number: int, of_profile: bool) -> Statement:
+    table, columns, conditions = _TABLES[number]
+    key = (table.change_number, table.id)
+    query = select(*key, *columns).where(
+        tuple_(*key) > tuple_(bindparam("last_number", type_=key[0].type), bindparam("last_row", type_=key[1].type)),
+        table.change_number <= bindparam("until"),
+        *conditions,
+    )
+    if of_profile:
+        query = query.where(table.profile == bindparam("of_profile"))
+    elif table is GoneId:
+        query = query.where(~_is_elsewhere)
+    return Statement(query.order_by(*key).limit(bindparam("most")))
+
+
+class Found(NamedTuple):
+    """A page of changes."""
+
+    items: list[Change]
+    #: After which change the next page begins.
+    position: Position
+    has_more: bool
+
+
+def read(unit: UnitOfWork, profile: str | None, after: Position, limit: int) -> Found:
+    """Return at most `limit` changes after a position.
+
+    Args:
+        profile: only what this profile's views may learn of; everything when None.
+
+    Raises:
+        CursorExpiredError: the changes after the position are not all known any more.
+    """
+    until = unit.dialect.last_change(unit)
+    _require_known(unit, profile, after, until)
+    parameters: dict[str, Any] = {"of_profile": profile, "until": until, "most": limit + 1, "last_number": after.number}
+    found: list[tuple[Position, Row]] = []
+    for table in range(len(_TABLES)):
+        # In the table of the last change its row is the last one; of those before, there are none of this number left.
+        last_row = after.row_id if table == after.table else MAX_KEY - 1 if table < after.table else -1
+        rows = unit.rows(_keys(table, profile is not None), {**parameters, "last_row": last_row})
+        found += [(Position(row[0], table, row[1]), row) for row in rows]
+    found.sort(key=lambda one: one[0])
+    has_more = len(found) > limit
+    found = found[:limit]
+    position = found[-1][0] if has_more else max(after, Position(until, len(_TABLES), 0))
+    return Found(_changes(unit, found), position, has_more)
+
+
+def _require_known(unit: UnitOfWork, profile: str | None, after: Position, until: int) -> None:
+    if after == START:
+        return
+    removed = change_rows.last_removed(unit, profile)
+    if removed is not None and after.number < removed:
+        days = change_rows.KEPT_SECONDS / 86400
+        raise CursorExpiredError(
+            f"The cursor is too old: what was purged or deleted more than {days:.0f} days ago is not known any "
+            "more, so changes after it would be missed. Nothing was read; start again without a cursor, and compare."
+        )
+    if after.number > until and unit.dialect.is_only_copy:
+        raise CursorExpiredError(
+            "The cursor is of a later state of this database: an older copy of it was restored since. Nothing was "
+            "read; start again without a cursor, and compare."
+        )
+
+
+def _changes(unit: UnitOfWork, found: list[tuple[Position, Row]]) -> list[Change]:
+    projects = project_rows.get_rows(unit, [key.row_id for key, _ in found if key.table == 1])
+    sessions = session_listing.get_rows(unit, [key.row_id for key, _ in found if key.table == 2])
+    changes = []
+    for key, row in found:
+        if key.table == 0:
+            kind, public_id, profile = row[2:5]
+            values: dict[str, Any] = {"state": "gone", "session": None, "project": None}
+        elif key.table == 1:
+            project = projects[key.row_id]
+            kind, public_id, profile = "project", project.project_id, project.profile
+            values = {"state": "present", "session": None, "project": project}
+        else:
+            session = sessions[key.row_id]
+            kind, public_id, profile = "session", session.session_id, session.profile
+            state = "present" if session.deleted_at is None else "deleted"
+            values = {"state": state, "session": session, "project": None}
+        changes.append(Change.from_trusted({"kind": kind, "id": public_id, "profile": profile, **values}))
+    return changes
+
+
+def last(unit: UnitOfWork) -> Position:
+    """Return the position after all changes."""
+    return Position(unit.dialect.last_change(unit), len(_TABLES), 0)
+
+
+#: Some random bytes, so that nobody can tell whether two cursors are the same place, and the key.
+_LAYOUT: Final = struct.Struct(">4sqBq")
+
+
+def write_cursor(unit: UnitOfWork, position: Position) -> str:
+    """Return a position as a text in which nothing can be read."""
+    return seal(change_rows.state(unit).cursor_key, _LAYOUT.pack(secrets.token_bytes(4), *position))
+
+
+def read_cursor(unit: UnitOfWork, cursor: str | None) -> Position:
+    """Return the position in a cursor; the first one when None.
+
+    Raises:
+        InvalidCursorError: it is of another database, or no cursor of changes.
+    """
+    if cursor is None:
+        return START
+    data = open_sealed(change_rows.state(unit).cursor_key, cursor, _LAYOUT.size)
+    if data is None:
+        raise no_cursor(_CURSOR, cursor)
+    return Position._make(_LAYOUT.unpack(data)[1:])

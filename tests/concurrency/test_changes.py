@@ -1,0 +1,63 @@
+"""No committed change is missed, whatever the order in which transactions end."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+
+import pytest
+
+from hermes_store import Store
+
+
+def test_changes_wait_for_transactions_that_began_before(postgres_url: str) -> None:
+    with Store.open(postgres_url) as slow, Store.open(postgres_url) as quick:
+        cursor = quick.changes().cursor
+        with slow.transaction() as tx:
+            tx.sessions.create(session_id="first")
+            quick.sessions.create(session_id="second")
+            page = quick.changes(after=cursor)
+            assert page.items == []
+        found = quick.changes(after=page.cursor)
+        assert [change.id for change in found.items] == ["first", "second"]
+
+
+class _Rollback(Exception):  # noqa: N818 - nothing went wrong
+    pass
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_order_of_commits_misses_a_change(postgres_url: str, seed: int) -> None:
+    chance = random.Random(seed)
+    followed: dict[str, str] = {}
+    cursor = None
+    with contextlib.ExitStack() as stores:
+        reader, *writers = [stores.enter_context(Store.open(postgres_url)) for _ in range(5)]
+        for name in "abcdefgh":
+            reader.sessions.create(session_id=name)
+        open_ones: dict[int, tuple[contextlib.ExitStack, object]] = {}
+        for step in range(120):
+            number = chance.randrange(len(writers))
+            if number not in open_ones:
+                stack = contextlib.ExitStack()
+                open_ones[number] = (stack, stack.enter_context(writers[number].transaction()))
+            stack, view = open_ones[number]
+            if chance.random() < 0.4:
+                del open_ones[number]
+                with contextlib.suppress(_Rollback), stack:
+                    if chance.random() < 0.3:
+                        raise _Rollback
+            else:
+                # Each writer has sessions of its own, so that none waits for another.
+                mine = "abcdefgh"[number * 2 + chance.randrange(2)]
+                view.sessions.update(mine, title=f"{step}")  # type: ignore[attr-defined]
+            page = reader.changes(after=cursor, limit=chance.randint(1, 4))
+            assert len({change.id for change in page.items}) == len(page.items)
+            followed |= {change.id: change.session.title for change in page.items if change.session}
+            cursor = page.cursor
+        for stack, _ in open_ones.values():
+            stack.close()
+        page = reader.changes(after=cursor)
+        followed |= {change.id: change.session.title for change in page.items if change.session}
+        assert followed == {one.session_id: one.title for one in reader.sessions.list(include_empty=True).items}
+        assert reader.changes(after=page.cursor).items == []
