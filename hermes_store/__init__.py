@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         WriteResult,
     )
     from .store import ProfileView, Store, View
+    from .watching import Watch
 
 __version__ = "0.1.0"
 
@@ -198,6 +199,7 @@ __all__ = [
     "UsageResult",
     "UsageTotal",
     "View",
+    "Watch",
     "WriteResult",
 ]
 
@@ -238,6 +240,7 @@ _MODULES: Final = {
         "WriteResult",
     },
     "store": {"ProfileView", "Store", "View"},
+    "watching": {"Watch"},
 }
 _MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -8,7 +8,7 @@ from .collection import Collection
 from .errors import TransactionError
 from .pagination import check_limit
 from .records import ChangePage
-from .storage import change_pages
+from .storage import change_pages, change_rows
 from .storage.unit_of_work import UnitOfWork
 
 _DEFAULT: Final = 100
@@ -37,8 +37,9 @@ class Following(Collection):
         limit = check_limit(limit)
         with self._transactions.read() as unit:
             _require_committed(unit)
-            found = change_pages.read(unit, self._scope, change_pages.read_cursor(unit, after), limit)
-            cursor = change_pages.write_cursor(unit, found.position)
+            key = change_rows.state(unit).cursor_key
+            found = change_pages.read(unit, self._scope, change_pages.read_cursor(key, after), limit)
+        cursor = change_pages.write_cursor(key, found.position)
         return ChangePage.from_trusted({"items": found.items, "cursor": cursor, "has_more": found.has_more})
 
 

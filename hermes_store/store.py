@@ -24,6 +24,7 @@ from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
 from .usage import Usage
 from .validation import check_flag, check_profile, check_timeout, mapping_of
+from .watching import Watch, watch
 
 
 class View(Searching, Following):
@@ -57,6 +58,10 @@ class ProfileView(View):
         super().__init__(database, check_profile(name))
         self.name = name
         self._database = database
+
+    def watch(self, *, after: str | None = None, timeout: float | None = None) -> Watch:
+        """Return an iterator of the changes of this profile; see `Store.watch`."""
+        return watch(self._database, self.name, after, timeout)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[View]:
@@ -190,6 +195,23 @@ class Store(View):
         """
         with self.database.snapshot() as snapshot:
             yield View(snapshot)
+
+    def watch(self, *, after: str | None = None, timeout: float | None = None) -> Watch:
+        """Return an iterator of the changes that are committed from now on, by any process; see `changes`.
+
+        It waits for the next one, which comes within a tenth of a second. It ends when nothing came for a time, or when
+        the store is closed. Close it, or use it as a context manager. `Watch.cursor` is where to go on later.
+
+        Args:
+            after: a cursor, to begin with the changes after it; None to begin now.
+            timeout: seconds after which it ends when nothing came; it waits for ever when None.
+
+        Raises:
+            CursorExpiredError, InvalidCursorError: as `changes`; the first one from the iterator.
+            InvalidInputError: the timeout is not valid.
+            DatabaseUnavailableError: from the iterator: the server cannot be reached for longer than the busy timeout.
+        """
+        return watch(self.database, None, after, timeout)
 
     def profile(self, name: str) -> ProfileView:
         """Return the view of one profile.

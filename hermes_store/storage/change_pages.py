@@ -72,6 +72,8 @@ class Found(NamedTuple):
     """A page of changes."""
 
     items: list[Change]
+    #: The key of each.
+    keys: list[Position]
     #: After which change the next page begins.
     position: Position
     has_more: bool
@@ -99,7 +101,7 @@ def read(unit: UnitOfWork, profile: str | None, after: Position, limit: int) -> 
     has_more = len(found) > limit
     found = found[:limit]
     position = found[-1][0] if has_more else max(after, Position(until, len(_TABLES), 0))
-    return Found(_changes(unit, found), position, has_more)
+    return Found(_changes(unit, found), [key for key, _ in found], position, has_more)
 
 
 def _require_known(unit: UnitOfWork, profile: str | None, after: Position, until: int) -> None:
@@ -141,20 +143,34 @@ def _changes(unit: UnitOfWork, found: list[tuple[Position, Row]]) -> list[Change
 
 
 def last(unit: UnitOfWork) -> Position:
-    """Return the position after all changes."""
+    """Return the position after all changes that are seen."""
     return Position(unit.dialect.last_change(unit), len(_TABLES), 0)
+
+
+@functools.cache
+def _later(number: int) -> Statement:
+    table = _TABLES[number][0]
+    return Statement(select(table.id).where(table.change_number > bindparam("number")).limit(1))
+
+
+def are_held_back(unit: UnitOfWork) -> bool:
+    """Whether there are changes that do not come yet, because transactions that began before them are under way."""
+    if unit.dialect.writes_in_turn:
+        return False
+    number = unit.dialect.last_change(unit)
+    return any(unit.rows(_later(table), {"number": number}) for table in range(len(_TABLES)))
 
 
 #: Some random bytes, so that nobody can tell whether two cursors are the same place, and the key.
 _LAYOUT: Final = struct.Struct(">4sqBq")
 
 
-def write_cursor(unit: UnitOfWork, position: Position) -> str:
-    """Return a position as a text in which nothing can be read."""
-    return seal(change_rows.state(unit).cursor_key, _LAYOUT.pack(secrets.token_bytes(4), *position))
+def write_cursor(key: bytes, position: Position) -> str:
+    """Return a position as a text in which nothing can be read; `key` is that of `change_rows.state`."""
+    return seal(key, _LAYOUT.pack(secrets.token_bytes(4), *position))
 
 
-def read_cursor(unit: UnitOfWork, cursor: str | None) -> Position:
+def read_cursor(key: bytes, cursor: str | None) -> Position:
     """Return the position in a cursor; the first one when None.
 
     Raises:
@@ -162,7 +178,7 @@ def read_cursor(unit: UnitOfWork, cursor: str | None) -> Position:
     """
     if cursor is None:
         return START
-    data = open_sealed(change_rows.state(unit).cursor_key, cursor, _LAYOUT.size)
+    data = open_sealed(key, cursor, _LAYOUT.size)
     if data is None:
         raise no_cursor(_CURSOR, cursor)
     return Position._make(_LAYOUT.unpack(data)[1:])

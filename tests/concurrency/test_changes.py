@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import threading
+from pathlib import Path
 
 import pytest
 
-from hermes_store import Store
+from hermes_store import Change, Store
+from hermes_store.watching import Watch
+from tests.support.internals import writing
 
 
 def test_changes_wait_for_transactions_that_began_before(postgres_url: str) -> None:
@@ -61,3 +66,42 @@ def test_no_order_of_commits_misses_a_change(postgres_url: str, seed: int) -> No
         followed |= {change.id: change.session.title for change in page.items if change.session}
         assert followed == {one.session_id: one.title for one in reader.sessions.list(include_empty=True).items}
         assert reader.changes(after=page.cursor).items == []
+
+
+def written_while_waiting(store: Store, watch: Watch, session_id: str) -> Change:
+    """Return the change that a watch yields when a session is created while it waits."""
+    late = threading.Timer(0.2, lambda: store.sessions.create(session_id=session_id))
+    late.start()
+    change = next(watch)
+    late.join()
+    return change
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_watch_goes_on_in_a_forked_child(sqlite_path: Path) -> None:
+    with Store.open(sqlite_path) as store, store.watch(timeout=60) as watch:
+        assert written_while_waiting(store, watch, "a").id == "a"
+        child = os.fork()
+        if not child:
+            code = 1
+            with contextlib.suppress(BaseException):
+                store.sessions.create(session_id="of-the-child")
+                code = 0 if next(watch).id == "of-the-child" else 2
+            os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert next(watch).id == "of-the-child"
+        assert written_while_waiting(store, watch, "b").id == "b"
+
+
+def test_a_watch_whose_connection_broke_misses_nothing(postgres_url: str) -> None:
+    with Store.open(postgres_url) as store, store.watch(timeout=60) as watch:
+        assert written_while_waiting(store, watch, "a").id == "a"
+        with writing(store) as connection:
+            ended = connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+            ).all()
+            assert ended == [(True,)]
+        store.sessions.create(session_id="b")
+        assert next(watch).id == "b"
+        assert written_while_waiting(store, watch, "c").id == "c"

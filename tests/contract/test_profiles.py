@@ -331,7 +331,7 @@ def test_every_verb_of_a_view_has_its_attacks(walled: Store) -> None:
         assert all(isinstance(collection, Collection) for collection in collections_of(view).values())
         assert set(verbs_of(view)) == set(ATTACKS), "a verb without attacks (or attacks on none): add them to ATTACKS"
     own = {name for name in dir(views[0]) if not name.startswith("_")}
-    assert own == {*COLLECTIONS, "name", "transaction", "stats", "search", "changes"}
+    assert own == {*COLLECTIONS, "name", "transaction", "stats", "search", "changes", "watch"}
 
 
 def test_every_parameter_that_names_something_is_attacked(walled: Store) -> None:

@@ -18,6 +18,7 @@ from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .condition import Condition
 from .open_files import Holder
+from .watcher import Polling, Watcher
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -123,6 +124,7 @@ class Dialect(ABC):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._watchers: set[Watcher] = set()
 
     @property
     @abstractmethod
@@ -143,6 +145,21 @@ class Dialect(ABC):
     @abstractmethod
     def word_index(self) -> WordIndex:
         """The index of words in this kind of database."""
+
+    def new_watcher(self) -> Watcher:
+        """Return what notices writes to the database; `watch` registers it."""
+        return Polling()
+
+    def watch(self) -> Watcher:
+        """Return what notices writes to the database, until it is passed to `unwatch`."""
+        watcher = self.new_watcher()
+        self._watchers.add(watcher)
+        return watcher
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Close what `watch` returned."""
+        watcher.close()
+        self._watchers.discard(watcher)
 
     @abstractmethod
     def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:

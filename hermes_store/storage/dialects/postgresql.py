@@ -23,7 +23,9 @@ from .condition import Condition
 from .postgresql_engine import make_engine, own_engine, session_settings
 from .postgresql_errors import UNKNOWN, meaning_of, state_of
 from .postgresql_health import conditions
+from .postgresql_watch import ServerWatcher
 from .postgresql_words import PostgreSQLWordIndex
+from .watcher import Watcher
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -214,6 +216,8 @@ class PostgreSQL(Dialect):
         return PostgreSQLUnitOfWork(database, engine, self.first_statement, writes=writes)
 
     def close(self) -> None:
+        for watcher in list(self._watchers):
+            self.unwatch(watcher)
         if self._own is None:
             self._engine.dispose()
 
@@ -240,6 +244,26 @@ class PostgreSQL(Dialect):
             if postgresql_pooler.refuses_settings(error):
                 return True
             raise
+
+    def new_watcher(self) -> Watcher:
+        return ServerWatcher(self._listening)
+
+    def _listening(self) -> Any:
+        """Return a connection of the driver's own that listens; None on a standby, which cannot."""
+        with _connected(self._engine) as connection:
+            if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
+                return None
+        held = self._engine.raw_connection()
+        raw: Any = held.driver_connection
+        held.detach()  # it is not given back to the pool
+        try:
+            raw.rollback()  # the pool looked whether it is alive
+            raw.autocommit = True
+            raw.execute(f"LISTEN {CHANNEL}")
+        except BaseException:  # whatever it is, nobody has the connection
+            raw.close()
+            raise
+        return raw
 
     def look(self, callback: Callable[[Connection], Result]) -> Result:
         if not self._is_pooled and self._is_found_pooled():

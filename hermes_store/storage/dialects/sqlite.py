@@ -53,8 +53,10 @@ from .sqlite_pool import ConnectionPool
 from .sqlite_restore import put_in_place
 from .sqlite_schema_text import repair_schema, schema_facts, tolerant
 from .sqlite_unit import SQLiteUnitOfWork
+from .sqlite_watch import FileWatcher, MemoryWatcher
 from .sqlite_words import SQLiteWordIndex
 from .upgrade_progress import UpgradeProgress
+from .watcher import Watcher
 
 if TYPE_CHECKING:
     from ..engine import Database
@@ -123,6 +125,9 @@ class SQLiteDialect(Dialect):
         return SQLiteUnitOfWork(database, self._pool, self._place, self._log, writes=writes)
 
     def close(self) -> None:
+        for watcher in list(self._watchers):
+            if isinstance(watcher, FileWatcher):
+                watcher.release()  # before a fork; whoever waits goes on after it
         if self._log.is_due:
             with contextlib.suppress(sqlite3.Error, errors.HermesStoreError), self._connected() as (raw, _):
                 self._log.empty(raw)
@@ -382,6 +387,15 @@ class SQLiteFile(SQLiteDialect):
     def _progress_shown(self, raw: sqlite3.Connection) -> contextlib.AbstractContextManager[None]:
         return self._progress.shown(raw)
 
+    def new_watcher(self) -> Watcher:
+        def connect() -> sqlite3.Connection:
+            self._place.require_same_file()
+            return sqlite3.connect(
+                self._uri(mode="ro"), uri=True, timeout=0, isolation_level=None, check_same_thread=False
+            )
+
+        return FileWatcher(connect)
+
     def continue_from(self, before: Dialect) -> None:
         if isinstance(before, SQLiteFile):
             self._place = before._place
@@ -531,6 +545,15 @@ class SQLiteMemory(SQLiteDialect):
         if self._only is None:
             self._only = super()._connect()
         return self._only
+
+    def new_watcher(self) -> Watcher:
+        def total_changes() -> int:
+            try:
+                return self._connect().total_changes
+            except sqlite3.ProgrammingError:  # it was closed
+                return -2
+
+        return MemoryWatcher(total_changes)
 
     def create_if_missing(self, *, allowed: bool) -> None:
         if self.settings.read_only:
