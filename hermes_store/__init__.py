@@ -76,8 +76,11 @@ if TYPE_CHECKING:
         UNTITLED,
         WITHOUT,
         AppendResult,
+        Change,
+        ChangePage,
         HistoryPurge,
         Lineage,
+        MessageChanges,
         MessageCut,
         MessagePage,
         MessageWindow,
@@ -101,6 +104,7 @@ if TYPE_CHECKING:
         UsageResult,
         UsageTotal,
         WriteResult,
+        WrittenMessage,
     )
     from .store import ProfileView, Store, View
     from .watching import Watch
@@ -153,6 +157,7 @@ __all__ = [
     "InvalidInputError",
     "InvalidPayloadError",
     "Lineage",
+    "MessageChanges",
     "MessageCut",
     "MessageNotFoundError",
     "MessagePage",
@@ -201,6 +206,7 @@ __all__ = [
     "View",
     "Watch",
     "WriteResult",
+    "WrittenMessage",
 ]
 
 _MODULES: Final = {
@@ -215,6 +221,7 @@ _MODULES: Final = {
         "ChangePage",
         "HistoryPurge",
         "Lineage",
+        "MessageChanges",
         "MessageCut",
         "MessagePage",
         "MessageWindow",
@@ -238,6 +245,7 @@ _MODULES: Final = {
         "UsageResult",
         "UsageTotal",
         "WriteResult",
+        "WrittenMessage",
     },
     "store": {"ProfileView", "Store", "View"},
     "watching": {"Watch"},

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from .collection import UNCHECKED, Unchecked, require_current
 from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .message_changes import ChangedMessages
 from .message_history import MessageHistory
 from .message_streams import MessageStream
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
@@ -21,7 +22,7 @@ from .transcripts.kept_runs import Run
 from .validation import MAX_INT, check_revision, check_text, items_of
 
 
-class Messages(MessageHistory):
+class Messages(MessageHistory, ChangedMessages):
     """The messages of the sessions of a store, or of one profile of it.
 
     A message is any JSON value, and is read back equal. Positions are dense and begin with 0.

@@ -338,6 +338,28 @@ class MessageWindow(Record):
     revision: int
 
 
+class WrittenMessage(Record):
+    """A message at its position."""
+
+    position: int
+    message: Any
+
+
+class MessageChanges(Record):
+    """What was written to the messages of a session since a revision.
+
+    Who has the messages of that revision drops those from position `message_count` on, and then puts each of `items` at
+    its position.
+    """
+
+    #: The messages that were written or moved, in their order.
+    items: list[WrittenMessage]
+    #: How many messages the session has.
+    message_count: int
+    #: The session's revision that this shows. Pass it as ``since`` the next time.
+    revision: int
+
+
 class Change(Record):
     """A session or a project that was written to, as it is now."""
 

@@ -215,3 +215,15 @@ def _readable_positions(unit: UnitOfWork, session: int, damage: list[Damage]) ->
     except DRIVER_ERRORS as error:
         damage.append(Damage(0, f"the database cannot find its messages: {getattr(error, 'orig', None) or error}"))
         return []
+
+
+_written: Final = Statement(
+    select(Message.position)
+    .where(Message.session_id == bindparam("session"), Message.revision > bindparam("since"))
+    .order_by(Message.position)
+)
+
+
+def written_since(unit: UnitOfWork, session: int, revision: int) -> list[int]:
+    """Return the positions of the messages that were written or moved after a revision of a session (by row id)."""
+    return unit.values(_written, {"session": session, "since": revision})

@@ -64,6 +64,7 @@ class Scene:
             "title": "T",
             "words": "a b",
             "model": "m",
+            "since": 0,
             "expected_revision": self.store.sessions.get(self.session_id).revision,
         }[name]
 
@@ -242,7 +243,7 @@ def problems_of(store: Store, surface: str, verb: str, names: Iterable[str], eve
     with SURFACES[surface](store) as view:
         method = verbs_of(view).get(verb)
     if method is None:
-        assert verb in ("profile", "info")
+        assert verb in ("profile", "info", "watch")
         return {}
     problems = {}
     scene, rows = Scene(store), rows_of(store)

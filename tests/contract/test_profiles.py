@@ -184,6 +184,7 @@ ATTACKS: dict[str, list[Attack]] = {
         lambda view: view.documents.read("spoken"),
         lambda view: view.documents.read("spoken", "draft"),
     ],
+    "messages.changes": [lambda view: view.messages.changes("spoken", since=0).items],
     "documents.put": [lambda view: view.documents.put("spoken", {"draft": "defaced"})],
     "documents.remove": [lambda view: view.documents.remove("spoken", "draft")],
     "shares.create": [

@@ -172,6 +172,7 @@ VERBS_ON_A_SESSION: dict[str, dict[str, Any]] = {
     "messages.history": {},
     "messages.undo": {},
     "messages.purge_history": {},
+    "messages.changes": {"since": 0},
     "documents.read": {},
     "documents.put": {"values": {"draft": "back"}},
     "documents.remove": {},

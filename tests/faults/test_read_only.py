@@ -58,7 +58,7 @@ READS = {
         "sessions.find",
         "sessions.get_many",
     ),
-    *("messages.read", "messages.count", "messages.tail", "messages.page", "messages.window"),
+    *("messages.read", "messages.count", "messages.tail", "messages.page", "messages.window", "messages.changes"),
     *("documents.read", "projects.get", "projects.list", "imports.records", "imports.of_session"),
     *("shares.get", "shares.list", "usage.list", "usage.totals"),
 }

@@ -179,6 +179,11 @@ VERBS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "messages.read": (lambda store: store.messages.read(SESSION), [BY_ID, BY_POSITION, BODY]),
     "messages.tail": (lambda store: store.messages.tail(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),
     "messages.page": (lambda store: store.messages.page(SESSION, limit=20), [BY_ID, BY_POSITION, BODY]),
+    "messages.changes": (lambda store: store.messages.changes(SESSION, since=0), [BY_ID, BY_POSITION, BODY]),
+    "changes": (
+        lambda store: store.changes(after=store.changes(limit=1).cursor),
+        [f"INDEX ix_{table}_change_number" for table in ("projects", "sessions", "gone_ids")],
+    ),
     "messages.window": (lambda store: store.messages.window(SESSION, visible=5), [BY_ID, BY_POSITION, BODY]),
     "messages.append": (lambda store: store.messages.append(SESSION, {}), [BY_ID, BY_ROW]),
     "messages.extend": (lambda store: store.messages.extend(SESSION, [{}, {}]), [BY_ID, BY_ROW]),
