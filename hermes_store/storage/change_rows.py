@@ -133,6 +133,16 @@ def last_removed(unit: UnitOfWork, profile: str | None) -> int | None:
     return last
 
 
+_gone_rows: Final = Statement(
+    select(GoneId.row_id).where(GoneId.change_number > bindparam("number"), GoneId.kind == literal_column("'session'"))
+)
+
+
+def gone_rows(unit: UnitOfWork, number: int) -> list[int]:
+    """Return the row ids of sessions that were purged, moved or got another id after the change of a number."""
+    return unit.values(_gone_rows, {"number": number})
+
+
 class State(NamedTuple):
     """See `ChangeState`."""
 

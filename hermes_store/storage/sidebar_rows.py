@@ -1,7 +1,7 @@
 """The rows of hermes-webui's sidebar: all sessions that are to be shown, at once.
 
-There may be thousands, which are asked for whenever the sidebar is shown. So their versions can be read alone, to find
-which rows changed; and each column is read as it is stored, and converted here only where that is needed.
+There may be thousands, which are asked for whenever the sidebar is shown. So it is enough to read those that were
+written to; and each column is read as it is stored, and converted here only where that is needed.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Integer, LargeBinary, Text, bindparam, literal_column, or_, select, type_coerce
+from sqlalchemy import Integer, LargeBinary, Text, and_, bindparam, literal_column, or_, select, type_coerce
 
 from ..records import UNTITLED
 from ..webui_format.session_json import INDEX_KEYS
 from .row_types import Row, log_once
 from .schema import NOT_STAGED, Project, Session, SessionDocument
 from .statement import Statement, one_of
-from .types import IdList, JsonBytes, LosslessText, RowIdList, TextList, decode_column, is_escaped, unescaped
+from .types import JsonBytes, LosslessText, RowIdList, decode_column, is_escaped, unescaped
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 COLUMNS: Final = INDEX_KEYS
@@ -34,40 +34,47 @@ def _column(key: str) -> Any:
 
 _FLAGS: Final = ("pinned", "archived")
 _TEXTS: Final = tuple(key for key in COLUMNS if isinstance(getattr(Session, key).type, LosslessText))
-_is_shown: Final = (
-    Session.deleted_at.is_(None),
-    NOT_STAGED,
-    or_(
-        Session.title != UNTITLED,
-        Session.message_count > 0,
-        Session.has_draft,
-        Session.updated_at > bindparam("since"),
-        one_of(Session.active_stream_id, bindparam("streams", type_=TextList)),
-        one_of(Session.session_id, bindparam("ids", type_=IdList)),
-    ),
-)
+_is_live: Final = and_(Session.deleted_at.is_(None), NOT_STAGED)
+_has_something: Final = or_(Session.title != UNTITLED, Session.message_count > 0, Session.has_draft)
 
-
-#: One version of a session's row: its row id, its revision, its `updated_at`, and the row id of its project, which may
-#: be deleted without a write to the session. A plain tuple, as there are thousands.
+#: One version of a session's row: its row id, its revision, its `updated_at`, and the row id of its project.
 Version = tuple[int, int, float, int | None]
+
+
+class ChangedRow(NamedTuple):
+    """A row of a session that was written to."""
+
+    version: Version
+    #: Whether it is a session that is not deleted.
+    is_live: bool
+    #: Whether it has a title, a message or a draft.
+    has_something: bool
+    session_id: str
+    active_stream_id: str | None
+
+
 #: Unchecked: they are only compared.
-_versions: Final = Statement(
-    select(Session.id, Session.revision, Session.updated_at, Session.project_id).where(*_is_shown), checked=False
+_changed: Final = Statement(
+    select(
+        Session.id,
+        Session.revision,
+        Session.updated_at,
+        Session.project_id,
+        _is_live.label("is_live"),
+        _has_something.label("has_something"),
+        Session.session_id,
+        type_coerce(Session.active_stream_id, Text()).label("active_stream_id"),
+    ).where(Session.change_number > bindparam("number")),
+    checked=False,
 )
 
 
-def versions(unit: UnitOfWork, *, since: float, streams: Collection[str], ids: Collection[str]) -> list[Version]:
-    """Return the versions of the sessions that are not deleted, in no order.
-
-    Args:
-        since: untitled sessions without messages and drafts are left out if their last change was before this time
-            (epoch seconds), except those of `streams` and `ids`.
-        streams: the ids of the streams that are running.
-        ids: public ids of sessions to include.
-    """
-    parameters = {"since": since, "streams": sorted(streams), "ids": sorted(ids)}
-    return unit.rows(_versions, parameters)
+def changed(unit: UnitOfWork, number: int) -> list[ChangedRow]:
+    """Return the rows that were written to after the change of a number, in no order; see `change_rows`."""
+    return [
+        ChangedRow(tuple(row[:4]), bool(row[4]), bool(row[5]), row[6], row[7])
+        for row in unit.rows(_changed, {"number": number})
+    ]
 
 
 _columns: Final = select(Session.id, *map(_column, COLUMNS), Session.has_draft).outerjoin(

@@ -1,6 +1,6 @@
 """The stored rows of the sidebar's last list: the next one reads those that changed.
 
-Which rows there are, and in which version, is asked each time.
+Which rows were written to since, is asked each time.
 """
 
 from __future__ import annotations
@@ -8,14 +8,15 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError
-from ..storage import document_rows, sidebar_rows
+from ..storage import change_rows, document_rows, sidebar_rows
 from ..storage.engine import Database
 from ..storage.row_types import log_once
-from ..storage.sidebar_rows import Version
+from ..storage.sidebar_rows import ChangedRow, Version
+from ..storage.types import escaped
 from ..storage.unit_of_work import UnitOfWork
 
 #: The rows of more sessions are not kept: each takes about 1 KB.
@@ -43,11 +44,48 @@ class StoredRows:
     unsorted: int = 0
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Which sessions there are. Nobody changes it, as `StoredRows`."""
+
+    #: The database's key of cursors, and the number of a change: those up to it are known.
+    key: bytes = b""
+    number: int = -1
+    #: By row id: the sessions that are shown, and blank ones, which may be.
+    shown: dict[int, Version] = field(default_factory=dict)
+    blank: dict[int, ChangedRow] = field(default_factory=dict)
+
+
+def _known_now(unit: UnitOfWork, former: _Known) -> _Known:
+    """Return which sessions there are, by what was written to since they were asked for last."""
+    key, number = change_rows.state(unit).cursor_key, unit.dialect.last_change(unit)
+    if former.key != key or former.number > number or former.number < (change_rows.last_removed(unit, None) or -1):
+        former = _Known()  # another copy of the database, or it was long ago
+    gone = change_rows.gone_rows(unit, former.number)
+    changed = sidebar_rows.changed(unit, former.number)
+    if not gone and not changed:
+        return former if former.number == number else replace(former, key=key, number=number)
+    shown, blank = former.shown.copy(), former.blank.copy()
+    for row_id in (*gone, *(row.version[0] for row in changed)):
+        shown.pop(row_id, None)
+        blank.pop(row_id, None)
+    for row in changed:
+        if row.is_live and row.has_something:
+            shown[row.version[0]] = row.version
+        elif row.is_live:
+            blank[row.version[0]] = row
+    return _Known(key, number, shown, blank)
+
+
+def _is_after(updated_at: object, since: float) -> bool:
+    return isinstance(updated_at, int | float) and updated_at > since  # a damaged row may have anything
+
+
 class SidebarCache:
     """The rows of one database's sidebar, as the last list had them."""
 
     def __init__(self) -> None:
-        self._kept: tuple[weakref.ref[Database], StoredRows] | None = None
+        self._kept: tuple[weakref.ref[Database], _Known, StoredRows] | None = None
 
     def read(
         self, unit: UnitOfWork, database: Database, *, since: float, streams: Collection[str], ids: Collection[str]
@@ -56,16 +94,32 @@ class SidebarCache:
 
         Args:
             database: the one that `unit` is of.
-            since, streams, ids: as in `sidebar_rows.versions`.
+            since: untitled sessions without messages and drafts are left out if their last change was before this time
+                (epoch seconds), except those of `streams` and `ids`.
+            streams: the ids of the streams that are running.
+            ids: public ids of sessions to include.
         """
-        versions = sidebar_rows.versions(unit, since=since, streams=streams, ids=ids)
         kept = self._kept
-        former = kept[1] if kept is not None and kept[0]() is database else StoredRows()
-        new = [version for version in versions if version not in former.rows]
-        if not new and len(versions) == len(former.rows):
-            return former
-        stored = _next(former, versions, _read(unit, new) if new else StoredRows())
-        self._kept = (weakref.ref(database), stored if len(versions) <= _MOST else StoredRows())
+        before, former = kept[1:] if kept is not None and kept[0]() is database else (_Known(), StoredRows())
+        known = _known_now(unit, before)
+        running = {escaped(stream) for stream in streams}
+        wanted = [
+            row.version
+            for row in known.blank.values()
+            if _is_after(row.version[2], since) or row.active_stream_id in running or row.session_id in ids
+        ]
+        if known.shown is before.shown and not wanted and len(former.rows) == len(known.shown):
+            stored = former  # none of them is blank, as those that are shown are among them all
+        else:
+            versions = [*known.shown.values(), *wanted]
+            new = [version for version in versions if version not in former.rows]
+            is_same = not new and len(versions) == len(former.rows)
+            stored = former if is_same else _next(former, versions, _read(unit, new) if new else StoredRows())
+        if len(stored.rows) > _MOST:
+            known, kept_rows = _Known(), StoredRows()
+        else:
+            kept_rows = stored
+        self._kept = (weakref.ref(database), known, kept_rows)
         return stored
 
 
