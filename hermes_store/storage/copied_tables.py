@@ -38,7 +38,7 @@ from .unit_of_work import UnitOfWork
 _ROWS: Final = 2_000
 _BYTES: Final = 4 << 20
 #: Tables that have a row in a database without sessions.
-SEEDED: Final = frozenset({"search_state"})
+SEEDED: Final = frozenset({"change_state", "search_state"})
 #: Digests are added up modulo this.
 _MODULUS: Final = 1 << 256
 

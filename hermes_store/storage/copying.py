@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 from ..errors import CopyError, CopyUnfinishedError, DatabaseCorruptError
-from . import copy_marks, migrations, search_filling, search_state
+from . import change_rows, copy_marks, migrations, search_filling, search_state
 from .copied_tables import SEEDED, CopiedTable, Digest, Key, all_tables
 from .dialects import Settings, Target
 from .engine import Database
@@ -220,7 +220,7 @@ class _Copy:
     def _check(self) -> None:
         self._done = 0
         for table in self._tables:
-            if table.name in SEEDED:  # the state of the target's own index
+            if table.name in SEEDED:  # the target's own
                 continue
             found = Digest()
             with self._target.read() as unit:
@@ -237,9 +237,10 @@ class _Copy:
                 )
 
     def _settle(self) -> None:
-        """Carry the counters of row ids over, and let the index of words be filled."""
+        """Carry the counters of row ids over, let the index of words be filled, and refuse the source's cursors."""
         self._noted = {**self._noted, _CHECKED: True}
         with self._noting() as unit:
             unit.dialect.set_row_counters(unit, self._counters)
+            change_rows.begin_anew(unit, unit.dialect.change_place(unit) if unit.dialect.has_places else "")
             if search_state.read(unit).is_enabled:
                 search_state.begin_anew(unit)

@@ -54,6 +54,7 @@ def rows(target: str | Path) -> dict[str, Any]:
     with Store.open(target, read_only=True) as store:
         found = all_rows(store)
     del found["search_state"]  # it says how far the index of words is
+    del found["change_state"]  # cursors are of one database
     return found
 
 

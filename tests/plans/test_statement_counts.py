@@ -86,8 +86,8 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     "messages.extend of nothing": (1, lambda store: store.messages.extend("s0", [])),
     "messages.read": (2, lambda store: store.messages.read("s0")),
     "messages.tail": (2, lambda store: store.messages.tail("s0")),
-    # The key of cursors, the last number, three tables, and the records.
-    "changes": (6, lambda store: store.changes(limit=1000)),
+    # The key of cursors, the last number, three tables, and the records of sessions and projects.
+    "changes": (7, lambda store: store.changes(limit=1000)),
     "messages.changes of one": (3, lambda store: store.messages.changes("s0", since=1)),
     "messages.window": (3, lambda store: store.messages.window("s0")),
     "messages.count": (1, lambda store: store.messages.count("s0")),

@@ -249,7 +249,9 @@ class PostgreSQL(Dialect):
         return ServerWatcher(self._listening)
 
     def _listening(self) -> Any:
-        """Return a connection of the driver's own that listens; None on a standby, which cannot."""
+        """Return a connection of the driver's own that listens; None on a standby or through a pooler, which cannot."""
+        if self._is_pooled:
+            return None
         with _connected(self._engine) as connection:
             if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
                 return None
