@@ -158,7 +158,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
             key,
             {**columns, **message_columns},
             transcript=bool(message_columns),
-            fields=bool(changed - {UPDATED}),
+            fields=bool(changed - {UPDATED}) or not message_columns,  # a revision is one of either
             touch=False,
         )
     if saved.transcript is not None and saved.transcript.conflicts:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hermes_store import RevisionNotKeptError, Store, UndoError
@@ -118,6 +118,7 @@ class History:
             self.store.sessions.purge(fork.session_id)
 
 
+@example(run=[("save", [], 0)])
 @settings(max_examples=examples(25))
 @given(run=st.lists(steps, max_size=12))
 def test_each_kept_revision_comes_back(store: Store, run: list[tuple[str, list[Any], int]]) -> None:

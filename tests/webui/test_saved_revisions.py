@@ -31,7 +31,7 @@ def do_both(session: Any) -> None:
 
 @pytest.mark.parametrize(
     ("change", "transcript", "fields"),
-    [(append, 2, 1), (rename, 1, 2), (put_a_value, 1, 2), (do_both, 2, 2), (str, 1, 1)],
+    [(append, 2, 1), (rename, 1, 2), (put_a_value, 1, 2), (do_both, 2, 2), (str, 1, 2)],
 )
 def test_a_save_counts_up_the_revisions_of_what_it_wrote(
     models: WebUIModels, webui: WebUI, change: Callable[[Any], object], transcript: int, fields: int
