@@ -457,7 +457,7 @@ class ChangeState(Base):
     #: Cursors of changes are encrypted with it.
     cursor_key: Mapped[bytes]
     #: On a server, which copy of the database this is. A restored dump is another one.
-    place: Mapped[str] = mapped_column(Text, server_default="")
+    place: Mapped[str] = mapped_column(Text, server_default=text("''"))
     #: On a server, the number of a change is this and the number of its transaction.
     base: Mapped[int] = mapped_column(server_default=text("0"))
 

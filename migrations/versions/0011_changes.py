@@ -47,7 +47,7 @@ def upgrade() -> None:
         "change_state",
         sa.Column("id", ROW_ID, autoincrement=False, nullable=False),
         sa.Column("cursor_key", sa.LargeBinary(), nullable=False),
-        sa.Column("place", sa.Text(), server_default="", nullable=False),
+        sa.Column("place", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("base", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_change_state"),
     )

@@ -80,9 +80,16 @@ def test_a_conversation_that_two_programs_import_at_once_is_there_once(postgres_
         def import_into(store: Store) -> None:
             outcomes.append(AgentBridge(agent.path, store=store).import_session("talk").outcome)
 
-        with before_statement(one, "INSERT INTO sessions", lambda: import_into(other)):
+        importing = threading.Thread(target=import_into, args=(other,))
+
+        def begin() -> None:
+            importing.start()
+            importing.join(0.5)  # it is done by now, or waits for the other import
+
+        with before_statement(one, "INSERT INTO sessions", begin):
             import_into(one)
-        assert outcomes == [Outcome.IMPORTED, Outcome.UNCHANGED]
+        importing.join()
+        assert sorted(outcomes) == [Outcome.IMPORTED, Outcome.UNCHANGED]
         assert one.sessions.count() == 1
         assert one.sessions.get("talk").message_count == 2
 

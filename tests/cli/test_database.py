@@ -108,7 +108,7 @@ def no_database(path: Path) -> None:
 def newer_database(path: Path) -> None:
     Store.open(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE hermes_store_version SET version_num = '9999'")
+        connection.execute("UPDATE hermes_store_version SET version_num = '9998'")
 
 
 def other_database(path: Path) -> None:

@@ -92,7 +92,7 @@ PARAMETERS = list(parameters())
 
 def test_every_command_with_a_value_is_tried() -> None:
     tried = {name for name, _, _ in PARAMETERS}
-    assert len(tried) == 43  # `db history` has no value
+    assert len(tried) == 45  # `db history` has no value
     assert set(FITTING) <= tried
 
 

@@ -35,9 +35,9 @@ def test_current_of_an_empty_or_newer_database_says_so(run: Any, database: Path,
     (tmp_path / "empty.db").touch()
     assert run("db", "current", "--db", tmp_path / "empty.db").stdout.startswith("no tables; this version needs ")
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE hermes_store_version SET version_num = '9999'")
+        connection.execute("UPDATE hermes_store_version SET version_num = '9998'")
     assert run("db", "current", "--db", database).stdout == (
-        f"9999, which is newer than this version knows ({HEAD}): upgrade hermes_store\n"
+        f"9998, which is newer than this version knows ({HEAD}): upgrade hermes_store\n"
     )
 
 

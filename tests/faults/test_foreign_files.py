@@ -102,7 +102,7 @@ def _in(folder: Path, *, journal_mode: str = "DELETE", script: str) -> Path:
     return path
 
 
-NEWER = "CREATE TABLE hermes_store_version (version_num TEXT); INSERT INTO hermes_store_version VALUES ('9999');"
+NEWER = "CREATE TABLE hermes_store_version (version_num TEXT); INSERT INTO hermes_store_version VALUES ('9998');"
 ALEMBIC = "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('0001');"
 AGENT = "CREATE TABLE schema_version (version INTEGER); CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT);"
 

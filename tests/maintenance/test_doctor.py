@@ -87,7 +87,7 @@ def unusable(folder: Path, database: Path) -> dict[str, tuple[Path, str, str]]:
     (folder / "directory").mkdir()
     shutil.copy(database, folder / "newer")
     with closing(sqlite3.connect(folder / "newer")) as connection, connection:
-        connection.execute("UPDATE hermes_store_version SET version_num = '9999'")
+        connection.execute("UPDATE hermes_store_version SET version_num = '9998'")
     with closing(sqlite3.connect(folder / "foreign")) as connection:
         connection.execute("CREATE TABLE chats (id)")
     with closing(sqlite3.connect(folder / "older")) as connection:
@@ -101,7 +101,7 @@ def unusable(folder: Path, database: Path) -> dict[str, tuple[Path, str, str]]:
         "empty": (folder / "empty", "problem", "no hermes_store tables"),
         "text": (folder / "text", "problem", "not a database"),
         "directory": (folder / "directory", "problem", "is a directory"),
-        "newer": (folder / "newer", "problem", "9999"),
+        "newer": (folder / "newer", "problem", "9998"),
         "foreign": (folder / "foreign", "problem", "something else"),
         "older": (folder / "older", "warning", "0001"),
         "damaged": (folder / "damaged", "problem", "malformed"),

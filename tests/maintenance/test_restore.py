@@ -234,7 +234,7 @@ def test_what_is_no_backup_is_refused(saved: Path, sqlite_path: Path, tmp_path: 
         connection.execute("CREATE TABLE chats (id)")
     shutil.copy(saved, tmp_path / "newer")
     with closing(sqlite3.connect(tmp_path / "newer")) as connection, connection:
-        connection.execute("UPDATE hermes_store_version SET version_num = '9999'")
+        connection.execute("UPDATE hermes_store_version SET version_num = '9998'")
     refusals: dict[str, type[HermesStoreError]] = {
         "missing": DatabaseMissingError,
         "damaged": DatabaseCorruptError,
