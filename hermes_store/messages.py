@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from .collection import UNCHECKED, Unchecked, require_current
-from .errors import DatabaseCorruptError, InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .errors import InvalidCursorError, InvalidInputError, MessageNotFoundError
 from .message_changes import ChangedMessages
 from .message_history import MessageHistory
 from .message_streams import MessageStream
@@ -97,7 +97,7 @@ class Messages(MessageHistory, ChangedMessages):
             DatabaseCorruptError: a message is damaged or missing; it names the position.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             key, _, rows = self._fetch(unit, session_id, lambda key: (0, key.message_count))
         return Transcript(message_reading.decode(key.session_id, rows, 0), key.revision)
 
@@ -107,7 +107,7 @@ class Messages(MessageHistory, ChangedMessages):
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             return self._find(unit, session_id).message_count
 
     def tail(self, session_id: str, *, limit: int = 50) -> MessagePage:
@@ -142,7 +142,7 @@ class Messages(MessageHistory, ChangedMessages):
             start = 0 if after is None else min(_position(after), count)
             return start, min(start + limit, count)
 
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             key, (start, stop), rows = self._fetch(unit, session_id, bounds)
         return MessagePage.from_trusted(
             {
@@ -187,7 +187,7 @@ class Messages(MessageHistory, ChangedMessages):
             stop = key.message_count if before is None else min(before, key.message_count)
             return message_rows.window_start(unit, key.id, stop, counted, visible), stop
 
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             key, (start, stop), rows = self._fetch(unit, session_id, bounds)
         return MessageWindow.from_trusted(
             {
@@ -219,15 +219,17 @@ class Messages(MessageHistory, ChangedMessages):
         while True:
             key = self._find(unit, session_id)
             start, stop = bounds(key)
-            try:
-                rows = message_reading.fetch(
-                    unit, key.id, key.session_id, start=start, stop=stop, count=key.message_count
-                )
-            except DatabaseCorruptError:
-                if unit.sees_one_state or self._find(unit, session_id).revision == key.revision:
-                    raise
-                continue  # another transaction was committed between the two statements
-            return key, (start, stop), rows
+            rows = message_reading.fetch_at(
+                unit,
+                key.id,
+                key.session_id,
+                start=start,
+                stop=stop,
+                count=key.message_count,
+                revision=key.revision,
+            )
+            if rows is not None:
+                return key, (start, stop), rows
 
     def replace(self, session_id: str, messages: Iterable[Any], *, expected_revision: int) -> ReplaceResult:
         """Replace the transcript by `messages`, writing only what differs or is damaged in the database.

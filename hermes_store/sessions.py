@@ -70,7 +70,7 @@ class Sessions(Deletion, Forking, WholeSessions):
             SessionDeletedError: it is deleted.
         """
         session_id = check_id(session_id, "session id")
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             record = session_listing.get(unit, session_id)
             if record is not None and record.deleted_at is None and self._scope in (None, record.profile):
                 return record
@@ -91,7 +91,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         wanted = check_ids(session_ids, "session id")
         if deleted is not None:
             deleted = check_flag("deleted", deleted)
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             return session_listing.get_many(unit, wanted, self._scope, deleted=deleted)
 
     def exists(self, session_id: str) -> bool:
@@ -101,7 +101,7 @@ class Sessions(Deletion, Forking, WholeSessions):
             InvalidIdError: it cannot be an id.
         """
         session_id = check_id(session_id, "session id")
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             return session_keys.exists(unit, session_id, self._scope)
 
     def find(self, prefix: str, *, limit: int = 20, deleted: bool | None = False) -> list[str]:
@@ -121,7 +121,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         if not is_id(prefix):
             return []
         prefix = check_id(prefix)
-        with self._transactions.read() as unit:
+        with self._transactions.read_each() as unit:
             return session_listing.find_prefix(unit, prefix, self._scope, limit, deleted=deleted)
 
     def list(
@@ -165,12 +165,15 @@ class Sessions(Deletion, Forking, WholeSessions):
             InvalidCursorError: `after` is not a cursor of this list, or one of another order.
             InvalidInputError: a filter has a wrong type, or there is no index for the combination.
         """
-        with self._transactions.read() as unit:
+        check_flag("total", total)
+        # One page of all sessions, or of a profile's, is one statement.
+        is_one = after is None and not total and project_id is None and (source is None or self._own_profile(profile))
+        with self._transactions.read_each() if is_one else self._transactions.read() as unit:
             wanted = self._filter(
                 unit, profile, project_id, archived, pinned, source, since, until, include_empty, order
             )
             page = session_listing.list_page(unit, wanted, limit, after)
-            if not check_flag("total", total):
+            if not total:
                 return page
             return page.model_copy(update={"total": session_listing.count(unit, wanted)})
 

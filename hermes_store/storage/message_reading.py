@@ -16,13 +16,13 @@ from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import MAX_INT
 from .row_types import log_once
-from .schema import Message, MessageBlob
+from .schema import Message, MessageBlob, Session
 from .statement import Statement, one_of
 from .types import RowIdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
-#: A message's payload, its digest, its position and its session's row id.
-Stored = tuple[bytes, bytes, int, int]
+#: A message's payload, its digest, its position, its session's row id, and perhaps its session's revision.
+Stored = Sequence[Any]
 
 #: Messages are found by an index, whose entries may be damaged as well: the rows themselves say what they are.
 _found: Final = aliased(Message, name="found")
@@ -31,20 +31,23 @@ _in_range: Final = (
     _found.position >= bindparam("start"),
     _found.position < bindparam("stop"),
 )
-#: Unchecked, because the digests are compared anyway.
-_stored: Final = Statement(
+_select_stored: Final = (
     select(MessageBlob.payload, Message.digest, Message.position, Message.session_id)
     .select_from(_found)
     .join(Message, Message.id == _found.id)
     .join(MessageBlob, MessageBlob.message_id == _found.id)
     .where(*_in_range)
     .order_by(_found.position)
-    .limit(bindparam("most")),
-    checked=False,
+    .limit(bindparam("most"))
 )
+#: Unchecked, because the digests are compared anyway.
+_stored: Final = Statement(_select_stored, checked=False)
+_revision: Final = select(Session.revision).where(Session.id == bindparam("session"))
+_stored_at: Final = Statement(_select_stored.add_columns(_revision.scalar_subquery()), checked=False)
+_select_revision: Final = Statement(_revision)
 
 
-def fetch(unit: UnitOfWork, session: int, public_id: str, *, start: int, stop: int, count: int) -> list[Stored]:
+def fetch(unit: UnitOfWork, session: int, public_id: str, *, start: int, stop: int, count: int) -> Sequence[Stored]:
     """Return the messages from position `start` to before `stop`, for `decode`.
 
     Args:
@@ -55,14 +58,48 @@ def fetch(unit: UnitOfWork, session: int, public_id: str, *, start: int, stop: i
     Raises:
         DatabaseCorruptError: one is missing, or there are more than `count`.
     """
+    parameters = _bounds(session, start, stop, count)
+    rows = unit.rows(_stored, parameters)
+    _require_whole(unit, public_id, rows, parameters, stop, count)
+    return rows
+
+
+def fetch_at(
+    unit: UnitOfWork, session: int, public_id: str, *, start: int, stop: int, count: int, revision: int
+) -> Sequence[Stored] | None:
+    """Return what `fetch` does; None if the session's row was written since it was read.
+
+    Args:
+        revision: the session's revision according to its row.
+
+    Raises:
+        DatabaseCorruptError: as `fetch`.
+    """
+    if unit.sees_one_state:
+        return fetch(unit, session, public_id, start=start, stop=stop, count=count)
+    parameters = _bounds(session, start, stop, count)
+    rows = unit.rows(_stored_at, parameters)
+    if rows or start != stop:  # if there are to be none, there were none when the row was read
+        now = rows[0][-1] if rows else unit.value(_select_revision, {"session": session})
+        if now != revision:
+            return None
+    _require_whole(unit, public_id, rows, parameters, stop, count)
+    return rows
+
+
+def _bounds(session: int, start: int, stop: int, count: int) -> dict[str, int]:
     # Also what is after the last message, and must not be there.
     end = MAX_INT if stop == count else stop
-    parameters = {"session": session, "start": start, "stop": end, "most": min(stop - start + 1, MAX_INT)}
-    rows = unit.rows(_stored, parameters)
+    return {"session": session, "start": start, "stop": end, "most": min(stop - start + 1, MAX_INT)}
+
+
+def _require_whole(  # noqa: PLR0917 - what was asked for
+    unit: UnitOfWork, public_id: str, rows: Sequence[Stored], parameters: dict[str, int], stop: int, count: int
+) -> None:
+    start, session = parameters["start"], parameters["session"]
     is_dense = len(rows) == stop - start and [row[2] for row in rows] == list(range(start, stop))
     if not is_dense or {row[3] for row in rows} - {session}:
         _refuse(unit, public_id, {**parameters, "stop": stop}, count)
-    return rows
 
 
 _whole: Final = Statement(

@@ -14,6 +14,7 @@ from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Run
 from ..validation import MAX_INT
 from . import search_rows
+from .message_inserts import COLUMNS, INSERT_PAYLOAD
 from .schema import Message, MessageBlob, Session
 from .statement import RowStatement, Statement, one_of
 from .types import TextList
@@ -23,21 +24,9 @@ from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 _CHUNK: Final = 1_000
 
 _in_session: Final = Message.session_id == bindparam("session")
-_message_columns: Final[Mapping[str, Any]] = {
-    "session_id": bindparam("session_id"),
-    "position": bindparam("position"),
-    "role": bindparam("role"),
-    "timestamp": bindparam("timestamp"),
-    "digest": bindparam("digest"),
-    "revision": bindparam("revision"),
-}
-_insert_one: Final = Statement(insert(Message).values(_message_columns).returning(Message.id))
-_insert_many: Final = RowStatement(
-    insert(Message).values({"id": bindparam("id"), **_message_columns}), ("id", *_message_columns)
-)
-_payload: Final = insert(MessageBlob).values(message_id=bindparam("message_id"), payload=bindparam("payload"))
-_insert_payload: Final = Statement(_payload)
-_insert_payloads: Final = RowStatement(_payload, ("message_id", "payload"))
+_insert_many: Final = RowStatement(insert(Message).values({"id": bindparam("id"), **COLUMNS}), ("id", *COLUMNS))
+_insert_payload: Final = Statement(INSERT_PAYLOAD)
+_insert_payloads: Final = RowStatement(INSERT_PAYLOAD, ("message_id", "payload"))
 
 
 def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], revision: int) -> int:
@@ -58,10 +47,7 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
             "digest": message.digest,
             "revision": revision,
         }
-        row_id: int = unit.value(_insert_one, values)
-        unit.execute(_insert_payload, {"message_id": row_id, "payload": message.payload})
-        search_rows.add(unit, [(row_id, message.payload)])
-        return row_id
+        return unit.dialect.insert_message(unit, values, message.payload)
     row_id = 0
     items = list(messages.items())
     for start in range(0, len(items), _CHUNK):

@@ -1,9 +1,8 @@
 """Statements that are built once and compiled once for each dialect.
 
 SQLAlchemy caches the SQL of a statement, but building a `select()` for each call, and what the driver's cursor is
-wrapped in, take longer than SQLite needs to run it. So a statement here is a constant with bind parameters.
-SQLite's unit of work runs its SQL on the driver's cursor, with the conversions of the column types applied here;
-PostgreSQL's passes the statement to SQLAlchemy.
+wrapped in, take longer than the database needs to run it. So a statement here is a constant with bind parameters.
+Units of work run its SQL on the driver's cursor, with the conversions of the column types applied here.
 """
 
 from __future__ import annotations
@@ -43,10 +42,12 @@ class Statement:
         self._compiled: dict[str, CompiledStatement] = {}
 
     def compiled(self, dialect: Dialect) -> CompiledStatement:
-        """Return the statement's SQL for a dialect whose parameters are named."""
-        found = self._compiled.get(dialect.name)
+        """Return the statement's SQL for a dialect. Those that are used here have different styles of parameters."""
+        found = self._compiled.get(dialect.paramstyle)
         if found is None:
-            self._compiled[dialect.name] = found = CompiledStatement(self.clause, dialect, checked=self._checked)
+            # A server has typed columns.
+            is_checked = self._checked and not dialect.supports_native_boolean
+            found = self._compiled[dialect.paramstyle] = CompiledStatement(self.clause, dialect, checked=is_checked)
         return found
 
 
@@ -63,13 +64,14 @@ class RowStatement:
     def __init__(self, clause: Executable, names: Sequence[str]) -> None:
         self.clause = clause
         self.names = tuple(names)
-        self._compiled: CompiledRowStatement | None = None
+        self._compiled: dict[str, CompiledRowStatement] = {}
 
     def compiled(self, dialect: Dialect) -> CompiledRowStatement:
-        """Return the statement's SQL for the one dialect whose driver is given rows, and not mappings."""
-        if self._compiled is None:
-            self._compiled = CompiledRowStatement(self.clause, self.names, dialect)
-        return self._compiled
+        """Return the statement's SQL for a dialect whose parameters are positional."""
+        found = self._compiled.get(dialect.paramstyle)
+        if found is None:
+            found = self._compiled[dialect.paramstyle] = CompiledRowStatement(self.clause, self.names, dialect)
+        return found
 
 
 class CompiledRowStatement:
@@ -98,11 +100,12 @@ class CompiledRowStatement:
 class CompiledStatement:
     """The SQL of a statement, and the conversions between Python's values and the driver's."""
 
-    __slots__ = ("_columns", "_constants", "_parameters", "_types", "returns_written_text", "sql")
+    __slots__ = ("_columns", "_constants", "_names", "_parameters", "_types", "returns_written_text", "sql")
 
     def __init__(self, clause: Executable, dialect: Dialect, *, checked: bool = True) -> None:
         compiled = clause.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.sql = str(compiled)
+        self._names: Sequence[str] = compiled.positiontup or ()
         self._constants: dict[str, Any] = {}
         self._parameters: list[tuple[str, Convert]] = []
         for parameter, name in compiled.bind_names.items():
@@ -131,6 +134,11 @@ class CompiledStatement:
             bound[name] = convert(bound[name])
         return bound
 
+    def values(self, parameters: Parameters) -> list[Any]:
+        """Return parameters as a driver takes them whose parameters are positional."""
+        bound = self.bind(parameters)
+        return [bound[name] for name in self._names]
+
     def rows(self, rows: list[Row]) -> list[Row]:
         """Return rows as Python's values."""
         if self._types is not None:
@@ -154,6 +162,8 @@ def _column_converter(column: ColumnElement[Any], dialect: Dialect) -> Callable[
         return unescaped_all
     if isinstance(column.type, Boolean) and not dialect.supports_native_boolean:
         return lambda values: [None if value is None else value != 0 for value in values]
+    if dialect.supports_native_boolean and not isinstance(column.type, TypeDecorator):
+        return None  # a server's driver returns Python's values
     convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
     if convert is None:
         return None

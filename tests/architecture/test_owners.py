@@ -20,8 +20,8 @@ STORAGE = PACKAGE / "storage"
 OWNERS = {
     "Session": "session_rows.py",
     "RetiredId": "retired_ids.py",
-    "Message": "message_rows.py, message_copies.py",
-    "MessageBlob": "message_rows.py, message_copies.py",
+    "Message": "message_rows.py, message_inserts.py, message_copies.py",
+    "MessageBlob": "message_rows.py, message_inserts.py, message_copies.py",
     "MessageCut": "cut_rows.py",
     "KeptMessage": "cut_rows.py",
     "SessionDocument": "document_rows.py",

@@ -162,7 +162,7 @@ def test_all_waits_of_a_verb_share_the_timeout(postgres_url: str) -> None:
         def lock_timeout_after(unit: Any, waited: float) -> object:
             unit._waited = waited
             session_keys.find(unit, "rome", None, lock=RowLock.CHANGE)
-            return unit._connection.exec_driver_sql("SHOW lock_timeout").scalar()
+            return unit.raw.execute("SHOW lock_timeout").fetchone()[0]
 
         with store.database.write() as unit:
             assert lock_timeout_after(unit, 0.0) == "10s"

@@ -140,7 +140,7 @@ def test_a_role_without_rights_on_the_tables_is_refused_typed(
             role = "SET SESSION AUTHORIZATION"
         try:
             sa.event.listen(
-                engine_of(store), "begin", lambda connection: connection.exec_driver_sql(f"{role} hermes_reader")
+                engine_of(store), "checkout", lambda connection, *_: connection.execute(f"{role} hermes_reader")
             )
             assert store.messages.read(session_id) == []
             with pytest.raises(DatabaseReadOnlyError, match="rights") as caught:

@@ -136,6 +136,7 @@ def test_a_transaction_that_idles_too_long_is_typed(limited: Callable[[str], Sto
 
     def idle() -> None:
         with store.transaction() as tx:
+            tx.sessions.create()
             time.sleep(0.5)
             tx.sessions.create()
 

@@ -26,6 +26,8 @@ class CuttingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         #: What happens to the next commit. The ones after it are let through.
         self.cut: Cut = "never"
+        #: Whether the next answer does not come back, so that what it answers is done.
+        self._drops_answer = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, database: str) -> str:
@@ -53,7 +55,7 @@ class CuttingProxy:
 
     def _serve(self, client: socket.socket) -> None:
         server = self._connect()
-        threading.Thread(target=_copy, args=(server, client), daemon=True).start()
+        threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
         with contextlib.suppress(OSError):
             self._forward(client, server)
         for one in (client, server):
@@ -68,14 +70,18 @@ class CuttingProxy:
             cut, self.cut = self.cut, "never"
             if cut == "before":
                 return
-            if cut == "after":
-                _stop(client)  # the server's answer goes nowhere
+            self._drops_answer = cut == "after"
             server.sendall(data)
-            if cut == "after":
-                server.shutdown(socket.SHUT_WR)
-                while server.recv(65536):
-                    pass
-                return
+
+    def _copy(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while (data := server.recv(65536)) and not self._drops_answer:
+                self._answer(data, client)
+        self._drops_answer = False
+        _stop(client)  # the server hung up, or its answer goes nowhere
+
+    def _answer(self, data: bytes, client: socket.socket) -> None:
+        client.sendall(data)
 
     def _connect(self) -> socket.socket:
         host = self._server.query.get("host") or self._server.host or "127.0.0.1"
@@ -86,13 +92,6 @@ class CuttingProxy:
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(f"{host}/.s.PGSQL.{port}")
         return connection
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    _stop(target)  # the server hung up
 
 
 def _stop(connection: socket.socket) -> None:

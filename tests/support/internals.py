@@ -17,7 +17,6 @@ from hermes_store import Store, View
 from hermes_store.storage.dialects.postgresql import PostgreSQL
 from hermes_store.storage.dialects.sqlite import SQLiteDialect
 from hermes_store.storage.dialects.sqlite_pool import ConnectionPool
-from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
 from hermes_store.storage.engine import Database
 
 if TYPE_CHECKING:
@@ -59,12 +58,9 @@ def reading_in(view: View) -> Iterator[sa.Connection]:
 @contextlib.contextmanager
 def _connection_of(unit: Any) -> Iterator[sa.Connection]:
     """Give SQLAlchemy's connection of a unit of work, which itself begins and ends the transaction."""
-    if not isinstance(unit, SQLiteUnitOfWork):
-        yield unit._connection
-        return
     token = _raw.set(unit.raw)
     try:
-        connection = _engine().connect()
+        connection = _engine(unit.dialect.name).connect()
     finally:
         _raw.reset(token)
     with connection:
@@ -72,20 +68,21 @@ def _connection_of(unit: Any) -> Iterator[sa.Connection]:
 
 
 #: The driver's connection that SQLAlchemy's next one is for.
-_raw: ContextVar[sqlite3.Connection] = ContextVar("_raw")
+_raw: ContextVar[Any] = ContextVar("_raw")
 
 
 @functools.cache
-def _engine() -> sa.Engine:
+def _engine(dialect_name: str) -> sa.Engine:
     """Return an engine over the connections of units of work: one for all, which remembers the statements."""
-    engine = sa.create_engine("sqlite+pysqlite://", creator=_raw.get, poolclass=sa.NullPool)
+    url = {"sqlite": "sqlite+pysqlite://", "postgresql": "postgresql+psycopg://"}[dialect_name]
+    engine = sa.create_engine(url, creator=_raw.get, poolclass=sa.NullPool)
     dialect: Any = engine.dialect
     dialect.do_begin = dialect.do_commit = dialect.do_rollback = dialect.do_close = lambda _: None
     return engine
 
 
 def engine_of(store: Store) -> sa.Engine:
-    """Return the engine of a store on PostgreSQL, whose events are those of reads and writes."""
+    """Return the engine of a store on PostgreSQL, whose pool has the connections of reads and writes."""
     dialect = store.database.dialect
     assert isinstance(dialect, PostgreSQL)
     return dialect._engine

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any, Final
+from unittest import mock
 
 import psycopg
-import sqlalchemy as sa
 
 from hermes_store import Store
-from tests.support.internals import engine_of
+from hermes_store.storage.dialects.postgresql_unit import PostgreSQLUnitOfWork
+from tests.support.internals import database_of
 
 #: Seconds after which something hangs.
 _HANGS: Final = 60
@@ -48,9 +50,10 @@ class Pair:
         self._pause: _Pause | None = None
         #: The process on the server of the connection that the other verb uses.
         self._process = 0
-        sa.event.listen(engine_of(self._stores[0]), "before_cursor_execute", self._step)
-        sa.event.listen(engine_of(self._stores[0]), "commit", self._step)
-        sa.event.listen(engine_of(self._stores[1]), "before_cursor_execute", self._note_process)
+        self._patches = contextlib.ExitStack()
+        for name in ("rows", "execute", "execute_many", "command", "_commit"):
+            original = getattr(PostgreSQLUnitOfWork, name)
+            self._patches.enter_context(mock.patch.object(PostgreSQLUnitOfWork, name, self._noticing(original)))
 
     @property
     def store(self) -> Store:
@@ -58,6 +61,7 @@ class Pair:
         return self._stores[0]
 
     def close(self) -> None:
+        self._patches.close()
         for store in self._stores:
             store.close()
         self._watcher.close()
@@ -92,12 +96,17 @@ class Pair:
     def _is_waiting(self) -> bool:
         return bool(self._process) and self._watcher.execute(_STATE, [self._process]).fetchone() == (True,)
 
-    def _step(self, *_: object) -> None:
-        if self._pause is not None:
-            self._pause.step()
+    def _noticing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method of units of work that is paused before, or whose process is noted."""
 
-    def _note_process(self, connection: Any, *_: object) -> None:
-        self._process = connection.connection.driver_connection.info.backend_pid
+        def run(unit: Any, *arguments: Any) -> Any:
+            if unit._database is database_of(self._stores[1]):
+                self._process = unit._raw.info.backend_pid
+            elif unit._database is database_of(self._stores[0]) and self._pause is not None:
+                self._pause.step()
+            return original(unit, *arguments)
+
+        return run
 
 
 class _Running(threading.Thread):

@@ -12,11 +12,12 @@ from sqlalchemy import Engine, event
 
 from hermes_store import Store
 from hermes_store.storage import search_state
+from hermes_store.storage.dialects.postgresql_unit import COMPILER as SERVER_COMPILER
+from hermes_store.storage.dialects.postgresql_unit import TEXT_COMPILER, PostgreSQLUnitOfWork
 from hermes_store.storage.dialects.sqlite_unit import COMPILER, ROW_COMPILER, SQLiteUnitOfWork
 from hermes_store.storage.engine import Database
-from hermes_store.storage.schema_version import VERSION_TABLE
 from hermes_store.storage.statement import NO_PARAMETERS
-from tests.support.internals import database_of, engine_of, pool_of, reading
+from tests.support.internals import database_of, pool_of, reading
 
 Statement = tuple[str, Any]
 
@@ -27,7 +28,7 @@ def executed(store: Store, verb: Callable[[], object]) -> list[Statement]:
     What begins and ends transactions, and the check of the schema's revision in each that writes, is left out.
     """
     statements: list[Statement] = []
-    with _recorded_by_driver(store, statements), _recorded_by_unit(database_of(store), statements):
+    with _recorded(database_of(store), statements):
         verb()
     assert statements, "nothing was executed, so nothing was measured"
     return statements
@@ -36,26 +37,29 @@ def executed(store: Store, verb: Callable[[], object]) -> list[Statement]:
 def executed_on_sqlite(program: Callable[[], object]) -> list[Statement]:
     """Return what `executed` does, for a program that opens a store on SQLite itself."""
     statements: list[Statement] = []
-    with _recorded_by_unit(None, statements):
+    with _recorded(None, statements):
         program()
     assert statements, "nothing was executed, so nothing was measured"
     return statements
 
 
 @contextlib.contextmanager
-def _recorded_by_unit(database: Database | None, statements: list[Statement]) -> Iterator[None]:
-    """Add the statements that the units of work of SQLite run, on one database or (None) on any."""
+def _recorded(database: Database | None, statements: list[Statement]) -> Iterator[None]:
+    """Add the statements that units of work run: those of one database, or (None) of any on SQLite."""
+    is_sqlite = database is None or database.dialect.name == "sqlite"
+    kind: Any = SQLiteUnitOfWork if is_sqlite else PostgreSQLUnitOfWork
+    compiler = COMPILER if is_sqlite else TEXT_COMPILER
 
     def recording(name: str) -> Callable[..., Any]:
-        original = getattr(SQLiteUnitOfWork, name)
+        original = getattr(kind, name)
 
         def run(unit: Any, statement: Any, parameters: Any = NO_PARAMETERS) -> Any:
             if database in (None, unit._database):
                 if name != "execute_many":
-                    compiled = statement.compiled(COMPILER)
+                    compiled = statement.compiled(compiler)
                     statements.append((compiled.sql, compiled.bind(parameters)))
                 elif parameters:
-                    compiled = statement.compiled(ROW_COMPILER)
+                    compiled = statement.compiled(ROW_COMPILER if is_sqlite else SERVER_COMPILER)
                     statements.append((compiled.sql, next(iter(compiled.bind(parameters)))))
             return original(unit, statement, parameters)
 
@@ -63,28 +67,8 @@ def _recorded_by_unit(database: Database | None, statements: list[Statement]) ->
 
     with contextlib.ExitStack() as stack:
         for name in ("rows", "execute", "execute_many"):
-            stack.enter_context(mock.patch.object(SQLiteUnitOfWork, name, recording(name)))
+            stack.enter_context(mock.patch.object(kind, name, recording(name)))
         yield
-
-
-@contextlib.contextmanager
-def _recorded_by_driver(store: Store, statements: list[Statement]) -> Iterator[None]:
-    """Add the statements that the driver of PostgreSQL is given."""
-    if database_of(store).dialect.name != "postgresql":
-        yield
-        return
-
-    def note(_connection: Any, _cursor: Any, text: str, parameters: Any, _context: Any, many: bool) -> None:
-        is_verb = text.split(maxsplit=1)[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}
-        if is_verb and VERSION_TABLE not in text:
-            statements.append((text, parameters[0] if many else parameters))
-
-    engine = engine_of(store)
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Typ
 from sqlalchemy import URL, Connection
 
 from ... import errors
+from ..message_inserts import insert_in_turn
+from ..statement import Parameters
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .condition import Condition
@@ -164,6 +166,10 @@ class Dialect(ABC):
     @abstractmethod
     def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
         """Return a unit of work, not begun."""
+
+    def unit_of_statements(self, database: Database) -> UnitOfWork:
+        """Return a unit of work that reads, not begun, each statement of which may see another state of the data."""
+        return self.unit_of_work(database, writes=False)
 
     def queue(self, *, writes: bool) -> WriteQueue | None:
         """Return the queue that a unit of work waits in; None where the database itself queues."""
@@ -344,6 +350,14 @@ class Dialect(ABC):
     @abstractmethod
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         """Return `count` row ids for new messages that no other transaction uses, in ascending order."""
+
+    def insert_message(self, unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
+        """Insert a message with its payload and its words, and return its row id.
+
+        Args:
+            values: its columns, by name.
+        """
+        return insert_in_turn(unit, values, payload)
 
     def change_place(self, unit: UnitOfWork) -> str:
         """Return which copy of a database this is, so that a restored dump is known as another one."""

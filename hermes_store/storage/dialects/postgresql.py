@@ -3,167 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.compiler import compiles
 
 from ... import errors
 from ...targets import shown
-from ..row_locks import Reserved
-from ..row_types import Row
-from ..statement import NO_PARAMETERS, Parameters, RowStatement, Statement, next_change, one_of, period_rows
+from ..statement import Parameters, Statement
 from ..unit_of_work import UnitOfWork
 from . import postgresql_pooler
 from .base import Dialect, Result, Settings
 from .condition import Condition
-from .postgresql_engine import make_engine, own_engine, session_settings
-from .postgresql_errors import UNKNOWN, meaning_of, state_of
+from .postgresql_engine import make_engine, own_engine, pooled_settings, session_settings, setting_statement
+from .postgresql_errors import meaning_of, state_of
 from .postgresql_health import conditions
+from .postgresql_unit import CHANNEL, PostgreSQLUnitOfWork
 from .postgresql_watch import ServerWatcher
-from .postgresql_words import PostgreSQLWordIndex
+from .postgresql_words import PostgreSQLWordIndex, insert_at_once
 from .watcher import Watcher
 
 if TYPE_CHECKING:
     from ..engine import Database
-
-#: Where writers tell that something changed.
-CHANNEL: Final = "hermes_store_changes"
-
-
-@compiles(one_of, "postgresql")
-def _one_of(element: one_of, compiler: Any, **options: Any) -> str:
-    column, values = element.clauses
-    return f"{compiler.process(column, **options)} = ANY ({compiler.process(values, **options)})"
-
-
-@compiles(period_rows, "postgresql")
-def _period_rows(element: period_rows, compiler: Any, **options: Any) -> str:
-    [times] = element.clauses
-    array = compiler.process(times, **options)
-    numbered = f"unnest({array}) WITH ORDINALITY AS times (start_at, number)"
-    return f"(SELECT start_at, lead(start_at) OVER (ORDER BY number) AS end_at FROM {numbered})"  # noqa: S608
-
-
-@compiles(next_change, "postgresql")
-def _next_change(element: next_change, compiler: Any, **options: Any) -> str:
-    # The transaction's number: see `PostgreSQL.last_change`. Whoever listens is told once it is committed.
-    return (
-        "(SELECT coalesce(max(base), 0) + pg_current_xact_id()::text::bigint "  # noqa: S608
-        f"FROM change_state, pg_notify('{CHANNEL}', ''))"
-    )
-
-
-class PostgreSQLUnitOfWork(UnitOfWork):
-    """One transaction on a SQLAlchemy connection."""
-
-    __slots__ = ("_connection", "_engine", "_first_statement", "_limited_at", "_waited")
-
-    def __init__(self, database: Database, engine: Engine, first_statement: str, *, writes: bool) -> None:
-        super().__init__(database, writes=writes)
-        self._engine = engine
-        self._first_statement = first_statement
-        self._connection: Any = None
-        #: Seconds that this verb has waited for locks, and those that it had when its next wait was limited.
-        self._waited = self._limited_at = 0.0
-
-    def _begin(self) -> None:
-        self._connection = _connected(self._engine)
-        self._connection.begin()
-        if self.writes:
-            *_, revision = self._connection.exec_driver_sql(self._first_statement).first() or (0,)
-            self._database.check_schema(int(revision))
-
-    def _commit(self) -> None:
-        is_sent = not self.is_lost
-        try:
-            self._connection.commit()
-        except DBAPIError as error:
-            found = self._database.translate(error)
-            if is_sent and self.writes and isinstance(found, errors.DatabaseUnavailableError):
-                raise errors.CommitUnknownError(f"{self.dialect.display}: {UNKNOWN}") from error.orig
-            raise
-
-    def _end(self) -> None:
-        connection = self._connection
-        if connection is not None:
-            connection.close()  # rolls back what is open, and does nothing the second time
-            self._connection = None
-
-    def reserve(self, *what: Reserved) -> None:
-        for one in sorted(what):
-            self.rows(_reserve, {"kind": one.value})
-
-    def _wait(self, statement: Statement, parameters: Parameters) -> list[Row]:
-        """Run a statement that may wait for locks: all of a verb's have one busy timeout together."""
-        if self._waited > self._limited_at:
-            self._set_lock_timeout(self._database.settings.busy_timeout - self._waited)
-            self._limited_at = self._waited
-        begun = time.monotonic()
-        found = list(self._connection.execute(statement.clause, parameters).all())
-        seconds = time.monotonic() - begun
-        if seconds > _NOTICED:
-            self._waited += seconds
-        return found
-
-    def _set_lock_timeout(self, seconds: float) -> None:
-        self._connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, round(seconds * 1000))}")
-
-    def look_again(self, check: Callable[[], None]) -> None:
-        check()
-
-    @property
-    def sees_one_state(self) -> bool:
-        return not self.writes  # READ COMMITTED, so that writers wait for each other instead of failing
-
-    @property
-    def is_lost(self) -> bool:
-        connection = self._connection
-        return bool(connection is None or connection.invalidated or connection.connection.driver_connection.closed)
-
-    def rows(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> list[Row]:
-        if statement.waits and self.writes:
-            return self._wait(statement, parameters)
-        found: list[Row] = self._connection.execute(statement.clause, parameters).all()
-        return found
-
-    def execute(self, statement: Statement, parameters: Parameters = NO_PARAMETERS) -> int:
-        changed: int = self._connection.execute(statement.clause, parameters).rowcount
-        return changed
-
-    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> None:
-        if rows:  # else SQLAlchemy runs the statement once, without any
-            names = statement.names
-            self._connection.execute(statement.clause, [dict(zip(names, row, strict=True)) for row in rows])
-
-    def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        names = ", ".join(f'"{name}"' for name in columns)
-        driver: Any = self._connection.connection.driver_connection
-        try:
-            with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
-                for row in rows:
-                    copy.write_row(row)
-        except self._connection.dialect.dbapi.Error as error:  # SQLAlchemy does not see it
-            raise self._database.translate(error) from error
-
-    @contextlib.contextmanager
-    def savepoint(self) -> Iterator[None]:
-        self._waited = 0.0
-        if self._limited_at:  # the next verb of a transaction has all the time again
-            self._set_lock_timeout(self._database.settings.busy_timeout)
-            self._limited_at = 0.0
-        savepoint = self._connection.begin_nested()
-        try:
-            yield
-        except BaseException:
-            # After some errors the server has ended everything, and there is no savepoint to go back to.
-            if not self.is_lost:
-                savepoint.rollback()
-            raise
-        savepoint.commit()
 
 
 class PostgreSQL(Dialect):
@@ -193,15 +55,19 @@ class PostgreSQL(Dialect):
         self._url = url
         self._own = own_engine(settings.engine_options)
         self._driver_url, self._is_pooled = postgresql_pooler.without_parameter(url)
-        #: The first statement of a transaction that writes. The connections of the caller's engine are not set up.
-        self.first_statement = _REVISION if self._own is None else _own_revision(settings)
-        self._use(self._own or make_engine(self._driver_url, settings, is_pooled=self._is_pooled))
+        if self._own is not None:  # its connections are not set up, so transactions are
+            self._use(self._own, [setting_statement(session_settings(settings))])
+        elif self._is_pooled:
+            self._use_pooler()
+        else:
+            self._use(make_engine(self._driver_url, settings, is_pooled=False))
 
-    def _use(self, engine: Engine) -> None:
+    def _use(self, engine: Engine, setting: Sequence[str] = ()) -> None:
         self._engine = engine
+        #: What transactions begin with.
+        self._write = ["BEGIN READ ONLY" if self.settings.read_only else "BEGIN", *setting, _REVISION]
         # A read is several statements, which must see one state of the data.
-        self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._writer = engine.execution_options(postgresql_readonly=True) if self.settings.read_only else engine
+        self._read = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *setting]
 
     @property
     def display(self) -> str:
@@ -212,8 +78,11 @@ class PostgreSQL(Dialect):
         return self._url  # also the parameters: they may choose the schema
 
     def unit_of_work(self, database: Database, *, writes: bool) -> UnitOfWork:
-        engine = self._writer if writes else self._reader
-        return PostgreSQLUnitOfWork(database, engine, self.first_statement, writes=writes)
+        return PostgreSQLUnitOfWork(database, self._engine, self._write if writes else self._read, writes=writes)
+
+    def unit_of_statements(self, database: Database) -> UnitOfWork:
+        # Behind a pooler a statement by itself is not set up.
+        return PostgreSQLUnitOfWork(database, self._engine, self._read if self._is_pooled else (), writes=False)
 
     def close(self) -> None:
         for watcher in list(self._watchers):
@@ -225,12 +94,13 @@ class PostgreSQL(Dialect):
         if self._own is not None:  # it has the parent's connections
             self._own.dispose(close=False)
         elif isinstance(before, PostgreSQL) and before._is_pooled and not self._is_pooled:
+            self._engine.dispose()
             self._use_pooler()
 
     def _use_pooler(self) -> None:
         self._is_pooled = True
-        self._engine.dispose()
-        self._use(make_engine(self._driver_url, self.settings, is_pooled=True))
+        engine = make_engine(self._driver_url, self.settings, is_pooled=True)
+        self._use(engine, [setting_statement(pooled_settings(self._driver_url, self.settings))])
 
     def _is_found_pooled(self) -> bool:
         """Whether there is a pooler: the settings of a connection are refused, or lost."""
@@ -269,6 +139,7 @@ class PostgreSQL(Dialect):
 
     def look(self, callback: Callable[[Connection], Result]) -> Result:
         if not self._is_pooled and self._is_found_pooled():
+            self._engine.dispose()
             self._use_pooler()
         with _connected(self._engine) as connection:
             # What locks the tables against being read is the end of an upgrade.
@@ -327,6 +198,9 @@ class PostgreSQL(Dialect):
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         return unit.values(_next_message_ids, {"count": count})
 
+    def insert_message(self, unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
+        return insert_at_once(unit, values, payload)
+
     def change_place(self, unit: UnitOfWork) -> str:
         place: str = unit.value(_change_place)
         return place
@@ -365,25 +239,20 @@ class PostgreSQL(Dialect):
 
 
 def _connected(engine: Engine) -> Connection:
-    """Return a connection whose transactions are read-only as the server, its role or the URL has it.
-
-    SQLAlchemy leaves a connection that was read-only as one that may write whatever the server says.
-    """
+    """Return a connection of the pool that works, whose transactions are read-only as the server, its role or the URL
+    has it."""
     connection = engine.connect()
-    if not connection.get_execution_options().get("postgresql_readonly"):
-        driver: Any = connection.connection.driver_connection
-        driver.read_only = None
+    driver: Any = connection.connection.driver_connection
+    driver_errors = cast(Any, engine.dialect.dbapi).Error
+    try:
+        engine.dialect.do_ping(driver)
+    except driver_errors:
+        connection.invalidate()
+        driver = connection.connection.driver_connection
+    driver.autocommit, driver.read_only = False, None
     return connection
 
 
-def _own_revision(settings: Settings) -> str:
-    """Return the statement that reads the revision, and sets the transaction up."""
-    values = [f"set_config('{name}', '{value}', true)" for name, value in session_settings(settings).items()]
-    return _REVISION.replace("SELECT ", f"SELECT {', '.join(values)}, ")
-
-
-#: A statement that takes fewer seconds has not waited.
-_NOTICED: Final = 0.05
 _REVISION: Final = "SELECT version_num FROM hermes_store_version"
 #: Whether the table is in the schema in which tables are made, or in another one of the search path.
 _STATE: Final = """
@@ -405,11 +274,6 @@ _last_change: Final = Statement(
     )
 )
 _tables: Final = Statement(text("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"))
-# By two numbers, and the lock of upgrades has one: no pair is equal to it. The first stands for the schema, as several
-# stores may be in one database.
-_reserve: Final = Statement(
-    text("SELECT pg_advisory_xact_lock(hashtext('hermes_store ' || current_schema()), :kind) IS NULL"), waits=True
-)
 _sequences: Final = Statement(
     text(
         "SELECT CAST(t.relname AS text), CAST(CAST(s.oid AS regclass) AS text) FROM pg_depend "

@@ -82,7 +82,8 @@ def make_engine(url: URL, settings: Settings, *, is_pooled: bool) -> Engine:
         "client_encoding": "utf8",
         **(postgresql_pooler.ARGUMENTS if is_pooled else {}),
     }
-    pool = {**_POOL, "pool_pre_ping": True, "pool_timeout": settings.busy_timeout, **options}
+    # A broken connection is noticed when it is used: see the unit of work.
+    pool = {**_POOL, "pool_timeout": settings.busy_timeout, **options}
     try:
         plain = url.difference_update_query(["options", "client_encoding"])
         engine = create_engine(plain, connect_args=arguments, **pool)
@@ -112,6 +113,23 @@ def session_settings(settings: Settings) -> dict[str, str]:
         "synchronous_commit": "on" if settings.durability == "full" else "off",
         "lock_timeout": f"{round(settings.busy_timeout * 1000)}",
     }
+
+
+def pooled_settings(url: URL, settings: Settings) -> dict[str, str]:
+    """Return what transactions are told where a connection cannot be: also the caller's own settings."""
+    own = settings.engine_options.get("connect_args", {}).get("options")
+    return postgresql_pooler.settings_of(_options(url, own, settings))
+
+
+def setting_statement(settings: Mapping[str, str]) -> str:
+    """Return the statement that sets the transaction that it is in."""
+    values = [f"set_config({_literal(name)}, {_literal(value)}, true)" for name, value in settings.items()]
+    return f"SELECT {', '.join(values)}"
+
+
+def _literal(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
 
 
 def _options(url: URL, own: Any, settings: Settings) -> str:

@@ -44,6 +44,11 @@ def refuses_settings(error: BaseException) -> bool:
     return "unsupported startup parameter" in str(error)
 
 
+def settings_of(options: str) -> dict[str, str]:
+    """Return settings by name, as they are called in a transaction; `options` are as in libpq's parameter."""
+    return {_WITHIN.get(name, name): re.sub(r"\\(.)", r"\1", value) for name, value in _OPTION.findall(options)}
+
+
 def set_in_each_transaction(engine: Engine, options: str) -> None:
     """Set settings at the beginning of each transaction.
 
@@ -51,7 +56,7 @@ def set_in_each_transaction(engine: Engine, options: str) -> None:
         engine: makes the connections.
         options: the settings, as in libpq's parameter of that name.
     """
-    settings = {_WITHIN.get(name, name): re.sub(r"\\(.)", r"\1", value) for name, value in _OPTION.findall(options)}
+    settings = settings_of(options)
     calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
     values = tuple(one for setting in settings.items() for one in setting)
 

@@ -13,7 +13,10 @@ from sqlalchemy import text
 
 from ...words.folding import Words
 from ...words.query import Phrase, Query, Term
-from ..statement import RowStatement, Statement
+from .. import search_rows, search_state
+from ..message_inserts import INSERT_WITH_PAYLOAD
+from ..statement import Parameters, RowStatement, Statement
+from ..types import RowId
 from ..word_index import MOST_WORDS, Document, Kind, WordIndex
 
 if TYPE_CHECKING:
@@ -61,6 +64,25 @@ _count: Final = {
 _holds: Final = Statement(
     text("SELECT 1 FROM message_search WHERE message_id = :row_id AND document = CAST(:document AS tsvector)")
 )
+
+
+_added_words: Final = text(
+    "INSERT INTO message_search (message_id, document) SELECT id, CAST(:document AS tsvector) FROM added "
+    "RETURNING message_id AS id"
+).columns(id=RowId)
+_insert_without_words: Final = Statement(INSERT_WITH_PAYLOAD)
+_insert_with_words: Final = Statement(INSERT_WITH_PAYLOAD.add_cte(_added_words.cte("words")))
+
+
+def insert_at_once(unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
+    """Insert a message by one statement; as `Dialect.insert_message`."""
+    found = search_rows.words_and_text(payload) if search_state.is_written(unit) else None
+    if found is None:
+        row_id: int = unit.value(_insert_without_words, {**values, "payload": payload})
+    else:
+        parameters = {**values, "payload": payload, "document": _vector(found[0])}
+        row_id = unit.value(_insert_with_words, parameters)
+    return row_id
 
 
 class PostgreSQLWordIndex(WordIndex):

@@ -1,0 +1,41 @@
+"""Inserting one message with its payload and its words: what most writes do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import bindparam, insert, select
+
+from . import search_rows
+from .schema import Message, MessageBlob
+from .statement import Parameters, Statement
+from .unit_of_work import UnitOfWork
+
+#: The columns of a message, by the names of their parameters.
+COLUMNS: Final[Mapping[str, Any]] = {
+    name: bindparam(name) for name in ("session_id", "position", "role", "timestamp", "digest", "revision")
+}
+#: One statement that inserts a message, and returns its row id.
+INSERT_ONE: Final = insert(Message).values(COLUMNS).returning(Message.id)
+_insert_one: Final = Statement(INSERT_ONE)
+INSERT_PAYLOAD: Final = insert(MessageBlob).values(message_id=bindparam("message_id"), payload=bindparam("payload"))
+_insert_payload: Final = Statement(INSERT_PAYLOAD)
+
+
+def insert_in_turn(unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
+    """Insert a message by a statement for each table; as `Dialect.insert_message`."""
+    row_id: int = unit.value(_insert_one, values)
+    unit.execute(_insert_payload, {"message_id": row_id, "payload": payload})
+    search_rows.add(unit, [(row_id, payload)])
+    return row_id
+
+
+_added: Final = INSERT_ONE.cte("added")
+_body: Final = (
+    insert(MessageBlob)
+    .from_select(["message_id", "payload"], select(_added.c.id, bindparam("payload", type_=MessageBlob.payload.type)))
+    .cte("body")
+)
+#: One statement for a message and its payload, on databases whose INSERT can be a part of another statement.
+INSERT_WITH_PAYLOAD: Final = select(_added.c.id).add_cte(_body)
