@@ -100,7 +100,8 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         try:
             self._connection = connection = self._engine.raw_connection()
             self._raw = connection.driver_connection
-            self._raw.commit()  # what a listener of the caller's engine set; sends nothing otherwise
+            if self._raw.pgconn.transaction_status:  # a listener of the caller's engine set something
+                self._raw.commit()
             self._raw.autocommit = True  # transactions are begun here, and not by the driver
             self._cursor = self._driver.RawCursor(self._raw)
         except self._driver.Error as error:
@@ -125,7 +126,8 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         self._cursor = None
         try:
             if raw is not None and not raw.closed:
-                raw.rollback()  # sends nothing if no transaction is open
+                if raw.pgconn.transaction_status:
+                    raw.rollback()
                 raw.autocommit = False
             else:
                 connection.invalidate()
