@@ -103,6 +103,9 @@ def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) 
     Raises:
         DatabaseCorruptError: a row that was read cannot be written.
     """
+    if not unit.dialect.word_index.needs_removed_words:  # then nothing has to be read of each
+        _overwrite_all(unit, messages, revision)
+        return
     for row_id, message in messages.items():
         values = {
             "row_id": row_id,
@@ -113,11 +116,33 @@ def overwrite(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) 
         }
         before = search_rows.payload_before(unit, row_id)
         if unit.execute(_update_message, values) != 1:
-            raise DatabaseCorruptError(
-                "The row of a message was read and cannot be written: the database is damaged. Nothing was written; "
-                "check it with SQLite's PRAGMA integrity_check, and restore a backup."
-            )
+            raise _row_error()
         _write_payload(unit, row_id, before, message.payload)
+
+
+_update_messages: Final = RowStatement(_update_message.clause, ("role", "timestamp", "digest", "revision", "row_id"))
+_update_payloads: Final = RowStatement(_update_payload.clause, ("payload", "row_id"))
+
+
+def _overwrite_all(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: int) -> None:
+    items = list(messages.items())
+    for start in range(0, len(items), _CHUNK):
+        chunk = items[start : start + _CHUNK]
+        rows = [(one.role, one.timestamp, one.digest, revision, row_id) for row_id, one in chunk]
+        if unit.execute_many(_update_messages, rows) != len(chunk):
+            raise _row_error()
+        if unit.execute_many(_update_payloads, [(one.payload, row_id) for row_id, one in chunk]) != len(chunk):
+            for row_id, one in chunk:  # one is missing, and nobody knows which
+                if unit.execute(_update_payload, {"row_id": row_id, "payload": one.payload}) != 1:
+                    unit.execute(_insert_payload, {"message_id": row_id, "payload": one.payload})
+        search_rows.replace_all(unit, [(row_id, one.payload) for row_id, one in chunk])
+
+
+def _row_error() -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        "The row of a message was read and cannot be written: the database is damaged. Nothing was written; "
+        "check it with SQLite's PRAGMA integrity_check, and restore a backup."
+    )
 
 
 _update_message_at: Final = Statement(

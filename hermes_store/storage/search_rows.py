@@ -184,6 +184,17 @@ def replace(unit: UnitOfWork, row_id: int, before: bytes | None, payload: bytes)
             unit.dialect.word_index.replace_message(unit, row_id, had and had[0], has and has[0])
 
 
+def replace_all(unit: UnitOfWork, messages: Sequence[tuple[int, bytes]]) -> None:
+    """Write the words of messages that were overwritten, in an index that does not need those that they had."""
+    if search_state.is_written(unit):
+        documents = _documents(messages)
+        kept = {document.row_id for document in documents}
+        wordless = [Document(row_id, words_of("")) for row_id, _ in messages if row_id not in kept]
+        unit.dialect.word_index.remove_messages(unit, wordless)
+        if documents:
+            unit.dialect.word_index.add_messages(unit, documents)
+
+
 def _needs_words(unit: UnitOfWork) -> bool:
     return unit.dialect.word_index.needs_removed_words and search_state.is_written(unit)
 

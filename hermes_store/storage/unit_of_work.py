@@ -178,8 +178,8 @@ class UnitOfWork(ABC):
         """Run a statement and return how many rows it changed."""
 
     @abstractmethod
-    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> None:
-        """Run a statement once for each row of values."""
+    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> int:
+        """Run a statement once for each row of values, and return how many rows it changed in all."""
 
     @abstractmethod
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:

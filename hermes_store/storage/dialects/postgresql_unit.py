@@ -222,16 +222,18 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         changed: int = cursor.rowcount
         return changed
 
-    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> None:
+    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> int:
         if not rows:
-            return
+            return 0
         if not self._is_begun:
             self.command("")
         compiled = statement.compiled(COMPILER)
         try:
             self._cursor.executemany(compiled.sql, compiled.bind(rows))
+            changed: int = self._cursor.rowcount
         except self._driver.Error as error:
             raise self._wrapped(error) from error
+        return changed
 
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         names = ", ".join(f'"{name}"' for name in columns)

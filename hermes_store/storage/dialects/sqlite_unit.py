@@ -169,9 +169,10 @@ class SQLiteUnitOfWork(UnitOfWork):
         changed: int = self.raw.execute(compiled.sql, compiled.bind(parameters)).rowcount
         return changed
 
-    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> None:
+    def execute_many(self, statement: RowStatement, rows: Sequence[Row]) -> int:
         compiled = statement.compiled(ROW_COMPILER)
-        self.raw.executemany(compiled.sql, compiled.bind(rows))
+        changed: int = self.raw.executemany(compiled.sql, compiled.bind(rows)).rowcount
+        return changed
 
     def load(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         names, values = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
