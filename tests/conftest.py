@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +59,20 @@ def pytest_collection_finish() -> None:
     """Let the garbage collector pass over the modules and the tests, hundreds of thousands of objects, from now on."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape what is no text in the report of a failure: a worker could not send it, and all tests would end."""
+    report = yield
+    if report.failed and (text := str(report.longrepr)) != (escaped := _escaped(text)):
+        report.longrepr = escaped
+    report.sections = [(name, _escaped(content)) for name, content in report.sections]
+    return report
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @pytest.fixture(autouse=True)

@@ -129,3 +129,12 @@ def test_a_number_is_never_given_twice(store: Store) -> None:
         session_rows.remove_row(unit, row)
     store.sessions.create(session_id="next")
     assert follow(store, cursor)[0] == [("session", "next", "present")]
+
+
+def test_a_profile_of_any_text_learns_what_is_gone(store: Store) -> None:
+    profile = "\ud83d\x10\0 é"
+    view = store.profile(profile)
+    session = view.sessions.create(title="Trip").session_id
+    cursor = view.changes().cursor
+    store.sessions.purge(session)
+    assert [(change.id, change.state) for change in view.changes(after=cursor).items] == [(session, "gone")]

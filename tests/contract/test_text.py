@@ -33,10 +33,13 @@ LIMITS = {
     "messages.role": ROLE_LIMIT,
     "session_documents.key": KEY_LIMIT,
 }
-#: `test_usage.py` tries these.
-USAGE = {"usage.profile", "usage.model", "usage.provider"}
+#: `test_usage.py` and `test_changes.py` try these.
+TRIED = {"usage.profile", "usage.model", "usage.provider", "gone_ids.profile"}
 #: Columns of letters and digits, and those that only imports write.
-OTHERS = {"projects.color", "import_items.origin", "import_items.item", "kept_messages.role", *USAGE}
+OTHERS = {
+    *("projects.color", "import_items.origin", "import_items.item", "kept_messages.role", "gone_ids.public_id"),
+    *TRIED,
+}
 SESSION_FIELDS = [column.removeprefix("sessions.") for column in LIMITS if column.startswith("sessions.")]
 
 
