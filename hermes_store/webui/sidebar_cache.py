@@ -56,8 +56,12 @@ class _Known:
     blank: dict[int, ChangedRow] = field(default_factory=dict)
 
 
-def _known_now(unit: UnitOfWork, former: _Known) -> _Known:
-    """Return which sessions there are, by what was written to since they were asked for last."""
+def _known_now(unit: UnitOfWork, former: _Known, stored: StoredRows) -> _Known:
+    """Return which sessions there are, by what was written to since they were asked for last.
+
+    Args:
+        former, stored: those of the last list.
+    """
     key, number = change_rows.state(unit).cursor_key, unit.dialect.last_change(unit)
     if former.key != key or former.number > number or former.number < (change_rows.last_removed(unit, None) or -1):
         former = _Known()  # another copy of the database, or it was long ago
@@ -69,6 +73,15 @@ def _known_now(unit: UnitOfWork, former: _Known) -> _Known:
     for row_id in (*gone, *(row.version[0] for row in changed)):
         shown.pop(row_id, None)
         blank.pop(row_id, None)
+    # An import may have let a session have another row, and have removed the row that it had.
+    moved = {row.session_id for row in changed if row.is_live and row.version[0] not in former.shown}
+    if moved:
+        for row_id, version in former.shown.items():
+            if version in stored.rows and stored.rows[version]["session_id"] in moved:
+                shown.pop(row_id, None)
+        for row_id, known in former.blank.items():
+            if known.session_id in moved:
+                blank.pop(row_id, None)
     for row in changed:
         if row.is_live and row.has_something:
             shown[row.version[0]] = row.version
@@ -101,7 +114,7 @@ class SidebarCache:
         """
         kept = self._kept
         before, former = kept[1:] if kept is not None and kept[0]() is database else (_Known(), StoredRows())
-        known = _known_now(unit, before)
+        known = _known_now(unit, before, former)
         running = {escaped(stream) for stream in streams}
         wanted = [
             row.version

@@ -27,6 +27,7 @@ STATUSES: Final[dict[type[BaseException], int]] = {
     errors.ProjectExistsError: 409,
     errors.ShareExistsError: 409,
     errors.ShareRevokedError: 410,
+    errors.CursorExpiredError: 410,
     errors.StaleSessionError: 409,
     errors.UndoError: 409,
     # The program is wrong, or what it was told to use.

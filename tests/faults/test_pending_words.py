@@ -15,6 +15,7 @@ from hermes_store.storage import search_rows
 from hermes_store.storage.schema_version import VERSION_TABLE
 from hermes_store.storage.search_state import MOST_PENDING, MOST_PENDING_BYTES
 from tests.support.internals import database_of
+from tests.support.processes import alembic, output
 from tests.support.search_oracle import places, scanned
 
 
@@ -106,6 +107,7 @@ def test_an_index_of_revision_0009_is_kept(store: Store, sqlite_path: Path) -> N
     store.messages.extend("a", ["needle"] * MOST_PENDING)
     reindex(store)
     store.close()
+    output(alembic("-x", f"url={sqlite_path}", "downgrade", "0010"))
     with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as connection:
         connection.execute("ALTER TABLE search_state DROP COLUMN pending_titles_from")
         connection.execute("ALTER TABLE search_state DROP COLUMN pending_from")

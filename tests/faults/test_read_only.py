@@ -105,7 +105,8 @@ def test_every_write_verb_is_refused_and_changes_nothing(
         for verbs in (read_only, read_only.profile("default")):
             with pytest.raises(DatabaseReadOnlyError, match="Nothing was written") as caught:
                 pytest.fail(f"{name} gave {write(verbs)!r}")
-            require_cause(caught.value)
+            if "://" not in target:  # on a server, the library itself refuses
+                require_cause(caught.value)
     assert _everything(read_only) == before
     with Store.open(target) as store:
         assert _everything(store) == before

@@ -42,7 +42,7 @@ def test_ids_are_used_once_at_every_revision(tmp_path: Path) -> None:
     path.touch()
     scripts = ScriptDirectory.from_config(migrations.alembic_config())
     revisions = [script.revision for script in scripts.walk_revisions()][::-1]
-    assert len(ONCE) == 7
+    assert len(ONCE) == 8
     steps = [("upgrade", revision) for revision in revisions] + [
         ("downgrade", revision) for revision in revisions[-2::-1]
     ]

@@ -97,6 +97,8 @@ class PostgreSQLUnitOfWork(UnitOfWork):
         return self._engine.dialect.dbapi
 
     def _begin(self) -> None:
+        if self.writes and self.dialect.settings.read_only:  # a verb may find nothing to write
+            raise errors.DatabaseReadOnlyError("The store was opened with read_only=True. Nothing was written.")
         try:
             self._connection = connection = self._engine.raw_connection()
             self._raw = connection.driver_connection

@@ -229,8 +229,8 @@ class SQLiteDialect(Dialect):
         return list(range(last + 1, last + 1 + count))
 
     def last_change(self, unit: UnitOfWork) -> int:
-        following: int = unit.value(_next_change)
-        return following - 1
+        following: int | None = unit.value(_next_change)  # None: a number is damaged, and everything counts as changed
+        return 0 if following is None else following - 1
 
     def back_up(
         self, unit: UnitOfWork, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
