@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 
 class Outcome(enum.StrEnum):
@@ -22,6 +23,10 @@ class Outcome(enum.StrEnum):
     """It is no session, or one that was deleted."""
     FAILED = "failed"
     """Nothing of it could be imported."""
+
+
+#: Those that write a session.
+WRITTEN: Final = frozenset({Outcome.IMPORTED, Outcome.UPDATED, Outcome.RECOVERED})
 
 
 class ItemKind(enum.StrEnum):

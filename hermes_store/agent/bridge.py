@@ -280,6 +280,7 @@ class AgentBridge:
         progress = Progress(len(heads), on_progress)
         while heads:
             del heads[: self._import_some(importer, heads, progress)]
+        importer.finish(progress.items)
         return ImportReport(source=str(path), dry_run=False, items=progress.items, seconds=time.monotonic() - started)
 
     def _import_some(self, importer: AgentImporter, session_ids: list[str], progress: Progress) -> int:

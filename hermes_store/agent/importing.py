@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import SessionDeletedError, SessionExistsError
-from ..outcomes import ItemKind, Outcome
+from ..outcomes import WRITTEN, ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem, ImportProgress
-from ..storage import import_log, message_rows, retired_ids, session_keys, session_rows, usage_rows
+from ..storage import import_log, message_rows, retired_ids, session_keys, session_rows, statistics, usage_rows
 from ..storage.batches import Batch, write_first
 from ..storage.engine import Database
 from ..storage.part_writer import PartWriter, remove_left_over
@@ -83,6 +83,10 @@ class AgentImporter:
                 yield from self._import_all(batch.take_all())
             batch.add(conversation, writer)
         yield from self._import_all(batch.take_all())
+
+    def finish(self, items: Iterable[ImportItem]) -> None:
+        """End an import of many conversations, of which these are the reports."""
+        statistics.refresh(self._database, sum(item.outcome in WRITTEN for item in items))
 
     def import_conversation(self, conversation: Conversation) -> ImportItem:
         """Bring the store up to a conversation, as far as that is right, and return the report on it."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal
 
 from ..errors import InvalidInputError
-from ..outcomes import ItemKind, Outcome
+from ..outcomes import WRITTEN, ItemKind, Outcome
 from ..quoting import quoted, text_of
 from ..reports import ImportItem, ImportProgress, ImportReport
-from ..storage import import_log
+from ..storage import import_log, statistics
 from ..storage.batches import Batch, write_first
 from ..storage.part_writer import PartWriter, remove_left_over
 from ..storage.row_locks import Reserved
@@ -151,6 +151,7 @@ class _Import:
         if not self._dry_run:
             linking.link(self._database, self._turns)
             self._decisions.write(self._database, self._turns)
+            statistics.refresh(self._database, sum(item.outcome in WRITTEN for item in self._items))
         return ImportReport(
             source=str(self._directory.root),
             dry_run=self._dry_run,

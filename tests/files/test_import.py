@@ -13,6 +13,7 @@ from hermes_store import FilesError, InvalidInputError, Store
 from hermes_store.files import ImportProgress, import_directory
 from tests.support.json_values import nested_arrays
 from tests.support.state_dir import MESSAGES, NEW, OLD, SPEC, StateDir, by_name, fingerprint, outcomes
+from tests.support.upgrading import rows
 
 #: In the columns of the list; all else is in documents.
 COLUMNS = {key for key in SPEC if key not in {"messages", "tool_calls", "pending_user_message", "pending_attachments"}}
@@ -443,3 +444,11 @@ def test_a_session_kept_at_a_compression_counts_once(store: Store, state: StateD
     import_directory(store, state.root)
     assert [(one.session, one.input_tokens) for one in store.usage.totals("session")] == [("new", 130)]
     assert store.sessions.get("old").input_tokens == 100
+
+
+def test_a_server_knows_its_tables_after_a_large_import(postgres_url: str, state: StateDir) -> None:
+    for number in range(120):
+        state.session(f"s{number:03}", "hello")
+    with Store.open(postgres_url) as store:
+        import_directory(store, state.root)
+        assert rows(postgres_url, "SELECT reltuples FROM pg_class WHERE oid = 'sessions'::regclass") == [(120.0,)]
