@@ -44,7 +44,7 @@ class ServerWatcher(Watcher):
             try:
                 for _ in self._connection.notifies(timeout=min(left, _SLICE), stop_after=1):
                     return True
-            except Exception:
+            except Exception:  # whatever the driver says, the connection is of no use: a look and a new one follow
                 self._drop()
                 return not self.is_closed
         return False
