@@ -66,7 +66,8 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
     "sessions.update": (5, lambda store: undone(store, lambda tx: tx.sessions.update("s0", title="Rome"))()),
     # Find, its title, whether the id is free in two (for the view, and again), the row, the sizes of the messages,
     # these, their payloads, small values and large ones, both of which are then looked through, a draft in both, the
-    # times, the row, the record, and four for the words of the title and of the messages.
+    # times, the row, and the record. SQLite asks in three how much the index of words does not have yet; PostgreSQL
+    # writes the words in four.
     "sessions.fork": ((24, 25), lambda store: undone(store, lambda tx: tx.sessions.fork("s0", at=10))()),
     "sessions.children": (2, lambda store: store.sessions.children("s0")),
     "sessions.lineage": (2, lambda store: store.sessions.lineage("s0")),
