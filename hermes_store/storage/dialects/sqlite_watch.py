@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 from collections.abc import Callable
 
 from ..fork_gate import delay_forks
+from ..held_lock import HeldLock
 from .watcher import Watcher
 
 #: Seconds between two looks. One takes some microseconds.
 _INTERVAL = 0.05
+#: Seconds to wait for a thread that looks, or that closes the connection.
+_PATIENCE = 5.0
 
 
 class FileWatcher(Watcher):
@@ -24,7 +26,7 @@ class FileWatcher(Watcher):
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         super().__init__()
         self._connect = connect
-        self._lock = threading.Lock()
+        self._lock = HeldLock()
         self._connection: sqlite3.Connection | None = None
         self._seen: int | None = None
 
@@ -36,8 +38,9 @@ class FileWatcher(Watcher):
         return True
 
     def _has_changed(self) -> bool:
-        with delay_forks(), self._lock:  # a child must not inherit a connection in use
-            if self.is_closed:
+        # A child must not inherit a connection in use.
+        with delay_forks(), self._lock.hold(_PATIENCE) as is_held:
+            if self.is_closed or not is_held:
                 return False
             is_new = self._connection is None
             if self._connection is None:
@@ -51,7 +54,9 @@ class FileWatcher(Watcher):
 
     def release(self) -> None:
         """Close the connection; the next look opens another one."""
-        with self._lock:
+        with self._lock.hold(_PATIENCE) as is_held:
+            if not is_held:
+                return  # the one who looks has it still: it is closed when nobody refers to this watcher
             connection, self._connection, self._seen = self._connection, None, None
             if connection is not None:
                 with contextlib.suppress(sqlite3.Error):
