@@ -10,8 +10,9 @@ from typing import Final
 
 from .collection import Collection
 from .pagination import check_limit
-from .records import Page, PurgeResult, SessionRecord
-from .storage import session_keys, session_listing, session_rows
+from .records import Page, SessionRecord
+from .results import PurgeResult
+from .storage import session_keys, session_listing, session_records, session_rows
 from .storage.list_filter import BLANK_SECONDS, ListFilter
 from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
@@ -43,7 +44,7 @@ class Deletion(Collection):
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             _mark_deleted(unit, key)
-            return session_listing.get_existing(unit, key.session_id)
+            return session_records.get_existing(unit, key.session_id)
 
     def restore(self, session_id: str) -> SessionRecord:
         """Restore a deleted session with everything in it. One that is not deleted is not changed.
@@ -55,7 +56,7 @@ class Deletion(Collection):
             key = session_keys.find(unit, session_id, self._scope, lock=RowLock.CHANGE)
             if key.deleted_at is not None:
                 session_rows.change(unit, key, {"deleted_at": None}, fields=True, touch=False)
-            return session_listing.get_existing(unit, key.session_id)
+            return session_records.get_existing(unit, key.session_id)
 
     def purge(self, session_id: str) -> PurgeResult:
         """Remove a session, deleted or not, for good, with its messages and documents. Its id is not used again.
@@ -168,7 +169,7 @@ def _delete_inactive(unit: UnitOfWork, session_id: str, wanted: ListFilter) -> b
     key = session_keys.find_if_free(unit, session_id)
     if key is None or key.deleted_at is not None or wanted.profile not in (None, key.profile):
         return False
-    session = session_listing.get_existing(unit, key.session_id)
+    session = session_records.get_existing(unit, key.session_id)
     if not is_inactive(session, wanted.until or -math.inf) or (wanted.pinned is False and session.pinned):
         return False
     _mark_deleted(unit, key)

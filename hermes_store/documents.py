@@ -8,8 +8,8 @@ from typing import Any, Literal
 from .collection import UNCHECKED, Collection, Unchecked, require_current
 from .errors import InvalidInputError
 from .quoting import quoted, text_of
-from .records import WriteResult
-from .storage import document_rows, session_rows
+from .results import WriteResult
+from .storage import document_reading, document_rows, session_rows
 from .transcripts import json_codec
 from .validation import KEY_LIMIT, check_flag, check_revision, mapping_of
 from .webui_format.session_json import DRAFT_KEYS
@@ -29,7 +29,7 @@ class Documents(Collection):
         checked = [_checked(name) for name in keys]
         with self._transactions.read() as unit:
             key = self._find(unit, session_id)
-            return document_rows.read(unit, key.id, key.session_id, checked or None)
+            return document_reading.read(unit, key.id, key.session_id, checked or None)
 
     def put(
         self,
@@ -93,10 +93,10 @@ class Documents(Collection):
                 require_current(key, expected, key.fields_revision, "its fields or documents")
             changed = document_rows.write(unit, key.id, key.session_id, payloads, removed)
             if removed and not changed:  # because there is no such document, or because it cannot be read
-                document_rows.read(unit, key.id, key.session_id, removed)
+                document_reading.read(unit, key.id, key.session_id, removed)
             columns: dict[str, Any] = {}
             if changed and not DRAFT_KEYS.isdisjoint({*payloads, *removed}):
-                columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id, written)
+                columns["has_draft"] = document_reading.has_draft(unit, key.id, key.session_id, written)
             revision = session_rows.change(unit, key, columns, fields=True, touch=touch) if changed else key.revision
             return WriteResult(changed=changed, revision=revision)
 

@@ -12,7 +12,7 @@ from .collection import Collection
 from .errors import InvalidInputError
 from .quoting import quoted
 from .records import FORK, Lineage, RelatedSession, SessionRecord
-from .storage import kept_states, lineage_rows, retired_ids, session_copies, session_listing
+from .storage import kept_states, lineage_rows, retired_ids, session_copies, session_records
 from .storage.kept_states import State
 from .storage.lineage_rows import LineageRow
 from .storage.session_copies import CopiedValues
@@ -121,7 +121,7 @@ class Forking(Collection):
         now = time.time()
         columns = {**values.columns, "title": title, "created_at": now, "updated_at": now}
         session_copies.copy(unit, key, new_id, state, values._replace(columns=columns))
-        return session_listing.get_existing(unit, new_id)
+        return session_records.get_existing(unit, new_id)
 
 
 class _Tree:
@@ -189,5 +189,5 @@ _LONGEST: Final = TITLE_LIMIT - len(" (fork)")
 def _title(unit: UnitOfWork, key: SessionKey, kind: str, given: str | None) -> str:
     if given is not None:
         return given
-    title = session_listing.get_existing(unit, key.session_id).title
+    title = session_records.get_existing(unit, key.session_id).title
     return f"{title[:_LONGEST]} ({kind})"

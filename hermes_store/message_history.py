@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from .collection import Collection
-from .records import HistoryPurge, MessageCut, UndoResult
+from .records import MessageCut
+from .results import HistoryPurge, UndoResult
 from .storage import cut_rows, kept_states
 from .validation import check_time
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from .collection import Collection
 from .errors import InvalidInputError, SessionDeletedError, SessionNotFoundError, StaleSessionError
 from .quoting import quoted
-from .records import WriteResult
+from .results import WriteResult
 from .storage import cut_rows, message_rows, session_keys, session_rows, transcript_columns
 from .storage.engine import Transactions
 from .storage.row_locks import RowLock

@@ -12,8 +12,17 @@ from .message_history import MessageHistory
 from .message_streams import MessageStream
 from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .quoting import quoted
-from .records import AppendResult, MessagePage, MessageWindow, ReplaceResult, Transcript, TruncateResult, WriteResult
-from .storage import cut_rows, message_reading, message_rows, session_rows, transcript_columns
+from .records import MessagePage, MessageWindow, Transcript
+from .results import AppendResult, ReplaceResult, TruncateResult, WriteResult
+from .storage import (
+    cut_rows,
+    message_differences,
+    message_lookup,
+    message_reading,
+    message_rows,
+    session_rows,
+    transcript_columns,
+)
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, kept_runs
@@ -185,7 +194,7 @@ class Messages(MessageHistory, ChangedMessages):
 
         def bounds(key: SessionKey) -> tuple[int, int]:
             stop = key.message_count if before is None else min(before, key.message_count)
-            return message_rows.window_start(unit, key.id, stop, counted, visible), stop
+            return message_lookup.window_start(unit, key.id, stop, counted, visible), stop
 
         with self._transactions.read_each() as unit:
             key, (start, stop), rows = self._fetch(unit, session_id, bounds)
@@ -250,7 +259,7 @@ class Messages(MessageHistory, ChangedMessages):
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             require_current(key, expected_revision, key.transcript_revision, "a message")
-            difference = message_rows.compare(unit, key.id, encoded)
+            difference = message_differences.compare(unit, key.id, encoded)
             changes = difference.changes
             cut_rows.keep_difference(unit, key, "replace", difference)
             message_rows.write_difference(unit, key.id, difference, encoded, key.revision + 1)
@@ -289,7 +298,7 @@ class Messages(MessageHistory, ChangedMessages):
             key = self._lock(unit, session_id)
             if not 0 <= position < key.message_count:
                 raise MessageNotFoundError(key.session_id, position, key.message_count)
-            found = message_rows.find(unit, key.id, position)
+            found = message_lookup.find(unit, key.id, position)
             changed_at = key.transcript_revision if found is None else found.revision
             require_current(key, expected_revision, changed_at, "this message")
             if found is not None and found.is_same(encoded):

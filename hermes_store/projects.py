@@ -10,7 +10,8 @@ from typing import Unpack
 from .collection import Collection
 from .errors import InvalidInputError, ProjectNotFoundError
 from .pagination import check_limit
-from .records import DEFAULT_PROFILE, Page, ProjectDeletion, ProjectRecord
+from .records import DEFAULT_PROFILE, Page, ProjectRecord
+from .results import ProjectDeletion
 from .storage import project_rows, session_rows
 from .storage.row_locks import Reserved, RowLock
 from .storage.unit_of_work import UnitOfWork

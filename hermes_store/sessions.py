@@ -13,7 +13,16 @@ from .errors import InvalidInputError, SessionNotFoundError
 from .forking import Forking
 from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Missing, Page, SessionOrder, SessionRecord
-from .storage import document_rows, project_rows, retired_ids, session_keys, session_listing, session_rows
+from .storage import (
+    document_rows,
+    project_rows,
+    retired_ids,
+    session_ids,
+    session_keys,
+    session_listing,
+    session_records,
+    session_rows,
+)
 from .storage.list_filter import ListFilter
 from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
@@ -60,7 +69,7 @@ class Sessions(Deletion, Forking, WholeSessions):
             retired_ids.require_free(unit, session_id, self._scope)
             values = {"created_at": now, "updated_at": now, **_resolved(unit, changes, profile), "profile": profile}
             session_rows.add(unit, session_id, values)
-            return session_listing.get_existing(unit, session_id)
+            return session_records.get_existing(unit, session_id)
 
     def get(self, session_id: str) -> SessionRecord:
         """Return a session.
@@ -71,7 +80,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         """
         session_id = check_id(session_id, "session id")
         with self._transactions.read_each() as unit:
-            record = session_listing.get(unit, session_id)
+            record = session_records.get(unit, session_id)
             if record is not None and record.deleted_at is None and self._scope in (None, record.profile):
                 return record
             self._find(unit, session_id)  # raises the error that says why
@@ -92,7 +101,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         if deleted is not None:
             deleted = check_flag("deleted", deleted)
         with self._transactions.read_each() as unit:
-            return session_listing.get_many(unit, wanted, self._scope, deleted=deleted)
+            return session_records.get_many(unit, wanted, self._scope, deleted=deleted)
 
     def exists(self, session_id: str) -> bool:
         """Whether there is a session of this id that is not deleted.
@@ -122,7 +131,7 @@ class Sessions(Deletion, Forking, WholeSessions):
             return []
         prefix = check_id(prefix)
         with self._transactions.read_each() as unit:
-            return session_listing.find_prefix(unit, prefix, self._scope, limit, deleted=deleted)
+            return session_ids.find_prefix(unit, prefix, self._scope, limit, deleted=deleted)
 
     def list(
         self,
@@ -274,7 +283,7 @@ class Sessions(Deletion, Forking, WholeSessions):
             # These values replace the originals of imported values that did not fit their columns.
             document_rows.write(unit, key.id, key.session_id, {}, [file_key(name) for name in checked])
             session_rows.change(unit, key, values, fields=True, touch=touch)
-            return session_listing.get_existing(unit, key.session_id)
+            return session_records.get_existing(unit, key.session_id)
 
     def change_id(self, session_id: str, new_id: str) -> SessionRecord:
         """Give a session another public id. The old one is never used for another session.
@@ -286,7 +295,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         new_id = check_id(new_id, "session id")
         with self._transactions.write() as unit:
             session_rows.rename(unit, self._lock(unit, session_id, RowLock.REMOVE), new_id, self._scope)
-            return session_listing.get_existing(unit, new_id)
+            return session_records.get_existing(unit, new_id)
 
     def _filter(  # noqa: PLR0917 - the arguments of `list`, in its order
         self,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from .collection import Collection
 from .errors import SessionDeletedError, ShareNotFoundError, ShareRevokedError
 from .records import Page, Share, ShareRecord
-from .storage import message_reading, session_listing, share_rows
+from .storage import message_reading, session_records, share_rows
 from .storage.session_keys import SessionKey
 from .storage.share_rows import ShareRow
 from .storage.unit_of_work import UnitOfWork
@@ -169,5 +169,5 @@ def _copy(unit: UnitOfWork, key: SessionKey) -> bytes:
     """Return the JSON of the copy that is made of a session when none is given."""
     count = key.message_count
     rows = message_reading.fetch(unit, key.id, key.session_id, start=0, stop=count, count=count)
-    title = session_listing.get_existing(unit, key.session_id).title
+    title = session_records.get_existing(unit, key.session_id).title
     return share_json.encode_copy(share_json.snapshot(title, message_reading.decode(key.session_id, rows, 0)))

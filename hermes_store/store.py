@@ -14,11 +14,11 @@ from .imports import Imports
 from .messages import Messages
 from .projects import Projects
 from .quoting import quoted, text_of
-from .records import StoreInfo, StoreStats
+from .results import StoreInfo, StoreStats
 from .search import Searching
 from .sessions import Sessions
 from .shares import Shares
-from .storage import migrations, search_state, session_listing
+from .storage import migrations, search_state, session_ids
 from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
@@ -48,7 +48,7 @@ class View(Searching, Following):
     def stats(self) -> StoreStats:
         """Return how many sessions, messages and projects there are."""
         with self._transactions.read() as unit:
-            return session_listing.stats(unit, self._scope)
+            return session_ids.stats(unit, self._scope)
 
 
 class ProfileView(View):

@@ -11,7 +11,8 @@ from .collection import Collection
 from .errors import InvalidInputError
 from .periods import check_zone
 from .quoting import number_of, quoted, text_of
-from .records import Page, UsageGroup, UsageRecord, UsageResult, UsageTotal
+from .records import Page, UsageGroup, UsageRecord, UsageTotal
+from .results import UsageResult
 from .storage import document_rows, session_rows, usage_rows, usage_totals
 from .storage.usage_rows import Amounts, Use
 from .transcripts.encoding import LATEST

@@ -9,7 +9,7 @@ from typing import Any, Final
 from .collection import Collection
 from .errors import DatabaseCorruptError
 from .records import DEFAULT_PROFILE, SessionRecord
-from .storage import document_rows, message_reading, retired_ids, session_listing
+from .storage import document_reading, message_reading, retired_ids, session_records
 from .storage.session_keys import SessionKey
 from .storage.session_links import find_links, parent_columns
 from .storage.session_writer import add_whole
@@ -61,7 +61,7 @@ class WholeSessions(Collection):
         self._own_profile(profile)
         with self._transactions.write() as unit:
             session.add(unit, profile, self._scope)
-            record = session_listing.get(unit, session.session_id)
+            record = session_records.get(unit, session.session_id)
         assert record is not None, "it was written in this transaction"  # noqa: S101
         return record
 
@@ -75,8 +75,8 @@ def _read(unit: UnitOfWork, find: Callable[[], SessionKey]) -> dict[str, Any]:
     while True:
         key = find()
         try:
-            record = session_listing.get(unit, key.session_id)
-            documents = document_rows.read(unit, key.id, key.session_id)
+            record = session_records.get(unit, key.session_id)
+            documents = document_reading.read(unit, key.id, key.session_id)
             count = key.message_count
             rows = message_reading.fetch(unit, key.id, key.session_id, start=0, stop=count, count=count)
         except DatabaseCorruptError:

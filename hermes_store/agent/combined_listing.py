@@ -12,7 +12,7 @@ from ..errors import AgentError
 from ..pagination import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from ..records import Record, SessionRecord
 from ..sessions import Sessions
-from ..storage import import_log, retired_ids, session_listing
+from ..storage import import_log, retired_ids, session_records
 from ..storage.engine import Nested
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
@@ -190,7 +190,7 @@ def _known(unit: UnitOfWork, origin: str, sessions: Sequence[AgentSession]) -> f
     ids = [member for member in members if is_id(member)]
     found = {
         *import_log.sessions_of(unit, KIND, origin, members),
-        *session_listing.get_many(unit, ids, None),
+        *session_records.get_many(unit, ids, None),
         *retired_ids.gone_among(unit, ids),
     }
     return frozenset(session.session_id for session in sessions if not found.isdisjoint(session.chain))

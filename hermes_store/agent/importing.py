@@ -19,7 +19,15 @@ from ..errors import SessionDeletedError, SessionExistsError
 from ..outcomes import WRITTEN, ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem, ImportProgress
-from ..storage import import_log, message_rows, retired_ids, session_keys, session_rows, statistics, usage_rows
+from ..storage import (
+    import_log,
+    message_lookup,
+    retired_ids,
+    session_keys,
+    session_rows,
+    statistics,
+    usage_rows,
+)
 from ..storage.batches import Batch, write_first
 from ..storage.engine import Database
 from ..storage.part_writer import PartWriter, remove_left_over
@@ -142,7 +150,9 @@ class AgentImporter:
             return self._read[1]
         if unit.writes:
             writer.require_short(key)
-        stored = _Stored(digest_of(message_rows.digests(unit, key.id)), message_rows.roles_and_timestamps(unit, key.id))
+        stored = _Stored(
+            digest_of(message_lookup.digests(unit, key.id)), message_lookup.roles_and_timestamps(unit, key.id)
+        )
         self._read = (key, stored)
         return stored
 

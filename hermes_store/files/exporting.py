@@ -12,7 +12,13 @@ from ..errors import DatabaseCorruptError, FilesError
 from ..paths import path_of
 from ..records import ProjectRecord
 from ..reports import ExportProblem, ExportProgress, ExportReport
-from ..storage import document_rows, message_reading, session_keys, session_listing
+from ..storage import (
+    document_reading,
+    message_reading,
+    session_ids,
+    session_keys,
+    session_records,
+)
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import DRIVER_ERRORS, UnitOfWork
 from ..store import Store
@@ -93,7 +99,7 @@ class _Export:
         projects = self._write_projects()
         with self._store.database.read() as unit:
             # Row ids, because sessions may be renamed or written to before it is their turn.
-            row_ids = session_listing.live_rows(unit)
+            row_ids = session_ids.live_rows(unit)
         for row_id in row_ids:
             session_id = self._write_session(row_id)
             if session_id is not None and self._on_progress is not None:
@@ -142,7 +148,7 @@ class _Export:
                 key = session_keys.find_row(unit, row_id)
                 if key is None or key.deleted_at is not None:
                     return None
-                record = session_listing.get(unit, key.session_id)
+                record = session_records.get(unit, key.session_id)
                 documents, problems = _documents(unit, key)
                 messages, damage = _messages(unit, key)
         except DatabaseCorruptError as error:
@@ -174,9 +180,9 @@ class _Export:
 
 def _documents(unit: UnitOfWork, key: SessionKey) -> tuple[dict[str, Any], list[str]]:
     try:
-        return document_rows.read(unit, key.id, key.session_id), []
+        return document_reading.read(unit, key.id, key.session_id), []
     except (*DRIVER_ERRORS, DatabaseCorruptError):
-        return document_rows.salvage(unit, key.id, key.session_id)
+        return document_reading.salvage(unit, key.id, key.session_id)
 
 
 def _messages(unit: UnitOfWork, key: SessionKey) -> tuple[list[Any], list[message_reading.Damage]]:

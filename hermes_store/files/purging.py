@@ -10,8 +10,9 @@ from typing import Final
 
 from ..errors import SessionNotFoundError
 from ..pagination import check_limit
-from ..records import PurgeResult, Record
+from ..records import Record
 from ..reports import FileRemoval
+from ..results import PurgeResult
 from ..storage import session_keys, session_rows
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..outcomes import Outcome, RemovalOutcome
 from ..paths import path_of
 from ..reports import FileRemoval
-from ..storage import import_log, message_rows, session_keys
+from ..storage import import_log, message_lookup, session_keys
 from ..store import Store
 from ..transcripts import json_codec
 from ..validation import check_instance
@@ -54,7 +54,7 @@ def remove_imported_files(
         found = import_log.entries_of_session(unit, key.id)
         entries = [(origin, entry) for kind, origin, entry in found if kind == KIND]
         shares = [(origin, entry) for kind, origin, entry in found if kind == import_log.SHARE]
-        stored = set(message_rows.digests(unit, key.id)) if entries else set()
+        stored = set(message_lookup.digests(unit, key.id)) if entries else set()
     items: list[FileRemoval] = []
     for origin, entry in entries:
         is_there = folder is not None and os.path.realpath(folder.parent) == origin

@@ -8,7 +8,15 @@ from typing import Any, Final
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..outcomes import Outcome
 from ..reports import ImportItem
-from ..storage import document_rows, import_log, message_rows, retired_ids, session_keys, session_listing, session_rows
+from ..storage import (
+    document_reading,
+    import_log,
+    message_lookup,
+    retired_ids,
+    session_keys,
+    session_records,
+    session_rows,
+)
 from ..storage.import_log import Entry as LogEntry
 from ..storage.part_writer import PartWriter
 from ..storage.row_locks import RowLock
@@ -198,11 +206,11 @@ def _is_purged(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> bo
 
 def _read_content(unit: UnitOfWork, key: SessionKey) -> SessionContent:
     """Return the store's session as an import of its own export would read it."""
-    record = session_listing.get(unit, key.session_id)
+    record = session_records.get(unit, key.session_id)
     assert record is not None, "its row was read in this transaction"  # noqa: S101
-    data = session_json.to_json(record, document_rows.read(unit, key.id, key.session_id), [])
+    data = session_json.to_json(record, document_reading.read(unit, key.id, key.session_id), [])
     del data["messages"]
-    return session_json.from_json(data, message_rows.without_payloads(unit, key.id), written_at=0.0)
+    return session_json.from_json(data, message_lookup.without_payloads(unit, key.id), written_at=0.0)
 
 
 def _write(  # noqa: PLR0917 - what is to be done, and of what

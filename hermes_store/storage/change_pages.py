@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from ..errors import CursorExpiredError
 from ..pagination import MAX_KEY, no_cursor, open_sealed, seal
 from ..records import Change
-from . import change_rows, project_rows, session_listing
+from . import change_rows, project_rows, session_records
 from .row_types import Row
 from .schema import NOT_STAGED, GoneId, Project, Session
 from .statement import Statement
@@ -123,7 +123,7 @@ def _require_known(unit: UnitOfWork, profile: str | None, after: Position, until
 
 def _changes(unit: UnitOfWork, found: list[tuple[Position, Row]]) -> list[Change]:
     projects = project_rows.get_rows(unit, [key.row_id for key, _ in found if key.table == 1])
-    sessions = session_listing.get_rows(unit, [key.row_id for key, _ in found if key.table == 2])
+    sessions = session_records.get_rows(unit, [key.row_id for key, _ in found if key.table == 2])
     changes = []
     for key, row in found:
         if key.table == 0:

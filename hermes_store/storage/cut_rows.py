@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, lit
 from ..errors import DatabaseCorruptError
 from ..transcripts import kept_runs
 from ..transcripts.kept_runs import Run
-from .message_rows import Difference
+from .message_differences import Difference
 from .schema import KeptMessage, Message, MessageBlob, MessageCut, Session
 from .session_keys import SessionKey
 from .statement import Statement, one_of

@@ -16,21 +16,14 @@ from sqlalchemy import bindparam, delete, exists, insert, select, update
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
-from ..webui_format import session_json
-from .row_types import log_once
+from .document_reading import EXTRAS, KNOWN, NAMED, OF_SESSION, OWN_ROWS, SMALL, SOME_DOCUMENTS, decode_extras
 from .schema import NOT_STAGED, Session, SessionDocument, SessionExtras
 from .statement import RowStatement, Statement, one_of
-from .types import RowId, RowIdList, TextList
-from .unit_of_work import DRIVER_ERRORS, UnitOfWork
+from .types import RowId, RowIdList
+from .unit_of_work import UnitOfWork
 
 logger = logging.getLogger("hermes_store")
 
-#: The largest value, in bytes of its JSON, that is kept in `session_extras`.
-SMALL: Final = 2048
-
-
-#: The keys whose values always have rows of their own.
-_ROWS: Final = COLUMN_KEYS - LINK_KEYS
 #: In a key, two halves of a character side by side: as a key of a JSON object, they would be read as that character.
 _JOINED: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -42,202 +35,6 @@ def is_small(key: str, payload: bytes) -> bool:
     return len(payload) <= SMALL and _JOINED.search(key) is None
 
 
-_of_session: Final = SessionDocument.session_id == bindparam("session")
-_named: Final = one_of(SessionDocument.key, bindparam("keys", type_=TextList))
-_extras: Final = Statement(select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session")))
-_with_digests: Final = (
-    select(SessionDocument.key, SessionDocument.payload, SessionDocument.digest)
-    .where(_of_session)
-    .order_by(SessionDocument.key)
-)
-_documents: Final = Statement(_with_digests)
-_some_documents: Final = Statement(_with_digests.where(_named))
-_other_documents: Final = Statement(_with_digests.where(~_named))
-
-
-def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None = None) -> dict[str, Any]:
-    """Return a session's values by key.
-
-    Args:
-        session: its row id.
-        public_id: its public id, for messages.
-        keys: which; all when None.
-
-    Raises:
-        DatabaseCorruptError: a value is damaged; it names the key.
-    """
-    if keys is None:
-        return read_extras(unit, session, public_id) | read_rows(unit, session, public_id)
-    found = read_rows(unit, session, public_id, keys)
-    # The small ones are read for what is not among the others: damaged, they are no obstacle to these.
-    small = [key for key in keys if key not in found and key not in _ROWS]
-    if small:
-        extras = read_extras(unit, session, public_id)
-        found |= {key: extras[key] for key in small if key in extras}
-    return found
-
-
-def has_draft(unit: UnitOfWork, session: int, public_id: str, written: Mapping[str, Any]) -> bool:
-    """Whether a session has a draft among its documents. Damaged ones count as one: nobody is to lose what is left.
-
-    Args:
-        session: the session's row id.
-        public_id: its public id, for messages.
-        written: values that were just written: where they have a draft, the others are not read.
-    """
-    if session_json.has_draft(written):
-        return True
-    try:
-        return session_json.has_draft(read(unit, session, public_id, session_json.DRAFT_KEYS))
-    except DatabaseCorruptError:
-        return True
-
-
-_named_keys: Final = Statement(select(SessionDocument.key).where(_of_session, _named))
-
-
-def has_stored_draft(unit: UnitOfWork, session: int, public_id: str) -> bool:
-    """Whether a session has a draft; as `has_draft`, of which no large value is read: there is something in each."""
-    if unit.rows(_named_keys, {"session": session, "keys": sorted(session_json.DRAFT_KEYS)}):
-        return True
-    try:
-        return session_json.has_draft(read_extras(unit, session, public_id))
-    except DatabaseCorruptError:
-        return True
-
-
-def read_rows(
-    unit: UnitOfWork,
-    session: int,
-    public_id: str,
-    keys: Collection[str] | None = None,
-    without: Collection[str] = (),
-) -> dict[str, Any]:
-    """Return those of a session's values that have rows of their own; as `read`.
-
-    Args:
-        without: where `keys` is None, the keys whose values are not read.
-    """
-    if keys is not None:
-        rows = unit.rows(_some_documents, {"session": session, "keys": list(keys)})
-    elif without:
-        rows = unit.rows(_other_documents, {"session": session, "keys": list(without)})
-    else:
-        rows = unit.rows(_documents, {"session": session})
-    return {key: verified(public_id, key, payload, digest) for key, payload, digest in rows}
-
-
-def read_sound(
-    unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] | None, without: Collection[str] = ()
-) -> dict[str, Any]:
-    """Return those values that have rows of their own and are as they were written; the others are logged.
-
-    Args:
-        session, public_id, keys: as in `read`.
-        without: as in `read_rows`.
-    """
-    try:
-        return read_rows(unit, session, public_id, keys, without)
-    except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
-        if not unit.is_damage(error):
-            raise
-        values, problems = _salvage_rows(unit, session, public_id, keys, without)
-    for problem in problems:
-        log_once("%s", problem)
-    return values
-
-
-def salvage(unit: UnitOfWork, session: int, public_id: str) -> tuple[dict[str, Any], list[str]]:
-    """Return those values of a session that are as they were written, and why the others are not read; as `read`."""
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    try:
-        values |= read_extras(unit, session, public_id)
-    except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
-        problems.append(str(error))
-    large, more = _salvage_rows(unit, session, public_id, None)
-    return values | large, problems + more
-
-
-def _salvage_rows(
-    unit: UnitOfWork, session: int, public_id: str, wanted: Collection[str] | None, without: Collection[str] = ()
-) -> tuple[dict[str, Any], list[str]]:
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    try:
-        keys = [key for key, _ in unit.rows(_known, {"session": session})]
-    except DRIVER_ERRORS as error:
-        return values, [str(error)]
-    for key in sorted(set(keys).difference(without) if wanted is None else set(keys).intersection(wanted)):
-        try:
-            values |= read_rows(unit, session, public_id, [key])
-        except (*DRIVER_ERRORS, DatabaseCorruptError) as error:
-            problems.append(str(error))
-    return values, problems
-
-
-def verified(public_id: str, key: str, payload: bytes, digest: bytes) -> Any:
-    """Return the value of a session's document, which has to be what was written.
-
-    Raises:
-        DatabaseCorruptError: it is damaged; it names the key.
-    """
-    if json_codec.digest(payload) != digest:
-        raise _damaged(public_id, key, "not what was written")
-    return decode(public_id, key, payload)
-
-
-def read_extras(unit: UnitOfWork, session: int, public_id: str) -> dict[str, Any]:
-    """Return the small values of a session; as `decode_extras`.
-
-    Args:
-        session: its row id.
-        public_id: its public id, for messages.
-    """
-    return decode_extras(unit.value(_extras, {"session": session}), public_id)
-
-
-def decode_extras(payload: bytes | None, public_id: str) -> dict[str, Any]:
-    """Return the small values of a session; `payload` is that of its row, None when it has none.
-
-    Raises:
-        DatabaseCorruptError: it is damaged.
-    """
-    if payload is None:
-        return {}
-    try:
-        values = json_codec.decode(payload)
-    except ValueError:
-        values = None
-    if not isinstance(values, dict):
-        raise DatabaseCorruptError(
-            f"The row with the small documents of session {public_id!r} is damaged in the database: it is no JSON "
-            f"object. Read the others (of more than {SMALL} bytes) by their keys; restore a backup, or `put` small "
-            "documents, which replace all that are damaged."
-        )
-    return values
-
-
-def decode(public_id: str, key: str, payload: bytes) -> Any:
-    """Return the value of a session's document.
-
-    Raises:
-        DatabaseCorruptError: it is damaged; it names the key.
-    """
-    try:
-        return json_codec.decode(payload)
-    except ValueError as error:
-        raise _damaged(public_id, key, "no JSON") from error
-
-
-def _damaged(public_id: str, key: str, what: str) -> DatabaseCorruptError:
-    return DatabaseCorruptError(
-        f"Document {key!r} of session {public_id!r} is damaged in the database: it is {what}. Read the others by their "
-        "keys; restore a backup, or `put` or `remove` this one."
-    )
-
-
-_known: Final = Statement(select(SessionDocument.key, SessionDocument.digest).where(_of_session))
 _insert_documents: Final = RowStatement(
     insert(SessionDocument).values(
         session_id=bindparam("session"), key=bindparam("name"), digest=bindparam("digest"), payload=bindparam("payload")
@@ -246,11 +43,11 @@ _insert_documents: Final = RowStatement(
 )
 _update_documents: Final = RowStatement(
     update(SessionDocument)
-    .where(_of_session, SessionDocument.key == bindparam("name"))
+    .where(OF_SESSION, SessionDocument.key == bindparam("name"))
     .values(digest=bindparam("new_digest"), payload=bindparam("new_payload")),
     ("new_digest", "new_payload", "session", "name"),
 )
-_delete_documents: Final = Statement(delete(SessionDocument).where(_of_session, _named))
+_delete_documents: Final = Statement(delete(SessionDocument).where(OF_SESSION, NAMED))
 _insert_extras: Final = Statement(
     insert(SessionExtras).values(session_id=bindparam("session"), payload=bindparam("payload"))
 )
@@ -280,7 +77,7 @@ def has_own_row(key: str, payload: bytes) -> bool:
 
 def changed_sizes(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> list[int]:
     """Return the sizes in bytes of those values that `replace` would write into rows of their own."""
-    known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
+    known: dict[str, bytes] = dict(unit.rows(KNOWN, {"session": session}))
     large = {key: payload for key, payload in payloads.items() if not is_small(key, payload)}
     return [len(payload) for key, payload in large.items() if known.get(key) != json_codec.digest(payload)]
 
@@ -316,7 +113,7 @@ _copy_documents: Final = Statement(
         ["session_id", "key", "digest", "payload"],
         select(
             bindparam("copy", type_=RowId), SessionDocument.key, SessionDocument.digest, SessionDocument.payload
-        ).where(_of_session, ~_named),
+        ).where(OF_SESSION, ~NAMED),
     )
 )
 
@@ -357,7 +154,7 @@ def replace(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> bo
         payloads: the JSON of its values by key.
     """
     small = {key: payload for key, payload in payloads.items() if is_small(key, payload)}
-    stored = unit.value(_extras, {"session": session})
+    stored = unit.value(EXTRAS, {"session": session})
     extras = json_codec.join_object(small) if small else None
     changed = _replace_extras(unit, session, stored, extras)
     return _write_documents(unit, session, payloads, None) or changed
@@ -366,9 +163,9 @@ def replace(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> bo
 def _write_extras(
     unit: UnitOfWork, session: int, public_id: str, payloads: Mapping[str, bytes], gone: Collection[str]
 ) -> bool:
-    if _ROWS.issuperset((*payloads, *gone)):
+    if OWN_ROWS.issuperset((*payloads, *gone)):
         return False
-    stored = unit.value(_extras, {"session": session})
+    stored = unit.value(EXTRAS, {"session": session})
     small = {key: payload for key, payload in payloads.items() if is_small(key, payload)}
     try:
         values = decode_extras(stored, public_id)
@@ -404,7 +201,7 @@ def _write_documents(
     unit: UnitOfWork, session: int, payloads: Mapping[str, bytes], gone: Collection[str] | None
 ) -> bool:
     """Write those values that have rows of their own; `gone` are the keys to remove, None for all that are left out."""
-    known: dict[str, bytes] = dict(unit.rows(_known, {"session": session}))
+    known: dict[str, bytes] = dict(unit.rows(KNOWN, {"session": session}))
     large = {key: payload for key, payload in payloads.items() if not is_small(key, payload)}
     digests = {key: json_codec.digest(payload) for key, payload in large.items()}
     same = [key for key, digest in digests.items() if known.get(key) == digest]
@@ -425,7 +222,7 @@ def _write_documents(
 
 def _intact(unit: UnitOfWork, session: int, keys: Collection[str]) -> set[str]:
     """Return those of some values that have their digests."""
-    found = unit.rows(_some_documents, {"session": session, "keys": list(keys)})
+    found = unit.rows(SOME_DOCUMENTS, {"session": session, "keys": list(keys)})
     return {key for key, payload, digest in found if json_codec.digest(payload) == digest}
 
 

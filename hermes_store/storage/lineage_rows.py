@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from ..records import SessionRecord
 from .schema import Session
-from .session_listing import records, to_record
+from .session_records import records, to_record
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
 
 from ..errors import DatabaseCorruptError
-from ..transcripts import diff
 from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Run
 from ..validation import MAX_INT
 from . import search_rows
+from .message_differences import Difference, compare
 from .message_inserts import COLUMNS, INSERT_PAYLOAD
+from .message_lookup import IN_SESSION
 from .schema import Message, MessageBlob, Session
-from .statement import RowStatement, Statement, one_of
-from .types import TextList
+from .statement import RowStatement, Statement
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 #: Messages in one statement, at most: a bound for the memory that their parameters take.
 _CHUNK: Final = 1_000
 
-_in_session: Final = Message.session_id == bindparam("session")
 _insert_many: Final = RowStatement(insert(Message).values({"id": bindparam("id"), **COLUMNS}), ("id", *COLUMNS))
 _insert_payload: Final = Statement(INSERT_PAYLOAD)
 _insert_payloads: Final = RowStatement(INSERT_PAYLOAD, ("message_id", "payload"))
@@ -182,64 +181,7 @@ def _write_payload(unit: UnitOfWork, row_id: int, before: bytes | None, payload:
     search_rows.replace(unit, row_id, before, payload)
 
 
-_stored: Final = Statement(
-    select(Message.id, Message.position, Message.digest, MessageBlob.payload.label("payload"))
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(_in_session)
-    .order_by(Message.position)
-)
-_delete_all: Final = Statement(delete(Message).where(_in_session))
-
-
-class Difference(NamedTuple):
-    """What differs between a session's transcript and another one."""
-
-    #: By position. None if the positions are damaged, so that it is not known what is where: all is written anew.
-    row_ids: list[int] | None
-    changes: Changes
-
-    @property
-    def rows(self) -> int:
-        """How many rows of messages have to be written."""
-        moved = sum(last - first + 1 for first, last, _ in self.changes.moves())
-        return len(self.changes.removed) + len(self.changes.updated) + len(self.changes.inserted) + moved
-
-    def sizes(self, messages: Sequence[Encoded]) -> list[int]:
-        """Return the sizes in bytes of the payloads that have to be written."""
-        return [len(messages[at].payload) for at in (*self.changes.updated, *self.changes.inserted)]
-
-
-def compare(unit: UnitOfWork, session: int, messages: Sequence[Encoded]) -> Difference:
-    """Return what differs between a session's transcript and `messages`, or is damaged.
-
-    Args:
-        session: the session's row id.
-    """
-    rows = unit.rows(_stored, {"session": session})
-    if [position for _, position, _, _ in rows] != list(range(len(rows))):
-        return Difference(None, Changes(list(range(len(rows))), [], [], list(range(len(messages)))))
-    changes = diff.compare([digest for _, _, digest, _ in rows], [message.digest for message in messages])
-    updated = set(changes.updated)
-    damaged = {new for old, new in changes.surviving if new not in updated and rows[old][3] != messages[new].payload}
-    changes.updated[:] = sorted(updated | damaged)
-    return Difference([row[0] for row in rows], changes)
-
-
-_row_ids: Final = Statement(select(Message.id, Message.position).where(_in_session).order_by(Message.position))
-
-
-def compare_digests(unit: UnitOfWork, session: int, stored: Sequence[bytes], digests: Sequence[bytes]) -> Difference:
-    """Return what differs between a session's transcript and another one by their digests; no payload is read.
-
-    Args:
-        session: the session's row id.
-        stored: the digests of its transcript, as it is now.
-        digests: those of the other one.
-    """
-    rows = unit.rows(_row_ids, {"session": session})
-    if [position for _, position in rows] != list(range(len(stored))):
-        return Difference(None, Changes(list(range(len(rows))), [], [], list(range(len(digests)))))
-    return Difference([row_id for row_id, _ in rows], diff.compare(stored, digests))
+_delete_all: Final = Statement(delete(Message).where(IN_SESSION))
 
 
 def write_difference(
@@ -269,18 +211,18 @@ def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revisio
 _delete_message: Final = RowStatement(delete(Message).where(Message.id == bindparam("row_id")), ("row_id",))
 _to_negative: Final = Statement(
     update(Message)
-    .where(_in_session, Message.position.between(bindparam("first"), bindparam("last")))
+    .where(IN_SESSION, Message.position.between(bindparam("first"), bindparam("last")))
     .values(position=-1 - Message.position)
 )
 _from_negative: Final = Statement(
     update(Message)
-    .where(_in_session, Message.position.between(bindparam("first"), bindparam("last")))
+    .where(IN_SESSION, Message.position.between(bindparam("first"), bindparam("last")))
     .values(position=-1 - Message.position + bindparam("distance"), revision=bindparam("new_revision"))
 )
 
 
 _delete_range: Final = Statement(
-    delete(Message).where(_in_session, Message.position.between(bindparam("first"), bindparam("last")))
+    delete(Message).where(IN_SESSION, Message.position.between(bindparam("first"), bindparam("last")))
 )
 
 
@@ -355,7 +297,7 @@ def _apply(  # noqa: PLR0917 - the change, and what it is made of
 
 #: Unchecked: a damaged position is one that changes.
 _places: Final = Statement(
-    select(Message.id, Message.position).where(_in_session).order_by(Message.position, Message.id), checked=False
+    select(Message.id, Message.position).where(IN_SESSION).order_by(Message.position, Message.id), checked=False
 )
 #: Where rows are while they are moved: no position is below it.
 _APART: Final = -(2**60)
@@ -370,7 +312,7 @@ def renumber(unit: UnitOfWork, session: int, revision: int) -> int:
     return len(moved)
 
 
-_delete_from: Final = Statement(delete(Message).where(_in_session, Message.position >= bindparam("keep")))
+_delete_from: Final = Statement(delete(Message).where(IN_SESSION, Message.position >= bindparam("keep")))
 
 
 def truncate(unit: UnitOfWork, session: int, keep: int) -> int:
@@ -382,7 +324,7 @@ def truncate(unit: UnitOfWork, session: int, keep: int) -> int:
 _last_sizes: Final = Statement(
     select(Message.position, func.length(MessageBlob.payload).label("size"))
     .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(_in_session)
+    .where(IN_SESSION)
     .order_by(Message.position.desc())
     .limit(bindparam("most"))
 )
@@ -401,87 +343,6 @@ def truncate_some(unit: UnitOfWork, session: int, *, rows: int, size: int) -> in
         if removed >= size:
             break
     return 0 if keep is None else truncate(unit, session, keep)
-
-
-class StoredMessage(NamedTuple):
-    """A message as it is stored, damaged or not."""
-
-    row_id: int
-    digest: bytes
-    revision: int
-    #: None if its row is missing.
-    payload: bytes | None
-
-    def is_same(self, message: Encoded) -> bool:
-        """Whether it is this message, undamaged."""
-        return (self.digest, self.payload) == (message.digest, message.payload)
-
-
-_at: Final = Statement(
-    select(Message.id, Message.digest, Message.revision, MessageBlob.payload.label("payload"))
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(_in_session, Message.position == bindparam("position"))
-)
-
-
-def find(unit: UnitOfWork, session: int, position: int) -> StoredMessage | None:
-    """Return the message at a position; None when there is none."""
-    row = unit.row(_at, {"session": session, "position": position})
-    return None if row is None else StoredMessage._make(row)
-
-
-_visible: Final = Statement(
-    select(Message.position)
-    .where(_in_session, Message.position < bindparam("stop"), one_of(Message.role, bindparam("roles", type_=TextList)))
-    .order_by(Message.position.desc())
-    .limit(1)
-    .offset(bindparam("skipped"))
-)
-
-
-def window_start(unit: UnitOfWork, session: int, stop: int, roles: Sequence[str], visible: int) -> int:
-    """Return where the last messages of some roles before a position begin; 0 where there are fewer.
-
-    Args:
-        session: the session's row id.
-        stop: the position.
-        visible: how many messages of these roles.
-    """
-    parameters = {"session": session, "stop": stop, "roles": list(roles), "skipped": visible - 1}
-    return unit.value(_visible, parameters) or 0
-
-
-_digest_of_row: Final = Statement(select(Message.digest).where(_in_session, Message.id == bindparam("row_id")))
-
-
-def has_row(unit: UnitOfWork, session: int, row_id: int, digest: bytes) -> bool:
-    """Whether a session has a message with this row id, which is as it was written."""
-    return bool(unit.value(_digest_of_row, {"session": session, "row_id": row_id}) == digest)
-
-
-_digests: Final = Statement(select(Message.digest).where(_in_session).order_by(Message.position))
-_marks: Final = Statement(select(Message.role, Message.timestamp).where(_in_session).order_by(Message.position))
-
-
-def digests(unit: UnitOfWork, session: int) -> list[bytes]:
-    """Return the digests of a session's messages."""
-    return unit.values(_digests, {"session": session})
-
-
-_without_payloads: Final = Statement(
-    select(Message.digest, Message.role, Message.timestamp).where(_in_session).order_by(Message.position)
-)
-
-
-def without_payloads(unit: UnitOfWork, session: int) -> list[Encoded]:
-    """Return all messages of a session with empty payloads, to compare them with others by their digests."""
-    rows = unit.rows(_without_payloads, {"session": session})
-    return [Encoded(b"", digest, role, timestamp) for digest, role, timestamp in rows]
-
-
-def roles_and_timestamps(unit: UnitOfWork, session: int) -> list[tuple[str | None, float | None]]:
-    """Return the role and the timestamp of each of a session's messages."""
-    return [(role, timestamp) for role, timestamp in unit.rows(_marks, {"session": session})]
 
 
 _lost_sessions: Final = Statement(

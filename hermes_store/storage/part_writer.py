@@ -13,9 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..transcripts.encoding import Encoded
-from . import document_rows, message_rows, session_keys, session_rows, session_writer, staged_rows, transcript_columns
+from . import (
+    document_rows,
+    message_differences,
+    message_rows,
+    session_keys,
+    session_rows,
+    session_writer,
+    staged_rows,
+    transcript_columns,
+)
 from .engine import Database
-from .message_rows import Difference
+from .message_differences import Difference
 from .row_locks import Reserved
 from .session_keys import SessionKey
 from .turns import Turns
@@ -239,7 +248,7 @@ class PartWriter:
         with self._database.read() as unit:
             if session_keys.find_row(unit, key.id) != key:
                 return  # it was changed: what is to be done is decided anew
-            difference = message_rows.compare(unit, key.id, self._messages)
+            difference = message_differences.compare(unit, key.id, self._messages)
             sizes = difference.sizes(self._messages)
             if not self._keep_documents:
                 sizes += document_rows.changed_sizes(unit, key.id, self._documents)

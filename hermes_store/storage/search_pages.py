@@ -20,7 +20,7 @@ from ..records import UNTITLED, WITHOUT, Missing, SearchHit, SearchOrder, Search
 from ..words.folding import Words, words_of
 from ..words.matching import Matcher
 from ..words.query import Query
-from . import search_rows, search_state, session_listing
+from . import search_rows, search_state, session_records
 from .row_types import Row
 from .schema import NOT_STAGED, Message, Session
 from .search_rows import words_and_text
@@ -285,7 +285,7 @@ class _Search:
 
     def records(self, hits: Sequence[_Hit]) -> list[SearchHit]:
         """Return hits with their sessions and snippets."""
-        sessions = session_listing.get_rows(self._unit, {hit.found.session for hit in hits})
+        sessions = session_records.get_rows(self._unit, {hit.found.session for hit in hits})
         return [self._record(hit, sessions[hit.found.session]) for hit in hits if hit.found.session in sessions]
 
     def _record(self, hit: _Hit, session: Any) -> SearchHit:

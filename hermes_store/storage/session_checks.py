@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
-from . import document_rows, history_checks, search_rows, search_state, transcript_columns, usage_rows
+from . import document_reading, history_checks, search_rows, search_state, transcript_columns, usage_rows
 from .row_types import RowTypes
 from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument, Share, SharePayload
 from .statement import Statement, one_of
@@ -260,7 +260,7 @@ def _check_documents(unit: UnitOfWork, row_id: int, session_id: str) -> tuple[in
         if problem:
             findings.append(SessionFinding("document", f"document {key!r} {problem}", key=key))
     try:
-        document_rows.read_extras(unit, row_id, session_id)
+        document_reading.read_extras(unit, row_id, session_id)
     except DatabaseCorruptError:
         findings.append(SessionFinding("document", "the row with its small documents is no JSON object"))
     return len(keys), findings

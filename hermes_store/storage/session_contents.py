@@ -10,10 +10,10 @@ from sqlalchemy import Select, bindparam, literal_column, select
 from ..errors import DatabaseCorruptError
 from ..records import SessionRecord
 from ..validation import COLUMN_KEYS
-from . import document_rows, session_keys
+from . import document_reading, session_keys
 from .row_types import Row, log_once
 from .schema import Session, SessionDocument, SessionExtras
-from .session_listing import records, to_record
+from .session_records import records, to_record
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -78,12 +78,12 @@ def _read(unit: UnitOfWork, row: Row | None, whole: bool, without: Collection[st
     record = to_record(row)
     *_, row_id, extras, has_originals = row
     try:
-        values = document_rows.decode_extras(extras, record.session_id)
+        values = document_reading.decode_extras(extras, record.session_id)
     except DatabaseCorruptError as error:
         log_once("%s", error)
         values = {}
     if whole:
-        values |= document_rows.read_sound(unit, row_id, record.session_id, None, without)
+        values |= document_reading.read_sound(unit, row_id, record.session_id, None, without)
     elif has_originals:
-        values |= document_rows.read_sound(unit, row_id, record.session_id, _column_keys)
+        values |= document_reading.read_sound(unit, row_id, record.session_id, _column_keys)
     return SessionContents(row_id, record, values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from . import document_rows, kept_states, session_rows, transcript_columns
+from . import document_reading, document_rows, kept_states, session_rows, transcript_columns
 from .kept_states import State
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
@@ -39,7 +39,7 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, state: State, values: C
     kept_states.copy(unit, key.id, state, row_id)
     document_rows.copy(unit, key.id, row_id, values.without)
     document_rows.write(unit, row_id, new_id, values.documents, values.without)
-    derived: dict[str, Any] = {"has_draft": document_rows.has_stored_draft(unit, row_id, new_id)}
+    derived: dict[str, Any] = {"has_draft": document_reading.has_stored_draft(unit, row_id, new_id)}
     if state != kept_states.present(key):
         derived |= {"message_count": state.message_count, "updated_at": values.columns["updated_at"]}
         derived |= transcript_columns.last_times(unit, row_id)

@@ -9,7 +9,7 @@ from ..errors import DatabaseCorruptError
 from ..validation import is_id
 from ..webui_format.field_mapping import PARENT, PROJECT, parent_kind
 from ..webui_format.session_json import SOURCE_KEYS
-from . import document_rows, project_rows, session_keys
+from . import document_reading, project_rows, session_keys
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
 
@@ -55,7 +55,7 @@ def parent_columns(
 
 def _small_values(unit: UnitOfWork, session: int) -> dict[str, Any]:
     try:
-        return document_rows.read_extras(unit, session, "")
+        return document_reading.read_extras(unit, session, "")
     except DatabaseCorruptError:  # then they do not tell
         return {}
 

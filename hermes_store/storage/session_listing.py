@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, Literal
@@ -20,93 +20,14 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.types import NullType
 
 from ..pagination import check_limit, no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
-from ..records import Page, SessionOrder, SessionRecord, StoreStats
+from ..records import Page, SessionOrder, SessionRecord
 from ..validation import MAX_INT, is_id
-from . import cut_rows, project_rows
 from .list_filter import FRESH, ListFilter, Range, Shape, conditions, sorted_time
 from .row_types import Row
-from .schema import DELETED, EMPTY, GROUPS, NOT_STAGED, VISIBLE, Project, RetiredId, Session
-from .statement import Statement, one_of
-from .types import IdList, RowIdList, TextList
-from .unit_of_work import DRIVER_ERRORS, UnitOfWork
-
-_parent: Final = aliased(Session, name="parent")
-_NAMES: Final = tuple(SessionRecord.model_fields)
-#: Where a row of `records` has the public id.
-_ID: Final = _NAMES.index("session_id")
-
-
-def _record_column(name: str) -> ColumnElement[Any]:
-    if name == "project_id":
-        return Project.project_id.label(name)
-    if name == "parent_id":
-        return _parent.session_id.label(name)
-    column: ColumnElement[Any] = getattr(Session, name)
-    return column
-
-
-def records(source: Any) -> Select[Any]:
-    """Return the query for the records of sessions, with their row ids last; see `to_record`."""
-    return (
-        select(*map(_record_column, _NAMES), Session.id.label("internal_id"))
-        .select_from(source)
-        .outerjoin(Project, Session.project_id == Project.id)
-        .outerjoin(_parent, Session.parent_id == _parent.id)
-    )
-
-
-_get: Final = Statement(records(Session).where(Session.session_id == bindparam("session_id")))
-_among: Final = records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
-_get_many: Final = {
-    False: Statement(_among.where(Session.deleted_at.is_(None))),
-    True: Statement(_among.where(Session.deleted_at.is_not(None))),
-    None: Statement(_among),
-}
-
-
-def to_record(row: Row) -> SessionRecord:
-    """Return a row as the record that it is. It is not validated: one odd row breaks no list."""
-    [record] = to_records([row])
-    return record
-
-
-def to_records(rows: Sequence[Row]) -> list[SessionRecord]:
-    """Return rows as the records that they are; as `to_record`."""
-    return SessionRecord.from_rows(rows)
-
-
-def get(unit: UnitOfWork, session_id: str) -> SessionRecord | None:
-    """Return a session, deleted or not; None when there is none."""
-    row = unit.row(_get, {"session_id": session_id})
-    return None if row is None else to_record(row)
-
-
-def get_existing(unit: UnitOfWork, session_id: str) -> SessionRecord:
-    """Return a session that was found or written in this transaction, deleted or not."""
-    record = get(unit, session_id)
-    assert record is not None, "it is locked"  # noqa: S101
-    return record
-
-
-def get_many(
-    unit: UnitOfWork, session_ids: Sequence[str], profile: str | None, *, deleted: bool | None = False
-) -> dict[str, SessionRecord]:
-    """Return those of some sessions that exist and belong to a profile (any when None), by id.
-
-    Args:
-        deleted: only those that are (True) or are not (False) deleted; None: both.
-    """
-    records = to_records(unit.rows(_get_many[deleted], {"ids": list(session_ids)}))
-    return {record.session_id: record for record in records if profile in (None, record.profile)}
-
-
-_by_rows: Final = Statement(records(Session).where(one_of(Session.id, bindparam("rows", type_=RowIdList))))
-
-
-def get_rows(unit: UnitOfWork, rows: Collection[int]) -> dict[int, SessionRecord]:
-    """Return sessions by row id."""
-    return {row[-1]: to_record(row) for row in unit.rows(_by_rows, {"rows": sorted(rows)})} if rows else {}
-
+from .schema import DELETED, EMPTY, GROUPS, VISIBLE, RetiredId, Session
+from .session_records import ID, records, to_records
+from .statement import Statement
+from .unit_of_work import UnitOfWork
 
 #: How a page's beginning is given: not at all, by the key of the row before it, or by that row's id.
 _After = Literal["", "key", "row"]
@@ -282,7 +203,7 @@ def _merged(
 
 def _cursor(name: str, row: Row) -> str:
     row_id, pinned, time = row[-3:]
-    session_id = row[_ID]
+    session_id = row[ID]
     if pinned in (0, 1) and isinstance(time, float) and math.isfinite(time) and is_id(session_id):
         return write_cursor(name, bool(pinned), time, session_id)
     return write_row_cursor(name, row_id)
@@ -391,96 +312,6 @@ def deleted_page(unit: UnitOfWork, profile: str | None, limit: int, after: str |
 
 def _deleted_cursor(row: Row) -> str:
     row_id, deleted = row[-2:]
-    if isinstance(deleted, float) and math.isfinite(deleted) and is_id(row[_ID]):
-        return write_cursor("deleted", deleted, row[_ID])
+    if isinstance(deleted, float) and math.isfinite(deleted) and is_id(row[ID]):
+        return write_cursor("deleted", deleted, row[ID])
     return write_row_cursor("deleted", row_id)
-
-
-@functools.cache
-def _find_prefix(deleted: bool | None, of_profile: bool) -> Statement:
-    statement = select(Session.session_id).where(
-        Session.session_id >= bindparam("prefix"), Session.session_id < bindparam("end")
-    )
-    if deleted is not None:
-        statement = statement.where(Session.deleted_at.is_not(None) if deleted else Session.deleted_at.is_(None))
-    if of_profile:
-        statement = statement.where(Session.profile == bindparam("of_profile"))
-    return Statement(statement.order_by(Session.session_id).limit(bindparam("page_limit")))
-
-
-def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int, *, deleted: bool | None) -> list[str]:
-    """Return at most `limit` ids of sessions that begin with a text, in order.
-
-    Args:
-        deleted: only those that are (True) or are not (False) deleted; None: both.
-    """
-    parameters: dict[str, Any] = {"prefix": prefix, "end": f"{prefix}\x7f", "page_limit": limit}
-    if profile is not None:
-        parameters["of_profile"] = profile
-    return unit.values(_find_prefix(deleted, profile is not None), parameters)
-
-
-_all_ids: Final = select(Session.session_id).where(Session.deleted_at.is_(None), NOT_STAGED)
-_ids: Final = Statement(_all_ids.order_by(Session.session_id))
-_ids_of_profiles: Final = Statement(
-    _all_ids.where(one_of(Session.profile, bindparam("profiles", type_=TextList))).order_by(Session.session_id)
-)
-_children: Final = Statement(_all_ids.where(Session.parent_id == bindparam("parent")).order_by(Session.id))
-
-
-def ids(unit: UnitOfWork, profiles: Sequence[str] | None) -> list[str]:
-    """Return the public ids of all sessions that are not deleted, of some profiles (all when None), in order."""
-    return unit.values(_ids) if profiles is None else unit.values(_ids_of_profiles, {"profiles": list(profiles)})
-
-
-def children(unit: UnitOfWork, parent: int) -> list[str]:
-    """Return the public ids of the sessions that were forked from one, given by row id; the oldest row first."""
-    return unit.values(_children, {"parent": parent})
-
-
-_live_rows: Final = Statement(
-    select(Session.id)
-    .where(Session.deleted_at.is_(None), NOT_STAGED)
-    .order_by(Session.updated_at.desc(), Session.id.desc())
-)
-#: The index of the public ids has the row ids, too, so this reads no row.
-_indexed_rows: Final = Statement(select(Session.id).where(NOT_STAGED).order_by(Session.session_id))
-
-
-def live_rows(unit: UnitOfWork) -> list[int]:
-    """Return the row ids of all sessions that are not deleted, the last changed first.
-
-    If the database cannot read all their rows because it is damaged, the row ids of all sessions are returned.
-    """
-    try:
-        return unit.values(_live_rows)
-    except DRIVER_ERRORS as error:
-        if not unit.is_damage(error):
-            raise
-        return unit.values(_indexed_rows)
-
-
-_ALL: Final = func.count()
-_totals: Final = select(_ALL, func.coalesce(func.sum(Session.message_count), 0)).where(
-    Session.deleted_at.is_(None), NOT_STAGED
-)
-_deleted_total: Final = select(_ALL).select_from(Session).where(DELETED)
-_of_profile: Final = Session.profile == bindparam("of_profile")
-_stats: Final = {
-    False: (Statement(_totals), Statement(_deleted_total)),
-    True: (Statement(_totals.where(_of_profile)), Statement(_deleted_total.where(_of_profile))),
-}
-
-
-def stats(unit: UnitOfWork, profile: str | None) -> StoreStats:
-    """Return how much a profile (all when None) holds."""
-    parameters = {} if profile is None else {"of_profile": profile}
-    totals, deleted = _stats[profile is not None]
-    [(sessions, messages)] = unit.rows(totals, parameters)
-    return StoreStats(
-        sessions=sessions,
-        messages=int(messages or 0),  # a sum of damaged values is no number
-        deleted=unit.value(deleted, parameters),
-        projects=project_rows.count(unit, profile),
-        **cut_rows.totals(unit, profile),
-    )

@@ -20,7 +20,7 @@ from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import FILE_KEYS, LINK_KEYS
 from ..webui_format import session_json
-from . import document_rows
+from . import document_reading
 from .row_types import log_once
 from .schema import NOT_STAGED, Project, Session, SessionDocument, SessionExtras
 from .statement import Statement, one_of
@@ -178,7 +178,7 @@ def _small(rows: Sequence[Sequence[Any]], keys: Sequence[str]) -> dict[int, dict
     small: dict[int, dict[str, Any]] = {}
     for row_id, session_id, payload in found:
         try:
-            small[row_id] = document_rows.decode_extras(payload, session_id)
+            small[row_id] = document_reading.decode_extras(payload, session_id)
         except DatabaseCorruptError as error:  # one damaged row breaks no list
             log_once("%s", error)
     return small
@@ -191,7 +191,7 @@ def _documents(
     rows = unit.rows(_documents_statement(shape), {**parameters, "keys": sorted(set(keys))})
     for row_id, session_id, key, payload, digest in rows:
         try:
-            documents[row_id][key] = document_rows.verified(session_id, key, payload, digest)
+            documents[row_id][key] = document_reading.verified(session_id, key, payload, digest)
         except DatabaseCorruptError as error:
             log_once("%s", error)
     return documents

@@ -10,13 +10,14 @@ from . import (
     cut_rows,
     document_rows,
     message_copies,
+    message_differences,
     message_rows,
     search_rows,
     session_rows,
     transcript_columns,
     usage_rows,
 )
-from .message_rows import Difference
+from .message_differences import Difference
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
 from .usage_rows import Use
@@ -94,7 +95,7 @@ def overwrite_whole(
         uses: as in `session_rows.change`.
     """
     if difference is None:
-        difference = message_rows.compare(unit, key.id, messages)
+        difference = message_differences.compare(unit, key.id, messages)
     cut_rows.keep_difference(unit, key, "import", difference)
     message_rows.write_difference(unit, key.id, difference, messages, key.revision + 1)
     if documents is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..storage import message_rows, session_rows, transcript_columns
+from ..storage import message_lookup, message_rows, session_rows, transcript_columns
 from ..storage.engine import Database
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
@@ -30,7 +30,7 @@ def append(
     base, count = token.base_in(database), key.message_count + len(added)
     added_digests = tuple(message.digest for message in added)
     earlier = token.earlier_append(added_digests)
-    if earlier is not None and message_rows.has_row(unit, key.id, earlier.last_row, added_digests[-1]):
+    if earlier is not None and message_lookup.has_row(unit, key.id, earlier.last_row, added_digests[-1]):
         return _appended_before(unit, token, key, base)
     values: dict[str, Any] = {UPDATED: session_rows.next_time(key)} if touch else {}
     columns = {**transcript_columns.of_appended(key.message_count, added), **values}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..errors import DatabaseLockedError, SessionDeletedError, SessionNotFoundError
-from ..storage import message_rows
+from ..storage import message_lookup
 from ..storage.engine import Database
 from ..storage.held_lock import HeldLock
 from ..transcripts.known_values import known_messages
@@ -67,7 +67,7 @@ class LazyValues:
                     self._base.attempt = None
                     with self._source().read() as unit:
                         key = find_current(unit, self._base.row_id, self._base.session_id)
-                        self._base.messages = message_rows.digests(unit, key.id)
+                        self._base.messages = message_lookup.digests(unit, key.id)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..storage import message_reading, message_rows
+from ..storage import message_lookup, message_reading
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import encoding
@@ -53,7 +53,7 @@ def merge_transcripts(unit: UnitOfWork, base: Base, local: Local, key: SessionKe
     digests = local.message_digests
     if local.messages is None or local.encoded is None or digests is None or base.messages is None:
         return None
-    stored = base.messages if key.revision == base.revision else message_rows.digests(unit, key.id)
+    stored = base.messages if key.revision == base.revision else message_lookup.digests(unit, key.id)
     if stored in (base.messages, digests):
         return None if digests == stored == base.messages else Transcript(stored, local.encoded)
     merged = merge(base.messages, digests, stored)

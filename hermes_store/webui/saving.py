@@ -15,7 +15,17 @@ from typing import Any
 
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
 from ..quoting import quoted
-from ..storage import cut_rows, document_rows, message_rows, retired_ids, session_rows, transcript_columns
+from ..storage import (
+    cut_rows,
+    document_reading,
+    document_rows,
+    message_differences,
+    message_lookup,
+    message_rows,
+    retired_ids,
+    session_rows,
+    transcript_columns,
+)
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.session_links import find_links, parent_columns
@@ -186,7 +196,7 @@ def _present_base(unit: UnitOfWork, base: Base, key: SessionKey) -> Base:
     if attempt is None:
         return base
     if attempt.last_row and attempt.messages:  # a row id is used once, so others may have written since
-        is_stored = message_rows.has_row(unit, key.id, attempt.last_row, attempt.messages[-1])
+        is_stored = message_lookup.has_row(unit, key.id, attempt.last_row, attempt.messages[-1])
         return attempt if is_stored else base
     if attempt.values.get(UPDATED) == base.values.get(UPDATED):
         return base  # a save that does not set the time cannot be told apart
@@ -208,7 +218,7 @@ def _write_fields(unit: UnitOfWork, key: SessionKey, values: Mapping[str, Any], 
         document_rows.write(unit, key.id, key.session_id, writes.documents, writes.removed)
         if not session_json.DRAFT_KEYS.isdisjoint(names):
             written = {name: values[name] for name in names if name in values}
-            writes.columns["has_draft"] = document_rows.has_draft(unit, key.id, key.session_id, written)
+            writes.columns["has_draft"] = document_reading.has_draft(unit, key.id, key.session_id, written)
     if profile != key.profile:
         session_rows.release_children(unit, key)
     return writes.columns
@@ -232,7 +242,7 @@ def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[s
         added = messages[len(stored) :]
         saved.base.last_row = message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
         return transcript_columns.of_appended(len(stored), added)
-    difference = message_rows.compare_digests(unit, key.id, stored, digests)
+    difference = message_differences.compare_digests(unit, key.id, stored, digests)
     cut_rows.keep_difference(unit, key, "save", difference)
     message_rows.write_difference(unit, key.id, difference, messages, revision)
     return transcript_columns.of_all(messages)

@@ -17,7 +17,7 @@ from ..pagination import check_limit
 from ..paths import path_of
 from ..quoting import quoted
 from ..reports import ImportReport
-from ..storage import retired_ids, search_pages, session_keys, session_listing, session_values
+from ..storage import retired_ids, search_pages, session_ids, session_keys, session_values
 from ..storage.engine import Database
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.search_pages import SearchFilter
@@ -125,7 +125,7 @@ class SessionStorage:
         """
         profiles = checked_profiles(profile)
         with self._database().read() as unit:
-            return session_listing.ids(unit, profiles)
+            return session_ids.ids(unit, profiles)
 
     def revision(self, session_id: str) -> int:
         """Return the revision of a session, which each write to it counts up.
@@ -232,7 +232,7 @@ class SessionStorage:
             SessionNotFoundError, InvalidIdError: as `load`.
         """
         with self._database().read() as unit:
-            return session_listing.children(unit, session_keys.find(unit, session_id, None).id)
+            return session_ids.children(unit, session_keys.find(unit, session_id, None).id)
 
     # ── Writing ──
 

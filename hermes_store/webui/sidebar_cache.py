@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError
-from ..storage import change_rows, document_rows, sidebar_rows
+from ..storage import change_rows, document_reading, sidebar_rows
 from ..storage.engine import Database
 from ..storage.row_types import log_once
 from ..storage.sidebar_rows import ChangedRow, Version
@@ -165,7 +165,7 @@ def _read(unit: UnitOfWork, versions: Iterable[Version]) -> StoredRows:
     for row_id, session_id, key, payload in sidebar_rows.read_originals(unit, by_id):
         if row_id in by_id:
             try:
-                value = document_rows.decode(session_id, key, payload)
+                value = document_reading.decode(session_id, key, payload)
             except DatabaseCorruptError as error:  # the column's value is shown: one damaged row breaks no list
                 log_once("%s", error)
             else:

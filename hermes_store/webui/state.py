@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import SessionDeletedError, SessionNotFoundError
 from ..records import SessionRecord
-from ..storage import document_rows, message_reading, session_contents, session_keys
+from ..storage import document_reading, message_reading, session_contents, session_keys
 from ..storage.row_locks import RowLock
 from ..storage.session_contents import SessionContents
 from ..storage.session_keys import SessionKey
@@ -237,7 +237,7 @@ def read_documents(unit: UnitOfWork, state: State, keys: Collection[str]) -> Non
     found = {key: state.small[key] for key in keys if key in state.small}
     large = [key for key in keys if key not in found]
     if large:
-        found |= document_rows.read_sound(unit, state.row_id, state.session_id, large)
+        found |= document_reading.read_sound(unit, state.row_id, state.session_id, large)
     if _MESSAGE_COUNT in found:  # a newer WebUI's, which may be wrong
         found[_MESSAGE_COUNT] = state.message_count
     state.values |= _defaults(_DOCUMENT_KEYS.intersection(keys)) | found

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_store import Store
-from hermes_store.storage.document_rows import SMALL
+from hermes_store.storage.document_reading import SMALL
 from hermes_store.transcripts import json_codec
 from hermes_store.validation import COLUMN_KEYS, KEY_LIMIT
 from tests.support.examples import examples
