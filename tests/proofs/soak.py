@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes_store import Store
-from hermes_store.maintenance import verify
+from hermes_store.maintenance import copy, verify
 from tests.proofs.result import Result
 
 THREADS: Final = 4
@@ -21,6 +21,8 @@ _SAMPLES: Final = 10
 #: would drop the process's locks), and the index of the log.
 _DESCRIPTORS: Final = 3 * THREADS + 1
 _LONG: Final = 200
+#: How often each verb is chosen, relative to the others, in the order of `_User`.
+_WEIGHTS: Final = (30, 25, 15, 5, 8, 5, 4, 8, 3, 8, 0.5, 2, 4, 0.5, 0.5)
 #: Bytes by which memory may grow after the first fifth of the operations. (Allocators do not give everything back.)
 _MEMORY: Final = 16 << 20
 #: Bytes of the log: SQLite moves it into the file each 1,000 pages of 4 KiB, if nobody reads at that moment.
@@ -49,6 +51,8 @@ def prove(*, operations: int, seed: int = 0) -> Result:
             samples = []
             for number in range(_SAMPLES):
                 log = _work(store, path, operations // _SAMPLES, seed + number, result)
+                copy(path, target := path.with_name("copy.db"))
+                target.unlink()
                 samples.append(_sample(path, log))
             result.problems += [f"verify: {one.kind} {one.problem}" for one in verify(store).findings]
         after = _sample(path)
@@ -114,6 +118,7 @@ class _User:
         self._store = store
         self._chance = chance
         self._id = f"s{number}-{time.monotonic_ns()}"
+        self._cursor: str | None = None
         self._verbs: list[Callable[[], object]] = [
             lambda: store.messages.append(self._id, {"role": "user", "content": "x" * chance.choice([20, 500, 5_000])}),
             lambda: store.messages.tail(self._id, limit=20),
@@ -123,13 +128,22 @@ class _User:
             lambda: store.documents.put(self._id, {"draft": "d" * chance.choice([20, 5_000])}),
             self._transaction,
             self._cut,
+            self._undo,
+            lambda: store.usage.record(
+                self._id, model=chance.choice("abc"), input_tokens=chance.randrange(9), cost=0.1
+            ),
+            lambda: store.usage.totals("model", since=time.time() - 1),
+            lambda: store.search("title", limit=5),
+            self._follow,
+            self._share,
+            self._fork,
         ]
 
     def run(self, operations: int) -> None:
         try:
             self._store.sessions.create(session_id=self._id)
             for _ in range(operations):
-                self._chance.choices(self._verbs, [30, 25, 15, 5, 8, 5, 4, 8])[0]()
+                self._chance.choices(self._verbs, _WEIGHTS)[0]()
                 self.done += 1
                 if self.done % 100 == 0:
                     self.log = max(self.log, _log(self._path))
@@ -146,3 +160,23 @@ class _User:
         record = self._store.sessions.get(self._id)
         if record.message_count > _LONG:
             self._store.messages.truncate(self._id, keep=10, expected_revision=record.revision)
+
+    def _undo(self) -> None:
+        record = self._store.sessions.get(self._id)
+        if record.message_count:
+            keep = record.message_count - 1
+            self._store.messages.truncate(self._id, keep=keep, expected_revision=record.revision)
+            self._store.messages.undo(self._id)
+
+    def _follow(self) -> None:
+        page = self._store.changes(after=self._cursor)
+        self._cursor = page.cursor
+
+    def _share(self) -> None:
+        self._store.shares.delete(self._store.shares.create(self._id).token)
+
+    def _fork(self) -> None:
+        """Fork the session, and go on with the fork."""
+        fork = self._store.sessions.fork(self._id)
+        self._store.sessions.purge(self._id)
+        self._id = fork.session_id
