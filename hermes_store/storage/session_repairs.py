@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..errors import SessionDeletedError, SessionExistsError
 from . import (
+    cut_rows,
     document_rows,
     import_log,
     message_rows,
@@ -36,7 +37,8 @@ def repair(unit: UnitOfWork, row_id: int) -> tuple[list[SessionFinding], Checked
     """Make a session's row and its messages agree; return what was put right, and what was found afterwards.
 
     Usage that does not add up to the totals gets one more row. Gaps between positions are closed. Then, and where the
-    row counts more messages than there are, the session is marked as recovered, because something of it is missing.
+    row counts more messages than there are, the session is marked as recovered, because something of it is missing, and
+    what is kept of its former messages is removed.
 
     Args:
         unit: one that writes.
@@ -56,6 +58,8 @@ def repair(unit: UnitOfWork, row_id: int) -> tuple[list[SessionFinding], Checked
     columns: dict[str, Any] = {"message_count": checked.messages, **transcript_columns.last_times(unit, row_id)}
     if moved or key.message_count > checked.messages:
         columns["recovered"] = True
+        # It says at which positions messages stayed. With others there, a former transcript would be a wrong one.
+        cut_rows.forget(unit, row_id)
     is_other = moved > 0 or key.message_count != checked.messages
     revision = session_rows.change(unit, key, columns, transcript=is_other, fields=True, touch=False)
     import_log.carry_forward(unit, row_id, key.revision, revision)

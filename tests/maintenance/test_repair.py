@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from hermes_store import DatabaseCorruptError, DatabaseMissingError, InvalidInputError, StaleSessionError, Store
+from hermes_store import (
+    DatabaseCorruptError,
+    DatabaseMissingError,
+    InvalidInputError,
+    RevisionNotKeptError,
+    StaleSessionError,
+    Store,
+)
 from hermes_store.maintenance import RepairProgress, repair, verify
 from hermes_store.storage.migrations import HEAD
 from tests.support.internals import writing
@@ -108,6 +115,21 @@ def test_usage_follows_the_totals(target: str, damage: str) -> None:
         counted = [one for one in store.usage.totals("session") if one.session == "s"]
         assert [(one.input_tokens, one.cost) for one in counted] == [(before.input_tokens, 0.1)]
         assert store.usage.totals(profile="x")[0].records == 0
+
+
+def test_former_messages_go_with_missing_ones(target: str) -> None:
+    with Store.open(target, durability="normal") as store:
+        before = {name: store.sessions.get(name).revision for name in ("s", "other")}
+        for session_id, revision in before.items():
+            store.messages.truncate(session_id, keep=2, expected_revision=revision)
+            store.messages.append(session_id, "later")
+            assert store.sessions.fork(session_id, revision=revision).message_count == 3
+        with writing(store) as connection:
+            connection.exec_driver_sql(f"DELETE FROM messages WHERE session_id = {S} AND position = 1")
+        assert repair(target).ok
+        with pytest.raises(RevisionNotKeptError):  # it would be a transcript that there never was
+            store.sessions.fork("s", revision=before["s"])
+        assert store.sessions.fork("other", revision=before["other"]).message_count == 3
 
 
 def test_who_read_the_gaps_cannot_overwrite(filled: Path) -> None:
