@@ -32,6 +32,8 @@ from tests.support.salvaged_files import contents, fuzz
 
 PAGE = 4_096
 SECRET = "secret words " * 600
+#: Sessions with former messages.
+CUT = ("s10", "s11", "s12", "s13", "s14")
 
 
 def fill(store: Store) -> None:
@@ -49,6 +51,9 @@ def fill(store: Store) -> None:
     store.sessions.delete("s1")
     store.messages.extend("s2", [SECRET, SECRET])
     store.sessions.purge("s2")
+    for name in CUT:
+        revision = store.messages.truncate(name, keep=7, expected_revision=store.sessions.get(name).revision).revision
+        store.messages.update(name, 2, "other", expected_revision=revision)
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +183,77 @@ def test_sessions_without_rows_and_index_get_ids(filled: Path, tmp_path: Path) -
         assert {record.title for record in store.sessions.list(limit=200).items} == {
             "Salvaged messages of a lost session"
         }
+
+
+def states_of(path: Path, session_id: str) -> dict[int, Any]:
+    """Return the former transcripts of a session, by revision."""
+    with Store.open(path) as store:
+        found = {}
+        for cut in store.messages.history(session_id):
+            fork = store.sessions.fork(session_id, revision=cut.revision).session_id
+            found[cut.revision] = [cut, list(store.messages.read(fork))]
+        return found
+
+
+def write_on(path: Path) -> dict[str, dict[int, Any]]:
+    """Let a session have an undone cut, and others an older one that can be told no more if a newer one is missing."""
+    with Store.open(path) as store:
+        store.messages.undo("s10")
+        for name in CUT[1:]:
+            revision = store.messages.append(name, "more").revision
+            store.messages.update(name, 0, "last", expected_revision=revision)
+    return {name: states_of(path, name) for name in CUT}
+
+
+def test_former_messages_come_back(filled: Path, tmp_path: Path) -> None:
+    expected = write_on(filled)
+    assert [len(one) for one in expected.values()] == [2, 3, 3, 3, 3]
+    assert states(salvage(filled, tmp_path / "new.db")) == {}
+    assert {name: states_of(tmp_path / "new.db", name) for name in CUT} == expected
+    with Store.open(tmp_path / "new.db") as store:
+        assert verify(store).ok
+        assert store.messages.undo("s10").restored == 3
+        assert store.messages.undo("s11").restored == 1
+
+
+#: By the session with the damage, how many cuts come back.
+CUT_DAMAGE: dict[str, tuple[str, int]] = {
+    "s11": ("UPDATE kept_messages SET payload = x'22' WHERE cut_id = {newest}", 0),
+    "s12": ("DELETE FROM kept_messages WHERE cut_id = {oldest} AND position = 8", 2),
+    "s13": ("UPDATE message_cuts SET runs = x'22' WHERE id = {newest}", 0),
+    "s14": ("DELETE FROM messages WHERE session_id = {session} AND position = 3", 0),
+}
+
+
+def damage_cuts(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for name, (statement, _) in CUT_DAMAGE.items():
+            session = f"(SELECT id FROM sessions WHERE session_id = '{name}')"
+            of_session = f"FROM message_cuts WHERE session_id = {session}"
+            cuts = {"newest": f"(SELECT max(id) {of_session})", "oldest": f"(SELECT min(id) {of_session})"}
+            connection.execute(statement.format(session=session, **cuts))
+
+
+@pytest.mark.parametrize(
+    ("damage", "counts"),
+    [(damage_cuts, [2, 0, 2, 0, 0]), (damage_first_page, [2, 1, 1, 1, 1])],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_no_former_messages_are_told_wrongly(
+    filled: Path, tmp_path: Path, damage: Callable[[Path], None], counts: list[int]
+) -> None:
+    expected = write_on(filled)
+    damage(filled)
+    report = salvage(filled, tmp_path / "new.db")
+    found = {name: states_of(tmp_path / "new.db", name) for name in CUT}
+    assert [len(one) for one in found.values()] == counts
+    for name, former in found.items():
+        assert former.items() <= expected[name].items()
+    short = {name for name in CUT if len(found[name]) < len(expected[name])}
+    assert set(states(report)) == short
+    assert all("former" in item.problems[-1] for item in report.sessions if item.session_id in short)
+    with Store.open(tmp_path / "new.db") as store:
+        assert verify(store).ok
 
 
 def test_missing_messages_are_named(filled: Path, tmp_path: Path) -> None:

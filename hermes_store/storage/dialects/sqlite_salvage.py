@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from ...transcripts import json_codec
 from .sqlite_cells import Row
 from .sqlite_pages import PageFile
+from .sqlite_salvaged_cuts import remove_unknown
 from .sqlite_shapes import UNDECIDED, is_public_id, revision_of, sound_session, table_of
 from .sqlite_trees import Gap, Leaf, Trees
 
@@ -25,12 +26,14 @@ _BATCH: Final = 500
 _VERSION_TABLES: Final = frozenset({"hermes_store_version", "alembic_version"})
 _TABLES: Final = (
     *("sqlite_sequence", "projects", "sessions", "messages", "session_documents", "retired_ids", "import_items"),
-    *("shares", "share_payloads", "usage"),
+    *("shares", "share_payloads", "usage", "message_cuts", "kept_messages"),
     # In this order: digests tell that a page in the tree of small documents is one of bodies, and not the reverse.
     *("session_extras", "message_blobs"),
 )
 #: What is read into temporary tables first, because rows may say that they are other ones.
 _STAGED_TABLES: Final = frozenset({"sqlite_sequence", "sessions", "messages"})
+#: What is removed from these while the session stays is no more than free pages.
+_TRIMMED_TABLES: Final = frozenset({"message_cuts", "kept_messages"})
 
 
 class SalvagedSession(NamedTuple):
@@ -131,6 +134,7 @@ class _Salvage:
         self._run(_PLACE_MESSAGES.format(columns=names, found=found))
         self._remove_damaged_shares()
         self._run_on_tables(_TIDY)
+        self._remove_unknown_cuts()
         lost = self._add_missing_sessions()
         self._run_on_tables(_UNLINK)
         for statement in _CONTINUE_IDS:
@@ -169,6 +173,8 @@ class _Salvage:
     def _take(self, leaf: Leaf, name: str) -> None:
         for row in leaf.rows:
             table = table_of(row)
+            if not (name or self._trees.free_is_whole) and table in _TRIMMED_TABLES:
+                return
             if table == UNDECIDED:
                 self._undecided.append((leaf.number, name))
                 return
@@ -250,6 +256,11 @@ class _Salvage:
             for session, token in self._run(_SHARES_WITHOUT_COPY):
                 self._problem(session, f"share {token!r} is damaged")
             self._run("DELETE FROM shares WHERE id NOT IN (SELECT share_id FROM share_payloads)")
+
+    def _remove_unknown_cuts(self) -> None:
+        if self._columns["message_cuts"]:
+            for session in remove_unknown(self._connection, self._trees.gaps.get("message_cuts")):
+                self._problem(session, "former messages, which are kept for an undo, are missing")
 
     def _add_missing_sessions(self) -> list[str]:
         """Make rows for the sessions of which only messages or documents were read; return the ids of the lost ones."""
@@ -369,7 +380,7 @@ _PURGED: Final = (
     "(SELECT sessions.id FROM sessions JOIN retired_ids USING (session_id) WHERE retired_ids.successor_id IS NULL)"
 )
 _STAGED_ENTRIES: Final = "(SELECT id FROM session_entries WHERE session_id LIKE ' staged/%')"
-_CHILDREN: Final = ("messages", "session_documents", "session_extras", "shares")
+_CHILDREN: Final = ("messages", "session_documents", "session_extras", "shares", "message_cuts")
 #: Each with the table that it is about.
 _TIDY: Final = (
     *(
@@ -412,7 +423,7 @@ _UNLINK: Final = (
 _CONTINUE_IDS: Final = (
     """
 INSERT INTO sqlite_sequence (name, seq) SELECT DISTINCT name, 0 FROM salvaged_sqlite_sequence
-WHERE name IN ('projects', 'sessions', 'messages', 'shares', 'usage', 'import_items')
+WHERE name IN ('projects', 'sessions', 'messages', 'shares', 'usage', 'message_cuts', 'import_items')
 AND name NOT IN (SELECT name FROM sqlite_sequence)
 """,
     """

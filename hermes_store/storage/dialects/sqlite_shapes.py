@@ -19,7 +19,7 @@ _SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrTi"
 #: By the number of columns of each revision.
 _SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006", 34: "0011"}
 #: Tables that came with a later revision, and have what is in no other table.
-_LATER_TABLES: Final = {"shares": "0008", "usage": "0009"}
+_LATER_TABLES: Final = {"message_cuts": "0007", "kept_messages": "0007", "shares": "0008", "usage": "0009"}
 _SHAPES: Final[Mapping[str, str]] = {
     "-tttTirB": "projects",
     "-tttTirBi": "projects",
@@ -27,6 +27,8 @@ _SHAPES: Final[Mapping[str, str]] = {
     "-iiTRdi": "messages",
     "-b": UNDECIDED,
     "itdb": "session_documents",
+    "-itriiiIiiib": "message_cuts",
+    "iiTRdB": "kept_messages",
     "-tirrRd": "shares",
     "-ItTTtriiiiiI": "usage",
     "tIr": "retired_ids",
