@@ -16,7 +16,8 @@ from typing import Any, Final
 from hermes_store import SessionRecord
 
 from ..workload import Encoded, decode, digest, encode
-from . import floor_history
+from . import floor_changes, floor_history
+from .floor_changes import NEXT
 
 #: What a session's record has, in its order.
 FIELDS: Final = tuple(SessionRecord.model_fields)
@@ -33,7 +34,7 @@ _MESSAGE_WITH_ID: Final = (
 _PAYLOAD: Final = "INSERT INTO message_blobs (message_id, payload) VALUES (?,?)"
 _TOUCH: Final = (
     "UPDATE sessions SET message_count = ?, last_message_at = ?, last_activity_at = ?, activity_at = ?, "
-    "updated_at = ?, revision = ?, transcript_revision = ? WHERE id = ?"
+    f"updated_at = ?, revision = ?, transcript_revision = ?, change_number = {NEXT} WHERE id = ?"
 )
 _RANGE: Final = (
     "FROM messages m JOIN message_blobs b ON b.message_id = m.id "
@@ -41,17 +42,19 @@ _RANGE: Final = (
 )
 _RENAME: Final = (
     "UPDATE sessions SET title = ?1, updated_at = ?2, activity_at = coalesce(last_activity_at, ?2), "
-    "revision = revision + 1, fields_revision = revision + 1 WHERE session_id = ?3 AND deleted_at IS NULL"
+    f"revision = revision + 1, fields_revision = revision + 1, change_number = {NEXT} "
+    "WHERE session_id = ?3 AND deleted_at IS NULL"
 )
 _FORGET_TITLE: Final = (
     "DELETE FROM session_documents WHERE key = 'title' AND session_id = (SELECT id FROM sessions WHERE session_id = ?)"
 )
 _CREATE: Final = (
-    "INSERT INTO sessions (session_id, profile, title, workspace, model, created_at, updated_at, activity_at) "
-    "VALUES (?,?,?,?,?,?,?,?)"
+    "INSERT INTO sessions (session_id, profile, title, workspace, model, created_at, updated_at, activity_at, "
+    f"change_number) VALUES (?,?,?,?,?,?,?,?,{NEXT})"
 )
 _SET_DELETED: Final = (
-    "UPDATE sessions SET deleted_at = ?, revision = revision + 1, fields_revision = revision + 1 WHERE session_id = ?"
+    "UPDATE sessions SET deleted_at = ?, revision = revision + 1, fields_revision = revision + 1, "
+    f"change_number = {NEXT} WHERE session_id = ?"
 )
 
 
@@ -253,6 +256,7 @@ class Floor:
         """Remove a session with everything in it, retire its id, and empty the log, which has its text too."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
+        floor_changes.add_gone(self.connection, session_id)
         execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
         execute("INSERT INTO retired_ids VALUES (?, NULL, ?)", (session_id, time.time()))
         execute("COMMIT")

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from .floor_changes import NEXT
+
 _CUT: Final = (
     "INSERT INTO message_cuts (session_id, verb, cut_at, since_revision, revision, undo_revision, message_count, "
     "messages, size, runs) VALUES (?,?,?,?,?,?,?,?,?,?)"
@@ -65,8 +67,8 @@ def keep(
 _COLUMNS: Final = "profile, project_id, workspace, model, personality, message_count, last_message_at, last_activity_at"
 _FORK: Final = (
     f"INSERT INTO sessions (session_id, title, created_at, updated_at, activity_at, parent_id, parent_kind, forked_at, "
-    f"source, {_COLUMNS}) SELECT ?2, title || ' (fork)', ?3, ?3, coalesce(last_activity_at, ?3), id, 'fork', "
-    f"message_count, 'fork', {_COLUMNS} FROM sessions WHERE id = ?1"
+    f"source, change_number, {_COLUMNS}) SELECT ?2, title || ' (fork)', ?3, ?3, coalesce(last_activity_at, ?3), id, "
+    f"'fork', message_count, 'fork', {NEXT}, {_COLUMNS} FROM sessions WHERE id = ?1"
 )
 _FORK_MESSAGES: Final = (
     "INSERT INTO messages (session_id, position, role, timestamp, digest) "

@@ -14,6 +14,11 @@ import psycopg
 from ..workload import decode, encode
 from .floor import COLUMNS, FIELDS, JOINS
 
+#: The number of a write, which also tells those who listen.
+_NEXT: Final = (
+    "(SELECT coalesce(max(base), 0) + pg_current_xact_id()::text::bigint "
+    "FROM change_state, pg_notify('hermes_store_changes', ''))"
+)
 _FIND: Final = "SELECT id, message_count, revision, deleted_at FROM sessions WHERE session_id = %s"
 _MESSAGE: Final = (
     "INSERT INTO messages (session_id, position, role, timestamp, digest, revision) VALUES (%s,%s,%s,%s,%s,%s) "
@@ -22,7 +27,7 @@ _MESSAGE: Final = (
 _PAYLOAD: Final = "INSERT INTO message_blobs (message_id, payload) VALUES (%s, %s)"
 _TOUCH: Final = (
     "UPDATE sessions SET message_count = %s, last_message_at = %s, last_activity_at = %s, activity_at = %s, "
-    "updated_at = %s, revision = %s, transcript_revision = %s WHERE id = %s"
+    f"updated_at = %s, revision = %s, transcript_revision = %s, change_number = {_NEXT} WHERE id = %s"
 )
 _PAYLOADS: Final = (
     "SELECT b.payload FROM messages m JOIN message_blobs b ON b.message_id = m.id "
@@ -31,14 +36,16 @@ _PAYLOADS: Final = (
 _RECORD: Final = f"SELECT {COLUMNS} FROM sessions s {JOINS} WHERE s.session_id = %s"
 _RENAME: Final = (
     "UPDATE sessions SET title = %(title)s, updated_at = %(now)s, activity_at = coalesce(last_activity_at, %(now)s), "
-    "revision = revision + 1, fields_revision = revision + 1 WHERE session_id = %(id)s AND deleted_at IS NULL"
+    f"revision = revision + 1, fields_revision = revision + 1, change_number = {_NEXT} "
+    "WHERE session_id = %(id)s AND deleted_at IS NULL"
 )
 _CREATE: Final = (
-    "INSERT INTO sessions (session_id, profile, title, workspace, model, created_at, updated_at, activity_at) "
-    "VALUES (%s,%s,%s,%s,%s,%s,%s,%s)"
+    "INSERT INTO sessions (session_id, profile, title, workspace, model, created_at, updated_at, activity_at, "
+    f"change_number) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,{_NEXT})"
 )
 _SET_DELETED: Final = (
-    "UPDATE sessions SET deleted_at = %s, revision = revision + 1, fields_revision = revision + 1 WHERE session_id = %s"
+    "UPDATE sessions SET deleted_at = %s, revision = revision + 1, fields_revision = revision + 1, "
+    f"change_number = {_NEXT} WHERE session_id = %s"
 )
 
 
