@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, exists, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from ..errors import CursorExpiredError
-from ..pagination import MAX_KEY, no_cursor, open_sealed, seal
+from ..pagination import no_cursor, open_sealed, seal
 from ..records import Change
 from . import change_rows, project_rows, session_records
 from .row_types import Row
@@ -53,14 +53,16 @@ _TABLES: Final = (
 
 
 @functools.cache
-def _keys(number: int, of_profile: bool) -> Statement:
+def _keys(number: int, of_profile: bool, rest: bool) -> Statement:
+    """Return the statement for the keys after a number in a table, or for the rest of those of that number.
+
+    (Not for both at once: SQLite would read all of that number, and an upgrade gives every row the number 0.)
+    """
     table, columns, conditions = _TABLES[number]
     key = (table.change_number, table.id)
-    query = select(*key, *columns).where(
-        tuple_(*key) > tuple_(bindparam("last_number", type_=key[0].type), bindparam("last_row", type_=key[1].type)),
-        table.change_number <= bindparam("until"),
-        *conditions,
-    )
+    after = bindparam("after", type_=key[0].type)
+    begin = (key[0] == after, key[1] > bindparam("last_row", type_=key[1].type)) if rest else (key[0] > after,)
+    query = select(*key, *columns).where(*begin, table.change_number <= bindparam("until"), *conditions)
     if of_profile:
         query = query.where(table.profile == bindparam("of_profile"))
     elif table is GoneId:
@@ -90,12 +92,17 @@ def read(unit: UnitOfWork, profile: str | None, after: Position, limit: int) -> 
     """
     until = unit.dialect.last_change(unit)
     _require_known(unit, profile, after, until)
-    parameters: dict[str, Any] = {"of_profile": profile, "until": until, "most": limit + 1, "last_number": after.number}
+    parameters: dict[str, Any] = {"of_profile": profile, "until": until, "most": limit + 1}
+    of_profile = profile is not None
     found: list[tuple[Position, Row]] = []
     for table in range(len(_TABLES)):
-        # In the table of the last change its row is the last one; of those before, there are none of this number left.
-        last_row = after.row_id if table == after.table else MAX_KEY - 1 if table < after.table else -1
-        rows = unit.rows(_keys(table, profile is not None), {**parameters, "last_row": last_row})
+        rows: list[Row] = []
+        if table == after.table:
+            rest = {"after": after.number, "last_row": after.row_id}
+            rows += unit.rows(_keys(table, of_profile, rest=True), {**parameters, **rest})
+        # The tables after that of the last change have their rows of its number left.
+        first = {"after": after.number - (table > after.table)}
+        rows += unit.rows(_keys(table, of_profile, rest=False), {**parameters, **first})
         found += [(Position(row[0], table, row[1]), row) for row in rows]
     found.sort(key=lambda one: one[0])
     has_more = len(found) > limit

@@ -93,7 +93,26 @@ def test_a_list_by_activity_costs_the_same_among_few_sessions_and_many(databases
     assert pages(FEW) == pages(MANY)
 
 
+def no_changes(store: Store) -> Callable[[], object]:
+    """Read what was written since now: nothing."""
+    with store.watch() as watch:
+        cursor = watch.cursor
+    return lambda: store.changes(after=cursor)
+
+
+def last_changes(store: Store) -> Callable[[], object]:
+    """Read the second page of changes, and one near the end."""
+    page = store.changes(limit=LIMIT)
+    count = store.sessions.count() - 3 * LIMIT
+    late = store.changes(limit=min(count, 1000))
+    while (count := count - len(late.items)) > 0:
+        late = store.changes(after=late.cursor, limit=min(count, 1000))
+    return lambda: [store.changes(after=cursor, limit=LIMIT) for cursor in (page.cursor, late.cursor)]
+
+
 VERBS: dict[str, Verb] = {
+    "changes, when there are none": no_changes,
+    "changes after the first page, and before the last": last_changes,
     "sessions.get": lambda store: lambda: store.sessions.get("s7"),
     "sessions.exists": lambda store: lambda: store.sessions.exists("s7"),
     "sessions.as_json": lambda store: lambda: store.sessions.as_json("s7"),
