@@ -40,7 +40,7 @@ class ImportRecord(Record):
     #: When that was decided, in epoch seconds.
     imported_at: float
     #: ``imported``, ``updated`` or ``recovered``: how the file's content came into the store; ``conflict``,
-    #: ``skipped`` or ``failed``: that it did not.
+    #: ``skipped`` or ``failed``: that it did not; ``unchanged``: of a backup copy, that the session has all of it.
     outcome: Outcome
     #: Of a recovered one, what is wrong with the file, and what is missing; why the content of another is not there.
     reason: str = ""

@@ -30,7 +30,7 @@ logger = logging.getLogger("hermes_store")
 #: The kind of these entries in the import log.
 KIND: Final = import_log.OTHER_FILE
 #: Grows when files are read or judged by other rules: what was decided by earlier ones is decided anew.
-RULES: Final = 1
+RULES: Final = 2
 #: Entries that one transaction writes, at most.
 _CHUNK: Final = 200
 #: The values of an entry that no later import goes by.
@@ -118,16 +118,49 @@ class Decisions:
             compared: the store's session that it was compared with.
             depends: what else the decision depends on, as JSON values.
         """
-        if item.outcome not in _KEPT:
-            return
+        if item.outcome in _KEPT:
+            row_id, revision = (None, None) if compared is None else (compared.id, compared.revision)
+            self._note(entry, item, decided_at, row_id, revision, depends)
+
+    def note_backup(self, entry: Entry, item: ImportItem, decided_at: float, session: int | None) -> None:
+        """Keep what became of the backup copy of a session's file. That holds however the session changes.
+
+        Args:
+            entry, item, decided_at: as in `note`.
+            session: the row id of the session; None if the store has none, and the next import looks again.
+        """
+        self._note(entry, item, decided_at, session, None, {"has_session": session is not None})
+
+    def find_backup(self, entry: Entry) -> ImportItem | None:
+        """Return the report on a backup copy that a former import found the session of; None for any other."""
+        item = self.find(entry, {"has_session": True})
+        if item is None or item.outcome is Outcome.FAILED:
+            return item
+        return item.model_copy(update={"outcome": Outcome.UNCHANGED, "reason": ""})
+
+    def _note(  # noqa: PLR0917 - the parts of an entry
+        self,
+        entry: Entry,
+        item: ImportItem,
+        decided_at: float,
+        session: int | None,
+        revision: int | None,
+        depends: Mapping[str, Any],
+    ) -> None:
         values = {
-            "session": None if compared is None else compared.id,
-            "revision": None if compared is None else compared.revision,
+            "session": session,
+            "revision": revision,
             "size": entry.size,
             "mtime_ns": entry.mtime_ns,
             "notes": {**_told(item), **self._circumstances(entry), **depends},
         }
         self._keep(entry.key, values, decided_at)
+
+    def carry_forward(self, session: int, before: int, after: int) -> None:
+        """Let what was decided now about a session at a revision hold at another; as `import_log.carry_forward`."""
+        for values in self._now.values():
+            if (values["session"], values["revision"]) == (session, before):
+                values["revision"] = after
 
     def note_other(self, item: ImportItem) -> None:
         """Keep what was decided about a project, or a folder next to the sessions folder, if nothing was imported.

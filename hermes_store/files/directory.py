@@ -25,6 +25,8 @@ SESSIONS: Final = "sessions"
 SHARES: Final = "shares"
 PROJECTS: Final = "projects.json"
 INDEX: Final = "_index.json"
+#: How the names of the WebUI's backup copies of sessions end.
+BACKUP: Final = ".json.bak"
 #: The largest file that an import reads unless it is told otherwise, in bytes.
 MAX_FILE_SIZE: Final = 512 * 2**20
 #: A file that was this young, in nanoseconds, when it was read may change again without another modification time.
@@ -64,6 +66,11 @@ class Entry:
         """
         read_ns = read_at * 1e9
         return min(self.mtime_ns, self.changed_ns) + _RACY_NS < read_ns and self.changed_ns <= read_ns
+
+    @property
+    def is_backup(self) -> bool:
+        """Whether it is the copy of a session's file that the WebUI made before it saved fewer messages."""
+        return self.not_a_session is None and self.path.name.endswith(BACKUP)
 
     @property
     def stem(self) -> str:
@@ -223,11 +230,12 @@ def _share(item: os.DirEntry[str]) -> Entry:
     if _is_folder(item):
         path = Path(item.path)
         return Entry(path, 0, 0, _what_folder(path, "no shares of hermes-webui"), 0, SHARES)
-    return dataclasses.replace(_entry(item), folder=SHARES)
+    entry = _entry(item)
+    reason = "a backup copy, which no share has" if entry.is_backup else entry.not_a_session
+    return dataclasses.replace(entry, folder=SHARES, not_a_session=reason)
 
 
 _NOT_SESSIONS: Final = (
-    ("*.bak", "a backup copy; its session's file is what counts"),
     ("*.tmp.*", "an unfinished write"),
     (INCOMPLETE, "the mark of an export that was not finished: sessions are missing in this folder"),
 )
@@ -239,12 +247,12 @@ _OTHERS: Final = (
 
 
 def _why_not(name: str) -> str | None:
-    return _matching(name, _NOT_SESSIONS) or (None if name.endswith(".json") else "not a JSON file")
+    return _matching(name, _NOT_SESSIONS) or (None if name.endswith((".json", BACKUP)) else "not a JSON file")
 
 
 def whose(name: str) -> str | None:
     """Return what a file is that has no session in it, by its name; None when the name says nothing."""
-    return _matching(name, _OTHERS)
+    return _matching(name.removesuffix(".bak"), _OTHERS)
 
 
 def _matching(name: str, patterns: tuple[tuple[str, str], ...]) -> str | None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Literal
 
 from ..errors import InvalidInputError
@@ -22,6 +22,7 @@ from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
 from ..validation import check_callable, check_flag, check_instance
 from . import linking
+from .backups import BackupImporter
 from .decided import Decisions
 from .decision import Prefer
 from .directory import MAX_FILE_SIZE, SHARES, Entry, StateDirectory
@@ -113,6 +114,7 @@ class _Import:
         self._projects = ProjectImporter(directory, prefer=prefer, dry_run=dry_run)
         self._sessions = SessionImporter(projects=self._projects, origin=self._origin, prefer=prefer, dry_run=dry_run)
         self._decisions = Decisions(self._origin, self._parser, prefer=prefer, limit=max_file_size)
+        self._backups = BackupImporter(self._origin, self._parser, self._decisions, dry_run=dry_run)
         self._share_entries, self._share_problem = _share_entries(directory)
         self._shares = ShareImporter(self._origin, self._decisions, prefer=prefer, limit=max_file_size, dry_run=dry_run)
         self._items: list[ImportItem] = []
@@ -126,7 +128,9 @@ class _Import:
         with self._project_transaction() as unit:
             self._projects.load(unit)
         batch: Batch[ParsedFile] = Batch()
-        for loaded in self._loaded():
+        with self._database.read() as unit:
+            copies = [entry for entry in self._entries if self._backups.is_of_session(unit, entry)]
+        for loaded in self._loaded(copies):
             if isinstance(loaded, ImportItem):
                 self._add_item(loaded)
                 continue
@@ -136,6 +140,8 @@ class _Import:
                 self._import(batch.take_all())
             batch.add(loaded, writer)
         self._import(batch.take_all())
+        for item in self._backups.run(self._database, self._turns, copies, self._sessions.simulated):
+            self._add_item(item)
         self._import_shares()
         self._items.sort(key=lambda item: item.path)
         if self._projects.are_waiting:
@@ -184,9 +190,14 @@ class _Import:
             unit.reserve(*Reserved)
             yield unit
 
-    def _loaded(self) -> Iterator[ParsedFile | ImportItem]:
-        """Yield the content of each session file, or the report on a file that need not be or cannot be imported."""
-        for entries in _chunks(self._entries, _LOOKUP):
+    def _loaded(self, copies: Collection[Entry]) -> Iterator[ParsedFile | ImportItem]:
+        """Yield the content of each session file, or the report on a file that need not be or cannot be imported.
+
+        Args:
+            copies: the files that are imported later.
+        """
+        left_out = set(copies)
+        for entries in _chunks([entry for entry in self._entries if entry not in left_out], _LOOKUP):
             with self._database.read() as unit:
                 recorded = self._recorded(unit, entries)
             for entry in entries:

@@ -59,8 +59,8 @@ class FileParser:
     def __init__(self, directory: StateDirectory, entries: list[Entry], *, max_file_size: int = MAX_FILE_SIZE) -> None:
         self._directory = directory
         self._max_file_size = max_file_size
-        self._backups = {entry.path.name: entry for entry in entries if entry.path.name.endswith(".bak")}
-        self._names = {entry.stem for entry in entries if entry.not_a_session is None}
+        self._backups = {entry.path.name: entry for entry in entries if entry.is_backup}
+        self._names = {entry.stem for entry in entries if entry.not_a_session is None and not entry.is_backup}
         #: The lists of deleted sessions that cannot be read: what is wrong with each.
         self._damaged_lists: dict[str, str] = {}
         self._lists: set[str] = set()
@@ -91,19 +91,24 @@ class FileParser:
         backup = self._backups.get(f"{entry.path.name}.bak")
         return None if backup is None else [backup.size, backup.mtime_ns, backup.changed_ns]
 
+    def has_session_file(self, entry: Entry) -> bool:
+        """Whether the file is there that a backup copy was made of."""
+        return entry.stem in self._names
+
     def reject(self, entry: Entry) -> ImportItem | None:
         """Return the report on a file that is not a session, or is a deleted one; None for any other."""
         name = entry.path.name
         if name in self._damaged_lists:
             return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=self._damaged_lists[name])
         if entry.not_a_session is not None:
-            reason = entry.not_a_session
-            if name.endswith(".json.bak") and entry.stem not in self._names:
-                reason = "a backup copy whose session is gone; rename it to end with .json to have it"
-            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=reason)
+            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=entry.not_a_session)
         own = whose(name)
         if own is not None and (name in self._lists or begins_as_list(entry.path)):
             return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=own)
+        list_name = self._deleted.get(entry.stem)
+        if entry.is_backup and list_name is not None and not self.has_session_file(entry):
+            reason = f"it was deleted (listed in {list_name}), and only its backup copy is left"
+            return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=entry.stem, reason=reason)
         return None
 
     def parse(self, entry: Entry) -> ParsedFile | ImportItem:
@@ -125,6 +130,16 @@ class FileParser:
                 return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=entry.stem, reason=reason)
             parsed.content.notes.insert(0, f"it is listed in {list_name} as deleted, but its file has messages")
         return parsed
+
+    def read_backup(self, entry: Entry) -> SessionFile | ImportItem:
+        """Read the backup copy of a session's file; return the report on one that cannot be read."""
+        try:
+            return self._read(entry)
+        except UnreadableError as error:
+            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=str(error))
+        except _OF_THE_FILE as error:
+            reason = f"it cannot be read: {type(error).__name__} {error}"
+            return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=reason)
 
     def _unreadable(self, entry: Entry, reason: str, *, is_session: bool) -> ImportItem:
         own, list_name = whose(entry.path.name), self._deleted.get(entry.stem)
@@ -148,6 +163,8 @@ class FileParser:
         content = session_json.from_json(file.data, file.messages, written_at=entry.mtime_ns / 1e9)
         if whole is not None:
             damage = f"{damage} (the index counts {whole} messages)"
+        if entry.is_backup:
+            notes.append("its file is gone, and this is the backup copy: anything newer is missing")
         content.notes[:0] = [*file.notes, *notes]
         return ParsedFile(
             entry=entry,

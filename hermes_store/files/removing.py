@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..outcomes import Outcome, RemovalOutcome
 from ..paths import path_of
 from ..reports import FileRemoval
-from ..storage import import_log, message_lookup, session_keys
+from ..storage import cut_rows, import_log, message_lookup, session_keys
 from ..store import Store
 from ..transcripts import json_codec
 from ..validation import check_instance
@@ -54,7 +54,7 @@ def remove_imported_files(
         found = import_log.entries_of_session(unit, key.id)
         entries = [(origin, entry) for kind, origin, entry in found if kind == KIND]
         shares = [(origin, entry) for kind, origin, entry in found if kind == import_log.SHARE]
-        stored = set(message_lookup.digests(unit, key.id)) if entries else set()
+        stored = {*message_lookup.digests(unit, key.id), *cut_rows.digests(unit, key.id)} if entries else set()
     items: list[FileRemoval] = []
     for origin, entry in entries:
         is_there = folder is not None and os.path.realpath(folder.parent) == origin
@@ -71,7 +71,7 @@ class _Removal:
     Args:
         path: the sessions folder.
         entry: the import log's entry of the file.
-        stored: the digests of the messages that the store has.
+        stored: the digests of the messages that the store has, or keeps of former states.
     """
 
     path: Path
@@ -139,7 +139,7 @@ class _Removal:
     def _remove_row(self, folder: HeldFolder) -> bool:
         found = folder.read(INDEX)
         rows = _rows(found)
-        session_id = self.entry.item.removesuffix(".json")
+        session_id = self.entry.item.removesuffix(".bak").removesuffix(".json")
         kept = [row for row in rows if not (isinstance(row, dict) and row.get("session_id") == session_id)]
         if len(kept) == len(rows):
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ..errors import DatabaseCorruptError, SessionExistsError
@@ -22,6 +23,7 @@ from ..storage.part_writer import PartWriter
 from ..storage.row_locks import RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
+from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.session_json import SessionContent
 from .decision import PURGED, Action, Decision, Prefer, StoredSession, decide, is_imported
@@ -71,6 +73,11 @@ class SessionImporter:
         self._content: tuple[SessionKey, SessionContent] | None = None
         #: By file name: the store's session that a file was compared with, where nothing was done.
         self.compared: dict[str, SessionKey] = {}
+
+    @property
+    def simulated(self) -> Mapping[str, SessionContent]:
+        """In a dry run: the sessions that an import would have created by now, by id, without payloads."""
+        return self._simulated
 
     def read_stored(self, unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None, writer: PartWriter) -> None:
         """Read what the store has for a session file, so that `import_file` need not; as that, but nothing is written.
@@ -198,6 +205,28 @@ def _notes(file: ParsedFile, entry: LogEntry | None, decision: Decision) -> Any:
     if file.damage is not None:
         outcome = Outcome.RECOVERED
     return {"outcome": outcome.value, "reason": file.damage or "", "notes": file.content.notes}
+
+
+def session_of(unit: UnitOfWork, origin: str, stem: str, *, lock: RowLock | None) -> SessionKey | None:
+    """Return the session that a file of a directory became, or else the one with its id; also a deleted one.
+
+    Args:
+        origin: the directory's name in the import log.
+        stem: the file's name without ``.json``.
+        lock: as in `session_keys.find`.
+    """
+    name = f"{stem}.json"
+    imported = import_log.sessions_of(unit, KIND, origin, [name])
+    if name in imported:
+        row = imported[name]
+        return None if row is None else session_keys.find_row(unit, row, lock=lock)
+    return session_keys.find_current_or_former(unit, stem, lock=lock) if is_id(stem) else None
+
+
+def was_purged(unit: UnitOfWork, origin: str, stem: str) -> bool:
+    """Whether the session was purged that a file became, or would become; as `session_of`, which found none."""
+    is_imported = f"{stem}.json" in import_log.sessions_of(unit, KIND, origin, [f"{stem}.json"])
+    return is_imported or (is_id(stem) and retired_ids.is_purged(unit, stem))
 
 
 def _is_purged(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> bool:

@@ -10,7 +10,7 @@ from ..errors import ShareExistsError
 from ..outcomes import Outcome
 from ..quoting import quoted
 from ..reports import ImportItem
-from ..storage import import_log, retired_ids, session_keys, share_rows
+from ..storage import import_log, share_rows
 from ..storage.engine import Database
 from ..storage.import_log import Entry as LogEntry
 from ..storage.row_locks import Reserved, RowLock
@@ -22,6 +22,7 @@ from ..validation import is_id
 from .decided import Decisions
 from .decision import Action, Decision, Prefer
 from .directory import Entry
+from .sessions import session_of, was_purged
 from .share_parsing import SUFFIX, ParsedShare, parse, report
 
 #: The shares' kind in the import log.
@@ -123,7 +124,7 @@ class ShareImporter:
             if found is None:
                 notes = self._decisions.notes_on(entry)
                 missing = notes.get("missing")
-                if missing is not None and self._session(unit, missing, lock=None) is not None:
+                if missing is not None and session_of(unit, self._origin, missing, lock=None) is not None:
                     continue  # it is there now
                 now = {"missing": missing, "share": _state(share)}
                 found = self._decisions.find(entry, {name: now[name] for name in now if name in notes})
@@ -156,7 +157,7 @@ class ShareImporter:
     def _import_file(self, unit: UnitOfWork, file: ParsedShare, planned: Collection[str]) -> ImportItem:
         name = file.entry.path.name
         entry = import_log.entries(unit, KIND, self._origin, [name]).get(name)
-        key = self._session(unit, file.source, lock=None if self._dry_run else RowLock.CHANGE)
+        key = session_of(unit, self._origin, file.source, lock=None if self._dry_run else RowLock.CHANGE)
         stored = share_rows.find(unit, file.token, lock=not self._dry_run)
         if key is None and self._dry_run and file.source in planned and entry is None and stored is None:
             return file.report(Outcome.IMPORTED, session_id=file.source)
@@ -176,16 +177,6 @@ class ShareImporter:
         self._decisions.note(file.entry, item, file.read_at, key, depends)
         return item
 
-    def _session(self, unit: UnitOfWork, source: str, *, lock: RowLock | None) -> SessionKey | None:
-        """Return the session that a file of the same directory became, or else the one with the id; also a deleted
-        one."""
-        name = f"{source}{SUFFIX}"
-        imported = import_log.sessions_of(unit, import_log.SESSION_FILE, self._origin, [name])
-        if name in imported:
-            row = imported[name]
-            return None if row is None else session_keys.find_row(unit, row, lock=lock)
-        return session_keys.find_current_or_former(unit, source, lock=lock) if is_id(source) else None
-
     def _decide(
         self,
         unit: UnitOfWork,
@@ -197,9 +188,7 @@ class ShareImporter:
         if entry is not None and entry.session is None:
             return _OF_PURGED
         if key is None:
-            name = f"{file.source}{SUFFIX}"
-            is_purged = name in import_log.sessions_of(unit, import_log.SESSION_FILE, self._origin, [name])
-            if is_purged or (is_id(file.source) and retired_ids.is_purged(unit, file.source)):
+            if was_purged(unit, self._origin, file.source):
                 return _OF_PURGED
             reason = f"its session {quoted(file.source)} is not in the store"
             return Decision(Action.NOTHING, Outcome.SKIPPED, reason)

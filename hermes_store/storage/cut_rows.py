@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
@@ -19,11 +19,12 @@ from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, lit
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import kept_runs
+from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Run
 from .message_differences import Difference
 from .schema import KeptMessage, Message, MessageBlob, MessageCut, Session
 from .session_keys import SessionKey
-from .statement import Statement, one_of
+from .statement import RowStatement, Statement, one_of
 from .types import RowId, RowIdList
 from .unit_of_work import UnitOfWork
 
@@ -157,6 +158,26 @@ def add(
         unit.execute(_keep_range, {"cut": cut, "session": key.id, "first": first, "last": last})
     _note_size(unit, cut, key.message_count)
     return cut
+
+
+_insert_kept: Final = RowStatement(insert(KeptMessage).values({name: bindparam(name) for name in _KEPT}), tuple(_KEPT))
+
+
+def add_former(unit: UnitOfWork, key: SessionKey, messages: Mapping[int, Encoded], runs: Sequence[Run]) -> None:
+    """Keep messages that a session never had, as if its next revision had removed them.
+
+    Args:
+        key: the session, whose row is locked, as it is said to have been with them.
+        messages: those that it does not have, by position in the former transcript.
+        runs: the others.
+    """
+    cut = _add(unit, key, "import", runs, None)
+    rows = [
+        (cut, position, one.role, one.timestamp, one.digest, one.payload) for position, one in sorted(messages.items())
+    ]
+    unit.execute_many(_insert_kept, rows)
+    _note_size(unit, cut, key.message_count)
+    trim(unit, key.id, cut)
 
 
 def keep_damaged(unit: UnitOfWork, key: SessionKey, verb: Verb) -> None:
@@ -327,6 +348,11 @@ _last: Final = Statement(
     .order_by(MessageCut.id.desc())
     .limit(1)
 )
+_digests: Final = Statement(
+    select(KeptMessage.digest)
+    .join(MessageCut, MessageCut.id == KeptMessage.cut_id)
+    .where(MessageCut.session_id == bindparam("session"))
+)
 _last_revision: Final = Statement(
     select(MessageCut.revision)
     .where(MessageCut.session_id == bindparam("session"))
@@ -338,6 +364,11 @@ _last_revision: Final = Statement(
 def cuts_of(unit: UnitOfWork, session: int) -> list[Cut]:
     """Return the cuts of a session, which is given by row id, the last one first."""
     return [Cut._make(row) for row in unit.rows(_all, {"session": session})]
+
+
+def digests(unit: UnitOfWork, session: int) -> Collection[bytes]:
+    """Return the digests of the messages that are kept of a session, which is given by row id."""
+    return unit.values(_digests, {"session": session})
 
 
 def last_to_undo(unit: UnitOfWork, session: int, before: int = 2**63 - 1) -> Cut | None:

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from ..errors import RevisionNotKeptError, UndoError
 from ..transcripts import kept_runs
+from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Piece
 from . import cut_rows, message_copies, message_rows, search_rows, session_rows, transcript_columns
 from .cut_rows import Cut
+from .message_rows import Difference
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
 
@@ -132,3 +134,24 @@ def _put_back(unit: UnitOfWork, session: int, cut: Cut, ranges: Sequence[tuple[i
         count = message_copies.copy_kept(unit, cut.id, session, first, last, revision=revision)
         _require(count, last - first + 1)
         search_rows.add_session(unit, session, first, last)
+
+
+def add_former(unit: UnitOfWork, key: SessionKey, messages: Sequence[Encoded], difference: Difference) -> int:
+    """Keep another transcript as a state that a session had before its present one; return its new revision.
+
+    That is as if the other transcript had been written, and then the present one again. No message is written anew.
+
+    Args:
+        key: the session, whose row is locked.
+        messages: the other transcript.
+        difference: from the session's messages to it; its positions are not damaged.
+    """
+    runs = kept_runs.runs_of(difference.changes)
+    if cut_rows.last_revision(unit, key.id):  # older states are found from the present one through the other one
+        cut_rows.keep(unit, key, "import", runs)
+    before = session_rows.change(unit, key, {}, transcript=True, touch=False)
+    former = key._replace(revision=before, transcript_revision=before, message_count=len(messages))
+    runs = kept_runs.reverse(runs)
+    lacking = {at: messages[at] for first, last in kept_runs.gaps(runs, len(messages)) for at in range(first, last + 1)}
+    cut_rows.add_former(unit, former, lacking, runs)
+    return session_rows.change(unit, former, {}, transcript=True, touch=False)

@@ -107,7 +107,7 @@ def linked(store: Store, state: StateDir) -> dict[str, str]:
 
 def backed_up(store: Store, state: StateDir) -> dict[str, str]:
     state.write("failed.json.bak", {"session_id": "failed", "messages": [MESSAGE]})
-    return {"failed.json": "recovered", "failed.json.bak": "skipped"}
+    return {"failed.json": "recovered", "failed.json.bak": "unchanged"}
 
 
 CHANGES: list[Callable[[Store, StateDir], dict[str, str]]] = [

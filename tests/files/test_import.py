@@ -68,8 +68,7 @@ def test_a_message_may_be_any_json_value(store: Store, state: StateDir) -> None:
 
 NOT_SESSIONS = {
     "_index.tmp.12.34": "unfinished write",
-    "a.json.bak": "backup copy; its session's file",
-    "gone.json.bak": "whose session is gone",
+    "a.bak": "not a JSON file",
     "a.json.bak.tmp.1": "unfinished write",
     "a.tmp.4242.140000": "unfinished write",
     "notes.txt": "not a JSON file",
@@ -380,7 +379,7 @@ EXPECTED_OF_MIXTURE = {
     "wrong.json": "imported",
     "torn.json": "recovered",
     "backed.json": "recovered",
-    "backed.json.bak": "skipped",
+    "backed.json.bak": "unchanged",
     "empty.json": "failed",
     "list.json": "failed",
     "latin.json": "recovered",
