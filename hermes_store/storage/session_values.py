@@ -113,7 +113,7 @@ def read(
     small = _small(found, others) if others else {}
     new = _NewRow(wanted)
     rows = [
-        new.filled(values, columns, small.get(values[0], _NOTHING), documents.get(values[0], _NOTHING))
+        new.filled(values, columns, small.get(values[0]) or {}, documents.get(values[0], _NOTHING))
         for values in found
     ]
     if conditions:
@@ -135,23 +135,29 @@ class _NewRow:
         self._lists = [key for key, value in self._defaults.items() if isinstance(value, list)]
 
     def filled(
-        self, values: Sequence[Any], columns: Sequence[str], small: Mapping[str, Any], large: Mapping[str, Any]
+        self, values: Sequence[Any], columns: Sequence[str], small: dict[str, Any], large: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return a row: `values` are those of `_columns_statement`, the others its small and its large documents."""
+        """Return a row.
+
+        Args:
+            values, columns: those of `_columns_statement`.
+            small: the small documents; those that are not asked for are removed.
+            large: the documents that have rows of their own.
+        """
         row = self._defaults.copy()
-        for key in self._lists:
-            row[key] = []
         row.update(zip(columns, values[_FIXED:], strict=True))
         if _ID in row:
             row[_ID] = values[1]
         if _SOURCE in row and _SOURCES.isdisjoint(small) and _SOURCES.isdisjoint(large):
             row[_SOURCE] = values[2]
-        if small.keys() <= self._others:
-            row.update(small)
-        else:
-            row.update((key, small[key]) for key in self._others & small.keys())
-        for key in row.keys() & large.keys():
+        for key in small.keys() - self._others:
+            del small[key]
+        row.update(small)
+        for key in row.keys() & large.keys() if large else ():
             row[key] = large[key]
+        for key in self._lists:
+            if row[key] is self._defaults[key]:  # each row has a list of its own
+                row[key] = []
         return row
 
 
@@ -173,7 +179,7 @@ def _small(rows: Sequence[Sequence[Any]], keys: Sequence[str]) -> dict[int, dict
         values = json_codec.decode_all([payload for _, _, payload in found])
     except ValueError:
         values = []
-    if len(values) == len(found) and all(isinstance(value, dict) for value in values):
+    if len(values) == len(found) and set(map(type, values)) <= {dict}:
         return {row_id: value for (row_id, _, _), value in zip(found, values, strict=True)}
     small: dict[int, dict[str, Any]] = {}
     for row_id, session_id, payload in found:
