@@ -29,6 +29,8 @@ WORKS: Final = {
     "session": "session",
     "list": "listing",
     "search": "search",
+    "usage": "usage",
+    "changes": "changes",
     "import": "importing",
     "start": "start",
     "webui": "webui",

@@ -16,7 +16,7 @@ from typing import Any, Final
 from hermes_store import SessionRecord
 
 from ..workload import Encoded, decode, digest, encode
-from . import floor_changes, floor_history
+from . import floor_changes, floor_history, floor_usage
 from .floor_changes import NEXT
 
 #: What a session's record has, in its order.
@@ -52,6 +52,7 @@ _CREATE: Final = (
     "INSERT INTO sessions (session_id, profile, title, workspace, model, created_at, updated_at, activity_at, "
     f"change_number) VALUES (?,?,?,?,?,?,?,?,{NEXT})"
 )
+_LAST_TIME: Final = "SELECT timestamp FROM messages WHERE session_id = ? ORDER BY position DESC LIMIT 1"
 _SET_DELETED: Final = (
     "UPDATE sessions SET deleted_at = ?, revision = revision + 1, fields_revision = revision + 1, "
     f"change_number = {NEXT} WHERE session_id = ?"
@@ -245,12 +246,50 @@ class Floor:
         floor_history.keep(self.connection, key, counts, [(0, 0, keep)], range(keep, count))
         revision += 1
         execute("DELETE FROM messages WHERE session_id = ? AND position >= ?", (key, keep))
-        (last,) = execute(
-            "SELECT timestamp FROM messages WHERE session_id = ? ORDER BY position DESC LIMIT 1", (key,)
-        ).fetchone()
+        (last,) = execute(_LAST_TIME, (key,)).fetchone()
         execute(_TOUCH, (keep, last, last, last, time.time(), revision, revision, key))
         execute("COMMIT")
         return int(revision)
+
+    def undo(self, session_id: str) -> int:
+        """Put back what `truncate` removed, and return the revision."""
+        execute = self.connection.execute
+        execute("BEGIN IMMEDIATE")
+        key, _, revision, transcript_revision, deleted_at = execute(_FIND, (session_id,)).fetchone()
+        _require(deleted_at is None)
+        revision += 1
+        count = floor_history.undo(self.connection, key, transcript_revision, revision)
+        (last,) = execute(_LAST_TIME, (key,)).fetchone()
+        execute(_TOUCH, (count, last, last, last, time.time(), revision, revision, key))
+        execute("COMMIT")
+        return int(revision)
+
+    def lineage(self, session_id: str) -> list[dict[str, Any]]:
+        """Return what a session came from, and what came from it."""
+        execute = self.connection.execute
+        execute("BEGIN")
+        found = floor_history.lineage(self.connection, execute(_FIND, (session_id,)).fetchone()[0])
+        execute("COMMIT")
+        return found
+
+    def use(self, session_id: str, used: dict[str, Any]) -> dict[str, Any]:
+        """Record what a session used, and return its totals."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        totals = floor_usage.record(self.connection, session_id, used)
+        self.connection.execute("COMMIT")
+        return totals
+
+    def usage_totals(self, by: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the sums of what was used, by "day", "model" or both."""
+        return floor_usage.totals(self.connection, by)
+
+    def changes(self, after: int) -> list[dict[str, Any]]:
+        """Return the first 100 changes after one, which is given by number."""
+        return floor_changes.changes(self.connection, after, COLUMNS, JOINS, FIELDS)
+
+    def last_change(self) -> int:
+        """Return the number of the last change."""
+        return int(self.connection.execute(f"SELECT {NEXT} - 1").fetchone()[0])
 
     def purge(self, session_id: str) -> None:
         """Remove a session with everything in it, retire its id, and empty the log, which has its text too."""

@@ -64,6 +64,42 @@ def keep(
         execute(_DROP_OLDEST, (key,))
 
 
+_LAST_CUT: Final = (
+    "SELECT id, since_revision, undo_revision, message_count, messages, runs FROM message_cuts "
+    "WHERE session_id = ? AND verb NOT IN ('undo', 'stream') AND id < ? ORDER BY id DESC LIMIT 1"
+)
+_PUT_BACK: Final = (
+    "INSERT INTO messages (session_id, position, role, timestamp, digest, revision) "
+    "SELECT ?, position, role, timestamp, digest, ? FROM kept_messages WHERE cut_id = ? ORDER BY position"
+)
+_PUT_PAYLOADS_BACK: Final = (
+    "INSERT INTO message_blobs (message_id, payload) SELECT m.id, k.payload FROM kept_messages k "
+    "JOIN messages m ON m.session_id = ? AND m.position = k.position WHERE k.cut_id = ?"
+)
+
+
+def undo(connection: sqlite3.Connection, key: int, transcript_revision: int, revision: int) -> int:
+    """Put back what the last cut of a session removed from its end, and return how many messages that makes.
+
+    Args:
+        key: the row id of the session.
+        transcript_revision: the revision of its transcript.
+        revision: that of this write.
+    """
+    execute = connection.execute
+    cut, since, undo_revision, count, kept, runs = execute(_LAST_CUT, (key, 2**63 - 1)).fetchone()
+    if undo_revision != transcript_revision or json.loads(runs)[-1][2] != count - kept:
+        raise LookupError(cut)
+    if execute(_PUT_BACK, (key, revision, cut)).rowcount != kept:
+        raise LookupError(cut)
+    execute(_PUT_PAYLOADS_BACK, (key, cut))
+    before = execute(_LAST_CUT, (key, cut)).fetchone()
+    if before is not None and before[2] == since:
+        execute("UPDATE message_cuts SET undo_revision = ? WHERE id = ?", (revision, before[0]))
+    execute("DELETE FROM message_cuts WHERE id = ?", (cut,))
+    return int(count)
+
+
 _COLUMNS: Final = "profile, project_id, workspace, model, personality, message_count, last_message_at, last_activity_at"
 _FORK: Final = (
     f"INSERT INTO sessions (session_id, title, created_at, updated_at, activity_at, parent_id, parent_kind, forked_at, "
@@ -88,3 +124,22 @@ def fork(connection: sqlite3.Connection, key: int, new_id: str) -> None:
     execute(_FORK_MESSAGES, (row, key))
     execute(_FORK_PAYLOADS, (row, key))
     execute("INSERT INTO session_extras VALUES (?, ?)", (row, b'{"session_source":"fork"}'))
+
+
+_RELATED: Final = ("session_id", "title", "parent_kind", "forked_at", "message_count", "created_at", "updated_at")
+_LINEAGE: Final = (
+    "WITH RECURSIVE up(id, distance) AS (SELECT parent_id, 1 FROM sessions WHERE id = ?1 AND parent_id IS NOT NULL "
+    "UNION ALL SELECT s.parent_id, distance + 1 FROM up JOIN sessions s ON s.id = up.id "
+    "WHERE s.parent_id IS NOT NULL), "
+    "down(id, distance) AS (SELECT ?1, 0 UNION ALL SELECT s.id, distance + 1 FROM down JOIN sessions s "
+    "ON s.parent_id = down.id) "
+    f"SELECT found.distance, {', '.join(f's.{name}' for name in _RELATED)} FROM "
+    "(SELECT id, -distance AS distance FROM up UNION ALL SELECT id, distance FROM down WHERE distance > 0) found "
+    "JOIN sessions s ON s.id = found.id ORDER BY found.distance, s.id"
+)
+
+
+def lineage(connection: sqlite3.Connection, key: int) -> list[dict[str, object]]:
+    """Return what a session, given by row id, came from, and what came from it, with how far each is away."""
+    names = ("distance", *_RELATED)
+    return [dict(zip(names, row, strict=True)) for row in connection.execute(_LINEAGE, (key,))]

@@ -15,9 +15,10 @@ from .base import Peer
 from .google_adk import GoogleADK
 from .hermes_agent import HermesAgent
 from .langchain import LangChain
+from .llm import Llm
 from .openai import OpenAISQLAlchemy, OpenAISQLite
 
-KINDS: tuple[type[Peer], ...] = (OpenAISQLite, OpenAISQLAlchemy, LangChain, GoogleADK, Agno, HermesAgent)
+KINDS: tuple[type[Peer], ...] = (OpenAISQLite, OpenAISQLAlchemy, LangChain, GoogleADK, Agno, HermesAgent, Llm)
 
 __all__ = ["KINDS", "Peer", "PeerSet", "versions"]
 

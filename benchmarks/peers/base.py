@@ -18,7 +18,8 @@ class Peer(ABC):
 
     - "append" a message to session "s", "append many" of them, "read" all, and the "tail" of 50;
     - "create" a session of an id, or "delete" it; "get" session "s", or "rename" it;
-    - "list" the 50 last written, and "list all".
+    - "list" the 50 last written, and "list all";
+    - "search" messages for words, and return the first 20.
     """
 
     name: ClassVar[str]

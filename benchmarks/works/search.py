@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,35 +63,34 @@ def _titles() -> Iterator[str]:
 def _find(bench: Bench) -> None:
     """The floor is a look-up of a session by its id."""
     count = bench.settings.size(100_000, 60)
+    path = _compare(bench, count, peers=False)
+    with closing(sqlite3.connect(path)) as connection:
+        [[text]] = connection.execute("SELECT sum(length(payload)) FROM message_blobs").fetchall()
+        [[index]] = connection.execute("SELECT sum(length(block)) FROM message_search_data").fetchall()
+    values = {"MB of JSON text": text / 1e6, "MB of the index": index / 1e6}
+    bench.measure(f"the index of {count:,} messages", values)
+    if bench.settings.peers:
+        _compare(bench, bench.settings.size(1000, 10), peers=True)
+
+
+def _compare(bench: Bench, count: int, *, peers: bool) -> Path:
+    """Compare searches among some messages, and return the database."""
     source = bench.database(f"searched-{count}", Content(long={"t": count}))
     with bench.scratch() as folder, ExitStack() as stack:
-        path = copy(source, folder / "ours.db")
-        store = stack.enter_context(Store.open(path))
-        peers = bench.peers(stack, folder, messages=bench.settings.size(1000, 10))
+        store = stack.enter_context(Store.open(copy(source, folder / "ours.db")))
+        searches: dict[str, Callable[[str], object]] = {OURS: store.search}
+        for peer in bench.peers(stack, folder, messages=count) if peers else ():
+            if "search" in peer.verbs:
+                searches[peer.name] = peer.verbs["search"]
+        said = ", all contenders" if peers else " (floor: look a session up)"
         for noun, words in {
             "a word of one message": f"message {count // 2}",
             "the first page of a word that is in most": FREQUENT,
         }.items():
-            bench.compare(
-                f"find {noun}, among {count:,} messages (floor: look a session up)",
-                {
-                    FLOOR: lambda: store.sessions.get("t"),
-                    OURS: lambda words=words: store.search(words),
-                    **{
-                        peer.name: lambda peer=peer, words=words: peer.verbs["search"](words)
-                        for peer in peers
-                        if "search" in peer.verbs
-                    },
-                },
-                rounds=10,
-                inner=5,
-            )
-        with closing(sqlite3.connect(path)) as connection:
-            [[text]] = connection.execute("SELECT sum(length(payload)) FROM message_blobs").fetchall()
-            [[index]] = connection.execute("SELECT sum(length(block)) FROM message_search_data").fetchall()
-        bench.measure(
-            f"the index of {count:,} messages", {"MB of JSON text": text / 1e6, "MB of the index": index / 1e6}
-        )
+            actions: dict[str, Callable[[], object]] = {} if peers else {FLOOR: partial(store.sessions.get, "t")}
+            actions |= {name: partial(search, words) for name, search in searches.items()}
+            bench.compare(f"find {noun}, among {count:,} messages{said}", actions, rounds=10, inner=5)
+    return source
 
 
 def _against_files(bench: Bench) -> None:

@@ -39,7 +39,8 @@ def run(bench: Bench) -> None:
         _cuts(bench, store, floor)
 
 
-def _any_session(bench: Bench) -> Iterator[str]:
+def any_session(bench: Bench) -> Iterator[str]:
+    """Yield ids of sessions in any order."""
     chance, count = random.Random(1), bench.settings.size(10_000, 60)
     while True:
         yield f"s{chance.randrange(count)}"
@@ -53,15 +54,15 @@ def _reads(bench: Bench, store: Store, floor: Floor, peers: list[Peer]) -> None:
     bench.compare(
         "get a session",
         {
-            FLOOR: feed(floor.get, _any_session(bench)),
-            OURS: feed(store.sessions.get, _any_session(bench)),
+            FLOOR: feed(floor.get, any_session(bench)),
+            OURS: feed(store.sessions.get, any_session(bench)),
             **_of_peers(peers, "get"),
         },
         rounds=20,
         inner=25,
         warm=5,
     )
-    actions = {FLOOR: feed(floor.exists, _any_session(bench)), OURS: feed(store.sessions.exists, _any_session(bench))}
+    actions = {FLOOR: feed(floor.exists, any_session(bench)), OURS: feed(store.sessions.exists, any_session(bench))}
     bench.compare("ask whether a session exists", actions, rounds=20, inner=25, warm=5)
 
 
@@ -119,6 +120,14 @@ def _forks(bench: Bench, store: Store, floor: Floor) -> None:
         OURS: feed(lambda new_id: store.sessions.fork("long", new_id=new_id), names("fork")),
     }
     bench.compare(f"fork a session of {length:,} messages, normal durability", actions, rounds=10, warm=1)
+    # A tree: each fork has ten forks of its own.
+    count = bench.settings.size(100, 5)
+    _fill(store, floor, "tree0", 1)
+    for number in range(count):
+        store.sessions.fork(f"tree{number // 10}", new_id=f"tree{number + 1}")
+        floor.fork(f"tree{number // 10}", f"tree{number + 1}")
+    actions = {FLOOR: Action(lambda: floor.lineage("tree0")), OURS: Action(lambda: store.sessions.lineage("tree0"))}
+    bench.compare(f"the lineage of a session with {count:,} forks", actions, rounds=10, inner=5)
 
 
 def _cuts(bench: Bench, store: Store, floor: Floor) -> None:
@@ -131,12 +140,16 @@ def _cuts(bench: Bench, store: Store, floor: Floor) -> None:
     def ours(revision: int) -> None:
         store.messages.truncate("cut", keep=length - cut, expected_revision=revision)
 
+    def theirs(revision: int) -> None:
+        floor.truncate("cut", length - cut, revision)
+
     def undone(revision: int) -> None:
         ours(revision)
         store.messages.undo("cut")
 
-    def theirs(revision: int) -> None:
-        floor.truncate("cut", length - cut, revision)
+    def theirs_undone(revision: int) -> None:
+        theirs(revision)
+        floor.undo("cut")
 
     actions = {
         FLOOR: feed(theirs, _revisions(lambda: floor.get("cut")["revision"], prepare(floor.append))),
@@ -144,7 +157,11 @@ def _cuts(bench: Bench, store: Store, floor: Floor) -> None:
     }
     bench.compare(f"remove {cut} of {length:,} messages, kept for an undo, normal durability", actions, rounds=10)
     store.messages.extend("cut", messages(cut))
-    actions = {OURS: feed(undone, _revisions(lambda: store.sessions.get("cut").revision, lambda: None))}
+    floor.append("cut", messages(cut))
+    actions = {
+        FLOOR: feed(theirs_undone, _revisions(lambda: floor.get("cut")["revision"], lambda: None)),
+        OURS: feed(undone, _revisions(lambda: store.sessions.get("cut").revision, lambda: None)),
+    }
     bench.compare(f"remove {cut} of {length:,} messages and undo it, normal durability", actions, rounds=10)
 
 
