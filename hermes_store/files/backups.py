@@ -9,7 +9,7 @@ from typing import Final
 from ..errors import DatabaseCorruptError
 from ..outcomes import Outcome
 from ..reports import ImportItem
-from ..storage import cut_rows, import_log, kept_states, message_rows
+from ..storage import cut_rows, import_log, kept_states, message_differences, message_lookup
 from ..storage.engine import Database
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
@@ -124,7 +124,7 @@ class BackupImporter:
             session_id, stored = entry.stem, [message.digest for message in target.messages]
             kept: Collection[bytes] = ()
         else:
-            session_id, stored = target.session_id, message_rows.digests(unit, target.id)
+            session_id, stored = target.session_id, message_lookup.digests(unit, target.id)
             kept = cut_rows.digests(unit, target.id)
         item = ImportItem(
             path=entry.name,
@@ -148,7 +148,9 @@ class BackupImporter:
 
     def _write(self, unit: UnitOfWork, file: SessionFile, key: SessionKey, stored: Sequence[bytes]) -> int:
         """Keep a copy as a former state of its session, and return the revision of that state."""
-        difference = message_rows.compare_digests(unit, key.id, stored, [message.digest for message in file.messages])
+        difference = message_differences.compare_digests(
+            unit, key.id, stored, [message.digest for message in file.messages]
+        )
         if difference.row_ids is None:
             raise DatabaseCorruptError(
                 f"The positions of the messages of session {key.session_id!r} are damaged; `repair` puts them right."

@@ -11,7 +11,7 @@ from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Piece
 from . import cut_rows, message_copies, message_rows, search_rows, session_rows, transcript_columns
 from .cut_rows import Cut
-from .message_rows import Difference
+from .message_differences import Difference
 from .session_keys import SessionKey
 from .unit_of_work import UnitOfWork
 

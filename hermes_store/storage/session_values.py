@@ -113,8 +113,7 @@ def read(
     small = _small(found, others) if others else {}
     new = _NewRow(wanted)
     rows = [
-        new.filled(values, columns, small.get(values[0]) or {}, documents.get(values[0], _NOTHING))
-        for values in found
+        new.filled(values, columns, small.get(values[0]) or {}, documents.get(values[0], _NOTHING)) for values in found
     ]
     if conditions:
         rows = [row for row in rows if all(condition.admits(row) for condition in conditions)]
