@@ -27,6 +27,7 @@ LONG: Final[dict[str, dict[str, int]]] = {
     "versions": {"rounds": 200},
     "clock": {"operations": 20_000},
     "races": {"seconds": 60},
+    "upgrade": {"megabytes": 2_000},
 }
 
 
