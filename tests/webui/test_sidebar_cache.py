@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -13,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from hermes_store import Store
+from hermes_store import HermesStoreError, Store
 from hermes_store.webui import WebUIModels
 from tests.support.internals import path_of
 from tests.support.other_process import forked
@@ -162,3 +163,52 @@ def test_a_forked_child_goes_on_with_the_rows(models: WebUIModels, sqlite_store:
     with forked(look) as child:
         assert child.said() == ["after"]
     assert [row["title"] for row in models.all_sessions()] == ["after"]
+
+
+def change_in_rounds(path: Path, seed: int) -> Callable[[Any], None]:
+    """Return what a process does that changes sessions in rounds, and sends its own list when it is asked for."""
+
+    def work(connection: Any) -> None:
+        chance = random.Random(seed)
+        with Store.open(path, durability="normal", busy_timeout=30) as store:
+            models = WebUIModels(store)
+            while order := connection.recv():
+                if order == "list":
+                    connection.send(models.all_sessions())
+                    continue
+                for _ in range(12):
+                    names = [row["session_id"] for row in models.all_sessions()]
+                    # Another process may have purged it, or have changed the same message.
+                    with contextlib.suppress(HermesStoreError, AssertionError):
+                        change = CHANGES[chance.choice(sorted(CHANGES))] if names else CHANGES["add"]
+                        change(store, chance.choice(names or [""]), chance)
+                connection.send("done")
+
+    return work
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="cannot fork")
+@pytest.mark.parametrize("seed", range(2))
+def test_lists_of_processes_are_as_a_plain_query(sqlite_store: Store, webui: WebUI, seed: int) -> None:
+    models = webui.models()
+    for number in range(20):
+        stored(models, f"s{number}", *["x"] * (number % 3), title=["Untitled", "Trip"][number % 2])
+    path = path_of(sqlite_store)
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(forked(change_in_rounds(path, 10 * seed + number))) for number in range(3)]
+        for _ in range(4):
+            for child in children:
+                child.connection.send("change")
+            while not all(child.connection.poll(0) for child in children):
+                models.all_sessions()  # a list that was read between their writes
+            assert [child.said() for child in children] == ["done"] * 3
+            expected = webui.models().all_sessions()
+            assert models.all_sessions() == expected
+            plain = {one.session_id: (one.message_count, one.updated_at) for one in sqlite_store.sessions.iterate()}
+            assert {row["session_id"]: (row["message_count"], row["updated_at"]) for row in expected} == plain
+            for child in children:
+                child.connection.send("list")
+                assert child.said() == WebUIModels(sqlite_store).all_sessions()
+        for child in children:
+            child.connection.send(None)
+            child.said()
