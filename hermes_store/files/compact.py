@@ -15,6 +15,8 @@ from .scanning import DamageError, blank_end, value_end
 
 #: Where reading may go on: an object, or the array of a key.
 _beginning: Final = re.compile(rb'(?P<object>\{)\s*+"|"(?P<key>messages|context_messages)"\s*+:\s*+(?P<array>\[)')
+#: An object with a role in an array. (In a text, the quotes would be escaped.)
+_inner_message: Final = re.compile(rb'[\[,]\s*+\{[^][{}]*?"role"\s*+:\s*+"')
 #: How many times a file's size objects that are not whole are looked at, before they are passed over unseen.
 _PATIENCE: Final = 4
 
@@ -28,6 +30,8 @@ class _File:
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._position = 0
+        #: Whether there is damage before the position.
+        self._is_damaged = False
         self._found = Recovered()
         self._sessions = [self._found]
         #: Where objects begin that are known not to be whole.
@@ -69,21 +73,54 @@ class _File:
         if self._content[follows : follows + 1] not in (b",", b"]", b""):
             self._position = start
             raise DamageError(follows, "',' expected", open_containers=[start])
+        if follows == len(self._content) or self._content[start] == ord("["):
+            self._require_one(start, end)
         try:
             value, is_escaped = recovery.decode(self._content[start:end])
-        except ValueError:
-            self._lose(start, end)
-        else:
+        except ValueError as error:
+            self._position = start
+            raise DamageError(end, str(error), open_containers=[start]) from error
+        if recovery.may_be_message(value, is_damaged=self._is_damaged):
             self._found.add_message(value, is_escaped=is_escaped)
+        else:  # the damage brought it here from another array
+            self._lose(start, end)
+
+    def _require_one(self, start: int, end: int) -> None:
+        """Refuse a value that has messages in it: the end of one of its arrays is missing, and they come after it.
+
+        Raises:
+            DamageError: it has.
+        """
+        if _inner_message.search(self._content, start, end):
+            self._position = start
+            raise DamageError(end, "it is not whole", open_containers=[start])
 
     def _add_member(self, key_at: tuple[int, int]) -> None:
         start, end = self._span()
+        follows = blank_end(self._content, end)
+        if self._content[start] == ord('"') and self._content[follows : follows + 1] not in (b",", b"}"):
+            self._position = start + 1  # the text may end where a message begins
+            raise DamageError(follows, "',' expected")
         try:
             key, is_key_escaped = recovery.decode(self._content[slice(*key_at)])
             value, is_escaped = recovery.decode(self._content[start:end])
-            self._found.add_member(key, value, is_escaped=is_escaped or is_key_escaped)
-        except ValueError:
+        except ValueError as error:
+            if self._content[start] == ord("[") and b'"role"' in self._content[start:end]:
+                self._position = start
+                raise DamageError(end, str(error)) from error
             self._lose(key_at[0], end)
+            return
+        if key == "messages" and recovery.is_message(value):
+            value = [value]
+        is_misspelt = "messages" not in self._found.data and recovery.are_messages(key, value)
+        if is_misspelt or (key == "messages" and isinstance(value, list)):
+            for message in value:
+                self._found.add_message(message)
+            key, value = "messages", []
+        elif key == "tool_calls" and isinstance(value, list) and any(map(recovery.is_message, value)):
+            self._position = start
+            raise DamageError(end, "there are messages in it")
+        self._found.add_member(key, value, is_escaped=is_escaped or is_key_escaped)
 
     def _members(self) -> None:
         """Read members up to the end of the session's object; its messages one by one."""
@@ -93,8 +130,11 @@ class _File:
         while True:
             key_at = self._span()
             if self._content[key_at[0]] != ord('"'):
+                self._position = key_at[0]  # it may be a message
                 raise DamageError(key_at[0], "a key is not text")
-            self._expect(b":")
+            if not self._next(b":"):
+                self._position = key_at[0] + 1  # the text may end where a message begins
+                raise DamageError(key_at[1], "':' expected")
             if self._content[slice(*key_at)] == b'"messages"' and self._next(b"["):
                 self._found.data.setdefault("messages", [])
                 self._elements()
@@ -149,6 +189,9 @@ class _File:
         except ValueError as error:
             self._position = start
             raise DamageError(end, str(error)) from error
+        follows = blank_end(self._content, end)
+        if self._content[follows : follows + 1] not in (b",", b"]", b"}"):
+            self._require_one(start, end)
         if recovery.is_message(value):
             self._found.add_message(value, is_escaped=is_escaped)
             if self._next(b","):
@@ -177,6 +220,7 @@ class _File:
 
     def _pass_over(self, position: int, damage: DamageError) -> None:
         """Go on at a position; of what lies between it and the damage, only whole objects are still of interest."""
+        self._is_damaged = True
         self._torn.update(damage.open_containers)
         self._budget -= max(damage.position - position, 0)
         self._position = position if self._budget > 0 else max(position, damage.position)

@@ -187,7 +187,7 @@ def _recovered(content: bytes, problem: str) -> SessionFile:
         content = b"   " + content[3:]  # of the same length, so that places stay the same
     indent = indented.indentation(content)
     found: Recovered = compact.recover(content) if indent is None else indented.recover(content, indent)
-    if not isinstance(found.data.pop("messages", None), list | None):
+    if not isinstance(found.data.pop("messages", None), list | None) and not found.messages:
         raise UnreadableError(f"{problem}; its messages are no JSON array")
     if not found.messages and not ("title" in found.data or "created_at" in found.data):
         raise UnreadableError(problem)

@@ -136,6 +136,18 @@ def is_message(value: Any) -> bool:
     )
 
 
+def may_be_message(value: Any, *, is_damaged: bool) -> bool:
+    """Whether an element of an array is a message, and nothing that damage brought there from another array.
+
+    Args:
+        value: the element.
+        is_damaged: whether there is damage before it; otherwise any value may be a message.
+    """
+    if not isinstance(value, dict):
+        return not is_damaged
+    return "role" in value or not ("type" in value or (is_damaged and is_tool_call(value)))
+
+
 def are_messages(key: str, value: Any) -> bool:
     """Whether an array of another key than "messages" has the messages: damage changed its key."""
     is_array = isinstance(value, list) and bool(value) and key not in ("messages", "context_messages")

@@ -35,6 +35,20 @@ def other_words(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO message_search (rowid, words, wholes) VALUES (?, 'other', '')", (number,))
 
 
+def test_a_count_that_is_text_is_found_and_made_anew(sqlite_path: Path) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Trip")
+        store.messages.extend("a", TALK)
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as connection:
+        connection.execute("UPDATE message_search_data SET block = 'text' WHERE id = 1")
+    with Store.open(sqlite_path) as store:
+        assert [finding.kind for finding in verify(store).findings] == [FindingKind.SEARCH]
+    assert [one.what for one in repair(sqlite_path).repaired] != []
+    with Store.open(sqlite_path) as store:
+        assert verify(store).ok
+        assert set(places(store, "needle")) == scanned(store, "needle")
+
+
 @pytest.mark.parametrize("damage", [cleared, ghost, other_words])
 def test_an_index_that_does_not_fit_is_found_and_made_anew(sqlite_path: Path, damage: Damage) -> None:
     with Store.open(sqlite_path) as store:

@@ -537,3 +537,47 @@ def test_one_bad_byte_at_the_beginning_costs_no_message(
     items = import_directory(sqlite_store, state.root).items
     assert {item.outcome.value for item in items} == {"recovered", "imported"}  # (with the right byte)
     assert all(sqlite_store.messages.read(f"s{byte}") == messages for byte in range(256))
+
+
+_BEGINNING = '{"session_id": "s", "title": "T", "messages": [{"role": "user", "content": "0"}, '
+_DAMAGED_LINES = {
+    "content without an end": (
+        _BEGINNING + '{"role": "user", "content": [{"type": "text", "text": "\0\0"}, '
+        '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}'
+    ),
+    "a key twice": (
+        _BEGINNING + '{"role": "user", "content": "", "tool_calls": [{"id": "\0\0"}, '
+        '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}'
+    ),
+    "a value without an end": (
+        _BEGINNING + '{"role": "user", "content": [{"type": "tool_use", "input": {"a": [1, '
+        '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}'
+    ),
+    "an array in the array": _BEGINNING
+    + '[{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}',
+    "a key that is damaged": _BEGINNING.replace("ss", "\0\0")
+    + '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}',
+    "a message without its beginning": _BEGINNING
+    + '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}, "x"}, '
+    '{"type": "tool_use", "input": {}}], "timestamp": 1}], "tool_calls": []}',
+    "a text without an end": (
+        '{"session_id": "s", "title": "T, {"role": "user", "content": "0"}, {"role": "user", "content": "1"}, '
+        '{"role": "user", "content": "2"}], "tool_calls": []}'
+    ),
+    "a key without an end": (
+        '{"session_id": "s", "title": "T", "mes[{"role": "user", "content": "0"}, {"role": "user", "content": "1"}, '
+        '{"role": "user", "content": "2"}], "tool_calls": []}'
+    ),
+    "messages without an array": (
+        '{"session_id": "s", "title": "T", "messages": {"role": "user", "content": "0"}, '
+        '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}'
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", _DAMAGED_LINES)
+def test_damage_in_a_line_swallows_no_whole_message(sqlite_store: Store, state: StateDir, damage: str) -> None:
+    state.write("s.json", _DAMAGED_LINES[damage].encode())
+    assert by_name(import_directory(sqlite_store, state.root))["s.json"].outcome == "recovered"
+    stored = sqlite_store.messages.read("s")
+    assert [message["content"] for message in stored] == ["0", "1", "2"]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import text
 
+from ...errors import DatabaseCorruptError
+from ...quoting import quoted
 from ...words.folding import Words
 from ...words.query import Phrase, Query, Term
 from ..statement import RowStatement, Statement
@@ -135,6 +137,8 @@ class SQLiteWordIndex(WordIndex):
 
     def count(self, unit: UnitOfWork, kind: Kind) -> int:
         block = unit.value(_averages[kind])
+        if not isinstance(block, bytes | None):
+            raise DatabaseCorruptError(f"The index of words says {quoted(block)} in place of a number of {kind}.")
         return _varint(block) if block else 0
 
     def holds(self, unit: UnitOfWork, document: Document) -> bool:
