@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from ..errors import DatabaseCorruptError, DatabaseError, InvalidInputError
 from ..quoting import count
-from ..storage import migrations, schema_repair, search_filling, session_checks, session_repairs
+from ..storage import change_repairs, migrations, schema_repair, search_filling, session_checks, session_repairs
 from ..storage.dialects import Dialect, Target
 from ..storage.engine import Database
 from ..store import Store
 from ..validation import check_callable, check_flag
 from .backups import stamp, writing
+from .other_rows import of_changes, of_imports, of_projects
 from .reports import Finding, FindingKind, Repair, RepairProgress, RepairReport
 from .verifying import IndexFacts, check_session, findings_of, index_facts, index_problem, verify
 
@@ -37,6 +38,8 @@ def repair(target: Target, *, dry_run: bool = False, on_progress: OnRepairProgre
     - Its indexes are made anew if one is damaged.
     - Rows that refer to rows that are not there are unlinked. Messages whose session is not there get one.
     - The index of words is made anew if it does not have what the messages have.
+    - Sessions, projects and ids that are gone get the next number of a change where theirs is damaged, and an id that
+      is found is not gone. Where that is not enough, cursors of `changes` do not count any more.
     - The counters and times of each session are set to what its messages say; gaps in their positions are closed. Usage
       that does not add up to the session's totals gets one more row. Each session is one transaction.
 
@@ -144,7 +147,9 @@ class _Repair:
     def _check(self) -> None:
         try:
             with Store.open(self._target, read_only=True) as store:
-                report = verify(store, on_progress=lambda now: self._progress(_STEPS[now.step], now.done, now.total))
+                report = verify(
+                    store, on_progress=lambda now: self._progress(_STEPS.get(now.step, "sessions"), now.done, now.total)
+                )
         except DatabaseError as error:
             if not self._repaired:
                 raise
@@ -164,6 +169,7 @@ class _Repair:
     def _repair_rows(self, store: Store) -> None:
         database = store.database
         self._repair_file(database)
+        self._repair_changes(database)
         self._progress("links")
         with database.read() as unit:
             broken = unit.dialect.broken_links(unit, lambda: self._progress("links"), 1)
@@ -181,7 +187,23 @@ class _Repair:
                 self._repair_session(database, row_id)
                 self._progress("sessions", self._sessions, max(total, self._sessions))
             after = row_ids[-1] if row_ids else None
+        for check in (of_projects, of_imports):
+            for part in check(database):
+                self._leave(part)
         self._repair_index(database, before)
+
+    def _repair_changes(self, database: Database) -> None:
+        """First of all that writes rows, since the next number of a change comes after the largest one."""
+        if any(of_changes(database)):
+            try:
+                with database.write() as unit:
+                    wrong = change_repairs.repair(unit)
+            except DatabaseCorruptError:  # it stays as it was found
+                wrong = []
+            for finding in wrong:
+                self._add(finding.problem, finding.session_id)
+            for part in of_changes(database):
+                self._leave(part)
 
     def _repair_index(self, database: Database, before: IndexFacts | str) -> None:
         problem = index_problem(before, index_facts(database), self._indexed)
@@ -225,8 +247,13 @@ class _Repair:
             self._leave(left)
 
 
-_DERIVED: Final = {FindingKind.LINK, FindingKind.SEARCH, *map(FindingKind, session_repairs.DERIVED)}
-_STEPS: Final[dict[str, str]] = {"file": "file", "links": "links", "sessions": "sessions", "imports": "sessions"}
+_DERIVED: Final = {
+    FindingKind.LINK,
+    FindingKind.CHANGES,
+    FindingKind.SEARCH,
+    *map(FindingKind, session_repairs.DERIVED),
+}
+_STEPS: Final[dict[str, str]] = {"file": "file", "links": "links", "sessions": "sessions"}
 
 
 def _file_problems(database: Database, on_step: Callable[[], None]) -> list[str]:

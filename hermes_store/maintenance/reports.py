@@ -65,6 +65,10 @@ class FindingKind(enum.StrEnum):
     """The copy of a share is not what was written."""
     USAGE = "usage"
     """The usage of a session does not add up to its totals, or is another profile's."""
+    PROJECT = "project"
+    """A project's id is damaged, or another field is of a wrong type."""
+    CHANGES = "changes"
+    """`changes` does not tell what there is: a number, or an id that is gone, is damaged."""
     IMPORT = "import"
     """An entry of the import log is damaged."""
     SEARCH = "search"
@@ -81,7 +85,7 @@ class Finding(Record):
     session_id: str | None = None
     #: The message.
     position: int | None = None
-    #: The document, or the token of the share.
+    #: The document, the token of the share, or the project.
     key: str | None = None
     #: What is wrong, as part of a sentence.
     problem: str
@@ -92,9 +96,9 @@ class Finding(Record):
 class VerifyProgress(Record):
     """How far a check is."""
 
-    #: The file, the links between rows, each session, and the import log. How far others than the sessions are, is not
-    #: known: their `done` is 0.
-    step: Literal["file", "links", "sessions", "imports"]
+    #: The file, the links between rows, each session, the projects, the numbers of changes, and the import log. How far
+    #: others than the sessions are, is not known: their `done` is 0.
+    step: Literal["file", "links", "sessions", "projects", "changes", "imports"]
     #: Sessions.
     done: int
     total: int

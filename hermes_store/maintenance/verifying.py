@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import DatabaseCorruptError
-from ..storage import import_checks, schema_repair, search_rows, search_state, session_checks
+from ..storage import schema_repair, search_rows, search_state, session_checks
 from ..storage.engine import Database
 from ..storage.session_checks import CheckedSession
 from ..store import Store
 from ..validation import check_callable, check_instance
+from .advice import ADVICE, INDEX, SALVAGE
+from .other_rows import of_changes, of_imports, of_projects
 from .reports import Finding, FindingKind, VerifyProgress, VerifyReport
 
 OnVerifyProgress = Callable[[VerifyProgress], None]
@@ -20,27 +22,6 @@ OnVerifyProgress = Callable[[VerifyProgress], None]
 _MOST: Final = 1_000
 #: How many row ids of sessions are read at once.
 _ROWS: Final = 1_000
-_RESTORE: Final = "Restore a backup, or "
-_REPAIR: Final = "`hermes-store repair` puts it right."
-_SALVAGE: Final = (
-    "Keep the file as it is. Restore a backup, or read what is left into a new database with `hermes-store salvage`."
-)
-_ADVICE: Final = {
-    FindingKind.SCHEMA: _REPAIR,
-    FindingKind.LINK: _REPAIR,
-    FindingKind.UNREADABLE: _SALVAGE,
-    FindingKind.FIELDS: f"{_RESTORE}set the field again with sessions.update. No verb finds a session without its id.",
-    FindingKind.MESSAGE_COUNT: _REPAIR,
-    FindingKind.POSITIONS: f"{_RESTORE}close the gaps: {_REPAIR}",
-    FindingKind.TIMES: _REPAIR,
-    FindingKind.MESSAGE: f"{_RESTORE}write it again with messages.update. messages.page reads the others.",
-    FindingKind.HISTORY: f"{_RESTORE}remove it with messages.purge_history. The session's messages are not affected.",
-    FindingKind.DOCUMENT: f"{_RESTORE}write it again with documents.put. documents.read reads others by key.",
-    FindingKind.SHARE: f"{_RESTORE}make another copy with shares.refresh, or remove it with shares.delete.",
-    FindingKind.USAGE: _REPAIR,
-    FindingKind.IMPORT: "Import the directory again.",
-    FindingKind.SEARCH: f"Searches miss something. {_REPAIR}",
-}
 
 
 def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> VerifyReport:
@@ -50,10 +31,12 @@ def verify(store: Store, *, on_progress: OnVerifyProgress | None = None) -> Veri
     its messages are as many as its row counts, and at all positions from 0; its times are those of its messages; each
     message, large document and share has the digest that it was written with, and so has each message that is kept for
     an undo, of which there are as many as its cut says; its usage adds up to its totals; the row of its small documents
-    is JSON; its other fields are of the right types. (Their values have nothing to be compared with.) The text of the
-    schema is what this library made, and each entry of the import log is one that an import can have written. The index
-    of words has as many messages and titles as it has to have (compared if nobody writes meanwhile), and the words of
-    some messages.
+    is JSON; its other fields are of the right types. (Their values have nothing to be compared with.)
+
+    The text of the schema is what this library made. The fields of projects are of the right types. Each session,
+    project and id that is gone has the number of a change that there was, and no id is both gone and found. Each entry
+    of the import log is one that an import can have written. The index of words has as many messages and titles as it
+    has to have (compared if nobody writes meanwhile), and the words of some messages.
 
     Nothing is written. Each session is read in a transaction of its own, and no more than 1 MiB of it (or one message)
     is in memory.
@@ -102,7 +85,7 @@ class _Verification:
         self._check_links(total)
         before = index_facts(self._database)
         self._check_sessions(total)
-        self._check_imports(total)
+        self._check_others(total)
         self._check_index(before)
         return VerifyReport(
             target=self._database.dialect.display,
@@ -114,11 +97,13 @@ class _Verification:
             seconds=time.monotonic() - started,
         )
 
-    def _add(self, kind: FindingKind, problem: str, advice: str, **place: Any) -> None:
-        if len(self._findings) < _MOST:
-            self._findings.append(Finding(kind=kind, problem=problem, advice=advice, **place))
-        else:
-            self._omitted += 1
+    def _add(self, kind: FindingKind, problem: str, advice: str, session_id: str | None = None) -> None:
+        self._take([Finding(kind=kind, problem=problem, advice=advice, session_id=session_id)])
+
+    def _take(self, findings: list[Finding]) -> None:
+        free = _MOST - len(self._findings)
+        self._findings += findings[:free]
+        self._omitted += max(len(findings) - free, 0)
 
     def _report_progress(self, step: Any, done: int, total: int) -> None:
         found = len(self._findings) + self._omitted
@@ -130,22 +115,17 @@ class _Verification:
         if facts is None:
             return
         for problem in facts.problems:
-            self._add(FindingKind.SCHEMA, f"{problem} is not as this library made it", _ADVICE[FindingKind.SCHEMA])
+            self._add(FindingKind.SCHEMA, f"{problem} is not as this library made it", ADVICE[FindingKind.SCHEMA])
         for problem in facts.lost:
-            self._add(FindingKind.SCHEMA, problem, _SALVAGE)
+            self._add(FindingKind.SCHEMA, problem, SALVAGE)
 
-    def _check_imports(self, total: int) -> None:
-        after: int | None = -(2**62)
-        while after is not None:
-            try:
-                with self._database.read() as unit:
-                    after, found = import_checks.entries_after(unit, after)
-            except DatabaseCorruptError as error:
-                self._add(FindingKind.IMPORT, f"the import log cannot be read: {error}", _SALVAGE)
-                return
-            for session_id, problem in found:
-                self._add(FindingKind.IMPORT, problem, _ADVICE[FindingKind.IMPORT], session_id=session_id)
-            self._report_progress("imports", 0, total)
+    def _check_others(self, total: int) -> None:
+        steps = {"projects": of_projects, "changes": of_changes, "imports": of_imports}
+        for step, check in steps.items():
+            self._report_progress(step, 0, total)
+            for part in check(self._database):
+                self._take(part)
+                self._report_progress(step, 0, total)
 
     def _check_file(self, total: int) -> None:
         try:
@@ -155,7 +135,7 @@ class _Verification:
             problems = [str(error)]
         for problem in problems:
             of_index = "index" in problem
-            self._add(FindingKind.FILE, problem, _INDEX if of_index else _SALVAGE)
+            self._add(FindingKind.FILE, problem, INDEX if of_index else SALVAGE)
 
     def _check_links(self, total: int) -> None:
         try:
@@ -164,12 +144,12 @@ class _Verification:
                 of_sessions = {link.row_id for link in links if link.table == "sessions"}
                 names = session_checks.public_ids(unit, of_sessions)
         except DatabaseCorruptError as error:
-            self._add(FindingKind.LINK, f"the links cannot be checked: {error}", _SALVAGE)
+            self._add(FindingKind.LINK, f"the links cannot be checked: {error}", SALVAGE)
             return
         for table, row_id, parent in links:
             problem = f"row {row_id} of table {table} refers to a row of table {parent} that is not there"
             session_id = names.get(row_id) if table == "sessions" else None
-            self._add(FindingKind.LINK, problem, _ADVICE[FindingKind.LINK], session_id=session_id)
+            self._add(FindingKind.LINK, problem, ADVICE[FindingKind.LINK], session_id=session_id)
 
     def _check_sessions(self, total: int) -> None:
         after = -(2**62)
@@ -187,7 +167,7 @@ class _Verification:
         if not self._findings:  # if something else is wrong, the numbers say nothing
             problem = index_problem(before, index_facts(self._database), self._indexed)
             if problem:
-                self._add(FindingKind.SEARCH, problem, _ADVICE[FindingKind.SEARCH])
+                self._add(FindingKind.SEARCH, problem, ADVICE[FindingKind.SEARCH])
 
     def _check_session(self, row_id: int) -> None:
         checked = check_session(self._database, row_id)
@@ -198,11 +178,7 @@ class _Verification:
         self._documents += checked.documents
         self._indexed[0] += checked.indexed
         self._indexed[1] += checked.indexed_titles
-        for finding in findings_of(checked):
-            if len(self._findings) < _MOST:
-                self._findings.append(finding)
-            else:
-                self._omitted += 1
+        self._take(findings_of(checked))
 
 
 def index_facts(database: Database) -> IndexFacts | str:
@@ -253,13 +229,7 @@ def findings_of(checked: CheckedSession) -> list[Finding]:
             position=finding.position,
             key=finding.key,
             problem=finding.problem,
-            advice=_ADVICE[FindingKind(finding.kind)],
+            advice=ADVICE[FindingKind(finding.kind)],
         )
         for finding in checked.findings
     ]
-
-
-_INDEX: Final = (
-    "If all findings are about indexes, the rows themselves are whole: `hermes-store repair` makes the indexes anew. "
-    "Otherwise restore a backup, or read what is left into a new database with `hermes-store salvage`."
-)

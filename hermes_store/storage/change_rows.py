@@ -21,11 +21,17 @@ from .types import RowIdList
 from .unit_of_work import UnitOfWork
 
 Kind = Literal["session", "project"]
+KINDS: Final = frozenset({"session", "project"})
 #: Seconds for which changes tell of an id that is gone.
 KEPT_SECONDS: Final = 30 * 24 * 3600.0
 #: How many that are older are removed at once.
 _REMOVED_AT_ONCE: Final = 100
 _REMOVED: Final = "removed"
+_STAGED: Final = "staged"
+#: The kinds of rows that are no ids.
+NO_IDS: Final = frozenset({_REMOVED, _STAGED})
+#: Bytes of the key of cursors.
+KEY_SIZE: Final = 16
 
 #: Rows that are no ids have an empty one.
 IS_ID: Final = GoneId.public_id != literal_column("''")
@@ -66,7 +72,7 @@ def add_gone(unit: UnitOfWork, kind: Kind, public_id: str, profile: str, row_id:
 
 def add_staged(unit: UnitOfWork) -> None:
     """Note that a staged row is removed, before it is; as `add_gone`. One row is enough for all."""
-    _add(unit, "staged", "", "", 0, _NEVER)
+    _add(unit, _STAGED, "", "", 0, _NEVER)
 
 
 def _add(  # noqa: PLR0917 - the columns, in their order
@@ -173,7 +179,7 @@ _begin_anew: Final = Statement(
 def begin_anew(unit: UnitOfWork, place: str) -> None:
     """Refuse the cursors that there are: this is another copy of the database than the one that they are of."""
     newest = max(unit.value(statement) or 0 for statement in _newest)
-    unit.execute(_begin_anew, {"new_key": secrets.token_bytes(16), "new_place": place, "new_base": newest})
+    unit.execute(_begin_anew, {"new_key": secrets.token_bytes(KEY_SIZE), "new_place": place, "new_base": newest})
 
 
 def prepare(database: Database) -> None:

@@ -108,12 +108,11 @@ _positions: Final = Statement(
 )
 
 
-#: Those that have checks of their own are left out.
-_field_columns: Final = [
-    column
-    for column in Session.__table__.columns
-    if column.key not in {"id", "session_id", "message_count", "last_message_at", "last_activity_at", "activity_at"}
-]
+#: Those that have checks of their own.
+_OTHERS: Final = frozenset(
+    {"id", "session_id", "message_count", "last_message_at", "last_activity_at", "activity_at", "change_number"}
+)
+_field_columns: Final = [column for column in Session.__table__.columns if column.key not in _OTHERS]
 _fields: Final = Statement(
     select(*(type_coerce(column, NullType()) for column in _field_columns)).where(_of_row), checked=False
 )

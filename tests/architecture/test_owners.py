@@ -30,8 +30,8 @@ OWNERS = {
     "Share": "share_rows.py",
     "SharePayload": "share_rows.py",
     "UsageRow": "usage_rows.py",
-    "GoneId": "change_rows.py",
-    "ChangeState": "change_rows.py",
+    "GoneId": "change_rows.py, change_repairs.py",
+    "ChangeState": "change_rows.py, change_repairs.py",
     "ImportItem": "import_log.py",
     "SearchState": "search_state.py",
 }

@@ -12,6 +12,7 @@ import pytest
 from hermes_store import (
     DatabaseCorruptError,
     DatabaseMissingError,
+    InvalidCursorError,
     InvalidInputError,
     RevisionNotKeptError,
     StaleSessionError,
@@ -49,6 +50,9 @@ def fill(store: Store) -> None:
     store.usage.record("s", model="m", input_tokens=5, cost=0.1, at=1e9)
     store.sessions.create(session_id="other", title="Other")
     store.messages.extend("other", MESSAGES)
+    for session_id in ("purged", "lost"):
+        store.sessions.create(session_id=session_id)
+        store.sessions.purge(session_id)
 
 
 def change(path: Path, *statements: str) -> None:
@@ -115,6 +119,54 @@ def test_usage_follows_the_totals(target: str, damage: str) -> None:
         counted = [one for one in store.usage.totals("session") if one.session == "s"]
         assert [(one.input_tokens, one.cost) for one in counted] == [(before.input_tokens, 0.1)]
         assert store.usage.totals(profile="x")[0].records == 0
+
+
+#: What is done, the session and the project that are named, what `changes` tells of afterwards, and whether a cursor
+#: from before goes on.
+CHANGES: list[tuple[str, str | None, str | None, set[str], bool]] = [
+    ("UPDATE projects SET change_number = 9223372036854775807", None, "work", {"work"}, True),
+    ("UPDATE sessions SET change_number = -1 WHERE session_id = 's'", "s", None, {"s"}, True),
+    ("UPDATE gone_ids SET change_number = -1 WHERE public_id = 'purged'", "purged", None, {"purged"}, True),
+    ("UPDATE gone_ids SET public_id = 's' WHERE public_id = 'purged'", "s", None, {"s"}, True),
+    ("UPDATE gone_ids SET kind = 'x' WHERE public_id = 'lost'", None, None, set(), False),
+    ("DELETE FROM change_state", None, None, set(), False),
+    ("UPDATE change_state SET base = -1", None, None, set(), False),
+]
+
+
+@pytest.mark.slow
+def test_changes_tell_of_everything_again(target: str) -> None:
+    for statement, session_id, project_id, told, goes_on in CHANGES:
+        with Store.open(target, durability="normal") as store:
+            cursor = store.changes().cursor
+            with writing(store) as connection:
+                connection.exec_driver_sql(statement)
+            (finding,) = verify(store).findings
+            assert (finding.kind, finding.session_id, finding.key) == ("changes", session_id, project_id), statement
+            planned = repair(target, dry_run=True)
+            done = repair(target)
+            assert (done.ok, done.repaired) == (True, planned.repaired), statement
+            assert verify(store).ok, statement
+            if goes_on:
+                assert {change.id for change in store.changes(after=cursor).items} == told, statement
+            else:
+                with pytest.raises(InvalidCursorError):
+                    store.changes(after=cursor)
+            cursor = store.changes().cursor
+            store.sessions.update("other", title=statement)
+            assert [change.id for change in store.changes(after=cursor).items] == ["other"], statement
+
+
+def test_damaged_projects_are_left(target: str) -> None:
+    with Store.open(target, durability="normal") as store:
+        blob = "bytea" if store.info().dialect == "postgresql" else "BLOB"
+        store.projects.create(name="Play", project_id="play")
+        with writing(store) as connection:
+            connection.exec_driver_sql(f"UPDATE projects SET extra = CAST('[1]' AS {blob}) WHERE project_id = 'work'")
+            connection.exec_driver_sql("UPDATE projects SET project_id = 'p l a y' WHERE project_id = 'play'")
+        done = repair(target)
+        assert [(one.kind, one.key) for one in done.left] == [("project", "work"), ("project", None)]
+        assert done.left == repair(target, dry_run=True).left == verify(store).findings
 
 
 def test_former_messages_go_with_missing_ones(target: str) -> None:

@@ -40,6 +40,8 @@ def fill(store: Store) -> None:
     store.messages.extend("gone", MESSAGES)
     store.sessions.delete("gone")
     store.sessions.create(session_id="blank")
+    store.sessions.create(session_id="purged")
+    store.sessions.purge("purged")
 
 
 @pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql"])
@@ -160,6 +162,11 @@ TYPES = {
     "text time": ("UPDATE sessions SET last_activity_at = 'noon' WHERE session_id = 's'", "times"),
     "bytes as id": ("UPDATE sessions SET session_id = x'ff' WHERE session_id = 's'", "fields"),
     "bytes as key": ("UPDATE session_documents SET key = x'ff'", "document"),
+    "real number of a change": ("UPDATE projects SET change_number = 1.5", "changes"),
+    "text as number of a change": ("UPDATE sessions SET change_number = 'x'", "changes"),
+    "text as time of what is gone": ("UPDATE gone_ids SET gone_at = 'x'", "changes"),
+    "bytes as a project's name": ("UPDATE projects SET name = x'ff'", "project"),
+    "text as a project's values": ("UPDATE projects SET extra = 'x'", "project"),
     "no UTF-8 as key": ("UPDATE session_documents SET key = CAST(x'ff' AS TEXT)", "document"),
 }
 
@@ -243,11 +250,12 @@ def test_progress_names_each_step(sqlite_store: Store, monkeypatch: pytest.Monke
     fill(sqlite_store)
     seen: list[VerifyProgress] = []
     verify(sqlite_store, on_progress=seen.append)
-    assert list(dict.fromkeys(now.step for now in seen)) == ["file", "links", "sessions", "imports"]
+    steps = ["file", "links", "sessions", "projects", "changes", "imports"]
+    assert list(dict.fromkeys(now.step for now in seen)) == steps
     assert [(now.done, now.total) for now in seen if now.step == "sessions"] == [(n, 4) for n in range(1, 5)]
 
 
-@pytest.mark.parametrize("step", ["file", "links", "sessions", "imports"])
+@pytest.mark.parametrize("step", ["file", "links", "sessions", "projects", "imports"])
 def test_a_check_can_be_interrupted(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     monkeypatch.setattr("hermes_store.storage.dialects.sqlite_integrity._STEPS", 5)
     fill(sqlite_store)

@@ -371,6 +371,10 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    def largest_change(self, unit: UnitOfWork) -> int:
+        """Return a number such that no change that was committed has a larger one."""
+
+    @abstractmethod
     def tables(self, unit: UnitOfWork) -> list[str]:
         """Return the names of the tables in the database, or in its schema."""
 

@@ -209,6 +209,10 @@ class PostgreSQL(Dialect):
         last: int = unit.value(_last_change)
         return last
 
+    def largest_change(self, unit: UnitOfWork) -> int:
+        largest: int = unit.value(_largest_change)
+        return largest
+
     def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
         return conditions(unit)
 
@@ -270,6 +274,12 @@ _change_place: Final = Statement(
 _last_change: Final = Statement(
     text(
         "SELECT coalesce(max(base), 0) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 AS last "
+        "FROM change_state"
+    )
+)
+_largest_change: Final = Statement(
+    text(
+        "SELECT coalesce(max(base), 0) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS largest "
         "FROM change_state"
     )
 )

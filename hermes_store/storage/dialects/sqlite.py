@@ -232,6 +232,9 @@ class SQLiteDialect(Dialect):
         following: int | None = unit.value(_next_change)  # None: a number is damaged, and everything counts as changed
         return 0 if following is None else following - 1
 
+    def largest_change(self, unit: UnitOfWork) -> int:
+        return 2**63 - 1  # numbers are counted from the largest one there is
+
     def back_up(
         self, unit: UnitOfWork, target: Path, on_pages: Callable[[int, int], None], on_step: Callable[[], None]
     ) -> BackupFacts:

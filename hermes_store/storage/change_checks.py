@@ -1,0 +1,131 @@
+"""What is checked of the numbers of changes and of the ids that are gone: whether `changes` tells of every change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal, NamedTuple
+
+from sqlalchemy import and_, bindparam, exists, literal_column, or_, select, type_coerce
+from sqlalchemy.types import NullType
+
+from . import change_rows
+from .row_types import RowTypes
+from .schema import STAGED_PREFIX, ChangeState, GoneId, Project, Session
+from .statement import Statement
+from .unit_of_work import UnitOfWork
+
+_ROWS: Final = 1_000
+#: So many changes are never written. After a larger number, some number would not fit into 64 bits.
+_LARGEST: Final = 2**62
+#: Smaller than any row id.
+_BEFORE_ALL: Final = -(2**62)
+#: By the name of a table with numbers: the table, and its public id.
+NUMBERED: Final[dict[str, tuple[Any, Any]]] = {
+    "sessions": (Session, Session.session_id),
+    "projects": (Project, Project.project_id),
+}
+#: What is wrong: a number; an id that is gone, and found all the same; a row that says nothing.
+Fault = Literal["number", "found", "nothing"]
+
+
+class ChangeFinding(NamedTuple):
+    """A row of which `changes` does not tell what there is."""
+
+    fault: Fault
+    table: str
+    row_id: int
+    problem: str
+    session_id: str | None = None
+    project_id: str | None = None
+
+
+def _page(table: Any, *columns: Any) -> Statement:
+    query = select(table.id, *columns).where(table.id > bindparam("after"))
+    return Statement(query.order_by(table.id).limit(_ROWS), checked=False)
+
+
+def _raw(table: Any, *names: str) -> list[Any]:
+    return [type_coerce(getattr(table, name), NullType()) for name in names]
+
+
+_numbers: Final = {
+    name: _page(table, *_raw(table, public_id.key, "change_number")) for name, (table, public_id) in NUMBERED.items()
+}
+_GONE: Final = ("kind", "profile", "public_id", "row_id", "gone_at", "change_number")
+_is_found: Final = or_(
+    *(
+        and_(
+            GoneId.kind == literal_column(f"'{name[:-1]}'"),
+            exists().where(public_id == GoneId.public_id, table.profile == GoneId.profile),
+        )
+        for name, (table, public_id) in NUMBERED.items()
+    )
+)
+_gone: Final = _page(GoneId, *_raw(GoneId, *_GONE), _is_found.label("is_found"))
+_gone_types: Final = RowTypes([getattr(GoneId, name) for name in _GONE[:-1]])
+_STATE: Final = ("id", "cursor_key", "place", "base")
+_state: Final = Statement(select(*_raw(ChangeState, *_STATE)), checked=False)
+_state_types: Final = RowTypes([getattr(ChangeState, name) for name in _STATE])
+
+
+def findings(unit: UnitOfWork) -> Iterator[list[ChangeFinding]]:
+    """Yield what is wrong in each part of the tables."""
+    of_state = _of_state(unit)
+    yield of_state
+    for table, statement in _numbers.items():
+        after = _BEFORE_ALL
+        while rows := unit.rows(statement, {"after": after}):
+            most = _largest(unit, of_state)
+            yield [
+                ChangeFinding("number", table, row_id, _problem_of(number), **_names(table, public_id))
+                for row_id, public_id, number in rows
+                if not _is_number(number, most)
+            ]
+            after = rows[-1][0]
+    after = _BEFORE_ALL
+    while rows := unit.rows(_gone, {"after": after}):
+        most = _largest(unit, of_state)
+        yield [finding for row in rows for finding in _of_gone(row, most)]
+        after = rows[-1][0]
+
+
+def _largest(unit: UnitOfWork, of_state: list[ChangeFinding]) -> int:
+    """Return the largest number that a row can have that was read before: on a server, this depends on the state."""
+    return _LARGEST if of_state else min(unit.dialect.largest_change(unit), _LARGEST)
+
+
+def _of_state(unit: UnitOfWork) -> list[ChangeFinding]:
+    rows = unit.rows(_state)
+    if len(rows) == 1 and not _state_types.damaged(rows[0]):
+        number, key, _, base = rows[0]
+        if number == 1 and len(key) == change_rows.KEY_SIZE and base >= 0:
+            return []
+    return [ChangeFinding("nothing", "change_state", 0, "what cursors of changes depend on is damaged")]
+
+
+def _problem_of(number: Any) -> str:
+    return f"the number of its last change is {number!r:.80}"
+
+
+def _is_number(value: Any, most: int) -> bool:
+    return type(value) is int and 0 <= value <= most
+
+
+def _names(table: str, public_id: Any) -> dict[str, str]:
+    if type(public_id) is not str or public_id.startswith(STAGED_PREFIX):
+        return {}
+    return {"session_id" if table == "sessions" else "project_id": public_id}
+
+
+def _of_gone(row: Any, most: int) -> Iterator[ChangeFinding]:
+    row_id, kind, _, public_id, *_, number, is_found = row
+    is_id = kind in change_rows.KINDS
+    if _gone_types.damaged(row[1:-2]) or not (is_id or kind in change_rows.NO_IDS) or is_id == (public_id == ""):
+        yield ChangeFinding("nothing", "gone_ids", row_id, f"row {row_id} of the ids that are gone is damaged")
+        return
+    names = _names(f"{kind}s", public_id) if is_id else {}
+    if is_found:
+        yield ChangeFinding("found", "gone_ids", row_id, f"its {kind} id is gone, and found all the same", **names)
+    elif not _is_number(number, most):
+        problem = f"the number with which its id was gone is {number!r:.80}"
+        yield ChangeFinding("number", "gone_ids", row_id, problem, **names)
