@@ -131,3 +131,14 @@ class StoreInfo(Record):
     schema_revision: str | None
     #: Whether it has an index of words for `search`.
     search: bool = False
+
+
+class ReplicaLag(Record):
+    """How far a standby is behind its primary."""
+
+    #: False where the primary itself is read.
+    is_standby: bool
+    #: Bytes of the primary's log that the standby has not replayed. Other databases of the server count as well.
+    lacking_bytes: int
+    #: Seconds since the last transaction that it replayed, by the clocks of both servers; 0 if it lacks nothing.
+    seconds: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, cast
@@ -14,7 +15,7 @@ from .imports import Imports
 from .messages import Messages
 from .projects import Projects
 from .quoting import quoted, text_of
-from .results import StoreInfo, StoreStats
+from .results import ReplicaLag, StoreInfo, StoreStats
 from .search import Searching
 from .sessions import Sessions
 from .shares import Shares
@@ -78,6 +79,8 @@ class Store(View):
 
     #: For the packages of this library that are built on a store; not part of the public interface.
     database: Database
+    #: The store of the standby; None when it was opened without one.
+    _replica: Self | None = None
 
     def __init__(self, *arguments: object, **options: object) -> None:
         raise InvalidInputError("Use Store.open(…): it takes a path or a URL, and returns an open store.")
@@ -94,6 +97,7 @@ class Store(View):
         journal_mode: JournalMode = "auto",
         search: bool = True,
         engine_options: Mapping[str, Any] | None = None,
+        replica: Target | None = None,
     ) -> Self:
         """Open a database, and create or upgrade it where needed.
 
@@ -115,6 +119,8 @@ class Store(View):
                 ``connect_args``, parameters of libpq by name; ``credentials``, a function that is called for each new
                 connection and returns a mapping with its ``user`` and ``password``. Or ``engine`` alone: an Engine of
                 yours for ``postgresql+psycopg``, which the store uses and does not close.
+            replica: the URL of a standby of this PostgreSQL database, for the reads of `replica`. The options hold for
+                it as well, without an ``engine``. It is connected to when it is first used.
 
         Raises:
             InvalidInputError: an argument is not valid.
@@ -141,20 +147,30 @@ class Store(View):
             engine_options={} if engine_options is None else mapping_of(engine_options, "engine_options"),
         )
         with delay_forks():
-            database = Database(target, settings)
+            store = cls._of(target, settings)
             try:
-                migrations.ensure(database, allow_upgrade=migrate and not read_only)
+                if replica is not None:
+                    store._replica = cls._of(replica, _of_a_replica(settings))
+                    _check_replica(store.database, store._replica.database)
+                migrations.ensure(store.database, allow_upgrade=migrate and not read_only)
             except BaseException:  # whatever it is, nobody has the store
-                database.close()
+                store.close()
                 raise
+        return store
+
+    @classmethod
+    def _of(cls, target: Target, settings: Settings) -> Self:
+        """Return a store that has looked at nothing yet."""
         store = cls.__new__(cls)
-        View.__init__(store, database)
-        store.database = database
+        store.database = Database(target, settings)
+        View.__init__(store, store.database)
         return store
 
     def close(self) -> None:
         """Close every connection; any later call raises `StoreClosedError`. Closing again does nothing."""
         self.database.close()
+        if self._replica is not None:
+            self._replica.close()
 
     @property
     def closed(self) -> bool:
@@ -221,6 +237,37 @@ class Store(View):
         """
         return ProfileView(self.database, name)
 
+    def replica(self) -> Self:
+        """Return the store of the standby, for reads that may lag: the same verbs, and those that write are refused.
+
+        It is closed with this store. Without a standby it is this store itself.
+
+        Raises:
+            DatabaseUnavailableError: the standby cannot be reached.
+            SchemaOutdatedError: it has not replayed an upgrade of the primary yet.
+            DatabaseMissingError, UnsupportedDatabaseError, SchemaNewerError: as `open`.
+        """
+        if self._replica is None:
+            return self
+        self.database.require_open()
+        if self._replica.database.schema_number is None:
+            with delay_forks():
+                migrations.ensure(self._replica.database, allow_upgrade=False)
+        return self._replica
+
+    def replica_lag(self) -> ReplicaLag:
+        """Return how far the standby is behind the primary.
+
+        Raises:
+            DatabaseUnavailableError: one of the two cannot be reached.
+        """
+        standby = self.replica().database
+        with self.database.read_each() as unit:
+            position = self.database.dialect.log_position(unit)
+        with standby.read_each() as unit:
+            is_standby, lacking, seconds = standby.dialect.lag(unit, position)
+        return ReplicaLag(is_standby=is_standby, lacking_bytes=lacking, seconds=seconds)
+
     def info(self) -> StoreInfo:
         """Return what is open: place, engine, size, schema revision."""
         database = self.database
@@ -233,3 +280,13 @@ class Store(View):
                 search=search_state.read(unit).is_enabled,
                 **database.dialect.describe(unit),
             )
+
+
+def _of_a_replica(settings: Settings) -> Settings:
+    options = {name: value for name, value in settings.engine_options.items() if name != "engine"}
+    return dataclasses.replace(settings, read_only=True, engine_options=options)
+
+
+def _check_replica(*databases: Database) -> None:
+    if any(database.dialect.is_only_copy for database in databases):
+        raise InvalidInputError("replica is the URL of a standby of a PostgreSQL database. Nothing was opened.")

@@ -243,7 +243,7 @@ def problems_of(store: Store, surface: str, verb: str, names: Iterable[str], eve
     with SURFACES[surface](store) as view:
         method = verbs_of(view).get(verb)
     if method is None:
-        assert verb in ("profile", "info", "watch")
+        assert verb in ("profile", "info", "watch", "replica", "replica_lag")
         return {}
     problems = {}
     scene, rows = Scene(store), rows_of(store)

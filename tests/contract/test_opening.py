@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError
+from hermes_store import InvalidInputError, ReplicaLag, Store, UnsupportedDatabaseError
 
 
 @pytest.mark.parametrize("arguments", [(), ("hermes.db",), (":memory:",), (Path("hermes.db"),)], ids=str)
@@ -74,3 +74,21 @@ def test_a_misspelt_field_is_refused_with_the_one_that_was_meant(sqlite_store: S
     with pytest.raises(InvalidInputError, match=r"xyz is not a field\. "):
         sqlite_store.sessions.create(xyz=1)  # type: ignore[call-arg]
     assert sqlite_store.sessions.count(include_empty=True) == 1
+
+
+def test_without_a_replica_the_store_is_read() -> None:
+    with Store.open(":memory:") as store:
+        assert store.replica() is store
+        assert store.replica_lag() == ReplicaLag(is_standby=False, lacking_bytes=0, seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("target", "replica"), [("hermes.db", "postgresql://db2/hermes"), ("postgresql://db1/hermes", "hermes.db")]
+)
+def test_a_replica_of_a_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, replica: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInputError, match="standby"):
+        Store.open(target, replica=replica)
+    assert list(tmp_path.iterdir()) == []

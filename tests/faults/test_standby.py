@@ -1,7 +1,8 @@
-"""A real standby: reads on it, and a fail-over to it that loses nothing that was acknowledged."""
+"""A real standby: reads on it, also while it lags or is away, and a fail-over that loses nothing acknowledged."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -9,17 +10,35 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from hermes_store import DatabaseError, DatabaseReadOnlyError, HermesStoreError, Store
+from hermes_store import (
+    DatabaseError,
+    DatabaseReadOnlyError,
+    DatabaseUnavailableError,
+    HermesStoreError,
+    SchemaOutdatedError,
+    Store,
+    StoreClosedError,
+)
 from hermes_store.maintenance import verify
 from tests.support.clusters import Cluster, primary_and_standby
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clusters() -> Iterator[tuple[Cluster, Cluster]]:
-    with primary_and_standby() as clusters:
-        yield clusters
+    with primary_and_standby() as (primary, standby):
+        Store.open(primary.url).close()
+        wait_for_tables(standby)
+        yield primary, standby
+
+
+def wait_for_tables(standby: Cluster) -> None:
+    for _ in range(600):
+        with contextlib.suppress(SchemaOutdatedError):
+            return Store.open(standby.url, read_only=True).close()
+        time.sleep(0.05)
+    raise AssertionError("the standby does not have the tables")
 
 
 def wait_until_seen(store: Store, session_id: str, messages: int) -> None:
@@ -37,6 +56,71 @@ def acknowledge(primary: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
         while not connection.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone():
             time.sleep(0.05)
+
+
+def wait_for_no_lag(store: Store) -> None:
+    for _ in range(600):
+        if not store.replica_lag().lacking_bytes:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the standby does not catch up: {store.replica_lag()}")
+
+
+def test_reads_that_may_lag_go_to_the_replica(clusters: tuple[Cluster, Cluster]) -> None:
+    primary, standby = clusters
+    with Store.open(primary.url, replica=standby.url) as store, psycopg.connect(standby.url, autocommit=True) as admin:
+        store.sessions.create(session_id="lag", title="Before")
+        assert store.replica_lag().is_standby
+        wait_for_no_lag(store)
+        admin.execute("SELECT pg_wal_replay_pause()")
+        while not admin.execute("SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused'").fetchone():
+            time.sleep(0.01)
+        store.sessions.update("lag", title="After")
+        copy = store.replica()
+        with copy.snapshot() as view:
+            assert [one.title for one in view.sessions.list().items] == ["Before"]
+        assert copy.profile("default").sessions.get("lag").title == "Before"
+        assert store.sessions.get("lag").title == "After"
+        lag = store.replica_lag()
+        assert lag.is_standby
+        assert lag.lacking_bytes > 0
+        assert lag.seconds > 0
+        with pytest.raises(DatabaseReadOnlyError):
+            copy.sessions.update("lag", title="Mine")
+        admin.execute("SELECT pg_wal_replay_resume()")
+        wait_for_no_lag(store)
+        assert store.replica_lag().seconds == 0
+        assert copy.sessions.get("lag").title == "After"
+        store.sessions.purge("lag")
+    with pytest.raises(StoreClosedError):
+        copy.sessions.list()
+
+
+def test_the_primary_is_read_while_the_standby_is_away(clusters: tuple[Cluster, Cluster]) -> None:
+    primary, standby = clusters
+    both = f"postgresql://postgres@{standby.address},{primary.address}/postgres?target_session_attrs=prefer-standby"
+    options = {"pool_recycle": 1}
+    with (
+        Store.open(primary.url, replica=standby.url) as store,
+        Store.open(primary.url, replica=both, engine_options=options) as other,
+    ):
+        assert other.replica_lag().is_standby
+        assert store.replica().sessions.list().items == []
+        standby.stop()
+        with pytest.raises(DatabaseUnavailableError):
+            store.replica().sessions.list()
+        store.projects.create(name="Trip")
+        assert len(other.replica().projects.list().items) == 1
+        assert not other.replica_lag().is_standby
+        with Store.open(primary.url, replica=standby.url) as late, pytest.raises(DatabaseUnavailableError):
+            late.replica()
+        standby.start()
+        for _ in range(600):
+            if other.replica_lag().is_standby:
+                break
+            time.sleep(0.05)
+        wait_for_no_lag(other)
+        assert len(store.replica().projects.list().items) == 1
 
 
 def test_a_standby_is_read_and_takes_over(clusters: tuple[Cluster, Cluster]) -> None:

@@ -370,6 +370,19 @@ class Dialect(ABC):
         All changes up to it are seen by this unit of work.
         """
 
+    def log_position(self, unit: UnitOfWork) -> str:
+        """Return where the log of writes ends that standbys replay; empty where there is none."""
+        return ""
+
+    def lag(self, unit: UnitOfWork, position: str) -> tuple[bool, int, float]:
+        """Return whether this is a standby, the bytes of the log that it lacks, and for how many seconds it does.
+
+        Args:
+            unit: of the standby.
+            position: of the primary.
+        """
+        return False, 0, 0.0
+
     @abstractmethod
     def largest_change(self, unit: UnitOfWork) -> int:
         """Return a number such that no change that was committed has a larger one."""

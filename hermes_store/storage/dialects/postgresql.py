@@ -213,6 +213,14 @@ class PostgreSQL(Dialect):
         largest: int = unit.value(_largest_change)
         return largest
 
+    def log_position(self, unit: UnitOfWork) -> str:
+        position: str = unit.value(_log_position)
+        return position
+
+    def lag(self, unit: UnitOfWork, position: str) -> tuple[bool, int, float]:
+        is_standby, lacking, seconds = unit.rows(_lag, {"position": position})[0]
+        return is_standby, lacking, seconds if lacking else 0.0
+
     def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
         return conditions(unit)
 
@@ -281,6 +289,17 @@ _largest_change: Final = Statement(
     text(
         "SELECT coalesce(max(base), 0) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS largest "
         "FROM change_state"
+    )
+)
+_POSITION: Final = (
+    "CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_lsn() END"
+)
+_log_position: Final = Statement(text(f"SELECT CAST({_POSITION} AS text)"))
+_lag: Final = Statement(
+    text(
+        f"SELECT pg_is_in_recovery(), CAST(greatest(CAST(:position AS pg_lsn) - ({_POSITION}), 0) AS bigint), "  # noqa: S608
+        # No transaction was replayed yet: the time of the last one is not known.
+        "CAST(coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) AS float)"
     )
 )
 _tables: Final = Statement(text("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"))

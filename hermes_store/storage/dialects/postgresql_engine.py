@@ -26,6 +26,8 @@ _NETWORK: Final[Mapping[str, int]] = {
     "tcp_user_timeout": 30_000,
 }
 _POOL: Final[Mapping[str, int]] = {"pool_size": 8, "max_overflow": 24}
+#: Seconds after which a connection is made anew that prefers a standby: it may be one to the primary.
+_RECONNECT: Final = 60
 #: The options that `Store.open` takes besides the engine itself, and what their values are.
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "pool_size": (int,),
@@ -84,6 +86,8 @@ def make_engine(url: URL, settings: Settings, *, is_pooled: bool) -> Engine:
     }
     # A broken connection is noticed when it is used: see the unit of work.
     pool = {**_POOL, "pool_timeout": settings.busy_timeout, **options}
+    if "prefer-standby" in (given.get("target_session_attrs"), url.query.get("target_session_attrs")):
+        pool.setdefault("pool_recycle", _RECONNECT)
     try:
         plain = url.difference_update_query(["options", "client_encoding"])
         engine = create_engine(plain, connect_args=arguments, **pool)
