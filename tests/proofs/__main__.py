@@ -28,6 +28,7 @@ LONG: Final[dict[str, dict[str, int]]] = {
     "clock": {"operations": 20_000},
     "races": {"seconds": 60},
     "upgrade": {"megabytes": 2_000},
+    "server-kill": {"kills": 300},
 }
 
 
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(proof: str, options: dict[str, int], seed: int) -> Result:
-    prove: Callable[..., Result] = importlib.import_module(f"tests.proofs.{proof}").prove
+    prove: Callable[..., Result] = importlib.import_module(f"tests.proofs.{proof.replace('-', '_')}").prove
     if "seed" in inspect.signature(prove).parameters:
         options = {**options, "seed": seed}
     shown = " ".join(f"--{name} {value}" for name, value in options.items())

