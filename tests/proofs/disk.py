@@ -72,6 +72,9 @@ OPS: Final[dict[str, tuple[Op, bool]]] = {
     "replace": ({"verb": "replace", "session": "a", "position": 1, "size": 9_000, "count": 2}, True),
     "truncate": ({"verb": "truncate", "session": "a", "keep": 1}, True),
     "update": ({"verb": "update", "session": "a", "position": 0, "size": 9_000}, True),
+    "undo": ({"verb": "undo", "session": "b"}, True),
+    "fork": ({"verb": "fork", "session": "a", "new": "fork", "at": 2, "title": "Fork"}, True),
+    "use": ({"verb": "use", "session": "a", "tokens": 7}, True),
     "title": ({"verb": "title", "session": "a", "title": "Changed"}, True),
     "put": ({"verb": "put", "session": "a", "name": "draft", "size": 9_000}, True),
     "delete": ({"verb": "delete", "session": "a"}, True),
@@ -86,6 +89,7 @@ OPS: Final[dict[str, tuple[Op, bool]]] = {
     "import": ({"verb": "import", "counts": [2, 3, 30], "size": 3_000}, False),
     "export": ({"verb": "export"}, True),
     "backup": ({"verb": "backup"}, True),
+    "copy": ({"verb": "copy"}, True),
     "compact": ({"verb": "compact"}, True),
     "migrate": ({"verb": "migrate"}, True),
     "open": ({"verb": "open"}, True),
@@ -126,6 +130,7 @@ def _make(path: Path, mode: Any) -> Model:
     ops: list[Op] = [{"verb": "create", "session": one, "title": one} for one in ("a", "b", "gone", "probe")]
     ops += [{"verb": "extend", "session": one, "size": 2_000, "count": 4} for one in ("a", "b", "gone")]
     ops += [{"verb": "delete", "session": "gone"}, {"verb": "put", "session": "a", "name": "notes", "size": 5_000}]
+    ops += [{"verb": "truncate", "session": "b", "keep": 3}]
     with Store.open(path, durability="full", journal_mode=mode) as store:
         worker = _worker(store, path.parent, model)
         for number, op in enumerate(ops):

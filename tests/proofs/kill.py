@@ -155,7 +155,7 @@ class _Proof:
         self.result.problems += check.problems
         if check.problems and (keep := os.environ.get("HERMES_STORE_KEEP")):
             shutil.copytree(self._folder, Path(keep) / f"life-{self._life}", dirs_exist_ok=True)
-        for pattern in ("backup-*", "export-*", "import-*", "old-*"):
+        for pattern in ("backup-*", "copy-*", "export-*", "import-*", "old-*"):
             for found in self._folder.glob(pattern):
                 shutil.rmtree(found) if found.is_dir() else found.unlink()
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from hermes_store import SessionDeletedError, SessionNotFoundError, Store
+from hermes_store import DatabaseMissingError, SchemaError, SessionDeletedError, SessionNotFoundError, Store
 from hermes_store.files import import_directory
-from hermes_store.maintenance import verify
+from hermes_store.maintenance import copy, verify
 from hermes_store.storage.migrations import HEAD
 from tests.proofs.operations import SHARED, Model, Op, Session, apply, imported, visible
 from tests.proofs.worker import import_folder
 from tests.support.first_release import canonical
+
+#: The verbs that make files.
+_FILES: Final = ("export", "backup", "migrate", "copy")
 
 
 class StoreCheck:
@@ -117,7 +120,7 @@ class Check(StoreCheck):
 
     def add_done(self, op: Op, model: Model) -> None:
         """Note an operation that was acknowledged, and what its thread's sessions were then."""
-        if op["verb"] in ("export", "backup", "migrate"):
+        if op["verb"] in _FILES:
             self._done.append((op, model))
 
     def run(self, models: list[Model], begun: list[Op | None]) -> list[Model]:
@@ -134,11 +137,11 @@ class Check(StoreCheck):
                     self._check_import(store, op)
             found = self.compare(store, models, begun)
             self._require_sound(store)
-        for op, model in self._done:
-            getattr(self, f"_check_{op['verb']}")(op, model)
-        for op in begun:
-            if op is not None and op["verb"] in ("export", "backup", "migrate"):
-                getattr(self, f"_check_{op['verb']}")(op, None)
+            for op, model in self._done:
+                getattr(self, f"_check_{op['verb']}")(op, model)
+            for op in begun:
+                if op is not None and op["verb"] in _FILES:
+                    getattr(self, f"_check_{op['verb']}")(op, None)
         if self._path.with_name(f"{self._path.name}-wal").exists():
             self._add("a log was left")
         return found
@@ -181,12 +184,31 @@ class Check(StoreCheck):
             if model is not None and (differences := self._differences(store, model)):
                 self._add(f"a backup lacks what was there: {differences}")
 
+    def _check_copy(self, op: Op, model: Model | None) -> None:
+        """A copy that was interrupted is no store, and goes on, with what is there now."""
+        path = self._folder / f"copy-{op['key']}.db"
+        if model is None and not _is_copied(path):
+            copy(self._path, path)
+        with Store.open(path, migrate=False) as store:
+            self._require_sound(store)
+            if model is not None and (differences := self._differences(store, model)):
+                self._add(f"a copy lacks what was there: {differences}")
+
     def _check_migrate(self, op: Op, model: Model | None) -> None:
         path = self._folder / f"old-{op['key']}.db"
         with Store.open(path, migrate=model is None) as store:
             if store.info().schema_revision != HEAD or everything(store) != self._upgraded:
                 self._add("an upgraded database is not what it was")
             self._require_sound(store)
+
+
+def _is_copied(path: Path) -> bool:
+    """Whether a copy was whole before it was acknowledged."""
+    try:
+        with Store.open(path, read_only=True) as store:
+            return store.sessions.exists(SHARED)
+    except (DatabaseMissingError, SchemaError):
+        return False
 
 
 def everything(store: Store) -> dict[str, str]:
@@ -207,7 +229,8 @@ def found_in(view: Any, session_id: str) -> Session | None:
         return Session(is_deleted=True)
     except SessionNotFoundError:
         return None
-    return Session(record.title, list(view.messages.read(session_id)), dict(view.documents.read(session_id)))
+    messages, documents = list(view.messages.read(session_id)), dict(view.documents.read(session_id))
+    return Session(record.title, messages, documents, tokens=record.input_tokens)
 
 
 def _difference(found: Session | None, expected: Session | None) -> str:
@@ -215,7 +238,11 @@ def _difference(found: Session | None, expected: Session | None) -> str:
         return "is not there"
     if expected is None:
         return "is there"
-    names = [name for name in ("title", "documents", "is_deleted") if getattr(found, name) != getattr(expected, name)]
+    names = [
+        name
+        for name in ("title", "documents", "is_deleted", "tokens")
+        if getattr(found, name) != getattr(expected, name)
+    ]
     if found.messages != expected.messages:
         same = [one == other for one, other in zip(found.messages, expected.messages, strict=False)]
         at = same.index(False) if False in same else len(same)

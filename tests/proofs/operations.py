@@ -20,6 +20,10 @@ class Session:
     messages: list[Any] = field(default_factory=list)
     documents: dict[str, Any] = field(default_factory=dict)
     is_deleted: bool = False
+    #: How many input tokens it used.
+    tokens: int = 0
+    #: The messages that `undo` brings back; None where it may have nothing to bring back.
+    undone: list[Any] | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -76,6 +80,8 @@ def apply(model: Model, op: Op) -> Model:
         after.purged.add(op["session"])
     elif op["verb"] == "rename":
         after.sessions[op["new"]] = after.sessions.pop(op["session"])
+    elif op["verb"] == "fork":
+        after.sessions[op["new"]] = _forked(after.sessions[op["session"]], op)
     elif op["verb"] == "transaction":
         for session_id in (op["session"], op["other"]):
             after.sessions[session_id] = _after_append(after.sessions[session_id], op)
@@ -85,31 +91,48 @@ def apply(model: Model, op: Op) -> Model:
     return after
 
 
+def _forked(session: Session, op: Op) -> Session:
+    documents = {name: value for name, value in session.documents.items() if name != "tool_calls"}
+    return Session(op["title"], session.messages[: op["at"]], {**documents, "session_source": "fork"})
+
+
 def _after_append(session: Session, op: Op) -> Session:
-    return replace(session, messages=[*session.messages, *messages(op)])
+    return replace(session, messages=[*session.messages, *messages(op)], undone=None)
+
+
+def _after_cut(session: Session, changed: list[Any]) -> Session:
+    return replace(session, messages=changed, undone=session.messages)
+
+
+def _after_undo(session: Session, op: Op) -> Session:
+    return replace(session, messages=session.undone or [], undone=None)
 
 
 def _with_last(session: Session, last: Any) -> Session:
-    return replace(session, messages=[*session.messages[:-1], last])
+    return replace(session, messages=[*session.messages[:-1], last], undone=None)
 
 
 def _after_update(session: Session, op: Op) -> Session:
     changed = list(session.messages)
     changed[op["position"]] = message(op)
-    return replace(session, messages=changed)
+    return _after_cut(session, changed)
 
 
 CHANGES: Final[dict[str, Callable[[Session, Op], Session]]] = {
     "append": _after_append,
     "extend": _after_append,
-    "replace": lambda session, op: replace(session, messages=edited(session.messages, op)),
-    "truncate": lambda session, op: replace(session, messages=session.messages[: op["keep"]]),
+    "replace": lambda session, op: _after_cut(session, edited(session.messages, op)),
+    "truncate": lambda session, op: _after_cut(session, session.messages[: op["keep"]]),
+    "undo": _after_undo,
+    "use": lambda session, op: replace(session, tokens=session.tokens + op["tokens"]),
     "update": _after_update,
     "title": lambda session, op: replace(session, title=op["title"]),
     "put": lambda session, op: replace(session, documents={**session.documents, **document(op)}),
     "delete": lambda session, op: replace(session, is_deleted=True),
     "restore": lambda session, op: replace(session, is_deleted=False),
-    "stream": lambda session, op: replace(session, messages=[*session.messages, {**message(op), "_partial": True}]),
+    "stream": lambda session, op: replace(
+        session, messages=[*session.messages, {**message(op), "_partial": True}], undone=None
+    ),
     "checkpoint": lambda session, op: _with_last(session, {**message(op), "_partial": True}),
     "finish": lambda session, op: _with_last(session, message(op)),
 }

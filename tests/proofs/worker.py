@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hermes_store import DatabaseLockedError, Store
 from hermes_store.files import export_directory, import_directory
-from hermes_store.maintenance import backup, compact
+from hermes_store.maintenance import backup, compact, copy
 from hermes_store.message_streams import MessageStream
 from tests.proofs.operations import SHARED, Model, Op, apply, document, edited, imported, message, messages
 from tests.support.state_dir import StateDir
@@ -26,6 +26,9 @@ WEIGHTS: Final = {
     "replace": 6,
     "truncate": 3,
     "update": 5,
+    "undo": 5,
+    "fork": 3,
+    "use": 4,
     "title": 4,
     "put": 5,
     "delete": 3,
@@ -39,7 +42,10 @@ WEIGHTS: Final = {
     "backup": 0.8,
     "migrate": 0.4,
     "compact": 0.4,
+    "copy": 0.4,
 }
+#: The verbs that are about no session.
+_OF_ALL: Final = frozenset({"export", "backup", "migrate", "compact", "copy"})
 #: Where a thread has this many sessions, it purges before it makes more.
 _MOST_SESSIONS: Final = 8
 
@@ -126,7 +132,7 @@ class Worker:
         verb = op["verb"]
         op["count"] = 1 if verb == "append" else chance.choice([0, 1, 2, 3, 3, 20] if verb == "replace" else [2, 3, 20])
         op["title"] = f"Title {op['key']}"
-        if verb in ("create", "import") and len(sessions) >= _MOST_SESSIONS:
+        if verb in ("create", "import", "fork") and len(sessions) >= _MOST_SESSIONS:
             return False
         if verb == "create":
             op["session"] = f"s{op['key']}"
@@ -137,7 +143,7 @@ class Worker:
             op["thread"] = self._name.split("_")[-1]
         elif verb in ("checkpoint", "finish"):
             op["session"] = self._streamed
-        elif verb not in ("export", "backup", "migrate", "compact"):
+        elif verb not in _OF_ALL:
             wanted = verb == "restore"
             found = [one for one, session in sessions.items() if session.is_deleted is wanted or verb == "purge"]
             found = [one for one in found if one != self._streamed]
@@ -158,6 +164,12 @@ class Worker:
         elif verb == "transaction":
             op["other"] = chance.choice(live)
             return bool(op["other"] != session_id)
+        elif verb == "undo":
+            return self._model.sessions[session_id].undone is not None
+        elif verb == "fork":
+            op["new"], op["at"] = f"f{op['key']}", chance.randint(0, length)
+        elif verb == "use":
+            op["tokens"] = chance.randint(0, 1_000)
         elif verb == "rename":
             op["new"] = f"r{op['key']}"
         elif verb == "put":
@@ -196,6 +208,15 @@ class Worker:
     def do_update(self, op: Op) -> None:
         revision = self._revision(op)
         self._store.messages.update(op["session"], op["position"], message(op), expected_revision=revision)
+
+    def do_undo(self, op: Op) -> None:
+        self._store.messages.undo(op["session"])
+
+    def do_fork(self, op: Op) -> None:
+        self._store.sessions.fork(op["session"], at=op["at"], title=op["title"], new_id=op["new"])
+
+    def do_use(self, op: Op) -> None:
+        self._store.usage.record(op["session"], model="m", input_tokens=op["tokens"], cost=0.5)
 
     def do_title(self, op: Op) -> None:
         self._store.sessions.update(op["session"], title=op["title"])
@@ -247,6 +268,9 @@ class Worker:
 
     def do_migrate(self, op: Op) -> None:
         Store.open(self._folder / f"old-{op['key']}.db").close()
+
+    def do_copy(self, op: Op) -> None:
+        copy(self._folder / "hermes.db", self._folder / f"copy-{op['key']}.db")
 
     def do_compact(self, op: Op) -> None:
         compact(self._store)

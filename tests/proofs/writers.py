@@ -18,7 +18,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hermes_store import HermesStoreError, MessageNotFoundError, StaleSessionError, Store
+from hermes_store import (
+    HermesStoreError,
+    MessageNotFoundError,
+    RevisionNotKeptError,
+    StaleSessionError,
+    Store,
+    UndoError,
+)
 from hermes_store.maintenance import verify
 from tests.proofs.result import Result
 
@@ -75,6 +82,8 @@ class Notes:
     appended: dict[tuple[str, int], Any] = field(default_factory=dict)
     #: What was written at all.
     written: set[str] = field(default_factory=set)
+    #: How many tokens were recorded.
+    tokens: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -109,6 +118,7 @@ class _Writer:
         self._chance = random.Random(name)
         self._number = 0
         self._seen: dict[str, int] = {}
+        self._cursor: str | None = None
         self._verbs: dict[str, tuple[int, Callable[[], object]]] = {
             "append": (20, self._append),
             "extend": (8, self._extend),
@@ -120,6 +130,10 @@ class _Writer:
             "stream": (4, self._stream),
             "transaction": (6, self._transaction),
             "create and purge": (3, self._come_and_go),
+            "fork": (2, self._fork),
+            "undo": (3, self._undo),
+            "record usage": (6, self._use),
+            "follow changes": (4, self._follow),
             "read": (12, self._read),
             "page": (12, self._page),
             "list": (6, self._list),
@@ -133,7 +147,7 @@ class _Writer:
             try:
                 self._verbs[name][1]()
                 self.notes.done[name] += 1
-            except (StaleSessionError, MessageNotFoundError):  # others were faster
+            except (StaleSessionError, MessageNotFoundError, UndoError, RevisionNotKeptError):  # others were faster
                 self.notes.done["refused as stale"] += 1
             except HermesStoreError as error:
                 self.notes.problems.append(f"{name}: {type(error).__name__}: {error}"[:300])
@@ -237,6 +251,32 @@ class _Writer:
             self._store.sessions.restore(session_id)
         self._store.sessions.purge(session_id)
 
+    def _fork(self) -> None:
+        session_id = self._chance.choice(EDITED)
+        history = self._store.messages.history(session_id)
+        cut = self._chance.choice(history) if history else None
+        fork = self._store.sessions.fork(session_id, revision=None if cut is None else cut.revision)
+        if len(self._store.messages.read(fork.session_id)) != (cut or fork).message_count:
+            self.notes.problems.append("a fork has other messages")
+        self._store.sessions.purge(fork.session_id)
+
+    def _undo(self) -> None:
+        session_id = self._chance.choice(EDITED)
+        self._changed(session_id, self._store.messages.undo(session_id).revision)
+
+    def _use(self) -> None:
+        session_id = self._any()
+        result = self._store.usage.record(session_id, model="m", input_tokens=3)
+        self._changed(session_id, result.revision)
+        self.notes.tokens += 3
+
+    def _follow(self) -> None:
+        page = self._store.changes(after=self._cursor, limit=1_000)
+        for change in page.items:
+            if change.session is not None:
+                self._saw(change.id, change.session.revision)
+        self._cursor = page.cursor
+
     def _read(self) -> None:
         with self._store.snapshot() as view:
             session_id = self._chance.choice(EDITED)
@@ -276,6 +316,9 @@ def _judge(store: Store, notes: list[Notes]) -> Result:
     written = set().union(*(note.written for note in notes))
     if any(one["of"] not in written for session_id in EDITED for one in store.messages.read(session_id)):
         result.problems.append("a message that nobody wrote")
+    tokens, (used,) = sum(note.tokens for note in notes), store.usage.totals()
+    if not tokens == used.input_tokens == sum(store.sessions.get(one).input_tokens for one in APPENDED + EDITED):
+        result.problems.append(f"{tokens} tokens were recorded, and there are {used.input_tokens}")
     result.problems += [f"verify: {one.session_id} {one.kind} {one.problem}" for one in verify(store).findings]
     totals = [note.done.total() for note in notes]
     if statistics.median(totals) >= _ENOUGH > 10 * min(totals):
