@@ -97,7 +97,7 @@ def _of_store(store: Store, home: Path | None, step: Callable[[], None]) -> Iter
     yield from _sessions(store, step)
     directory = _state_directory(store.database.dialect.path, home)
     if directory is not None:
-        yield pending_imports(store, directory)
+        yield from pending_imports(store, directory)
     elif home is not None:
         text = f"{home} has no sessions folder."
         yield Diagnosis(check="imports", severity=Severity.NOTE, text=text, advice="Name a state directory.")
@@ -119,6 +119,9 @@ def _sessions(store: Store, step: Callable[[], None]) -> Iterator[Diagnosis]:
     deleted: list[float] = []
     count = 0
     with damage_collected() as damaged:
+        after: str | None = None
+        while (page := store.projects.list(after=after)).next is not None:
+            after = page.next
         for session in _all_sessions(store):
             count += 1
             if count % 500 == 0:
@@ -127,16 +130,17 @@ def _sessions(store: Store, step: Callable[[], None]) -> Iterator[Diagnosis]:
                 recovered.append(session.session_id)
             if session.deleted_at is not None:
                 deleted.append(session.deleted_at)
+    rows = f"{counted(count, 'session')} and the projects"
     if damaged:
         yield Diagnosis(
             check="rows",
             severity=Severity.PROBLEM,
-            text=f"Damaged values in the rows of {counted(count, 'session')}: {_some(sorted(set(damaged)))}.",
+            text=f"Damaged values in the rows of {rows}: {_some(sorted(set(damaged)))}.",
             advice="Somebody edited the database by hand, or it is damaged. They are shown as empty or 0. Set them "
             "again, or restore a backup; `hermes-store verify` says more.",
         )
     else:
-        yield Diagnosis(check="rows", severity=Severity.OK, text=f"The rows of {counted(count, 'session')} are whole.")
+        yield Diagnosis(check="rows", severity=Severity.OK, text=f"The rows of {rows} are whole.")
     if recovered:
         yield Diagnosis(
             check="recovered",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +13,12 @@ from ..store import Store
 from .diagnosis import Diagnosis, Severity
 
 _SHOWN: Final = 5
-_SESSIONS: Final = "sessions"
+#: By folder: what one of its files is.
+_FOLDERS: Final = {"sessions": "session file", "shares": "share file"}
 
 
-def pending_imports(store: Store, directory: Path) -> Diagnosis:
-    """Say which session files in a state directory are new, or were changed after they were imported.
+def pending_imports(store: Store, directory: Path) -> Iterator[Diagnosis]:
+    """Say which session and share files in a state directory are new, or were changed after they were imported.
 
     Files are not opened, but compared with the import log by their names and times. An import decides what is in them.
     """
@@ -25,27 +27,36 @@ def pending_imports(store: Store, directory: Path) -> Diagnosis:
         before = seen.get(record.path)
         if before is None or record.imported_at > before.imported_at:
             seen[record.path] = record
+    for folder, what in _FOLDERS.items():
+        try:
+            with os.scandir(directory / folder) as entries:
+                yield _in_folder([*entries], directory, folder, what, seen)
+        except FileNotFoundError:  # nobody shared anything
+            continue
+        except OSError as error:
+            text = f"{error.filename} cannot be read: {error.strerror}."
+            yield Diagnosis(check="imports", severity=Severity.WARNING, text=text, advice="Have access granted.")
+
+
+def _in_folder(
+    entries: list[os.DirEntry[str]], directory: Path, folder: str, what: str, seen: Mapping[str, ImportRecord]
+) -> Diagnosis:
     new: list[str] = []
     changed: list[str] = []
     count = 0
-    try:
-        with os.scandir(directory / _SESSIONS) as entries:
-            for entry in entries:
-                if not entry.name.endswith(".json") or entry.name.startswith("_") or not entry.is_file():
-                    continue
-                count += 1
-                known = seen.get(f"{_SESSIONS}/{entry.name}")
-                if known is None:
-                    new.append(entry.name)
-                elif entry.stat().st_mtime > known.imported_at:
-                    changed.append(entry.name)
-    except OSError as error:
-        text = f"{error.filename} cannot be read: {error.strerror}."
-        return Diagnosis(check="imports", severity=Severity.WARNING, text=text, advice="Have access granted.")
-    failed = sorted(path for path, record in seen.items() if record.outcome in ("failed", "conflict"))
+    for entry in entries:
+        if not entry.name.endswith(".json") or entry.name.startswith("_") or not entry.is_file():
+            continue
+        count += 1
+        known = seen.get(f"{folder}/{entry.name}")
+        if known is None:
+            new.append(entry.name)
+        elif entry.stat().st_mtime > known.imported_at:
+            changed.append(entry.name)
+    failed = [path for path, one in seen.items() if one.outcome in _FAILED and path.startswith(f"{folder}/")]
     parts = [
-        f"{len(names):,} {what} ({', '.join(sorted(names)[:_SHOWN])}{', …' if len(names) > _SHOWN else ''})"
-        for names, what in (
+        f"{len(names):,} {told} ({', '.join(sorted(names)[:_SHOWN])}{', …' if len(names) > _SHOWN else ''})"
+        for names, told in (
             (new, "are not imported"),
             (changed, "changed since"),
             (failed, "failed or are in conflict"),
@@ -53,11 +64,14 @@ def pending_imports(store: Store, directory: Path) -> Diagnosis:
         if names
     ]
     if not parts:
-        text = f"All {counted(count, 'session file')} in {directory} were imported, or looked at."
+        text = f"All {counted(count, what)} in {directory} were imported, or looked at."
         return Diagnosis(check="imports", severity=Severity.OK, text=text)
     return Diagnosis(
         check="imports",
         severity=Severity.NOTE,
-        text=f"Of {counted(count, 'session file')} in {directory}, {'; '.join(parts)}.",
+        text=f"Of {counted(count, what)} in {directory}, {'; '.join(parts)}.",
         advice=f"`hermes-store import {directory}` imports them, and says why if it does not.",
     )
+
+
+_FAILED: Final = frozenset({"failed", "conflict"})

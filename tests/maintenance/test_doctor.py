@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ import psycopg
 import pytest
 
 from hermes_store import InvalidInputError, Store, UnsupportedDatabaseError
-from hermes_store.maintenance import DoctorReport, backup, doctor
+from hermes_store.maintenance import Diagnosis, DoctorReport, backup, doctor
 from hermes_store.storage.dialects import sqlite_health
 from hermes_store.storage.dialects.postgresql_health import conditions
 from tests.support.first_release import DATABASES
@@ -189,6 +190,36 @@ def test_imported_files_that_changed_are_named(database: Path, tmp_path: Path) -
     assert found(doctor(database, home=state.root), "imports").severity == "ok"
     os.utime(state.sessions / "one.json", (time.time() + 5,) * 2)
     assert "1 changed since (one.json)" in found(doctor(database, home=state.root), "imports").text
+
+
+def test_share_files_are_named(database: Path, tmp_path: Path) -> None:
+    from hermes_store.files import import_directory
+
+    state = StateDir(tmp_path / "webui")
+    state.session("one", "hello")
+    (state.root / "shares").mkdir()
+    share = {"source_session_id": "one", "title": "One", "messages": [], "message_count": 0, "created_at": 1.0}
+    (state.root / "shares" / "first.json").write_text(json.dumps({**share, "token": "first"}))
+    with Store.open(database) as store:
+        import_directory(store, state.root)
+    assert [item.severity for item in of_imports(database, state.root)] == ["ok", "ok"]
+    (state.root / "shares" / "second.json").write_text(json.dumps({**share, "token": "second"}))
+    (state.root / "shares" / "none.txt").write_text("")
+    (item,) = [item for item in of_imports(database, state.root) if item.severity == "note"]
+    assert f"Of 2 share files in {state.root}, 1 are not imported (second.json)." in item.text
+    assert f"hermes-store import {state.root}" in item.advice
+
+
+def of_imports(database: Path, home: Path) -> list[Diagnosis]:
+    return [item for item in doctor(database, home=home).items if item.check == "imports"]
+
+
+def test_damaged_projects_are_named(database: Path) -> None:
+    with Store.open(database) as store:
+        store.projects.create(name="Work", project_id="work")
+        with writing(store) as connection:
+            connection.exec_driver_sql("UPDATE projects SET created_at = 'noon'")
+    assert "created_at of project_id 'work'" in found(doctor(database), "rows").text
 
 
 def test_a_shared_file_system_with_a_log_is_a_problem(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
