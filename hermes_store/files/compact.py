@@ -72,6 +72,8 @@ class _File:
         follows = blank_end(self._content, end)
         if self._content[follows : follows + 1] not in (b",", b"]", b""):
             self._position = start
+            if self._content[follows : follows + 1] == b":":  # a key: the value before it is one of this object
+                self._found.take_back_value()
             raise DamageError(follows, "',' expected", open_containers=[start])
         if follows == len(self._content) or self._content[start] == ord("["):
             self._require_one(start, end)
@@ -80,10 +82,15 @@ class _File:
         except ValueError as error:
             self._position = start
             raise DamageError(end, str(error), open_containers=[start]) from error
-        if recovery.may_be_message(value, is_damaged=self._is_damaged):
-            self._found.add_message(value, is_escaped=is_escaped)
-        else:  # the damage brought it here from another array
+        if not self._keep(value, is_escaped=is_escaped):
             self._lose(start, end)
+
+    def _keep(self, value: Any, *, is_escaped: bool = False) -> bool:
+        """Keep an element of an array if it is a message, and was not brought there by damage."""
+        is_message = recovery.may_be_message(value, is_damaged=self._is_damaged)
+        if is_message:
+            self._found.add_message(value, is_escaped=is_escaped)
+        return is_message
 
     def _require_one(self, start: int, end: int) -> None:
         """Refuse a value that has messages in it: the end of one of its arrays is missing, and they come after it.
@@ -115,7 +122,7 @@ class _File:
         is_misspelt = "messages" not in self._found.data and recovery.are_messages(key, value)
         if is_misspelt or (key == "messages" and isinstance(value, list)):
             for message in value:
-                self._found.add_message(message)
+                self._keep(message)
             key, value = "messages", []
         elif key == "tool_calls" and isinstance(value, list) and any(map(recovery.is_message, value)):
             self._position = start

@@ -17,6 +17,7 @@ from .recovery import Recovered
 from .scanning import DamageError, value_end
 
 _first_member: Final = re.compile(rb'\{\r?\n( {1,8})"')
+_array: Final = re.compile(rb'\n( {1,8})"messages": \[\r?\n')
 _first_key: Final = re.compile(rb'\n( {2,16})\{\r?\n( {3,24})"')
 _member: Final = re.compile(rb'("(?:[^"\\\n]|\\.)*+")[ \t]*:[ \t]*')
 _BLANKS: Final = b" \t\r\n"
@@ -24,15 +25,12 @@ _BLANKS: Final = b" \t\r\n"
 
 def indentation(content: bytes) -> int | None:
     """Return how many spaces a level of a file is indented by; None if it is not indented."""
-    match = re.search(rb'\n( {1,8})"messages": \[\r?\n', content)
-    if match:
-        return len(match[1])
     # A message begins at two levels, and its keys are at three. Damage may have put such lines elsewhere, too.
     found = [(len(match[1]), len(match[2])) for match in _first_key.finditer(content)]
     indents = Counter(key - brace for brace, key in found if 2 * key == 3 * brace)
     if indents:
         return indents.most_common(1)[0][0]
-    match = _first_member.match(content)
+    match = _array.search(content) or _first_member.match(content)
     return None if match is None else len(match[1])
 
 

@@ -54,6 +54,11 @@ class Recovered:
         if is_escaped:
             self.escaped.append(place)
 
+    def take_back_value(self) -> None:
+        """Leave out the last message if it is no object."""
+        if self.messages and not self.messages[-1].payload.startswith(b"{"):
+            self.messages.pop()
+
     def lose(self, start: int, end: int) -> None:
         """Leave out the bytes from `start` to `end`."""
         if self.lost and self.lost[-1][2] == len(self.messages):
@@ -137,15 +142,15 @@ def is_message(value: Any) -> bool:
 
 
 def may_be_message(value: Any, *, is_damaged: bool) -> bool:
-    """Whether an element of an array is a message, and nothing that damage brought there from another array.
+    """Whether an element of an array may be a message, and nothing that damage brought there from another array.
 
     Args:
         value: the element.
         is_damaged: whether there is damage before it; otherwise any value may be a message.
     """
-    if not isinstance(value, dict):
-        return not is_damaged
-    return "role" in value or not ("type" in value or (is_damaged and is_tool_call(value)))
+    if is_damaged:
+        return isinstance(value, dict) and ("role" in value or "content" in value)
+    return not isinstance(value, dict) or "role" in value or "type" not in value
 
 
 def are_messages(key: str, value: Any) -> bool:

@@ -568,6 +568,10 @@ _DAMAGED_LINES = {
         '{"session_id": "s", "title": "T", "mes[{"role": "user", "content": "0"}, {"role": "user", "content": "1"}, '
         '{"role": "user", "content": "2"}], "tool_calls": []}'
     ),
+    "a value of a message without its beginning": _BEGINNING
+    + '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}, "user", "content": "3"}], "tool_calls": []}',
+    "a damaged key of the messages and a part among them": _BEGINNING.replace("ss", "\0\0")
+    + '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}, {"type": "tool_use"}], "tool_calls": []}',
     "messages without an array": (
         '{"session_id": "s", "title": "T", "messages": {"role": "user", "content": "0"}, '
         '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}'
@@ -581,3 +585,11 @@ def test_damage_in_a_line_swallows_no_whole_message(sqlite_store: Store, state: 
     assert by_name(import_directory(sqlite_store, state.root))["s.json"].outcome == "recovered"
     stored = sqlite_store.messages.read("s")
     assert [message["content"] for message in stored] == ["0", "1", "2"]
+
+
+def test_a_damaged_indent_costs_no_message(sqlite_store: Store, state: StateDir) -> None:
+    messages = [{"role": "user", "content": f"message {number}"} for number in range(3)]
+    text = json.dumps({"session_id": "s", "title": "T", "anchor": {"ts": 1}, "messages": messages}, indent=2)
+    state.write("s.json", text.replace('\n  },\n  "messages"', '\n    "messages"').encode())
+    assert by_name(import_directory(sqlite_store, state.root))["s.json"].outcome == "recovered"
+    assert sqlite_store.messages.read("s") == messages
