@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from ..transcripts.encoding import Encoded
 from . import (
+    cached_tokens,
     document_rows,
     message_differences,
     message_rows,
@@ -163,6 +164,7 @@ class PartWriter:
         if prepared is None or prepared.key is not None or not self._is_there(unit, prepared):
             raise UnpreparedError(None)
         assert prepared.row_id is not None, "a session that is added has nothing to differ from"  # noqa: S101
+        uses = uses or cached_tokens.first_uses(columns, cached_tokens.of_documents(self._documents))
         columns = {**columns, **transcript_columns.of_all(self._messages)}
         staged_rows.publish(unit, prepared.row_id, session_id, columns, uses)
         document_rows.add(unit, prepared.row_id, self._small_documents)
@@ -211,6 +213,8 @@ class PartWriter:
             document_rows.move(unit, key.id, row_id)
         else:
             document_rows.add(unit, row_id, self._small_documents)
+            cached = cached_tokens.of_documents(self._documents)
+            uses = uses or cached_tokens.further_uses(unit, key.id, columns, cached)
         revision = staged_rows.exchange(unit, key, row_id, self._owner, columns, fields=fields, uses=uses)
         if not self._keep_documents:
             session_writer.uncount_snapshot(unit, row_id, self._documents)

@@ -63,8 +63,8 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Seq
 
 def add_first_use(unit: UnitOfWork, row_id: int, columns: Mapping[str, Any], uses: Sequence[Use] = ()) -> None:
     """Write the totals that a new session begins with as usage; `columns` and `uses` as in `add`."""
-    if any(columns.get(name) for name in _TOTALS):
-        usage_rows.add_difference(unit, row_id, usage_rows.NOTHING, columns, _used_at(columns), uses)
+    if uses or any(columns.get(name) for name in _TOTALS):
+        usage_rows.add_difference(unit, row_id, usage_rows.NOTHING, columns, used_at(columns), uses)
 
 
 def _derived(values: dict[str, Any], key: SessionKey | None = None) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, A
     retired_ids.confirm(unit, new_id)
     search_rows.add_title(unit, row_id, unit.value(_title, {"row_id": row_id}))
     if _TOTALS.isdisjoint(changed):
-        usage_rows.add_copy(unit, row_id, time.time())
+        usage_rows.add_copy(unit, row_id, key.id, time.time())
     return row_id
 
 
@@ -159,16 +159,16 @@ def change(
     Raises:
         DatabaseCorruptError: the row is damaged, or was lost meanwhile.
     """
-    before = None if _TOTALS.isdisjoint(values) else usage_rows.totals_of(unit, key.id)
+    before = usage_rows.totals_of(unit, key.id) if uses or not _TOTALS.isdisjoint(values) else None
     revision = _write(unit, key, values, transcript=transcript, fields=fields, touch=touch)
     if values.get("profile", key.profile) != key.profile:
         usage_rows.set_profile(unit, key.id, values["profile"])
     if before is not None:
-        usage_rows.add_difference(unit, key.id, before, values, _used_at(values), uses)
+        usage_rows.add_difference(unit, key.id, before, values, used_at(values), uses)
     return revision
 
 
-def _used_at(values: Mapping[str, Any]) -> float:
+def used_at(values: Mapping[str, Any]) -> float:
     """Return when a session used what columns that are written say, as far as they tell."""
     known = (values.get("last_activity_at"), values.get("updated_at"))
     return next((value for value in known if value is not None), time.time())

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..transcripts.encoding import Encoded
 from . import (
+    cached_tokens,
     cut_rows,
     document_rows,
     message_copies,
@@ -38,11 +39,12 @@ def add_whole(  # noqa: PLR0917 - the parts of a session
         columns: by the names of the table's columns, without those of `transcript_columns`.
         messages: all of them, in order.
         documents: the JSON of its values by key.
-        uses: as in `session_rows.add`.
+        uses: as in `session_rows.add`; what the columns and documents tell if there are none.
 
     Raises:
         SessionExistsError: another session has the id.
     """
+    uses = uses or cached_tokens.first_uses(columns, cached_tokens.of_documents(documents))
     row_id = session_rows.add(unit, session_id, {**columns, **transcript_columns.of_all(messages)}, uses)
     message_rows.append(unit, row_id, messages, first=0, revision=1)
     document_rows.add(unit, row_id, documents)
@@ -92,8 +94,10 @@ def overwrite_whole(
         documents: the JSON of its values by key; None to leave them as they are.
         fields: something else than messages may be written.
         difference: what differs of the messages, if that is known.
-        uses: as in `session_rows.change`.
+        uses: as in `session_rows.change`; what the columns and documents tell if there are none.
     """
+    if documents is not None and not uses:
+        uses = cached_tokens.further_uses(unit, key.id, columns, cached_tokens.of_documents(documents))
     if difference is None:
         difference = message_differences.compare(unit, key.id, messages)
     cut_rows.keep_difference(unit, key, "import", difference)

@@ -117,6 +117,10 @@ class Totals(NamedTuple):
         """The totals, by the names of the table's columns."""
         return {name: getattr(self, name) for name in TOTALS}
 
+    def written(self, columns: Mapping[str, Any]) -> Self:
+        """Return the totals once some columns are written, which are given by name."""
+        return self._replace(**{name: columns[name] for name in self._fields if name in columns})
+
     def plus(self, used: Amounts) -> Self:
         """Return the totals with what was used since."""
         cost = self.estimated_cost
@@ -153,7 +157,7 @@ def add_difference(  # noqa: PLR0917 - two states, and what is known of how one 
         at: when it was used, as far as is known.
         uses: what is known of it. The rest is one more row, of the session's model.
     """
-    now = before._replace(**{name: written[name] for name in Totals._fields if name in written})
+    now = before.written(written)
     rest = now.amounts - before.amounts
     for use in uses:
         add(unit, session, now.profile, use)
@@ -163,11 +167,18 @@ def add_difference(  # noqa: PLR0917 - two states, and what is known of how one 
         add(unit, session, now.profile, Use("total", now.model, None, at, rest))
 
 
-def add_copy(unit: UnitOfWork, session: int, at: float) -> None:
-    """Insert the totals that a copy of a session has from it. They were used once, and are not counted again."""
+def add_copy(unit: UnitOfWork, session: int, source: int, at: float) -> None:
+    """Insert the totals that a copy of a session has from it. They were used once, and are not counted again.
+
+    Args:
+        session, source: the row ids of the copy, and of the session.
+    """
     totals = totals_of(unit, session)
-    if totals.amounts:
-        add(unit, session, totals.profile, Use("copy", totals.model, None, at, totals.amounts))
+    known = sum(by_model(unit, source).values(), Amounts())
+    cached = {"cache_read_tokens": known.cache_read_tokens, "cache_write_tokens": known.cache_write_tokens}
+    amounts = totals.amounts._replace(**cached)
+    if amounts:
+        add(unit, session, totals.profile, Use("copy", totals.model, None, at, amounts))
 
 
 _uncount: Final = Statement(

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import SessionExistsError, SessionNotFoundError, StaleSessionError
 from ..quoting import quoted
 from ..storage import (
+    cached_tokens,
     cut_rows,
     document_reading,
     document_rows,
@@ -31,6 +32,7 @@ from ..storage.session_keys import SessionKey
 from ..storage.session_links import find_links, parent_columns
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
+from ..storage.usage_rows import Amounts
 from ..transcripts.known_values import EncodedMessages
 from ..webui_format import session_json
 from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
@@ -161,15 +163,18 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
     changed, gone = saved.fields.changed, saved.fields.gone
     values = {name: value for name, value in {**local.copies, **saved.fields.adopted}.items() if name not in gone}
     columns = _write_fields(unit, key, values, changed)
+    cached = Amounts() if changed.isdisjoint(cached_tokens.KEYS) else cached_tokens.of_values(values)
     message_columns = _write_transcript(unit, key, saved)
     if changed or columns or message_columns:
+        columns |= message_columns
         saved.revision = written.revision = session_rows.change(
             unit,
             key,
-            {**columns, **message_columns},
+            columns,
             transcript=bool(message_columns),
             fields=bool(changed - {UPDATED}) or not message_columns,  # a revision is one of either
             touch=False,
+            uses=cached_tokens.further_uses(unit, key.id, columns, cached),
         )
     if saved.transcript is not None and saved.transcript.conflicts:
         written.revision = base.revision  # it has not all of the session at any later one

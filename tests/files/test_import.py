@@ -435,14 +435,32 @@ def test_progress_counts_every_file_once_and_agrees_with_the_report(sqlite_store
 
 
 def test_a_session_kept_at_a_compression_counts_once(store: Store, state: StateDir) -> None:
-    state.session("old", "a", "b", input_tokens=100)
+    state.session("old", "a", "b", input_tokens=100, cache_read_tokens=40)
     import_directory(store, state.root)
-    assert store.usage.totals()[0].input_tokens == 100
-    state.session("old", "a", "b", input_tokens=100, pre_compression_snapshot=True, age=60.0)
-    state.session("new", "summary", input_tokens=130, parent_session_id="old")
+    [total] = store.usage.totals()
+    assert (total.input_tokens, total.cache_read_tokens) == (100, 40)
+    state.session("old", "a", "b", input_tokens=100, cache_read_tokens=40, pre_compression_snapshot=True, age=60.0)
+    state.session("new", "summary", input_tokens=130, cache_read_tokens=50, parent_session_id="old")
     import_directory(store, state.root)
-    assert [(one.session, one.input_tokens) for one in store.usage.totals("session")] == [("new", 130)]
+    [total] = store.usage.totals("session")
+    assert (total.session, total.input_tokens, total.cache_read_tokens) == ("new", 130, 50)
     assert store.sessions.get("old").input_tokens == 100
+
+
+def test_tokens_of_caches_count_once(store: Store, state: StateDir) -> None:
+    state.session("a", "x", model="m", input_tokens=100, cache_read_tokens=40, cache_write_tokens=7, age=90.0)
+    state.session("b", "x", cache_read_tokens=5)
+    state.session("odd", "x", cache_read_tokens="many", cache_write_tokens=-3)
+    for _ in range(2):
+        import_directory(store, state.root)
+    state.session("a", "x", "y", model="m", input_tokens=120, cache_read_tokens=55, cache_write_tokens=2, age=60.0)
+    import_directory(store, state.root)
+    names = ("model", "input_tokens", "cache_read_tokens", "cache_write_tokens")
+    rows = [tuple(getattr(one, name) for name in names) for one in store.usage.list("a").items]
+    assert sorted(rows) == [("m", 20, 15, 0), ("m", 100, 40, 7)]
+    [total] = store.usage.totals()
+    assert (total.input_tokens, total.cache_read_tokens, total.cache_write_tokens, total.records) == (120, 60, 7, 3)
+    assert store.documents.read("a")["cache_write_tokens"] == 2
 
 
 def test_a_server_knows_its_tables_after_a_large_import(postgres_url: str, state: StateDir) -> None:

@@ -118,12 +118,14 @@ def test_a_share_stays_with_a_session_that_is_overwritten(store: Store, state: S
 @pytest.mark.parametrize("name", ["all changed", "grown from nothing", "emptied", "many more messages"])
 def test_usage_of_a_session_in_parts_counts_once(store: Store, state: StateDir, name: str) -> None:
     for messages, tokens, age in zip(CHANGES[name], (100, 130), (3600.0, 1800.0), strict=True):
-        state.session("big", *messages, input_tokens=tokens, estimated_cost=tokens / 1000, age=age)
+        used = {"input_tokens": tokens, "cache_read_tokens": tokens - 10, "estimated_cost": tokens / 1000}
+        state.session("big", *messages, **used, age=age)
         import_directory(store, state.root)
-        assert [(one.session, one.input_tokens, one.cost) for one in store.usage.totals("session")] == [
-            ("big", tokens, tokens / 1000)
-        ]
-    assert sorted(one.input_tokens for one in store.usage.list("big").items) == [30, 100]
+        [total] = store.usage.totals("session")
+        assert (total.session, total.input_tokens, total.cache_read_tokens) == ("big", tokens, tokens - 10)
+        assert total.cost == tokens / 1000
+    rows = [(one.input_tokens, one.cache_read_tokens) for one in store.usage.list("big").items]
+    assert sorted(rows) == [(30, 30), (100, 90)]
     assert verify(store).ok
 
 

@@ -33,3 +33,22 @@ def test_a_save_without_new_totals_reads_no_usage(sqlite_store: Store) -> None:
     live.title = "Rome"
     live.messages += said("b")
     assert not [text for text, _ in executed(sqlite_store, live.save) if "usage" in text or "estimated_cost" in text]
+
+
+def test_a_save_counts_tokens_of_caches(sqlite_store: Store) -> None:
+    models = WebUIModels(sqlite_store, last_workspace=lambda: "/srv")
+    live = models.Session(session_id="trip", title="Trip", messages=said("a"), model="m", input_tokens=10)
+    live.cache_read_tokens = 4
+    live.save()
+    live.input_tokens, live.cache_read_tokens = 25, 9
+    live.save()
+    live.cache_write_tokens = 3
+    live.save()
+    copy = sqlite_store.sessions.duplicate("trip")
+    other = models.Session.load(copy.session_id)
+    other.cache_read_tokens += 1
+    other.save()
+    [total] = sqlite_store.usage.totals()
+    assert (total.input_tokens, total.cache_read_tokens, total.cache_write_tokens) == (25, 10, 3)
+    rows = [(one.input_tokens, one.cache_read_tokens) for one in sqlite_store.usage.list("trip").items]
+    assert sorted(rows) == [(0, 0), (10, 4), (15, 5)]
