@@ -25,10 +25,11 @@ from hermes_store.maintenance import SalvageReport, SalvageState, salvage, verif
 from hermes_store.storage import migrations
 from hermes_store.storage.dialects.sqlite_pages import PageFile
 from hermes_store.storage.dialects.sqlite_trees import Trees
+from tests.proofs import salvage as salvage_proof
 from tests.support.first_release import restore_sqlite
 from tests.support.paired_writer import writer_of
 from tests.support.paths import EXAMPLE_HOME
-from tests.support.salvaged_files import contents, fuzz
+from tests.support.salvaged_files import contents
 
 PAGE = 4_096
 SECRET = "secret words " * 600
@@ -395,7 +396,7 @@ def test_an_interrupted_salvage_leaves_nothing(filled: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "count"), [(0, 25), (2_089, 1)])
 def test_damaged_bytes_cost_no_whole_session(first: int, count: int) -> None:
-    assert fuzz(first, count) == {}
+    assert salvage_proof.prove(trials=count, seed=first).problems == []
 
 
 def leaves(path: Path, table: str) -> list[int]:

@@ -22,6 +22,7 @@ LONG: Final[dict[str, dict[str, int]]] = {
     "writers": {"seconds": 60},
     "disk": {"points": 3},
     "damage": {"trials": 2_000},
+    "salvage": {"trials": 1_000},
     "interrupts": {"rounds": 1_000},
     "soak": {"operations": 1_000_000},
     "versions": {"rounds": 200},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,11 +123,3 @@ def fuzz(first: int, count: int) -> dict[int, list[str]]:
                 if found := problems(example, damaged_files.damage(example.data, seed), Path(one)):
                     failures[seed] = found
     return failures
-
-
-if __name__ == "__main__":  # python -m tests.support.salvaged_files FIRST COUNT
-    trials = int(sys.argv[2])
-    failed = fuzz(int(sys.argv[1]), trials)
-    print(f"{trials - len(failed)} of {trials} salvages brought back every whole session, and nothing wrong")
-    for seed, what in failed.items():
-        print(seed, what)
