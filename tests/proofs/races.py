@@ -26,6 +26,7 @@ from hermes_store import (
     Store,
     UnsupportedDatabaseError,
 )
+from hermes_store.maintenance import verify
 from hermes_store.storage import session_rows
 from hermes_store.webui import SessionStorage, projects
 from tests.proofs.result import Result
@@ -159,6 +160,13 @@ WRONG: Final = {
     "a count is wrong": """
         SELECT session_id FROM sessions
         WHERE message_count <> (SELECT count(*) FROM messages WHERE messages.session_id = sessions.id)""",
+    "an id is gone and found": """
+        SELECT gone.public_id FROM gone_ids gone
+        JOIN sessions found ON found.session_id = gone.public_id AND found.profile = gone.profile
+        WHERE gone.kind = 'session' UNION
+        SELECT gone.public_id FROM gone_ids gone
+        JOIN projects found ON found.project_id = gone.public_id AND found.profile = gone.profile
+        WHERE gone.kind = 'project'""",
     "two projects have one position": """
         SELECT position FROM projects GROUP BY profile, position HAVING count(*) > 1""",
 }
@@ -262,6 +270,7 @@ def mix(url: str, *, seconds: float, threads: int, seed: int = 0) -> Result:
 
         together(*(functools.partial(run, number) for number in range(threads)), seconds=seconds + 120)
         result.problems += problems_of(store, {})
+        result.problems += [f"verify: {finding.kind} {finding.problem}" for finding in verify(store).findings]
     result.figures["verbs done"] = sum(count for name, count in outcomes.items() if name.endswith("done"))
     result.figures["verbs refused"] = sum(outcomes.values()) - result.figures["verbs done"]
     result.figures["threads"] = threads
