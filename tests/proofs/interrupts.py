@@ -90,6 +90,10 @@ def _interrupts(result: Result, path: Path, chance: random.Random, times: int) -
         messages = store.messages.read("interrupted")
         if messages != [[number, part] for number in sorted({one[0] for one in messages}) for part in range(2)]:
             result.problems.append("a half of a write is there")
+        verbs = [_VERBS[number % len(_VERBS)] for number, part in messages if not part]
+        forks = store.sessions.count(include_empty=True) - 2
+        if (store.sessions.get("interrupted").input_tokens, forks) != (verbs.count(_use), verbs.count(_fork)):
+            result.problems.append("a part of a transaction is there")
         if not {one[0] for one in messages} >= {*done}:
             result.problems.append("a write that was acknowledged is not there")
         if store.messages.count("other") != others.appended:
@@ -144,6 +148,27 @@ def _replace(store: Store, number: int) -> None:
     store.messages.replace("interrupted", [*messages, *_two(number)], expected_revision=messages.revision)
 
 
+def _undo(store: Store, number: int) -> None:
+    with store.transaction() as tx:
+        record = tx.sessions.get("interrupted")
+        if record.message_count:
+            tx.messages.truncate("interrupted", keep=0, expected_revision=record.revision)
+            tx.messages.undo("interrupted")
+        tx.messages.extend("interrupted", _two(number))
+
+
+def _use(store: Store, number: int) -> None:
+    with store.transaction() as tx:
+        tx.usage.record("interrupted", model="m", input_tokens=1)
+        tx.messages.extend("interrupted", _two(number))
+
+
+def _fork(store: Store, number: int) -> None:
+    with store.transaction() as tx:
+        tx.messages.extend("interrupted", _two(number))
+        tx.sessions.fork("interrupted", new_id=f"fork-{number}", at=min(number, 2))
+
+
 def _only_read(store: Store, number: int) -> None:
     store.sessions.list()
     store.messages.tail("interrupted")
@@ -151,7 +176,15 @@ def _only_read(store: Store, number: int) -> None:
         view.sessions.get("interrupted")
 
 
-_VERBS: Final[list[Callable[[Store, int], None]]] = [_extend, _transaction, _replace, _only_read]
+_VERBS: Final[list[Callable[[Store, int], None]]] = [
+    _extend,
+    _transaction,
+    _replace,
+    _undo,
+    _use,
+    _fork,
+    _only_read,
+]
 
 
 class _Others:
