@@ -7,12 +7,13 @@ import os
 import random
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hermes_store import Change, Store
 from hermes_store.watching import Watch
-from tests.support.internals import writing
+from tests.support.internals import database_of, writing
 
 
 def test_changes_wait_for_transactions_that_began_before(postgres_url: str) -> None:
@@ -105,3 +106,22 @@ def test_a_watch_whose_connection_broke_misses_nothing(postgres_url: str) -> Non
         store.sessions.create(session_id="b")
         assert next(watch).id == "b"
         assert written_while_waiting(store, watch, "c").id == "c"
+
+
+def test_a_watch_closed_while_it_connects_leaves_no_connection(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    with Store.open(postgres_url) as store:
+        dialect: Any = database_of(store).dialect
+        listen = dialect._listening
+
+        def listen_too_late() -> Any:
+            made.append(listen())
+            watch.close()
+            return made[0]
+
+        monkeypatch.setattr(dialect, "_listening", listen_too_late)
+        watch = store.watch(timeout=60)
+        assert list(watch) == []
+        assert made[0].closed

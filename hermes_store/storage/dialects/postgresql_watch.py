@@ -53,6 +53,8 @@ class ServerWatcher(Watcher):
         with contextlib.suppress(Exception):  # the server cannot be reached, for example: the look that follows says so
             self._connection = self._connect()
             self._can_listen = self._connection is not None
+            if self.is_closed:  # meanwhile: then nobody else closes the connection
+                self._drop()
             return True
         return False
 
