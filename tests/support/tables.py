@@ -14,7 +14,9 @@ from tests.support.internals import reading
 def message_rows(store: Store) -> list[tuple[Any, ...]]:
     """The rows of all messages but for their bodies: id, position, role, timestamp."""
     with reading(store) as connection:
-        query = select(Message.id, Message.position, Message.role, Message.timestamp).order_by(Message.position)
+        query = select(Message.id, Message.position, Message.role, Message.timestamp).order_by(
+            Message.position, Message.id
+        )
         found = [tuple(row) for row in connection.execute(query)]
         assert connection.execute(select(func.count()).select_from(MessageBlob)).scalar() == len(found)
     return found
