@@ -127,6 +127,9 @@ class _File:
         elif key == "tool_calls" and isinstance(value, list) and any(map(recovery.is_message, value)):
             self._position = start
             raise DamageError(end, "there are messages in it")
+        elif is_key_escaped:  # it was another key
+            self._lose(key_at[0], end)
+            return
         self._found.add_member(key, value, is_escaped=is_escaped or is_key_escaped)
 
     def _members(self) -> None:

@@ -168,13 +168,15 @@ def parse_session(content: bytes) -> SessionFile:
         return _session(json_codec.decode(content))
     except ValueError as error:
         problem = _problem(error, len(content))
-        if text.startswith(b"[") and _begins_as_object(text[1:]) is None:
+        if text.startswith(b"[") and not (_begins_as_object(text[1:]) or _begins_as_session(text)):
             raise UnreadableError(problem) from error
         return _recovered(content, problem)
 
 
 #: A key comes first: what is before it began an object, whatever it is now.
 _begins_as_object: Final = re.compile(rb'[ \t\r\n]*"(?:[^"\\\n]|\\.)*+"[ \t\r\n]*:').match
+#: Brackets that do not belong there come before it.
+_begins_as_session: Final = re.compile(rb'[\[ \t\r\n]+\{.*"messages"[ \t\r\n]*:[ \t\r\n]*\[', re.DOTALL).match
 
 
 def _recovered(content: bytes, problem: str) -> SessionFile:

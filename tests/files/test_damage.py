@@ -572,6 +572,8 @@ _DAMAGED_LINES = {
     + '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}, "user", "content": "3"}], "tool_calls": []}',
     "a damaged key of the messages and a part among them": _BEGINNING.replace("ss", "\0\0")
     + '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}, {"type": "tool_use"}], "tool_calls": []}',
+    "a long key": _BEGINNING.replace('"title"', '"' + 600 * "\0" + '"')
+    + '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}',
     "messages without an array": (
         '{"session_id": "s", "title": "T", "messages": {"role": "user", "content": "0"}, '
         '{"role": "user", "content": "1"}, {"role": "user", "content": "2"}], "tool_calls": []}'
@@ -585,6 +587,22 @@ def test_damage_in_a_line_swallows_no_whole_message(sqlite_store: Store, state: 
     assert by_name(import_directory(sqlite_store, state.root))["s.json"].outcome == "recovered"
     stored = sqlite_store.messages.read("s")
     assert [message["content"] for message in stored] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_bracket_before_the_beginning_costs_no_message(
+    sqlite_store: Store, state: StateDir, indent: int | None
+) -> None:
+    messages = [{"role": "user", "content": f"message {number}"} for number in range(3)]
+    text = json.dumps({"session_id": "s", "title": "T", "messages": messages}, indent=indent).encode()
+    marks = [b"[", b"[ ", b"{", b"]", b'"', b"[["]
+    for number, mark in enumerate(marks):
+        state.write(f"s{number}.json", mark + text)
+    state.write("list.json", b'[{"session_id": "s", "title": "T", "message_count": 1},')
+    items = by_name(import_directory(sqlite_store, state.root))
+    assert items.pop("list.json").outcome == "failed"
+    assert {item.outcome.value for item in items.values()} == {"recovered"}
+    assert all(sqlite_store.messages.read(f"s{number}") == messages for number in range(len(marks)))
 
 
 def test_a_damaged_indent_costs_no_message(sqlite_store: Store, state: StateDir) -> None:
