@@ -8,7 +8,8 @@ not the same object count as a change: then the value is encoded, and its digest
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import is_
+from itertools import chain, compress
+from operator import is_, is_not
 from typing import Any, Final, NamedTuple, overload
 
 from . import encoding
@@ -71,25 +72,46 @@ def is_unchanged(copied: Any, value: Any) -> bool:
 
     Another thread may change the value meanwhile.
     """
-    try:
-        return copied is value or _is_same(copied, value)
-    except RuntimeError:  # it changed its size
-        return False
+    return copied is value or are_unchanged([copied], [value])
 
 
-def _is_same(old: Any, new: Any) -> bool:
-    kind = type(old)
-    if kind is not type(new) or kind in _SHARED or len(old) != len(new):
-        return False
-    olds, news = old, new
-    if kind is dict:
-        if not all(map(is_, old, new)):
+_HOLDERS: Final = frozenset({dict, list})
+
+
+def are_unchanged(copies: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Whether all of some values are as they were when they were copied; as `is_unchanged`.
+
+    They are compared together, one level of their lists and dicts after the other: there are thousands in a session,
+    and calls for each of them take longer.
+    """
+    olds, news = _differing(copies, values)
+    while olds:
+        kinds = set(map(type, olds))
+        if len(kinds) > 1:
+            return all(are_unchanged(*_of_kind(kind, olds, news)) for kind in kinds)
+        if kinds.isdisjoint(_HOLDERS) or set(map(type, news)) != kinds:
             return False
-        olds, news = old.values(), new.values()
-    if all(map(is_, olds, news)):
-        return True
-    # A copy is not so deep that this could fail.
-    return all(one is other or _is_same(one, other) for one, other in zip(olds, news, strict=True))
+        news = [holder.copy() for holder in news]  # each by one call, and from here on nobody changes them
+        if list(map(len, olds)) != list(map(len, news)):
+            return False
+        if dict in kinds:
+            if not all(map(is_, chain.from_iterable(olds), chain.from_iterable(news))):
+                return False
+            olds, news = list(map(dict.values, olds)), list(map(dict.values, news))
+        olds, news = _differing(list(chain.from_iterable(olds)), list(chain.from_iterable(news)))
+    return True  # a copy has an end
+
+
+def _differing(olds: Sequence[Any], news: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return what is not the same object in two sequences of the same length."""
+    differ = list(map(is_not, olds, news))
+    return list(compress(olds, differ)), list(compress(news, differ))
+
+
+def _of_kind(kind: type, olds: Sequence[Any], news: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the old values of a kind, and the new ones at the same places."""
+    are_of_kind = [type(old) is kind for old in olds]
+    return list(compress(olds, are_of_kind)), list(compress(news, are_of_kind))
 
 
 class Known(NamedTuple):
@@ -105,9 +127,26 @@ class Known(NamedTuple):
         return None if copied is None else cls(copied, digest)
 
 
-def known_messages(messages: Iterable[Any], digests: Iterable[bytes]) -> list[Known | None]:
-    """Return messages, which nobody else changes at the moment, with their digests."""
-    return [Known.of(message, digest) for message, digest in zip(messages, digests, strict=True)]
+#: Instead of the copy of a message that cannot be copied. No message is the same object.
+_NO_COPY: Final = object()
+#: Messages that are compared together. If one of them changed, they are compared one by one.
+_TOGETHER: Final = 256
+
+
+class KnownMessages(NamedTuple):
+    """Messages of which the digests are known, by their places."""
+
+    copies: list[Any]
+    digests: list[bytes]
+
+    @classmethod
+    def of(cls, messages: Iterable[Any], digests: Iterable[bytes]) -> KnownMessages:
+        """Return messages, which nobody else changes at the moment, with their digests."""
+        return cls([_NO_COPY if (copied := copy_of(one)) is None else copied for one in messages], list(digests))
+
+    def copy(self) -> KnownMessages:
+        """Return what is known, to be added to."""
+        return KnownMessages(self.copies.copy(), self.digests.copy())
 
 
 class EncodedMessages(Sequence[Encoded]):
@@ -123,27 +162,45 @@ class EncodedMessages(Sequence[Encoded]):
         InvalidPayloadError: a message is not a JSON value; it names the place.
     """
 
-    __slots__ = ("_encoded", "digests", "known")
+    __slots__ = ("_encoded", "known")
 
-    def __init__(self, messages: Iterable[Any], known: Sequence[Known | None] = ()) -> None:
+    def __init__(self, messages: Iterable[Any], known: KnownMessages | None = None) -> None:
         #: The digests of all messages, and what is to be known of them later.
-        self.digests: list[bytes] = []
-        self.known: list[Known | None] = []
+        self.known = KnownMessages([], [])
         self._encoded: dict[int, Encoded] = {}
-        for index, message in enumerate(messages):
-            former = known[index] if index < len(known) else None
-            if former is None or not is_unchanged(former.copy, message):
-                copied = copy_of(message)
-                encoded = encoding.encode_one(message if copied is None else copied, _place(index))
-                self._encoded[index] = encoded
-                former = None if copied is None else Known(copied, encoded.digest)
-                self.digests.append(encoded.digest)
-            else:
-                self.digests.append(former.digest)
-            self.known.append(former)
+        now = list(messages)
+        copies, digests = ([], []) if known is None else known
+        both = min(len(copies), len(now))
+        for start in range(0, both, _TOGETHER):
+            stop = min(start + _TOGETHER, both)
+            if are_unchanged(copies[start:stop], now[start:stop]):
+                self.known.copies.extend(copies[start:stop])
+                self.known.digests.extend(digests[start:stop])
+                continue
+            for index in range(start, stop):
+                if is_unchanged(copies[index], now[index]):
+                    self.known.copies.append(copies[index])
+                    self.known.digests.append(digests[index])
+                else:
+                    self._encode(now[index])
+        for message in now[both:]:
+            self._encode(message)
+
+    def _encode(self, message: Any) -> None:
+        """Add a message that is not known."""
+        index, copied = len(self), copy_of(message)
+        encoded = encoding.encode_one(message if copied is None else copied, _place(index))
+        self._encoded[index] = encoded
+        self.known.copies.append(_NO_COPY if copied is None else copied)
+        self.known.digests.append(encoded.digest)
+
+    @property
+    def digests(self) -> list[bytes]:
+        """The digests of all messages."""
+        return self.known.digests
 
     def __len__(self) -> int:
-        return len(self.digests)
+        return len(self.known.digests)
 
     @overload
     def __getitem__(self, index: int) -> Encoded: ...
@@ -155,9 +212,8 @@ class EncodedMessages(Sequence[Encoded]):
         return self._at(range(len(self))[index])
 
     def _at(self, index: int) -> Encoded:
-        known = self.known[index]
-        if known is not None and index not in self._encoded:
-            self._encoded[index] = encoding.encode_one(known.copy, _place(index))
+        if index not in self._encoded:  # then it is known, and has a copy
+            self._encoded[index] = encoding.encode_one(self.known.copies[index], _place(index))
         return self._encoded[index]
 
 

@@ -10,7 +10,7 @@ from ..errors import DatabaseLockedError, SessionDeletedError, SessionNotFoundEr
 from ..storage import message_lookup
 from ..storage.engine import Database
 from ..storage.held_lock import HeldLock
-from ..transcripts.known_values import known_messages
+from ..transcripts.known_values import KnownMessages
 from .state import (
     MESSAGES,
     SESSION_ID,
@@ -131,7 +131,7 @@ class LazyValues:
             self._set({key: value for key, value in unread.items() if key not in self.__dict__})
 
     def _take_messages(self, base: Base, read: Messages) -> None:
-        base.messages, base.known_messages = read.digests, known_messages(*read)
+        base.messages, base.known_messages = read.digests, KnownMessages.of(*read)
         self.__dict__[MESSAGES] = read.messages
 
     def _set(self, values: dict[str, Any]) -> None:

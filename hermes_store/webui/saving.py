@@ -33,7 +33,7 @@ from ..storage.session_links import find_links, parent_columns
 from ..storage.session_writer import add_whole
 from ..storage.unit_of_work import UnitOfWork
 from ..storage.usage_rows import Amounts
-from ..transcripts.known_values import EncodedMessages
+from ..transcripts.known_values import EncodedMessages, KnownMessages
 from ..webui_format import session_json
 from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
 from .field_policy import UPDATED
@@ -109,7 +109,7 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
     columns = {**content.columns, **linked.columns, **parent_columns(unit, local.copies, links)}
     row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
     base = Base(row_id, local.session_id, 1, len(messages), local.digests, Extent.WHOLE, sizes=local.sizes)
-    base.messages, base.known_messages, base.known_values = encoded.digests, encoded.known, local.known_values
+    base.messages, base.known_messages, base.known_values = list(encoded.digests), encoded.known, local.known_values
     return Saved(base, Fields(set()))
 
 
@@ -143,7 +143,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         absent=base.absent - local.values.keys(),
         sizes=dict(local.sizes),
         messages=local.message_digests,
-        known_messages=[] if local.encoded is None else local.encoded.known,
+        known_messages=KnownMessages([], []) if local.encoded is None else local.encoded.known,
         known_values=local.known_values,
         only=base.only,
     )

@@ -7,7 +7,7 @@ from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 from ..transcripts import json_codec
-from ..transcripts.known_values import EncodedMessages, Known, copy_of, is_unchanged, known_messages
+from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, copy_of, is_unchanged
 from . import field_policy
 from .field_policy import ACTIVE, STREAM, UPDATED, Number
 from .state import Extent, IsHidden, State, digest_of, digests_of, nothing
@@ -31,7 +31,7 @@ class Base:
     messages: list[bytes] | None = None
     #: What is known of the live session's messages by their places, and of its lists and dicts by their keys. It says
     #: nothing of the store, so a place or key may have anything.
-    known_messages: list[Known | None] = field(default_factory=list)
+    known_messages: KnownMessages = field(default_factory=lambda: KnownMessages([], []))
     known_values: dict[str, Known] = field(default_factory=dict)
     #: What a save was about to make of this. It is the present base if that was committed and the save did not return;
     #: None once more was read.
@@ -54,7 +54,7 @@ class Base:
             extent=state.extent,
             sizes=sizes_of(state.values),
             messages=state.message_digests,
-            known_messages=known_messages(state.messages or (), state.message_digests or ()),
+            known_messages=KnownMessages.of(state.messages or (), state.message_digests or ()),
             known_values=known_values(state.values, digests),
         )
 
@@ -66,7 +66,7 @@ class Base:
             absent=set(self.absent),
             sizes=dict(self.sizes),
             messages=None if self.messages is None else list(self.messages),
-            known_messages=list(self.known_messages),
+            known_messages=self.known_messages.copy(),
             known_values=dict(self.known_values),
             attempt=None if self.attempt is None else self.attempt.copy(),
         )
@@ -207,7 +207,7 @@ class Local:
         if base is not None:  # a list that is as it was is not copied, and may have grown since
             unchanged = {key for key, digest in self.digests.items() if digest == base.values.get(key)}
             self.sizes |= {key: size for key, size in base.sizes.items() if key in unchanged}
-        known = () if base is None else base.known_messages
+        known = None if base is None else base.known_messages
         self.encoded = None if self.messages is None else EncodedMessages(self.messages, known)
 
     @property
@@ -219,10 +219,11 @@ class Local:
         """Have the digest of a value, and a copy that nobody else changes; the value itself if it is as in the base."""
         known = None if base is None else base.known_values.get(key)
         written = value
-        if not isinstance(value, dict | list | tuple):
-            known, digest = None, digest_of(key, value)
-        elif known is not None and is_unchanged(known.copy, value):
+        if known is not None and is_unchanged(known.copy, value):
             digest = known.digest
+        elif not isinstance(value, dict | list | tuple):
+            digest = digest_of(key, value)
+            known = Known(value, digest)
         elif (copied := copy_of(value)) is None:
             written = json_codec.decode(json_codec.encode(value, key))
             known, digest = None, digest_of(key, written)

@@ -163,9 +163,19 @@ def test_what_changes_meanwhile_is_one_state() -> None:
         for _ in range(300):
             encoded = EncodedMessages([message], known)
             known = encoded.known
-            assert known[0] is not None
-            assert encoding.encode_one(copy.deepcopy(known[0].copy)) == encoded[0]
-            assert known[0].digest == encoded.digests[0]
+            assert encoding.encode_one(copy.deepcopy(known.copies[0])) == encoded[0]
+            assert known.digests[0] == encoded.digests[0]
     finally:
         over.set()
         thread.join()
+
+
+@pytest.mark.parametrize("changed", [0, 255, 256, 299])
+def test_a_change_is_found_among_many_messages(changed: int) -> None:
+    values: list[Any] = [{"role": "user", "parts": [{"n": number}]} for number in range(300)]
+    before = EncodedMessages(values)
+    values[changed]["parts"][0]["n"] = -1
+    after = EncodedMessages([*values, "one more"], before.known)
+    differ = [index for index, (old, new) in enumerate(zip(before.digests, after.digests, strict=False)) if old != new]
+    assert differ == [changed]
+    assert list(after) == encoding.encode([*values, "one more"])
