@@ -33,7 +33,8 @@ def salvage(
     The pages of the file and of its log are read one by one, also those that SQLite cannot find or refuses to read.
     Free pages are not: what was purged does not come back. A message or a large document is only taken in if it has the
     digest that it was written with. A session of which something is missing is marked as recovered, and the messages
-    that are left of it get positions without gaps. Messages of a session whose row is damaged are kept in one whose
+    that are left of it get positions without gaps. What is kept of former messages is taken in where it is certain to
+    bring back what there was. Messages of a session whose row is damaged are kept in one whose
     title begins with "Salvaged messages of".
 
     The new database has the newest schema, whatever revision the damaged one had, and gets its name when it is whole.
@@ -80,11 +81,7 @@ def salvage(
         ]
         repair(part, on_progress=lambda now: report(SalvageProgress(step="check", done=now.done, total=now.total)))
         with Store.open(part, migrate=False, durability="normal", journal_mode="wal") as store:
-            damaged_rows = [
-                session.row_id
-                for session, item in zip(facts.sessions, items, strict=False)
-                if item.state is not SalvageState.WHOLE
-            ]
+            damaged_rows = [session.row_id for session in facts.sessions if not session.is_whole]
             with store.database.write() as unit:
                 session_repairs.mark_recovered(unit, damaged_rows)
             stats = store.stats()
@@ -111,10 +108,13 @@ def salvage(
 _ORDER: Final = (SalvageState.LOST, SalvageState.MESSAGES, SalvageState.PARTLY, SalvageState.WHOLE)
 
 
+_FORMER: Final = "former messages, which are kept for an undo, are missing"
+
+
 def _item(session: SalvagedSession) -> SalvagedItem:
     if not session.has_row:
         state = SalvageState.MESSAGES
-    elif session.missing or session.problems:
+    elif session.lacks_cuts or not session.is_whole:
         state = SalvageState.PARTLY
     else:
         state = SalvageState.WHOLE
@@ -123,5 +123,5 @@ def _item(session: SalvagedSession) -> SalvagedItem:
         state=state,
         messages=session.messages,
         missing=session.missing,
-        problems=session.problems,
+        problems=[*session.problems, *([_FORMER] if session.lacks_cuts else [])],
     )

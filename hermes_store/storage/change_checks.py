@@ -77,7 +77,7 @@ def findings(unit: UnitOfWork) -> Iterator[list[ChangeFinding]]:
         while rows := unit.rows(statement, {"after": after}):
             most = _largest(unit, of_state)
             yield [
-                ChangeFinding("number", table, row_id, _problem_of(number), **_names(table, public_id))
+                _of_number(table, row_id, public_id, number)
                 for row_id, public_id, number in rows
                 if not _is_number(number, most)
             ]
@@ -103,8 +103,13 @@ def _of_state(unit: UnitOfWork) -> list[ChangeFinding]:
     return [ChangeFinding("nothing", "change_state", 0, "what cursors of changes depend on is damaged")]
 
 
-def _problem_of(number: Any) -> str:
-    return f"the number of its last change is {number!r:.80}"
+def _of_number(table: str, row_id: int, public_id: Any, number: Any) -> ChangeFinding:
+    names = _names(table, public_id)
+    of_project = names.get("project_id")
+    of = "its last change" if of_project is None else f"the last change of project {of_project!r}"
+    if not names:
+        of = f"the last change of row {row_id} of table {table}"
+    return ChangeFinding("number", table, row_id, f"the number of {of} is {number!r:.80}", **names)
 
 
 def _is_number(value: Any, most: int) -> bool:
@@ -125,7 +130,8 @@ def _of_gone(row: Any, most: int) -> Iterator[ChangeFinding]:
         return
     names = _names(f"{kind}s", public_id) if is_id else {}
     if is_found:
-        yield ChangeFinding("found", "gone_ids", row_id, f"its {kind} id is gone, and found all the same", **names)
+        problem = f"the id of {kind} {public_id!r} is gone, and found all the same"
+        yield ChangeFinding("found", "gone_ids", row_id, problem, **names)
     elif not _is_number(number, most):
-        problem = f"the number with which its id was gone is {number!r:.80}"
+        problem = f"the number with which the id of {kind} {public_id!r} was gone is {number!r:.80}"
         yield ChangeFinding("number", "gone_ids", row_id, problem, **names)

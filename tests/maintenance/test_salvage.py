@@ -220,8 +220,8 @@ def test_former_messages_come_back(filled: Path, tmp_path: Path) -> None:
 #: By the session with the damage, how many cuts come back.
 CUT_DAMAGE: dict[str, tuple[str, int]] = {
     "s11": ("UPDATE kept_messages SET payload = x'22' WHERE cut_id = {newest}", 0),
-    "s12": ("DELETE FROM kept_messages WHERE cut_id = {oldest} AND position = 8", 2),
-    "s13": ("UPDATE message_cuts SET runs = x'22' WHERE id = {newest}", 0),
+    "s12": ("UPDATE message_cuts SET runs = x'22' WHERE id = {newest}", 0),
+    "s13": ("DELETE FROM kept_messages WHERE cut_id = {oldest} AND position = 8", 2),
     "s14": ("DELETE FROM messages WHERE session_id = {session} AND position = 3", 0),
 }
 
@@ -235,9 +235,15 @@ def damage_cuts(path: Path) -> None:
             connection.execute(statement.format(session=session, **cuts))
 
 
+def damage_last_cut(path: Path) -> None:
+    """The row could be any session's, so nobody knows whether the older cuts have all newer ones."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE message_cuts SET runs = 'text' WHERE id = (SELECT max(id) FROM message_cuts)")
+
+
 @pytest.mark.parametrize(
     ("damage", "counts"),
-    [(damage_cuts, [2, 0, 2, 0, 0]), (damage_first_page, [2, 1, 1, 1, 1])],
+    [(damage_cuts, [2, 0, 0, 2, 0]), (damage_last_cut, [2, 1, 1, 1, 0]), (damage_first_page, [2, 1, 1, 1, 1])],
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_no_former_messages_are_told_wrongly(
@@ -255,6 +261,8 @@ def test_no_former_messages_are_told_wrongly(
     assert all("former" in item.problems[-1] for item in report.sessions if item.session_id in short)
     with Store.open(tmp_path / "new.db") as store:
         assert verify(store).ok
+        lacking = {item.session_id for item in report.sessions if item.missing}
+        assert {name for name in CUT if store.sessions.get(name).recovered} == lacking
 
 
 def test_missing_messages_are_named(filled: Path, tmp_path: Path) -> None:
@@ -297,6 +305,14 @@ def test_whole_sessions_survive_damaged_roots(filled: Path, tmp_path: Path) -> N
 def dict_of(path: Path) -> dict[str, Any]:
     with Store.open(path, read_only=True) as store:
         return dict(contents(store))
+
+
+def test_rows_of_wrong_types_are_counted(filled: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute("UPDATE projects SET name = x'22' WHERE name = 'Work'")
+    report = salvage(filled, tmp_path / "new.db")
+    assert report.damaged == {"projects": 1}
+    assert not report.ok
 
 
 def test_the_log_is_read(filled: Path, tmp_path: Path) -> None:

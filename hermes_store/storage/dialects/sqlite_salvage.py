@@ -49,6 +49,13 @@ class SalvagedSession(NamedTuple):
     has_row: bool
     #: What else is missing, as parts of a sentence.
     problems: list[str]
+    #: Whether some of what was kept of its former messages is missing.
+    lacks_cuts: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that the session has now was read."""
+        return self.has_row and not self.missing and not self.problems
 
 
 class SalvageFacts(NamedTuple):
@@ -113,6 +120,7 @@ class _Salvage:
         self._connection = connection
         self._trees = Trees(file, lambda done: on_page(min(done, file.count), file.count))
         self._problems: dict[int, list[str]] = {}
+        self._without_cuts: set[int] = set()
         #: Pages whose rows may be of two tables, each with the name of the table in whose tree it was.
         self._undecided: list[tuple[int, str]] = []
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
@@ -180,6 +188,8 @@ class _Salvage:
                 return
             if table is not None and self._columns.get(table):
                 self._add(table, row)
+            elif table is None and name:
+                self._trees.gaps[name].append(Gap(row.rowid - 1, row.rowid))
 
     def _add(self, table: str, row: Row) -> None:
         values = row.values
@@ -260,7 +270,7 @@ class _Salvage:
     def _remove_unknown_cuts(self) -> None:
         if self._columns["message_cuts"]:
             for session in remove_unknown(self._connection, self._trees.gaps.get("message_cuts")):
-                self._problem(session, "former messages, which are kept for an undo, are missing")
+                self._without_cuts.add(session)
 
     def _add_missing_sessions(self) -> list[str]:
         """Make rows for the sessions of which only messages or documents were read; return the ids of the lost ones."""
@@ -309,6 +319,7 @@ class _Salvage:
                 missing=_missing(found, count),
                 has_row=not was_made,
                 problems=list(dict.fromkeys(self._problems.get(row_id, ()))),
+                lacks_cuts=row_id in self._without_cuts,
             )
 
 
