@@ -19,7 +19,7 @@ from .results import ReplicaLag, StoreInfo, StoreStats
 from .search import Searching
 from .sessions import Sessions
 from .shares import Shares
-from .storage import migrations, search_state, session_ids
+from .storage import migrations, schema_repair, search_state, session_ids
 from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
@@ -152,7 +152,10 @@ class Store(View):
                 if replica is not None:
                     store._replica = cls._of(replica, _of_a_replica(settings))
                     _check_replica(store.database, store._replica.database)
-                migrations.ensure(store.database, allow_upgrade=migrate and not read_only)
+                if read_only:
+                    schema_repair.ensure_readable(store.database)
+                else:
+                    migrations.ensure(store.database, allow_upgrade=migrate)
             except BaseException:  # whatever it is, nobody has the store
                 store.close()
                 raise

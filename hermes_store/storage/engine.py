@@ -221,7 +221,7 @@ class Database:
         if self.is_closed:
             return
         if not self.dialect.survives_fork:
-            self.closed_reason = "A store in memory does not survive a fork; use a file to share one between processes."
+            self.closed_reason = self.dialect.fork_refusal
         elif not self._quiet:
             self.closed_reason = (
                 "This process was forked in the middle of a transaction, so it cannot use the store that it inherited. "

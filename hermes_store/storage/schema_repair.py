@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from ..errors import (
+    DatabaseCorruptError,
+    HermesStoreError,
+    SchemaNewerError,
+    SchemaOutdatedError,
+    SchemaVersionMissingError,
+    UnsupportedDatabaseError,
+)
 from . import migrations
 from .dialects import Dialect, SchemaFacts, SchemaItem, Settings, dialect_for
+from .dialects.base import logger
 from .dialects.sqlite_schema_text import known_items
+from .engine import Database
+from .schema import Base
+from .schema_version import VERSION_TABLE
+
+#: Of `TABLES` at revision `migrations.HEAD`, from `Dialect.schema_digest`. A test says the new one after a migration.
+HEAD_DIGEST: Final = "f90ce2d05bd279aa3db39ecf2b31a385"
+#: The tables of this library, but for those of the index of words, whose text depends on the version of SQLite.
+TABLES: Final = frozenset({*Base.metadata.tables, VERSION_TABLE, "sqlite_sequence"})
+#: What a damaged schema makes of a database of this library.
+_DAMAGE: Final = (DatabaseCorruptError, SchemaOutdatedError, SchemaVersionMissingError, UnsupportedDatabaseError)
 
 
 def facts(dialect: Dialect) -> SchemaFacts | None:
@@ -18,8 +37,9 @@ def facts(dialect: Dialect) -> SchemaFacts | None:
 
     Raises:
         DatabaseError: it cannot be read.
+        SchemaNewerError: a newer version of this library upgraded it.
     """
-    return None if dialect.path is None else dialect.schema_facts(_known())
+    return _of_known(dialect, dialect.schema_facts(_known()))
 
 
 def repair(dialect: Dialect, copy: Path) -> SchemaFacts | None:
@@ -28,7 +48,47 @@ def repair(dialect: Dialect, copy: Path) -> SchemaFacts | None:
     Args:
         copy: where to copy the database to before it is changed; it must not exist.
     """
-    return dialect.repair_schema(_known(), copy)
+    return _of_known(dialect, dialect.repair_schema(_known(), copy))
+
+
+def _of_known(dialect: Dialect, found: SchemaFacts | None) -> SchemaFacts | None:
+    if found is not None and found.revision not in _known():
+        raise SchemaNewerError(dialect.display, found.revision, migrations.HEAD)
+    return found
+
+
+def ensure_readable(database: Database) -> None:
+    """Find a database that is opened for reading; as `migrations.ensure`.
+
+    One whose schema is damaged is read from a private copy in which it is put right, if nothing of it is lost.
+    """
+    if database.dialect.path is None:
+        migrations.ensure(database, allow_upgrade=False)
+        return
+    problem: HermesStoreError | None = None
+    try:
+        migrations.ensure(database, allow_upgrade=False)
+        with database.read() as unit:
+            if unit.dialect.schema_digest(unit, TABLES) == HEAD_DIGEST:
+                return
+    except _DAMAGE as error:
+        problem = error
+    try:
+        copy = database.dialect.repaired_copy(_known())
+    except HermesStoreError as error:
+        raise problem or error from error
+    if copy is None:
+        if problem is not None:
+            raise problem
+        return
+    database.dialect.close()
+    database.dialect = copy
+    migrations.ensure(database, allow_upgrade=False)
+    logger.warning(
+        "The schema of %s is damaged. A copy is read in which it is put right; the file stays as it is. "
+        "`hermes-store repair` puts it right in the file.",
+        copy.display,
+    )
 
 
 @functools.cache

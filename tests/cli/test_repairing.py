@@ -7,6 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hermes_store import Store
 
 ID = "5b8e2f61c0d7"
@@ -38,10 +40,12 @@ def test_what_is_left_is_exit_code_1(run: Any, run_json: Any, database: Path) ->
     assert "There is no database" in run("repair", "--db", database.parent / "none.db", code=3).stderr
 
 
-def test_a_damaged_schema_leads_to_repair(run: Any, database: Path) -> None:
+def test_a_damaged_schema_leads_to_repair(run: Any, database: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = database.read_bytes()
     database.write_bytes(content.replace(b"workspace TEXT", b"workspbce TEXT"))
-    assert "`hermes-store repair`" in run("list", "--db", database, code=4).stderr
+    assert "16 sessions" in run("list", "--all", "--db", database).stdout
+    assert "`hermes-store repair` puts it right in the file" in caplog.text  # without a handler, on standard error
+    assert "`hermes-store repair`" in run("rename", ID, "New", "--db", database, code=4).stderr
     said = run("repair", "--db", database).stdout.splitlines()
     assert said[0] == "Repaired database: table sessions: not as this library made it."
     assert said[1].startswith(f"The file as it was is in {database}.")

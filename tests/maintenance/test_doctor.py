@@ -47,6 +47,13 @@ def database(sqlite_path: Path) -> Path:
     return sqlite_path
 
 
+def test_a_damaged_schema_is_a_problem(database: Path) -> None:
+    database.write_bytes(database.read_bytes().replace(b"workspace TEXT", b"workspbce TEXT"))
+    report = doctor(database)
+    assert bad(report) == {"schema text": "problem"}
+    assert "table sessions" in found(report, "schema text").text
+
+
 def test_a_healthy_database_has_nothing_wrong(database: Path) -> None:
     before = database.read_bytes()
     report = doctor(database)

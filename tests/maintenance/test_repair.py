@@ -15,6 +15,7 @@ from hermes_store import (
     InvalidCursorError,
     InvalidInputError,
     RevisionNotKeptError,
+    SchemaNewerError,
     StaleSessionError,
     Store,
 )
@@ -381,3 +382,16 @@ def test_an_entry_of_the_import_log_is_checked(filled: Path) -> None:
     with Store.open(filled) as store:
         found = [one.problem.split()[1] for one in verify(store).findings]
     assert found == ["3", "4", "5", "6"]
+
+
+def test_a_newer_database_is_not_repaired(filled: Path) -> None:
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE sessions ADD COLUMN mood TEXT")
+        connection.execute("UPDATE hermes_store_version SET version_num = '9999'")
+        connection.execute("PRAGMA user_version = 9999")
+    content = filled.read_bytes()
+    for dry_run in (True, False):
+        with pytest.raises(SchemaNewerError):
+            repair(filled, dry_run=dry_run)
+    assert filled.read_bytes() == content
+    assert [one.name for one in filled.parent.glob("*.before-repair")] == []

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from hermes_store import Store
-from hermes_store.storage import migrations
+from hermes_store.storage import migrations, schema_repair
 from hermes_store.storage.schema import metadata
 from tests.support.contents import contents
 from tests.support.paths import ROOT
@@ -54,6 +54,11 @@ def test_the_known_head_is_the_only_head_of_the_scripts() -> None:
 
 
 @pytest.mark.slow
+def test_the_known_digest_is_that_of_the_schema(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "hermes.db") as store, store.database.read() as unit:
+        assert unit.dialect.schema_digest(unit, schema_repair.TABLES) == schema_repair.HEAD_DIGEST
+
+
 def test_the_migrations_go_down_and_up_again_with_data_in_between(new_database: NewDatabase) -> None:
     url = new_database()
     with Store.open(url) as store:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
@@ -109,6 +109,8 @@ class Dialect(ABC):
     name: ClassVar[str]
     #: Whether a forked child can open the same data anew.
     survives_fork: ClassVar[bool] = True
+    #: Why it does not, and what to do.
+    fork_refusal: ClassVar[str] = ""
     #: Whether `change_place` tells copies of a database apart.
     has_places: ClassVar[bool] = False
     #: Whether readers never see an older state than others saw before, as those of a standby may.
@@ -259,6 +261,20 @@ class Dialect(ABC):
 
         Args:
             copy: where to copy the database to before it is changed.
+        """
+        return None
+
+    def schema_digest(self, unit: UnitOfWork, tables: Collection[str]) -> str | None:
+        """Return a digest of the text of the schema of some tables of a file; None of what is no file."""
+        return None
+
+    def repaired_copy(self, known: Mapping[str, Sequence[SchemaItem]]) -> Dialect | None:
+        """Return a private copy to read from in which the text of the schema is put right.
+
+        None if nothing is wrong with it, or if something is lost. Closing the copy removes it.
+
+        Args:
+            known: the schema of each revision.
         """
         return None
 

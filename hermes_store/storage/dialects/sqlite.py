@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import sys
@@ -10,7 +11,7 @@ import time
 import urllib.parse
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -51,7 +52,7 @@ from .sqlite_look import look, parameters_to_look
 from .sqlite_place import Place, PlacedConnection
 from .sqlite_pool import ConnectionPool
 from .sqlite_restore import put_in_place
-from .sqlite_schema_text import repair_schema, schema_facts, tolerant
+from .sqlite_schema_text import put_right, repair_schema, schema_digest, schema_facts, tolerant, tolerate
 from .sqlite_unit import SQLiteUnitOfWork
 from .sqlite_watch import FileWatcher, MemoryWatcher
 from .sqlite_words import SQLiteWordIndex
@@ -61,6 +62,8 @@ from .watcher import Watcher
 if TYPE_CHECKING:
     from ..engine import Database
 
+#: How many pages are copied at once.
+_COPIED_PAGES: Final = 256
 MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
 
 
@@ -266,6 +269,9 @@ class SQLiteDialect(Dialect):
     def file_problems(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[str]:
         return integrity_problems(_raw(unit), on_step)
 
+    def schema_digest(self, unit: UnitOfWork, tables: Collection[str]) -> str | None:
+        return schema_digest(unit.rows(_schema, {"tables": json.dumps([*tables])}))
+
     def broken_links(self, unit: UnitOfWork, on_step: Callable[[], None], limit: int) -> list[BrokenLink]:
         return broken_links(_raw(unit), on_step, limit)
 
@@ -295,6 +301,13 @@ class SQLiteDialect(Dialect):
 _next_change: Final = Statement(select(next_change().label("following")))
 _tables: Final = Statement(
     text("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+)
+#: As bytes, because damaged text may not be UTF-8.
+_schema: Final = Statement(
+    text(
+        "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema "
+        "WHERE CAST(tbl_name AS TEXT) IN (SELECT value FROM json_each(:tables))"
+    )
 )
 _counters: Final = Statement(text("SELECT name, CAST(seq AS INTEGER) FROM sqlite_sequence"))
 _set_counter: Final = Statement(
@@ -497,6 +510,13 @@ class SQLiteFile(SQLiteDialect):
         with self._tolerant(**parameters_to_look(self._path)) as connection:
             return schema_facts(connection, known)
 
+    def repaired_copy(self, known: Mapping[str, Sequence[SchemaItem]]) -> Dialect | None:
+        with self._tolerant(**parameters_to_look(self._path)) as connection:
+            facts = schema_facts(connection, known)
+            if facts.lost or not facts.problems:
+                return None
+            return SQLiteCopy(self.settings, self.display, connection, known, facts)
+
     def repair_schema(self, known: Mapping[str, Sequence[SchemaItem]], copy: Path) -> SchemaFacts | None:
         queue, owner = self._queue, _Owner()
         if not queue.acquire(owner, self.settings.busy_timeout):
@@ -528,6 +548,9 @@ class SQLiteMemory(SQLiteDialect):
     """A database in memory: one connection, which the threads use in turn."""
 
     survives_fork: ClassVar[bool] = False
+    fork_refusal: ClassVar[str] = (
+        "A store in memory does not survive a fork; use a file to share one between processes."
+    )
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -561,6 +584,69 @@ class SQLiteMemory(SQLiteDialect):
     def create_if_missing(self, *, allowed: bool) -> None:
         if self.settings.read_only:
             raise errors.DatabaseMissingError("A database in memory begins empty, so it cannot be opened read-only.")
+
+
+class SQLiteCopy(SQLiteMemory):
+    """A private copy of a file whose schema is damaged, to read from.
+
+    It is a temporary database of SQLite's: in memory, or what is too large for its cache in a file that only this
+    process can reach and that is gone with the connection. See https://www.sqlite.org/inmemorydb.html#temp_db
+
+    Args:
+        settings: how to open it.
+        display: the name of the file.
+        source: a connection to the file from `tolerant`.
+        known: the schema of each revision.
+        facts: what is damaged in the file.
+    """
+
+    fork_refusal: ClassVar[str] = (
+        "The schema of the database is damaged, and this store reads a copy, which a forked process does not have. "
+        "Open one in the child, or put the schema right with `hermes-store repair`."
+    )
+
+    def __init__(
+        self,
+        settings: Settings,
+        display: str,
+        source: Any,
+        known: Mapping[str, Sequence[SchemaItem]],
+        facts: SchemaFacts,
+    ) -> None:
+        super().__init__(settings)
+        self._display = display
+        self._facts = facts
+        self._only = sqlite3.connect(
+            "file:", uri=True, isolation_level=None, check_same_thread=False, factory=PlacedConnection
+        )
+        try:
+            source.execute("BEGIN")  # the copy is what this transaction sees, whatever others write meanwhile
+            source.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            source.backup(self._only, pages=_COPIED_PAGES)
+            tolerate(self._only)
+            put_right(self._only, known, facts, self.marks)
+            self._only.text_factory = str
+            self._configure_connection(self._only)
+        except BaseException:  # whatever it is, nobody has the copy
+            self._only.close()
+            raise
+
+    @property
+    def display(self) -> str:
+        return self._display
+
+    def schema_facts(self, known: Mapping[str, Sequence[SchemaItem]]) -> SchemaFacts | None:
+        return self._facts
+
+    def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
+        text = f"Its schema is damaged, and a copy was looked at: {'; '.join(self._facts.problems)}."
+        return [Condition("schema text", "problem", text, "`hermes-store repair` puts it right.")]
+
+    def describe(self, unit: UnitOfWork) -> dict[str, Any]:
+        return {**super().describe(unit), "path": self._display}
+
+    def create_if_missing(self, *, allowed: bool) -> None:
+        pass
 
 
 def _make_private(path: Path) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -47,12 +48,23 @@ def known_items(connection: Any) -> list[SchemaItem]:
 def tolerant(uri: str, timeout: float) -> Iterator[Any]:
     """Give a connection that can be used although the schema is damaged."""
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)) as connection:
-        connection.text_factory = lambda data: data.decode("utf-8", "replace")
-        connection.execute("PRAGMA writable_schema = ON")
-        # The first statement reads the schema, and fails; the next ones use what could be read of it.
-        with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
-            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        tolerate(connection)
         yield connection
+
+
+def tolerate(connection: Any) -> None:
+    """Make a connection usable although the schema is damaged."""
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    connection.execute("PRAGMA writable_schema = ON")
+    # The first statement reads the schema, and fails; the next ones use what could be read of it.
+    with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+
+
+def schema_digest(items: Iterable[Sequence[Any]]) -> str:
+    """Return a digest of the schema of some tables: of what `SchemaItem` has of each item, in any order."""
+    plain = sorted(repr(_plain(SchemaItem(*map(_text, item)))) for item in items)
+    return hashlib.blake2b("\n".join(plain).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def schema_facts(connection: Any, known: Mapping[str, Sequence[SchemaItem]]) -> SchemaFacts:
@@ -61,9 +73,14 @@ def schema_facts(connection: Any, known: Mapping[str, Sequence[SchemaItem]]) -> 
     Args:
         connection: from `tolerant`.
         known: the schema of each revision.
+
+    Returns:
+        Nothing is damaged if the revision is not among the known ones: a newer version of this library made it.
     """
     found = _read(connection)
     revision, problems = _revision(connection, found, known)
+    if revision not in known:
+        return SchemaFacts(revision, [], [])
     changes, missing = _compare(found, known[revision])
     lost = [f"{item.kind} {item.name} is missing" for item in missing if item.kind == "table" or item.sql is None]
     lost += _wrong_roots(connection, found, changes)
@@ -87,6 +104,17 @@ def repair_schema(
     if facts.lost or not facts.problems:
         return facts
     copy_pages(connection, copy, lambda *_: None)
+    put_right(connection, known, facts, marks)
+    return facts
+
+
+def put_right(
+    connection: Any,
+    known: Mapping[str, Sequence[SchemaItem]],
+    facts: SchemaFacts,
+    marks: Callable[[int], list[str]],
+) -> None:
+    """Put the text of a schema back, of which nothing is lost; as `repair_schema`."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         changes, missing = _compare(_read(connection), known[facts.revision])
@@ -118,7 +146,6 @@ def repair_schema(
         for mark in marks(int(facts.revision)):
             connection.execute(mark)
     connection.execute("COMMIT")
-    return facts
 
 
 def _read(connection: Any) -> list[_Found]:
@@ -145,7 +172,7 @@ def _revision(
     items = {_plain(one.item) for one in found}
     nearest = max(known, key=lambda one: (len(items & set(map(_plain, known[one]))), one))
     noted = f"{number:04}"
-    if written in known:
+    if written in known or written == noted:  # one place may be damaged, and hardly two in the same way
         return str(written), problems
     if written is not None:
         problems.append("the revision")
