@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hermes_store import InvalidInputError, Store
-from hermes_store.storage.dialects import sqlite
+from hermes_store.storage.dialects import sqlite_file
 from hermes_store.storage.dialects.file_systems import shared_file_system
 
 MOUNTS = """\
@@ -47,7 +47,7 @@ def test_a_new_file_on_a_share_has_no_wal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     mounts = mounted(tmp_path, "virtiofs")
-    monkeypatch.setattr(sqlite, "shared_file_system", lambda folder: shared_file_system(folder, mounts))
+    monkeypatch.setattr(sqlite_file, "shared_file_system", lambda folder: shared_file_system(folder, mounts))
     path = tmp_path / "a share" / "h.db"
     with caplog.at_level(logging.WARNING, "hermes_store"):
         for _ in range(2):

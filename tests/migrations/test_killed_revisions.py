@@ -21,8 +21,7 @@ import pytest
 from hermes_store import Store
 from hermes_store.maintenance import verify
 from hermes_store.storage import migrations
-from hermes_store.storage.dialects import Settings
-from hermes_store.storage.dialects.sqlite import SQLiteFile
+from hermes_store.storage.dialects import Settings, SQLiteFile
 from hermes_store.storage.engine import Database
 from tests.proofs.kill_check import everything
 from tests.support.first_release import restore_sqlite

@@ -17,7 +17,8 @@ from ...paths import path_of
 from ...quoting import quoted, text_of
 from ...targets import shown
 from .base import BackupFacts, Dialect, Durability, Factory, JournalMode, SchemaFacts, SchemaItem, Settings, Target
-from .sqlite import SQLiteFile, SQLiteMemory
+from .sqlite_file import SQLiteFile
+from .sqlite_memory import SQLiteMemory
 from .sqlite_parameters import check_parameters
 
 __all__ = [
