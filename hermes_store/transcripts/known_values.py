@@ -120,12 +120,6 @@ class Known(NamedTuple):
     copy: Any
     digest: bytes
 
-    @classmethod
-    def of(cls, value: Any, digest: bytes) -> Known | None:
-        """Return a value that nobody else changes at the moment, with its digest; None if it cannot be copied."""
-        copied = copy_of(value)
-        return None if copied is None else cls(copied, digest)
-
 
 #: Instead of the copy of a message that cannot be copied. No message is the same object.
 _NO_COPY: Final = object()

@@ -513,6 +513,10 @@ def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
         DatabaseLockedError: another thread has been opening a store for more than a minute.
         HermesStoreError: as `Store.open`.
     """
+    if type(target) is str or isinstance(target, Path):  # most calls name one that is open by its whole path
+        store = _stores.get(str(target))
+        if store is not None and not store.closed:
+            return store
     url = text_of(target)
     place = url if url is not None and "://" in url else str(path_of(target, "database").absolute())
     store = _stores.get(place)

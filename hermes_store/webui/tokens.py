@@ -12,7 +12,7 @@ from ..storage.engine import Database
 from .field_policy import UPDATED
 from .saving import Saved
 from .state import LONG_KEYS, Extent, State, digests_of
-from .versions import Base, Local
+from .versions import Base, Local, ReadVersion
 
 
 class Addition(NamedTuple):
@@ -28,11 +28,11 @@ class Token:
     """Which version of a session was read or saved; a save with it writes what differs from that version.
 
     It does not change: each save returns another one. Threads may share it, and so may copies of the object that holds
-    it. It is good in this process alone, and in its forked children. It keeps digests of the values, and to find what
-    did not change, the texts of the messages that were read, which are the very ones in the dicts.
+    it. It is good in this process alone, and in its forked children. It keeps digests, and to find what did not change,
+    the texts of the messages and values that were read, which are the very ones in the dicts.
     """
 
-    _base: Base
+    _version: Base | ReadVersion
     _database: Database
     #: What a save with this token that did not return was about to make of the session.
     _attempts: list[Base] = field(default_factory=list)
@@ -42,27 +42,37 @@ class Token:
     @classmethod
     def of(cls, state: State, database: Database) -> Token:
         """Return the token of a session that was just read."""
-        return cls(Base.of(state), database)
+        return cls(ReadVersion.of(state) or Base.of(state), database)
+
+    @property
+    def _base(self) -> Base:
+        return self._version.base if isinstance(self._version, ReadVersion) else self._version
+
+    @property
+    def _head(self) -> Base | State:
+        """What has the session's id, revision and so on, without the digests."""
+        return self._version.state if isinstance(self._version, ReadVersion) else self._version
 
     @property
     def session_id(self) -> str:
         """The session's id at that version."""
-        return self._base.session_id
+        return self._head.session_id
 
     @property
     def revision(self) -> int:
         """The session's revision, for caches: the same one means that nothing was written since."""
-        return self._base.revision
+        return self._head.revision
 
     @property
     def message_count(self) -> int:
         """How many messages the session had, also if they were not read."""
-        return self._base.message_count
+        return self._head.message_count
 
     @property
     def has_messages(self) -> bool:
         """Whether the messages were read, so that they can be saved."""
-        return self._base.messages is not None
+        base = self._version
+        return (base.state.message_digests if isinstance(base, ReadVersion) else base.messages) is not None
 
     def __repr__(self) -> str:
         return f"<Token of session {self.session_id!r} at revision {self.revision}>"

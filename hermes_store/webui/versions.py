@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
@@ -42,9 +43,15 @@ class Base:
     only: frozenset[str] | None = None
 
     @classmethod
-    def of(cls, state: State) -> Base:
-        """Return the base of a session that was just read, and that nobody changes yet."""
+    def of(cls, state: State, known: KnownMessages | None = None) -> Base:
+        """Return the base of a session that was just read, and that nobody changes yet.
+
+        Args:
+            known: what is known of its messages; made of them when None.
+        """
         digests = digests_of(state.values)
+        if known is None:
+            known = KnownMessages.of(state.messages or (), state.message_digests or ())
         return cls(
             row_id=state.row_id,
             session_id=state.session_id,
@@ -54,7 +61,7 @@ class Base:
             extent=state.extent,
             sizes=sizes_of(state.values),
             messages=state.message_digests,
-            known_messages=KnownMessages.of(state.messages or (), state.message_digests or ()),
+            known_messages=known,
             known_values=known_values(state.values, digests),
         )
 
@@ -144,6 +151,30 @@ class Base:
             self.sizes[key] = size
 
 
+@dataclass(frozen=True)
+class ReadVersion:
+    """A version of a session that was read. Its base is made when it is needed: most of what is read is not saved."""
+
+    #: Its values are copies, which nobody changes. It has no messages.
+    state: State
+    #: What is known of the messages.
+    known: KnownMessages
+
+    @classmethod
+    def of(cls, state: State) -> ReadVersion | None:
+        """Return the version of a session that was just read; None if it has a value that cannot be copied."""
+        copies = {key: copy_of(value) for key, value in state.values.items()}
+        if any(copied is None and state.values[key] is not None for key, copied in copies.items()):
+            return None
+        known = KnownMessages.of(state.messages or (), state.message_digests or ())
+        return cls(replace(state, values=copies, small={}, messages=None), known)
+
+    @functools.cached_property
+    def base(self) -> Base:
+        """What a save compares with. Two threads may make it at once, and one of the two is kept."""
+        return Base.of(self.state, self.known)
+
+
 def compared_keys(only: Iterable[str], *, touch: bool) -> set[str]:
     """Return the keys that a save of some values compares with the store.
 
@@ -169,9 +200,9 @@ def sizes_of(values: Mapping[str, Any]) -> dict[str, Number]:
 
 
 def known_values(values: Mapping[str, Any], digests: Mapping[str, bytes]) -> dict[str, Known]:
-    """Return what is known of lists and dicts, which nobody else changes at the moment, by key."""
-    found = {key: Known.of(value, digests[key]) for key, value in values.items() if isinstance(value, dict | list)}
-    return {key: known for key, known in found.items() if known is not None}
+    """Return what is known of plain JSON values, which nobody else changes at the moment, by key."""
+    copies = ((key, value, copy_of(value)) for key, value in values.items())
+    return {key: Known(copied, digests[key]) for key, value, copied in copies if copied is not None or value is None}
 
 
 @dataclass

@@ -6,6 +6,7 @@ stand in the same order.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -92,4 +93,10 @@ def after(key: str) -> list[str]:
 
 def in_order(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a session's values in the order of their keys; unknown keys follow, as they come."""
-    return {key: data[key] for key in sorted(data, key=lambda key: _PLACES.get(key, len(_PLACES)))}
+    return {key: data[key] for key in _ordered(tuple(data))}
+
+
+@functools.lru_cache(maxsize=256)
+def _ordered(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return keys in order. Most sessions of a store have the same ones."""
+    return tuple(sorted(keys, key=lambda key: _PLACES.get(key, len(_PLACES))))

@@ -174,12 +174,15 @@ def _is_filled(value: Any) -> bool:
     return bool(list.__len__(value) if issubclass(kind, list) else issubclass(kind, dict) and dict.__len__(value))
 
 
+#: The keys of the session JSON that are attributes of a record.
+_OF_RECORD: Final = tuple(key for key in SESSION_KEYS if key in SessionRecord.model_fields)
+
+
 def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[Any]) -> dict[str, Any]:
     """Return a session's JSON object, as hermes-webui writes it."""
     data = dict(SESSION_KEYS)
-    for key in data:
-        if key in SessionRecord.model_fields:
-            data[key] = getattr(record, key)
+    for key in _OF_RECORD:
+        data[key] = getattr(record, key)
     if record.workspace is None:
         del data["workspace"]  # the WebUI cannot load null, and takes its default where there is none
     if record.parent_id is not None:
