@@ -15,17 +15,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, literal_column, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import kept_runs
 from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Run
+from . import kept_rows
 from .message_differences import Difference
-from .schema import KeptMessage, Message, MessageBlob, MessageCut, Session
+from .schema import KeptMessage, MessageCut, Session
 from .session_keys import SessionKey
-from .statement import RowStatement, Statement, one_of
-from .types import RowId, RowIdList
+from .statement import Statement, one_of
+from .types import RowIdList
 from .unit_of_work import UnitOfWork
 
 #: The bounds for one session: cuts, and bytes of payloads.
@@ -98,30 +99,6 @@ _insert: Final = Statement(
     )
     .returning(MessageCut.id)
 )
-_in_session: Final = Message.session_id == bindparam("session")
-_KEPT: Final = ["cut_id", "position", "role", "timestamp", "digest", "payload"]
-_cut: Final = bindparam("cut", type_=RowId)
-_keep_range: Final = Statement(
-    insert(KeptMessage).from_select(
-        _KEPT,
-        select(_cut, Message.position, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
-        .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-        .where(_in_session, Message.position.between(bindparam("first"), bindparam("last"))),
-    )
-)
-_numbered: Final = func.row_number().over(order_by=Message.position) - literal(1, BigInteger)
-_keep_all: Final = Statement(
-    insert(KeptMessage).from_select(
-        _KEPT,
-        select(_cut, _numbered, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
-        .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-        .where(_in_session),
-    )
-)
-_kept: Final = KeptMessage.cut_id == bindparam("cut_row")
-_measure: Final = Statement(
-    select(func.count(), func.coalesce(func.sum(func.length(KeptMessage.payload)), 0)).where(_kept), checked=False
-)
 _set_size: Final = Statement(
     update(MessageCut)
     .where(MessageCut.id == bindparam("cut_row"))
@@ -154,13 +131,9 @@ def add(
 ) -> int:
     """Keep messages as `keep`, without looking at the bounds; return the cut's row id."""
     cut = _add(unit, key, verb, runs, undone_revision)
-    for first, last in kept_runs.gaps(runs, key.message_count):
-        unit.execute(_keep_range, {"cut": cut, "session": key.id, "first": first, "last": last})
+    kept_rows.copy_ranges(unit, cut, key.id, list(kept_runs.gaps(runs, key.message_count)))
     _note_size(unit, cut, key.message_count)
     return cut
-
-
-_insert_kept: Final = RowStatement(insert(KeptMessage).values({name: bindparam(name) for name in _KEPT}), tuple(_KEPT))
 
 
 def add_former(unit: UnitOfWork, key: SessionKey, messages: Mapping[int, Encoded], runs: Sequence[Run]) -> None:
@@ -172,10 +145,7 @@ def add_former(unit: UnitOfWork, key: SessionKey, messages: Mapping[int, Encoded
         runs: the others.
     """
     cut = _add(unit, key, "import", runs, None)
-    rows = [
-        (cut, position, one.role, one.timestamp, one.digest, one.payload) for position, one in sorted(messages.items())
-    ]
-    unit.execute_many(_insert_kept, rows)
+    kept_rows.add(unit, cut, messages)
     _note_size(unit, cut, key.message_count)
     trim(unit, key.id, cut)
 
@@ -184,7 +154,7 @@ def keep_damaged(unit: UnitOfWork, key: SessionKey, verb: Verb) -> None:
     """Keep all messages of a session whose positions are damaged. No state before that can be told any more."""
     forget(unit, key.id)
     cut = _add(unit, key, verb, [], None)
-    unit.execute(_keep_all, {"cut": cut, "session": key.id})
+    kept_rows.copy_all(unit, cut, key.id)
     _note_size(unit, cut, None)
 
 
@@ -205,9 +175,9 @@ def _add(unit: UnitOfWork, key: SessionKey, verb: str, runs: Sequence[Run], undo
 
 
 def _note_size(unit: UnitOfWork, cut: int, count: int | None) -> None:
-    [(messages, size)] = unit.rows(_measure, {"cut_row": cut})
+    messages, size = kept_rows.measure(unit, cut)
     count = messages if count is None else count
-    unit.execute(_set_size, {"cut_row": cut, "message_count": count, "messages": messages, "size": int(size)})
+    unit.execute(_set_size, {"cut_row": cut, "message_count": count, "messages": messages, "size": size})
 
 
 # ── Bounds ──

@@ -23,7 +23,7 @@ OWNERS = {
     "Message": "message_rows.py, message_inserts.py, message_copies.py",
     "MessageBlob": "message_rows.py, message_inserts.py, message_copies.py",
     "MessageCut": "cut_rows.py",
-    "KeptMessage": "cut_rows.py",
+    "KeptMessage": "kept_rows.py",
     "SessionDocument": "document_rows.py",
     "SessionExtras": "document_rows.py",
     "Project": "project_rows.py",

@@ -1,0 +1,95 @@
+"""The messages that cuts keep: copied inside the database, or written by others. `cut_rows` has the cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import BigInteger, bindparam, func, insert, literal, select
+
+from ..transcripts.encoding import Encoded
+from .schema import KeptMessage, Message, MessageBlob
+from .statement import RowStatement, Statement, one_of
+from .types import RowId, RowIdList
+from .unit_of_work import UnitOfWork
+
+_KEPT: Final = ["cut_id", "position", "role", "timestamp", "digest", "payload"]
+_in_session: Final = Message.session_id == bindparam("session")
+_cut: Final = bindparam("cut", type_=RowId)
+_copied: Final = (
+    select(_cut, Message.position, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
+    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    .where(_in_session)
+)
+_copy_range: Final = Statement(
+    insert(KeptMessage).from_select(
+        _KEPT, _copied.where(Message.position.between(bindparam("first"), bindparam("last")))
+    )
+)
+_copy_positions: Final = Statement(
+    insert(KeptMessage).from_select(
+        _KEPT, _copied.where(one_of(Message.position, bindparam("positions", type_=RowIdList)))
+    )
+)
+#: With more ranges than this, positions are named, as many at once: a round trip for each range would take longer.
+_MOST_RANGES: Final = 20
+_AT_ONCE: Final = 1_000
+
+
+def copy_ranges(unit: UnitOfWork, cut: int, session: int, ranges: Sequence[tuple[int, int]]) -> None:
+    """Keep messages of a session.
+
+    Args:
+        cut: the cut's row id.
+        session: the session's row id.
+        ranges: the first and last positions of the messages.
+    """
+    if len(ranges) <= _MOST_RANGES:
+        for first, last in ranges:
+            unit.execute(_copy_range, {"cut": cut, "session": session, "first": first, "last": last})
+        return
+    positions = [position for first, last in ranges for position in range(first, last + 1)]
+    for start in range(0, len(positions), _AT_ONCE):
+        some = positions[start : start + _AT_ONCE]
+        unit.execute(_copy_positions, {"cut": cut, "session": session, "positions": some})
+
+
+_numbered: Final = func.row_number().over(order_by=Message.position) - literal(1, BigInteger)
+_copy_all: Final = Statement(
+    insert(KeptMessage).from_select(
+        _KEPT,
+        select(_cut, _numbered, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
+        .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+        .where(_in_session),
+    )
+)
+
+
+def copy_all(unit: UnitOfWork, cut: int, session: int) -> None:
+    """Keep all messages of a session, whose positions are damaged: numbered anew."""
+    unit.execute(_copy_all, {"cut": cut, "session": session})
+
+
+_insert: Final = RowStatement(insert(KeptMessage).values({name: bindparam(name) for name in _KEPT}), tuple(_KEPT))
+
+
+def add(unit: UnitOfWork, cut: int, messages: Mapping[int, Encoded]) -> None:
+    """Keep messages that no session has, by their positions."""
+    rows = [
+        (cut, position, one.role, one.timestamp, one.digest, one.payload) for position, one in sorted(messages.items())
+    ]
+    unit.execute_many(_insert, rows)
+
+
+_measure: Final = Statement(
+    select(func.count(), func.coalesce(func.sum(func.length(KeptMessage.payload)), 0)).where(
+        KeptMessage.cut_id == bindparam("cut_row")
+    ),
+    checked=False,
+)
+
+
+def measure(unit: UnitOfWork, cut: int) -> tuple[int, int]:
+    """Return how many messages a cut keeps, and the bytes of their payloads."""
+    [(messages, size)] = unit.rows(_measure, {"cut_row": cut})
+    return messages, int(size)
