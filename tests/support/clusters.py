@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ADDRESS = "127.0.0.1"
-_SETTINGS = f"-c listen_addresses={_ADDRESS} -c shared_buffers=16MB -c max_connections=40"
+#: The data need not survive the machine, and disks are slow.
+_SETTINGS = f"-c listen_addresses={_ADDRESS} -c shared_buffers=16MB -c max_connections=40 -c fsync=off"
 
 
 def _programs() -> Path:
