@@ -141,7 +141,7 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     "raising list": lambda: RaisingList([1]),
     "minus zero": lambda: -0.0,
     "right to left": lambda: "a\u202eb\u2066c\u200b",
-    "a part of a path": lambda: "../../etc/passwd",
+    "a part of a path": lambda: "../../no-such-folder/x",
     "home of nobody": lambda: "~no-such-user/x",
     "a deep JSON text": lambda: "[" * 5_000 + "]" * 5_000,
     "odd text": lambda: OddText("a"),
