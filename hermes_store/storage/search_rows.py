@@ -56,7 +56,8 @@ def _begun_anew(unit: UnitOfWork) -> Iterator[None]:
     try:
         yield
     except DRIVER_ERRORS as error:
-        if not unit.dialect.word_index.is_damage(error):
+        # Without its transaction, each statement after this one would be a transaction of its own.
+        if unit.is_lost or not unit.dialect.word_index.is_damage(error):
             raise
         logger.warning("The index of words is damaged, and was emptied; the next opening fills it: %s", error)
         search_state.begin_anew(unit)

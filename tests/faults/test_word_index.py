@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hermes_store import Store
+from hermes_store import DatabaseCorruptError, Store
 from hermes_store.maintenance import FindingKind, compact, reindex, repair, salvage, verify
 from hermes_store.storage.dialects import sqlite_words
+from hermes_store.storage.dialects.sqlite_unit import SQLiteUnitOfWork
 from tests.support.file_text import files_with
 from tests.support.search_oracle import places, scanned
 
@@ -47,6 +48,26 @@ def test_a_count_that_is_text_is_found_and_made_anew(sqlite_path: Path) -> None:
     with Store.open(sqlite_path) as store:
         assert verify(store).ok
         assert set(places(store, "needle")) == scanned(store, "needle")
+
+
+def test_a_transaction_that_sqlite_ended_writes_nothing(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sqlite_store.sessions.create(session_id="a", title="Trip")
+    before = sqlite_store.sessions.get("a")
+
+    def end(_: object, unit: SQLiteUnitOfWork, documents: object) -> None:
+        unit.raw.rollback()
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorname = "SQLITE_CORRUPT_VTAB"
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_words.SQLiteWordIndex, "add_messages", end)
+        with pytest.raises(DatabaseCorruptError):
+            sqlite_store.messages.extend("a", TALK)
+    assert sqlite_store.sessions.get("a") == before
+    assert sqlite_store.messages.read("a") == []
+    sqlite_store.messages.extend("a", TALK)
+    assert verify(sqlite_store).ok
 
 
 @pytest.mark.parametrize("damage", [cleared, ghost, other_words])
