@@ -23,7 +23,7 @@ from hermes_store.storage.dialects import Settings, dialect_for
 from hermes_store.storage.migrations import HEAD
 from hermes_store.storage.row_locks import RowLock
 from tests.support.cutting_proxy import silent_server
-from tests.support.internals import engine_of, writing
+from tests.support.internals import engine_of, reading_in, writing
 from tests.support.statements import executed_while_opened
 
 
@@ -209,3 +209,13 @@ def test_bad_values_of_parameters_are_said_so(postgres_url: str, parameter: str)
     name, _, value = parameter.partition("=")
     with pytest.raises(UnsupportedDatabaseError, match="parameter of the URL"):
         Store.open(with_query(postgres_url, **{name: value}))
+
+
+def test_a_connection_in_use_is_closed_after_the_store(postgres_url: str) -> None:
+    with Store.open(postgres_url) as store:
+        with store.snapshot() as view:
+            view.sessions.list()
+            with reading_in(view) as connection:
+                raw: Any = connection.connection.driver_connection
+            store.close()
+        assert raw.closed

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ... import errors
@@ -53,6 +53,7 @@ class PostgreSQL(Dialect):
     def __init__(self, settings: Settings, url: URL) -> None:
         super().__init__(settings)
         self._url = url
+        self._is_closed = False
         self._own = own_engine(settings.engine_options)
         self._driver_url, self._is_pooled = postgresql_pooler.without_parameter(url)
         if self._own is not None:  # its connections are not set up, so transactions are
@@ -64,6 +65,8 @@ class PostgreSQL(Dialect):
 
     def _use(self, engine: Engine, setting: Sequence[str] = ()) -> None:
         self._engine = engine
+        if engine is not self._own:
+            event.listen(engine, "checkin", self._close_if_late)
         #: What transactions begin with.
         self._write = ["BEGIN READ ONLY" if self.settings.read_only else "BEGIN", *setting, _REVISION]
         # A read is several statements, which must see one state of the data.
@@ -87,8 +90,14 @@ class PostgreSQL(Dialect):
     def close(self) -> None:
         for watcher in list(self._watchers):
             self.unwatch(watcher)
+        self._is_closed = True
         if self._own is None:
             self._engine.dispose()
+
+    def _close_if_late(self, connection: Any, _record: Any) -> None:
+        """Close a connection that was in use when the pool was closed, and that comes back to it."""
+        if self._is_closed and connection is not None:
+            connection.close()
 
     def continue_from(self, before: Dialect) -> None:
         if self._own is not None:  # it has the parent's connections
