@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, select
 
+from ..errors import DatabaseCorruptError
 from ..records import UNTITLED
 from ..transcripts import json_codec
 from ..words.folding import Words, words_of
@@ -56,10 +57,15 @@ def _begun_anew(unit: UnitOfWork) -> Iterator[None]:
     try:
         yield
     except DRIVER_ERRORS as error:
-        # Without its transaction, each statement after this one would be a transaction of its own.
-        if unit.is_lost or not unit.dialect.word_index.is_damage(error):
+        if not unit.dialect.word_index.is_damage(error):
             raise
         logger.warning("The index of words is damaged, and was emptied; the next opening fills it: %s", error)
+        if unit.is_lost:  # each statement after this one would be a transaction of its own
+            unit.write_apart(search_state.begin_anew)
+            raise DatabaseCorruptError(
+                "The index of words was damaged, and SQLite ended the transaction: nothing of it was written. The "
+                "index was emptied, and the next opening of the database fills it. Do the same again."
+            ) from error
         search_state.begin_anew(unit)
 
 
@@ -305,10 +311,11 @@ def put_title(unit: UnitOfWork, session: int, title: Any) -> None:
     """Write the words of a session's title, unless it is pending. The title of those without one is none."""
     if not search_state.is_written(unit):
         return
-    if has_words(title):
-        unit.dialect.word_index.put_title(unit, Document(session, words_of(title)))
-    else:
-        unit.dialect.word_index.remove_title(unit, session)
+    with _begun_anew(unit):
+        if has_words(title):
+            unit.dialect.word_index.put_title(unit, Document(session, words_of(title)))
+        else:
+            unit.dialect.word_index.remove_title(unit, session)
 
 
 def add_titles(unit: UnitOfWork, titles: Iterable[Row]) -> None:
@@ -333,7 +340,8 @@ def add_title(unit: UnitOfWork, session: int, title: Any) -> None:
         unit.pending_words = known._replace(titles_from=first)
         return
     search_state.write_pending_titles(unit, session + 1)
-    add_titles(unit, unit.rows(_titles, {"first": first, "end": session + 1}))
+    with _begun_anew(unit):
+        add_titles(unit, unit.rows(_titles, {"first": first, "end": session + 1}))
 
 
 _titles: Final = Statement(
@@ -345,4 +353,5 @@ def remove_session(unit: UnitOfWork, session: int) -> None:
     """Remove the title and the messages of a session that is about to be removed."""
     remove_from(unit, session)
     if _needs_words(unit):
-        unit.dialect.word_index.remove_title(unit, session)
+        with _begun_anew(unit):
+            unit.dialect.word_index.remove_title(unit, session)

@@ -62,12 +62,72 @@ def test_a_transaction_that_sqlite_ended_writes_nothing(sqlite_store: Store, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(sqlite_words.SQLiteWordIndex, "add_messages", end)
-        with pytest.raises(DatabaseCorruptError):
+        with pytest.raises(DatabaseCorruptError, match="Do the same again"):
             sqlite_store.messages.extend("a", TALK)
     assert sqlite_store.sessions.get("a") == before
     assert sqlite_store.messages.read("a") == []
     sqlite_store.messages.extend("a", TALK)
     assert verify(sqlite_store).ok
+
+
+def levels(path: Path, table: str, *, add: int = 0) -> int:
+    """Return how many levels an FTS5 table has, after adding empty ones before them."""
+    with closing(sqlite3.connect(path)) as connection:
+        (record,) = connection.execute(f"SELECT block FROM {table}_data WHERE id = 10").fetchone()
+        size = 2 if record[4] >= 0x80 else 1
+        count = (record[4] & 0x7F) << 7 | record[5] if size == 2 else record[4]
+        if add:
+            counts = 4 + size + 1 + next(n for n, byte in enumerate(record[5 + size :], 1) if byte < 0x80)
+            number = bytes([(count + add) >> 7 | 0x80, (count + add) & 0x7F])
+            changed = record[:4] + number + record[4 + size : counts] + bytes(2 * add) + record[counts:]
+            connection.execute(f"UPDATE {table}_data SET block = ? WHERE id = 10", (changed,))
+            connection.commit()
+        return count + add
+
+
+def test_very_many_purges_leave_the_index_whole(sqlite_path: Path) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Trip")
+        store.messages.extend("a", TALK * 10)
+    with closing(sqlite3.connect(sqlite_path)) as connection:
+        for row_id in range(1_000, 3_100):  # what each purge does, without the sessions
+            connection.execute("INSERT INTO message_search (rowid, words) VALUES (?, 'gone')", (row_id,))
+            connection.execute(
+                "INSERT INTO message_search (message_search, rowid, words) VALUES ('delete', ?, 'gone')", (row_id,)
+            )
+            sqlite_words.erase(connection)
+        connection.commit()
+    assert levels(sqlite_path, "message_search") <= 501
+    with Store.open(sqlite_path) as store:
+        assert set(places(store, "needle")) == scanned(store, "needle")
+        assert verify(store).ok
+
+
+@pytest.mark.parametrize("table", ["message_search", "title_search"])
+def test_an_index_with_too_many_levels_is_emptied_by_a_write(sqlite_path: Path, table: str) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Trip")
+        store.messages.extend("a", TALK * 20)
+        reindex(store)
+    assert levels(sqlite_path, table, add=2_100) > 2_100
+    with Store.open(sqlite_path) as store:
+        store.sessions.update("a", title="Journey")
+        store.messages.extend("a", TALK)
+        store.sessions.purge(store.sessions.fork("a").session_id)
+    with Store.open(sqlite_path) as store:
+        assert set(places(store, "needle")) == scanned(store, "needle")
+        assert verify(store).ok
+
+
+def test_too_many_levels_are_made_anew_by_reindex(sqlite_path: Path) -> None:
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Trip")
+        store.messages.extend("a", TALK * 20)
+    levels(sqlite_path, "message_search", add=2_100)
+    with Store.open(sqlite_path) as store:
+        reindex(store)
+        assert set(places(store, "needle")) == scanned(store, "needle")
+        assert verify(store).ok
 
 
 @pytest.mark.parametrize("damage", [cleared, ghost, other_words])

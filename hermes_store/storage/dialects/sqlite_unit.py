@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -126,6 +126,11 @@ class SQLiteUnitOfWork(UnitOfWork):
             keep = False
         self._pool.give_back(self, keep=keep)
         self.raw = None
+
+    def write_apart(self, callback: Callable[[Self], None]) -> None:
+        self.raw.execute("BEGIN IMMEDIATE")
+        callback(self)
+        self.raw.execute("COMMIT")
 
     def erase(self, *, words: bool = True) -> None:
         self._erases = True

@@ -10,7 +10,7 @@ takes the words that it had. (Tables that do without need SQLite 3.43, and older
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from sqlalchemy import text
 
@@ -20,9 +20,11 @@ from ...words.folding import Words
 from ...words.query import Phrase, Query, Term
 from ..statement import RowStatement, Statement
 from ..word_index import MOST_WORDS, Document, Kind, WordIndex
+from .sqlite_word_levels import trim
 
 if TYPE_CHECKING:
     from ..unit_of_work import UnitOfWork
+    from .sqlite_unit import SQLiteUnitOfWork
 
 _NAMES: Final = ("row_id", "words", "wholes")
 _add_messages: Final = RowStatement(
@@ -94,6 +96,7 @@ def erase(connection: Any, *, always: bool = False) -> bool:
         if pages > _MOST_PAGES and not always:
             return False
         connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")  # noqa: S608
+        trim(connection, table)
     return True
 
 
@@ -132,6 +135,8 @@ class SQLiteWordIndex(WordIndex):
         return getattr(error, "sqlite_errorname", None) == "SQLITE_CORRUPT_VTAB"
 
     def clear(self, unit: UnitOfWork) -> None:
+        for table in ("message_search", "title_search"):
+            trim(cast("SQLiteUnitOfWork", unit).raw, table)  # with too many levels, it cannot be emptied
         for statement in _clear:
             unit.execute(statement)
 
