@@ -10,8 +10,8 @@ from hermes_store import Store
 
 def test_stats_have_a_table_and_a_chart(run: Any, database: Path) -> None:
     said = run("stats", "--tz", "UTC", "--db", database).stdout
-    assert said.splitlines()[0].split() == ["Month", "Input", "Output", "Cost"]
-    assert said.splitlines()[2].split() == ["2026-06", "155,836", "3,550", "$0.29", "#" * 24]
+    assert said.splitlines()[0].split() == ["Month", "Input", "Output", "Cached", "Cost"]
+    assert said.splitlines()[2].split() == ["2026-06", "155,836", "3,550", "0", "$0.29", "#" * 24]
     assert "Total: 290,519 tokens in, 9,429 out, $0.77." in said
     drawn = run("stats", "--by", "model", "--db", database, columns=100).stdout
     assert "█" * 24 in drawn

@@ -9,7 +9,6 @@ The levels are in the "structure record": https://www.sqlite.org/src/file/ext/ft
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 #: Empty levels are removed from an index that has more than this.
@@ -41,30 +40,35 @@ def trim(connection: Any, table: str) -> None:
 
 
 def without_empty_levels(record: bytes) -> bytes | None:
-    """Return a structure record without the empty levels after the first ones; None if there are not too many."""
+    """Return a structure record without the empty levels after the first ones; None if there are not too many, or it
+    is damaged."""
     if record[4:8] == _SECOND_VERSION:
         return None
     numbers = _varints(record[4:])
-    count, segments, writes = next(numbers, 0), next(numbers, 0), next(numbers, 0)
-    if count <= _MOST_LEVELS:
+    if not numbers or numbers[0] <= _MOST_LEVELS:
         return None
-    levels: list[list[int]] = []
-    for level in range(count):
-        merged, own = next(numbers, 0), next(numbers, 0)
-        if own or level < _KEPT_LEVELS:
-            levels.append([merged, own, *(next(numbers, 0) for _ in range(own * _SEGMENT))])
-    kept = [len(levels), segments, writes, *(one for level in levels for one in level)]
-    return record[:4] + b"".join(map(_varint, kept))
+    levels: list[int] = []
+    kept, place = 0, 3  # after the numbers of levels, of segments, and of writes
+    for level in range(numbers[0]):
+        if place + 1 >= len(numbers):
+            return None  # it is damaged, which FTS5 finds
+        size = 2 + numbers[place + 1] * _SEGMENT  # how many are merged, how many there are, and what these are
+        if size > 2 or level < _KEPT_LEVELS:
+            levels += numbers[place : place + size]
+            kept += 1
+        place += size
+    return record[:4] + b"".join(map(_varint, [kept, *numbers[1:3], *levels]))
 
 
-def _varints(data: bytes) -> Iterator[int]:
-    """Yield SQLite's integers of variable length. (None of them has nine bytes: the last would differ.)"""
-    value = 0
+def _varints(data: bytes) -> list[int]:
+    """Return SQLite's integers of variable length. (None of them has nine bytes: the last would differ.)"""
+    found, value = [], 0
     for byte in data:
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
-            yield value
+            found.append(value)
             value = 0
+    return found
 
 
 def _varint(value: int) -> bytes:
