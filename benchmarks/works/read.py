@@ -42,7 +42,7 @@ def _whole(bench: Bench, store: Store, floor: Floor) -> None:
                 _VERIFYING: Action(lambda: floor.read_verified("l1")),
                 OURS: Action(lambda: store.messages.read("l1")),
                 JSON_FILES: Action(files.read),
-                **{peer.name: Action(peer.verbs["read"]) for peer in peers},
+                **{peer.name: Action(peer.verbs["read"]) for peer in peers if "read" in peer.verbs},
             },
             rounds=bench.settings.rounds(20),
         )
