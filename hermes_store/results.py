@@ -134,7 +134,7 @@ class StoreInfo(Record):
 
 
 class ReplicaLag(Record):
-    """How far a standby is behind its primary."""
+    """How far a standby lags."""
 
     #: False where the primary itself is read.
     is_standby: bool

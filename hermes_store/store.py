@@ -259,7 +259,7 @@ class Store(View):
         return self._replica
 
     def replica_lag(self) -> ReplicaLag:
-        """Return how far the standby is behind the primary.
+        """Return how far the standby lags.
 
         Raises:
             DatabaseUnavailableError: one of the two cannot be reached.

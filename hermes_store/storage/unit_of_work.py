@@ -147,9 +147,8 @@ class UnitOfWork(ABC):
             check: raises an error if it is not so any more.
         """
 
-    def write_apart(self, callback: Callable[[Self], None]) -> None:
-        """Call a function in a transaction of its own, where the database has ended this one by itself."""
-        raise NotImplementedError
+    def write_apart(self, callback: Callable[[Self], None]) -> None:  # noqa: B027 - the default is to do nothing
+        """Call a function in a transaction of its own, where the database can end this one by itself, and did."""
 
     def erase(self, *, words: bool = True) -> None:  # noqa: B027 - the default is to do nothing
         """Once this is committed, leave nothing of what it removes in the files of the database, as far as it can.

@@ -103,6 +103,9 @@ def test_very_many_purges_leave_the_index_whole(sqlite_path: Path) -> None:
         assert verify(store).ok
 
 
+@pytest.mark.skipif(
+    sqlite3.sqlite_version_info >= (3, 50), reason="this SQLite makes no such index, and finds one at the commit"
+)
 @pytest.mark.parametrize("table", ["message_search", "title_search"])
 def test_an_index_with_too_many_levels_is_emptied_by_a_write(sqlite_path: Path, table: str) -> None:
     with Store.open(sqlite_path) as store:
