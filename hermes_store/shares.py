@@ -53,7 +53,7 @@ class Shares(Collection):
             DatabaseCorruptError: the session's messages are damaged, and no copy was made of them.
         """
         copy = _encoded(payload)
-        token = secrets.token_urlsafe(_TOKEN_BYTES) if token is None else check_id(token, _NOUN)
+        token = secrets.token_hex(_TOKEN_BYTES) if token is None else check_id(token, _NOUN)
         with self._transactions.write() as unit:
             key = self._lock(unit, session_id)
             now = time.time()

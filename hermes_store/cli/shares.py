@@ -53,7 +53,12 @@ def list_shares(
 
 
 def revoke(
-    token: Annotated[str, typer.Argument(metavar="TOKEN", help="What is in the link.", show_default=False)],
+    token: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOKEN", help="What is in the link; -- goes before one that begins with -.", show_default=False
+        ),
+    ],
     *,
     db: Database = "",
     as_json: Json = False,
