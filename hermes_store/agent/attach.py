@@ -25,9 +25,10 @@ from sqlalchemy.pool import NullPool
 
 from .. import errors
 from ..storage.fork_gate import renew_after_fork
+from .queries import driver_connection
 from .reader_thread import Deadline, run_in_thread
 from .schema import AgentSchema
-from .snapshot import Snapshot, driver_connection, undecoded
+from .snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -88,8 +89,7 @@ class AgentFile:
             # Attaching may have waited for the agent already; both together wait no longer than the timeout.
             _set_busy_timeout(driver, give_up - time.monotonic())
             with deadline.applies_to(driver), connection.begin():
-                with undecoded(driver):
-                    schema = AgentSchema.read(connection, path)
+                schema = AgentSchema.read(connection, path)
                 return callback(Snapshot(connection, schema, deadline))
 
     def check(self) -> Path:
@@ -140,16 +140,18 @@ def _make_engine(path: Path, busy_timeout: float) -> Engine:
         # uri=True on the main database is what lets the attached one be a URI.
         connection = sqlite3.connect("file::memory:", uri=True, timeout=busy_timeout, isolation_level=None)
         try:
-            for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
-                connection.execute(f"PRAGMA {pragma}")
-            connection.execute("ATTACH DATABASE ? AS agent", (f"{path.as_uri()}?mode=ro",))
+            # One script: a statement that is executed alone releases Python's lock three times; see `queries`.
+            connection.executescript(
+                "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON;"
+                f"ATTACH DATABASE '{path.as_uri()}?mode=ro' AS agent"  # in a URI, a quote is %27
+            )
         except BaseException:  # whatever it is, nobody else would close the connection
             connection.close()
             raise
         return connection
 
     engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(engine, "begin", lambda connection: driver_connection(connection).executescript("BEGIN"))
     return engine
 
 
@@ -164,7 +166,7 @@ renew_after_fork(sys.modules[__name__], "_engine", _engine_cache)
 
 def _set_busy_timeout(driver: sqlite3.Connection, seconds: float) -> None:
     """Set how long a query waits while the agent locks the file."""
-    driver.execute(f"PRAGMA busy_timeout = {max(0, round(1000 * seconds))}")
+    driver.executescript(f"PRAGMA busy_timeout = {max(0, round(1000 * seconds))}")
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -16,6 +16,8 @@ from .order import last_of, usable
 from .snapshot import Snapshot
 
 _PARENT: Final = "parent_session_id"
+#: The columns of the query for links.
+_WIDTH: Final = 8
 _MARKERS: Final = ("_delegate_from", "_branched_from", "_reset_from")
 
 
@@ -50,8 +52,8 @@ class Lineage:
         ids, rowids = {one for one in session_ids if usable(one)} - self._links.keys(), list[int]()
         full: list[str] = []
         while ids or rowids:
-            rows = self._snapshot.in_chunks(self._query("id"), sorted(ids))
-            rows += self._snapshot.in_chunks(self._query("rowid"), rowids)
+            rows = self._snapshot.packed_in_chunks(_WIDTH, self._query("id"), sorted(ids))
+            rows += self._snapshot.packed_in_chunks(_WIDTH, self._query("rowid"), rowids)
             links = [_link(row) for row in rows if usable(row[0]) and self._links.get(row[0]) is None]
             self._links.update(dict.fromkeys(ids))
             self._links.update((link.id, link) for link in links)
@@ -139,7 +141,7 @@ class Lineage:
         """Return the row numbers of the children of sessions. Each session is asked for once."""
         if self._snapshot.schema.session_index(_PARENT):
             query = "SELECT s.rowid FROM agent.sessions s WHERE s.parent_session_id IN ({})"
-            return [row[0] for row in self._snapshot.in_chunks(query, session_ids)]
+            return [row[0] for row in self._snapshot.packed_in_chunks(1, query, session_ids)]
         return [rowid for session_id in session_ids for rowid in self._child_rows.pop(session_id, ())]
 
     def _query(self, key: str) -> str:
@@ -172,8 +174,8 @@ def _child_rows(snapshot: Snapshot) -> dict[str, list[int]]:
     """Return the row numbers of each session's children, in one look at all rows: for files without an index."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     if _PARENT in snapshot.schema.sessions:
-        for parent, rowid in snapshot.rows(
-            "SELECT s.parent_session_id, s.rowid FROM agent.sessions s WHERE s.parent_session_id IS NOT NULL"
+        for parent, rowid in snapshot.packed_rows(
+            2, "SELECT s.parent_session_id, s.rowid FROM agent.sessions s WHERE s.parent_session_id IS NOT NULL"
         ):
             found[parent].append(rowid)
     return dict(found)

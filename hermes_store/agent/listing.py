@@ -282,7 +282,8 @@ def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[st
     wanted = sorted({member for one in page for member in one.chain})
     rows = {
         row[0]: dict(zip(columns, row, strict=True))
-        for row in snapshot.in_chunks(
+        for row in snapshot.packed_in_chunks(
+            len(columns),
             f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}}) "
             "ORDER BY s.rowid",
             wanted,

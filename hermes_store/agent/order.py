@@ -132,7 +132,8 @@ def _indexed(snapshot: Snapshot, before: float, limit: int | None, *, empty: boo
         f"SELECT s.id, s.rowid AS place, ({last_message}) AS last FROM agent.sessions s WHERE {of_sources} LIMIT -1"
     )
     conditions = ["last_active <= ?", _ALL if empty else _may_have_messages(snapshot)]
-    rows = snapshot.rows(
+    rows = snapshot.packed_rows(
+        3,
         f"SELECT c.id, c.last, coalesce(c.last, ({began}), 0.0) AS last_active FROM ({candidates}) c "
         f"WHERE {' AND '.join(conditions)} ORDER BY last_active DESC LIMIT ?",
         *parameters,
@@ -169,7 +170,8 @@ def _guess(snapshot: Snapshot, before: float, likely: _Likely) -> tuple[float, l
     """Guess from the newest rows: nearly always they are the latest messages."""
     for size in _SAMPLES:
         newest = f"m.id > (SELECT max(m.id) FROM agent.messages m) - {size}"
-        rows = snapshot.rows(
+        rows = snapshot.packed_rows(
+            2,
             f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time FROM agent.messages m WHERE {newest} "
             "GROUP BY m.session_id HAVING time <= ? ORDER BY time",
             min(before, SANE[1]),
@@ -199,7 +201,7 @@ def _scanned(snapshot: Snapshot, before: float) -> Recent:
     found = _scan(snapshot, _ALL)
     last = {one: activity.last for one, activity in found.items()}
     own = {one: time for one, time in last.items() if time is not None}
-    rows = snapshot.rows("SELECT s.id FROM agent.sessions s")
+    rows = snapshot.packed_rows(1, "SELECT s.id FROM agent.sessions s")
     own |= started_of(snapshot, [row[0] for row in rows if usable(row[0]) and row[0] not in own])
     counted = {**dict.fromkeys(own, _NOTHING), **found}
     return Recent(_latest_first(own, before), last, -math.inf, whole=True, counted=counted)
@@ -218,7 +220,8 @@ def _scan(snapshot: Snapshot, where: str, *parameters: Any) -> dict[str, Activit
     """Return what the messages that meet a condition say about their sessions."""
     schema = snapshot.schema
     users = f"{schema.message('role')} = 'user' AND {schema.live}"
-    rows = snapshot.rows(
+    rows = snapshot.packed_rows(
+        4,
         f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time, sum({schema.shown}), "
         f"min(CASE WHEN {users} THEN m.id END) FROM agent.messages m WHERE {where} GROUP BY m.session_id ORDER BY time",
         *parameters,
@@ -247,7 +250,8 @@ def _latest_first(own: dict[str, float], before: float) -> dict[str, float]:
 
 def last_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, float | None]:
     """Return when sessions had their last message, without those that have none; None where none has a time."""
-    rows = snapshot.in_chunks(
+    rows = snapshot.packed_in_chunks(
+        2,
         f"SELECT m.session_id, max({_sane_time(snapshot)}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
         "GROUP BY m.session_id",
         list(session_ids),
@@ -257,8 +261,10 @@ def last_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, float |
 
 def started_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
     """Return when sessions began; 0.0 where that is garbage."""
-    rows = snapshot.in_chunks(
-        f"SELECT s.id, {snapshot.schema.session('started_at')} FROM agent.sessions s WHERE s.id IN ({{}})", session_ids
+    rows = snapshot.packed_in_chunks(
+        2,
+        f"SELECT s.id, {snapshot.schema.session('started_at')} FROM agent.sessions s WHERE s.id IN ({{}})",
+        session_ids,
     )
     return {row[0]: sane(row[1]) or 0.0 for row in rows}
 

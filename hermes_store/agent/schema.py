@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from ..errors import AgentSchemaError
 from ..storage.row_types import log_once
+from . import queries
 
 _NEEDED: Final = {"sessions": {"id"}, "messages": {"id", "session_id"}}
 #: How many schemas are remembered; files of one version of the agent have the same.
@@ -43,9 +44,8 @@ class AgentSchema:
             AgentSchemaError: it has not what every agent's file has.
         """
         # The text of the schema says everything but what the data decides, so it is analysed once.
-        rows = connection.exec_driver_sql(
-            "SELECT name, type, sql FROM agent.sqlite_master WHERE type IN ('table', 'view', 'index')"
-        ).fetchall()
+        query = "SELECT name, type, sql FROM agent.sqlite_master WHERE type IN ('table', 'view', 'index')"
+        rows = queries.packed_rows(connection, 3, query, ())
         text = tuple(map(tuple, rows))
         schema = _analysed.get(text)
         if schema is None:
@@ -68,7 +68,7 @@ class AgentSchema:
         for table, needed in _NEEDED.items():
             if kinds.get(table) != "table":  # a view could compute anything
                 raise AgentSchemaError(f"{path} has no table {table!r}, so it is no agent's database.")
-            info = connection.exec_driver_sql(f"PRAGMA agent.table_info({table})").fetchall()
+            info = queries.rows(connection, f"PRAGMA agent.table_info({table})", ())
             columns[table] = tuple(row[1] for row in info if is_plain(row[1]))
             has_key = [row[1:3] for row in info if row[5]] == [("id", "INTEGER")]
             missing = needed - set(columns[table])
@@ -76,7 +76,7 @@ class AgentSchema:
                 raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
         usage: tuple[str, ...] = ()
         if kinds.get("session_model_usage") == "table":
-            info = connection.exec_driver_sql("PRAGMA agent.table_info(session_model_usage)").fetchall()
+            info = queries.rows(connection, "PRAGMA agent.table_info(session_model_usage)", ())
             usage = tuple(row[1] for row in info if is_plain(row[1]))
         schema = cls(
             sessions=columns["sessions"],
@@ -159,9 +159,9 @@ def _quoted(name: str) -> str:
 
 def _indexes(connection: Connection, table: str) -> list[tuple[str, ...]]:
     found = []
-    for row in connection.exec_driver_sql(f"PRAGMA agent.index_list({table})").fetchall():
+    for row in queries.rows(connection, f"PRAGMA agent.index_list({table})", ()):
         name, partial = row[1], row[4]
         if not partial and is_plain(name):
-            info = connection.exec_driver_sql(f"PRAGMA agent.index_info({_quoted(name)})").fetchall()
+            info = queries.rows(connection, f"PRAGMA agent.index_info({_quoted(name)})", ())
             found.append(tuple(entry[2] or "" for entry in info))
     return found

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
+from . import queries
 from .reader_thread import Deadline
 from .schema import AgentSchema
+
+#: How many values a query takes; SQLite has a limit on its parameters.
+_CHUNK: Final = 500
 
 
 @dataclass(frozen=True)
@@ -30,54 +31,38 @@ class Snapshot:
     deadline: Deadline
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
-        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates.
+        """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
+        self.deadline.check()
+        return queries.rows(self.connection, sql, parameters)
 
-        A query that works for each row should have an ``ORDER BY`` that makes SQLite find all rows before it returns
-        the first. Between two rows Python's global lock is released and taken again, and other threads that are busy
-        take it in between, for milliseconds, the more often the longer SQLite works for a row.
+    def packed_rows(self, width: int, sql: str, *parameters: Any) -> list[Any]:
+        """Return what `rows` does in one step of SQLite: for many rows without long texts.
+
+        Args:
+            width: the number of columns of the query.
+            sql: the query.
+            parameters: those of the query.
         """
-        try:
-            return self._fetch(sql, parameters)
-        except (OperationalError, sqlite3.OperationalError) as error:
-            if not str(getattr(error, "orig", error)).startswith("Could not decode to UTF-8"):
-                raise
-        # A text factory in Python is slower than the default one, so it is used only where that failed.
-        with undecoded(driver_connection(self.connection)):
-            return self._fetch(sql, parameters)
+        self.deadline.check()
+        return queries.packed_rows(self.connection, width, sql, parameters)
 
-    def in_chunks(self, sql: str, values: list[Any], *parameters: Any) -> list[Any]:
+    def in_chunks(self, sql: str, values: list[Any]) -> list[Any]:
         """Run a query for a list of any length, in as many statements as SQLite's limit on parameters needs.
 
         Args:
             sql: the query, in which each ``{}`` stands for the list.
             values: the list.
-            parameters: those of the query that come before the list.
         """
-        rows: list[Any] = []
-        for start in range(0, len(values), 500):
-            chunk = values[start : start + 500]
-            rows += self.rows(sql.replace("{}", ",".join("?" * len(chunk))), *parameters, *chunk * sql.count("{}"))
-        return rows
+        return [row for query, parameters in _chunks(sql, values) for row in self.rows(query, *parameters)]
 
-    def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        self.deadline.check()
-        with closing(self.connection.exec_driver_sql(sql, tuple(parameters))) as result:
-            # The driver's rows: making SQLAlchemy's of them takes as long as reading them.
-            return list(result.cursor.fetchall())
+    def packed_in_chunks(self, width: int, sql: str, values: list[Any]) -> list[Any]:
+        """Do the same as `in_chunks`, with `packed_rows`."""
+        return [
+            row for query, parameters in _chunks(sql, values) for row in self.packed_rows(width, query, *parameters)
+        ]
 
 
-@contextmanager
-def undecoded(driver: sqlite3.Connection) -> Iterator[None]:
-    """Read bytes in a text that are not UTF-8 as lone surrogates."""
-    driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
-    try:
-        yield
-    finally:
-        driver.text_factory = str
-
-
-def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the connection of Python's `sqlite3` module that a connection of SQLAlchemy's uses."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
-    return driver
+def _chunks(sql: str, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    for start in range(0, len(values), _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        yield sql.replace("{}", ",".join("?" * len(chunk))), chunk * sql.count("{}")

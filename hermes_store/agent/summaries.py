@@ -47,7 +47,9 @@ def _counts(snapshot: Snapshot, sessions: list[str]) -> tuple[dict[str, int], di
         for number, part in enumerate(parts)
     )
     counts, begun = dict.fromkeys(sessions, 0), dict[str, int]()
-    for number, session, count, first in snapshot.in_chunks(f"{' UNION ALL '.join(selects)} ORDER BY first", sessions):
+    for number, session, count, first in snapshot.packed_in_chunks(
+        4, f"{' UNION ALL '.join(selects)} ORDER BY first", sessions
+    ):
         counts[session] += count
         if parts[number] == snapshot.schema.live:
             begun[session] = first
@@ -58,7 +60,8 @@ def _first_texts(snapshot: Snapshot, sessions: list[str], begun: dict[str, int])
     found = _texts(snapshot, [begun[session] for session in sessions if session in begun])
     for low, high in _ROUNDS:
         sessions = [session for session in sessions if session in begun and session not in found]
-        ids = snapshot.in_chunks(
+        ids = snapshot.packed_in_chunks(
+            1,
             "SELECT f.id FROM (SELECT m.session_id, m.id, row_number() OVER (PARTITION BY m.session_id ORDER BY m.id) "
             f"AS n FROM agent.messages m WHERE m.session_id IN ({{}}) AND {snapshot.schema.identified}) f "
             f"WHERE f.n BETWEEN {low} AND {high}",
@@ -70,7 +73,8 @@ def _first_texts(snapshot: Snapshot, sessions: list[str], begun: dict[str, int])
 
 def _texts(snapshot: Snapshot, ids: list[int]) -> dict[str, str]:
     """Return the first text of each session's user messages among these."""
-    rows = snapshot.in_chunks(
+    rows = snapshot.packed_in_chunks(
+        3,
         f"SELECT m.id, m.session_id, m.content FROM agent.messages m WHERE m.role = 'user' AND {snapshot.schema.live} "
         "AND m.id IN ({})",
         ids,
