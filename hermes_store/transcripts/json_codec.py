@@ -3,8 +3,8 @@
 A payload is UTF-8 JSON text. `pydantic_core` writes and reads it (measured as fast as the fastest
 codecs, and it keeps NaN, the infinities and integers of any size); what it refuses goes to the
 standard library, which writes lone surrogates as ``\\udXXX`` escapes; and what is nested too deep for
-either, whose recursion is bounded, goes to the iterative pair at the end of this file. The same value
-always gives the same bytes, so a digest of them tells whether it changed.
+either, whose recursion is bounded, goes to `deep_json`. The same value always gives the same bytes, so a
+digest of them tells whether it changed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pydantic_core
 
 from ..errors import InvalidPayloadError
 from ..quoting import number_of, quoted, text_of
+from . import deep_json
 
 DIGEST_SIZE: Final = 16
 
@@ -86,7 +87,7 @@ def _encode_unusual(value: Any, place: str) -> bytes:
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), check_circular=False)
     except RecursionError:
-        text = "".join(_encode_deep(value))
+        text = "".join(deep_json.encode(value))
     if _HALVES.search(text):
         # Two halves of a character side by side are read as that character, so that is what is written (and digested).
         _require_distinct_keys(value, place)
@@ -141,7 +142,7 @@ def decode(data: bytes) -> Any:
     try:
         return json.loads(data)
     except RecursionError:
-        return _decode_deep(data.decode("utf-8"))
+        return deep_json.decode(data.decode("utf-8"))
 
 
 def decode_strictly(data: bytes) -> Any:
@@ -339,102 +340,3 @@ codecs.register_error(_ESCAPE, _escape_surrogate)
 
 def _step(key: str | int) -> str:
     return f".{key}" if isinstance(key, str) and _IDENTIFIER.match(key) else f"[{key!r}]"
-
-
-def _encode_deep(value: Any) -> Iterator[str]:
-    """Yield the pieces of `value`'s JSON text (compact) without recursion."""
-    scalar = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
-    stack: list[tuple[Iterator[Any], str]] = []
-    current = value
-    while True:
-        closer = ""
-        if isinstance(current, dict):
-            opener, closer, children = "{", "}", iter(list(current.items()))
-        elif isinstance(current, list | tuple):
-            opener, closer, children = "[", "]", iter(current)
-        if closer:
-            yield opener
-            stack.append((children, closer))
-            separator = ""
-        else:
-            yield scalar(current)
-            separator = ","
-        while stack:
-            children, closer = stack[-1]
-            try:
-                current = next(children)
-            except StopIteration:
-                stack.pop()
-                yield closer
-                separator = ","
-                continue
-            yield separator
-            if closer == "}":
-                key, current = current
-                yield scalar(key) + ":"
-            break
-        else:
-            return
-
-
-_scan_scalar: Final = json.JSONDecoder().raw_decode
-_skip_blank: Final = re.compile(r"[ \t\n\r]*").match
-
-
-def _decode_deep(text: str) -> Any:  # noqa: PLR0912 - one loop, so that depth is no limit
-    """Parse JSON text without recursion; the scalars by the standard library's scanner."""
-    holders: list[list[Any] | dict[str, Any]] = []
-    keys: list[str] = []
-    pos = _blank_end(text, 0)
-    while True:
-        value: Any
-        opener = text[pos : pos + 1]
-        if opener in ("[", "{"):
-            value = [] if opener == "[" else {}
-            pos = _blank_end(text, pos + 1)
-            if text[pos : pos + 1] != ("]" if opener == "[" else "}"):
-                holders.append(value)
-                if opener == "{":
-                    pos = _scan_key(text, pos, keys)
-                continue
-            pos += 1
-        else:
-            value, pos = _scan_scalar(text, pos)
-        while True:  # the value is whole: hand it to its holder, which may be whole by it
-            pos = _blank_end(text, pos)
-            if not holders:
-                if pos != len(text):
-                    raise json.JSONDecodeError("Extra data", text, pos)
-                return value
-            holder = holders[-1]
-            if isinstance(holder, list):
-                holder.append(value)
-            else:
-                holder[keys.pop()] = value
-            mark = text[pos : pos + 1]
-            if mark == ",":
-                pos = _blank_end(text, pos + 1)
-                if isinstance(holder, dict):
-                    pos = _scan_key(text, pos, keys)
-                break
-            if mark != ("]" if isinstance(holder, list) else "}"):
-                raise json.JSONDecodeError("Expecting ',' delimiter", text, pos)
-            pos += 1
-            value = holders.pop()
-
-
-def _blank_end(text: str, pos: int) -> int:
-    match = _skip_blank(text, pos)
-    return match.end() if match else pos
-
-
-def _scan_key(text: str, pos: int, keys: list[str]) -> int:
-    """Read ``"key":`` at `pos`, push the key, and return where its value begins."""
-    if text[pos : pos + 1] != '"':
-        raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, pos)
-    key, pos = _scan_scalar(text, pos)
-    pos = _blank_end(text, pos)
-    if text[pos : pos + 1] != ":":
-        raise json.JSONDecodeError("Expecting ':' delimiter", text, pos)
-    keys.append(key)
-    return _blank_end(text, pos + 1)

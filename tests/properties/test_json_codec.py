@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes_store import InvalidPayloadError
-from hermes_store.transcripts import json_codec
+from hermes_store.transcripts import deep_json, json_codec
 from tests.support.json_values import json_values, nested, same
 
 KINDS = ("arrays", "objects", "both")
@@ -244,12 +244,12 @@ def test_an_integer_that_could_not_be_read_back_is_refused(sign: int, neighbour:
 @given(json_values, st.sampled_from([None, 0, 1, "\t"]))
 def test_the_deep_reader_agrees_with_the_standard_library(value: Any, indent: int | str | None) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=bool(indent))
-    assert same(json_codec._decode_deep(text), json.loads(text))
+    assert same(deep_json.decode(text), json.loads(text))
 
 
 @given(json_values)
 def test_the_deep_writer_agrees_with_the_standard_library(value: Any) -> None:
-    assert "".join(json_codec._encode_deep(value)) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert "".join(deep_json.encode(value)) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _outcome(parse: Callable[[str], Any], text: str) -> Any:
@@ -265,7 +265,7 @@ def test_the_deep_reader_refuses_exactly_the_malformed_texts(value: Any, rng: ra
     for _ in range(wounds):
         place = rng.randrange(len(text) + 1)
         text = text[:place] + rng.choice(["", *'[]{},:"\\ 0-.eNt\x00']) + text[place + rng.randrange(2) :]
-    assert same(_outcome(json_codec._decode_deep, text), _outcome(json.loads, text))
+    assert same(_outcome(deep_json.decode, text), _outcome(json.loads, text))
 
 
 MALFORMED_ARRAYS = ["", " ", "[", "]", "[1,]", "[,1]", "[1 2]", "[1}", "[] []", "[1]]", "[\x0b1]"]
@@ -275,7 +275,7 @@ MALFORMED_SCALARS = ["1 2", "nul", '"a', "'a'", "01", "+1", '"\t"']
 
 @pytest.mark.parametrize("text", [*MALFORMED_ARRAYS, *MALFORMED_OBJECTS, *MALFORMED_SCALARS])
 def test_both_readers_refuse_a_malformed_text(text: str) -> None:
-    for parse in (json_codec._decode_deep, lambda text: json_codec.decode(text.encode())):
+    for parse in (deep_json.decode, lambda text: json_codec.decode(text.encode())):
         with pytest.raises(ValueError):
             parse(text)
 

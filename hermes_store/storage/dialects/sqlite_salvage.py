@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ...transcripts import json_codec
+from . import sqlite_salvage_statements as statements
 from .sqlite_cells import Row
 from .sqlite_pages import PageFile
 from .sqlite_salvaged_cuts import remove_unknown
@@ -130,22 +131,22 @@ class _Salvage:
         return [str(row[1]) for row in self._run(f"PRAGMA table_info({table})")]
 
     def run(self) -> SalvageFacts:
-        for statement in _STAGING:
+        for statement in statements.STAGING:
             self._run(statement)
         self._read_trees()
         self._flush()
         self._decide_pages()
         self._flush()
-        self._run(_PLACE_SESSIONS)
+        self._run(statements.PLACE_SESSIONS)
         names = ", ".join(self._columns["messages"])
         found = ", ".join(f"found.{name}" for name in self._columns["messages"])
-        self._run(_PLACE_MESSAGES.format(columns=names, found=found))
+        self._run(statements.PLACE_MESSAGES.format(columns=names, found=found))
         self._remove_damaged_shares()
-        self._run_on_tables(_TIDY)
+        self._run_on_tables(statements.TIDY)
         self._remove_unknown_cuts()
         lost = self._add_missing_sessions()
-        self._run_on_tables(_UNLINK)
-        for statement in _CONTINUE_IDS:
+        self._run_on_tables(statements.UNLINK)
+        for statement in statements.CONTINUE_IDS:
             self._run(statement)
         self._note_gaps()
         return SalvageFacts(
@@ -167,7 +168,7 @@ class _Salvage:
         for kind, name, _, root, _ in self._trees.schema():
             if type(root) is int and type(name) is str and kind in ("table", "index"):
                 roots[name] = root
-        for index, statement in _INDEXES.items():
+        for index, statement in statements.INDEXES.items():
             if index in roots:
                 rows = (values for values in self._trees.entries(roots[index]) if len(values) == statement.count("?"))
                 self._connection.executemany(statement, rows)
@@ -263,7 +264,7 @@ class _Salvage:
 
     def _remove_damaged_shares(self) -> None:
         if self._columns["shares"]:
-            for session, token in self._run(_SHARES_WITHOUT_COPY):
+            for session, token in self._run(statements.SHARES_WITHOUT_COPY):
                 self._problem(session, f"share {token!r} is damaged")
             self._run("DELETE FROM shares WHERE id NOT IN (SELECT share_id FROM share_payloads)")
 
@@ -277,9 +278,9 @@ class _Salvage:
         if not self._trees.free_is_whole:  # these may be messages of sessions that were purged
             for table in ("messages", "session_documents"):
                 self._run(f"DELETE FROM {table} WHERE session_id NOT IN (SELECT id FROM sessions)")  # noqa: S608
-        ids = {row_id: name for row_id, name in self._run(_IDS_WITHOUT_ROW) if is_public_id(name)}
+        ids = {row_id: name for row_id, name in self._run(statements.IDS_WITHOUT_ROW) if is_public_id(name)}
         now = time.time()
-        for row_id, first, last in self._run(_WITHOUT_ROW).fetchall():
+        for row_id, first, last in self._run(statements.WITHOUT_ROW).fetchall():
             name = ids.pop(row_id, None)
             session_id = name or self._free_id(row_id)
             title = f"Salvaged messages of {name or 'a lost session'}"[:500]
@@ -292,7 +293,7 @@ class _Salvage:
 
     def _free_id(self, row_id: int) -> str:
         candidate, number = f"salvaged-{row_id}", 1
-        while self._run(_IS_TAKEN, [candidate, candidate]).fetchone():
+        while self._run(statements.IS_TAKEN, [candidate, candidate]).fetchone():
             number += 1
             candidate = f"salvaged-{row_id}-{number}"
         return candidate
@@ -300,14 +301,14 @@ class _Salvage:
     def _note_gaps(self) -> None:
         gaps = self._trees.gaps.get("session_extras", ()) if self._columns["session_extras"] else ()
         for gap in gaps:
-            for (row_id,) in self._run(_SESSIONS_WITHOUT_EXTRAS, _limits(gap)):
+            for (row_id,) in self._run(statements.SESSIONS_WITHOUT_EXTRAS, _limits(gap)):
                 self._problem(row_id, "its small documents may be missing")
 
     def _sessions(self) -> Iterator[SalvagedSession]:
-        positions = self._run(_POSITIONS)
+        positions = self._run(statements.POSITIONS)
         by_session = groupby(positions, key=itemgetter(0))
         current = next(by_session, None)
-        for row_id, session_id, count, was_made in self._run(_SESSIONS).fetchall():
+        for row_id, session_id, count, was_made in self._run(statements.SESSIONS).fetchall():
             found: list[int] = []
             if current is not None and current[0] == row_id:
                 found = [position for _, position in current[1]]
@@ -349,103 +350,3 @@ def _is_extras(row: Row) -> bool:
     if not isinstance(values, dict):
         return False
     return not any(keys <= values.keys() for keys in ({"role", "content"}, {"token", "source_session_id"}))
-
-
-_STAGING: Final = (
-    (
-        "CREATE TEMP TABLE salvaged_messages (id INTEGER, session_id INTEGER, position INTEGER, role TEXT, "
-        "timestamp DOUBLE, digest BLOB, revision INTEGER DEFAULT 1)"
-    ),
-    "CREATE INDEX temp.salvaged_messages_id ON salvaged_messages (id)",
-    "CREATE TEMP TABLE salvaged_sessions AS SELECT * FROM sessions WHERE 0",
-    "CREATE TEMP TABLE salvaged_sqlite_sequence (name TEXT, seq INTEGER)",
-    "CREATE TEMP TABLE message_entries (session_id, position, id INTEGER PRIMARY KEY)",
-    "CREATE TEMP TABLE session_entries (session_id, id INTEGER PRIMARY KEY)",
-    "CREATE TEMP TABLE made_sessions (id INTEGER PRIMARY KEY)",
-)
-#: The indexes whose entries say again what the rows say.
-_INDEXES: Final = {
-    "sqlite_autoindex_messages_1": "INSERT OR IGNORE INTO message_entries VALUES (?, ?, ?)",
-    "sqlite_autoindex_sessions_1": "INSERT OR IGNORE INTO session_entries VALUES (?, ?)",
-}
-#: Those of which the index has the row id as well go first.
-_PLACE_SESSIONS: Final = """
-INSERT OR IGNORE INTO sessions SELECT found.* FROM salvaged_sessions AS found
-LEFT JOIN session_entries AS entry ON entry.id = found.id
-ORDER BY entry.session_id IS NOT found.session_id, found.id
-"""
-#: Only messages with the right body. Those whose place the index confirms go first; one for which it names another
-#: place is only believed if the place is free, and in the session.
-_PLACE_MESSAGES: Final = """
-INSERT OR IGNORE INTO messages ({columns}) SELECT {found}
-FROM salvaged_messages AS found
-JOIN message_blobs AS body ON body.message_id = found.id AND found.digest = body_digest(body.payload)
-LEFT JOIN message_entries AS entry ON entry.id = found.id
-WHERE found.position >= 0 AND (
-    entry.id IS NULL OR (entry.session_id = found.session_id AND entry.position = found.position)
-    OR found.position < (SELECT message_count FROM sessions WHERE sessions.id = found.session_id))
-ORDER BY entry.id IS NULL, entry.session_id IS NOT found.session_id OR entry.position IS NOT found.position, found.id
-"""
-_STAGED: Final = "(SELECT id FROM sessions WHERE session_id LIKE ' staged/%')"
-_PURGED: Final = (
-    "(SELECT sessions.id FROM sessions JOIN retired_ids USING (session_id) WHERE retired_ids.successor_id IS NULL)"
-)
-_STAGED_ENTRIES: Final = "(SELECT id FROM session_entries WHERE session_id LIKE ' staged/%')"
-_CHILDREN: Final = ("messages", "session_documents", "session_extras", "shares", "message_cuts")
-#: Each with the table that it is about.
-_TIDY: Final = (
-    *(
-        (table, f"DELETE FROM {table} WHERE session_id IN {rows}")  # noqa: S608
-        for table in _CHILDREN
-        for rows in (_STAGED, _PURGED, _STAGED_ENTRIES)
-    ),
-    ("sessions", f"DELETE FROM sessions WHERE id IN {_STAGED} OR id IN {_PURGED}"),  # noqa: S608
-    ("message_blobs", "DELETE FROM message_blobs WHERE message_id NOT IN (SELECT id FROM messages)"),
-    # It still counts. Sessions that are made for messages have no totals.
-    ("usage", "UPDATE usage SET session_id = NULL WHERE session_id NOT IN (SELECT id FROM sessions)"),
-)
-_SHARES_WITHOUT_COPY: Final = (
-    "SELECT session_id, token FROM shares WHERE id NOT IN (SELECT share_id FROM share_payloads)"
-)
-_WITHOUT_ROW: Final = """
-SELECT session_id, min(timestamp), max(timestamp) FROM (
-    SELECT session_id, timestamp FROM messages UNION ALL SELECT session_id, NULL FROM session_documents
-) WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id
-"""
-_IDS_WITHOUT_ROW: Final = """
-SELECT id, session_id FROM session_entries AS entry
-WHERE id NOT IN (SELECT id FROM sessions) AND session_id NOT LIKE ' staged/%'
-AND session_id NOT IN (SELECT session_id FROM sessions) AND session_id NOT IN (SELECT session_id FROM retired_ids)
-"""
-_IS_TAKEN: Final = (
-    "SELECT 1 FROM sessions WHERE session_id = ? UNION ALL SELECT 1 FROM retired_ids WHERE session_id = ?"
-)
-_MISSING: Final = "NOT IN (SELECT id FROM sessions)"
-_UNLINK: Final = (
-    ("session_extras", f"DELETE FROM session_extras WHERE session_id {_MISSING}"),  # noqa: S608
-    ("shares", f"DELETE FROM shares WHERE session_id {_MISSING}"),  # noqa: S608
-    ("share_payloads", "DELETE FROM share_payloads WHERE share_id NOT IN (SELECT id FROM shares)"),
-    ("sessions", "UPDATE sessions SET project_id = NULL WHERE project_id NOT IN (SELECT id FROM projects)"),
-    ("sessions", f"UPDATE sessions SET parent_id = NULL WHERE parent_id {_MISSING}"),  # noqa: S608
-    ("retired_ids", f"UPDATE retired_ids SET successor_id = NULL WHERE successor_id {_MISSING}"),  # noqa: S608
-    ("import_items", f"UPDATE import_items SET session_id = NULL WHERE session_id {_MISSING}"),  # noqa: S608
-)
-#: Row ids are never used twice. (A number that is much too large is damaged.)
-_CONTINUE_IDS: Final = (
-    """
-INSERT INTO sqlite_sequence (name, seq) SELECT DISTINCT name, 0 FROM salvaged_sqlite_sequence
-WHERE name IN ('projects', 'sessions', 'messages', 'shares', 'usage', 'message_cuts', 'import_items')
-AND name NOT IN (SELECT name FROM sqlite_sequence)
-""",
-    """
-UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT max(found.seq) FROM salvaged_sqlite_sequence AS found
-WHERE found.name = sqlite_sequence.name AND found.seq < 281474976710656), 0))
-""",
-)
-_SESSIONS_WITHOUT_EXTRAS: Final = (
-    "SELECT id FROM sessions WHERE id > ? AND id <= ? AND id NOT IN (SELECT session_id FROM session_extras)"
-)
-_SESSIONS: Final = (
-    "SELECT id, session_id, message_count, id IN (SELECT id FROM made_sessions) FROM sessions ORDER BY id"
-)
-_POSITIONS: Final = "SELECT session_id, position FROM messages ORDER BY session_id, position"
