@@ -16,7 +16,8 @@ from ...errors import UnsupportedDatabaseError
 from ...paths import path_of
 from ...quoting import quoted, text_of
 from ...targets import shown
-from .base import BackupFacts, Dialect, Durability, Factory, JournalMode, SchemaFacts, SchemaItem, Settings, Target
+from .base import Dialect, Durability, Factory, JournalMode, Settings, Target
+from .facts import BackupFacts, SchemaFacts, SchemaItem
 from .sqlite_file import SQLiteFile
 from .sqlite_memory import SQLiteMemory
 from .sqlite_parameters import check_parameters

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
 from sqlalchemy import URL, Connection
 
@@ -19,6 +19,7 @@ from ..statement import Parameters
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .condition import Condition
+from .facts import BackupFacts, BrokenLink, CompactFacts, SchemaFacts, SchemaItem
 from .open_files import Holder
 from .watcher import Polling, Watcher
 
@@ -49,57 +50,6 @@ class Settings:
     search: bool = True
     #: Of the engine of a server; see `Store.open`.
     engine_options: Mapping[str, Any] = field(default_factory=dict)
-
-
-class BackupFacts(NamedTuple):
-    """What is in a database, by which a copy is compared with it."""
-
-    application_id: int
-    schema_number: int
-    #: Deleted ones as well.
-    sessions: int
-    messages: int
-    projects: int
-
-
-class BrokenLink(NamedTuple):
-    """A row that refers to a row that is not there."""
-
-    table: str
-    row_id: int
-    #: The table of the row that is not there.
-    parent: str
-
-
-class CompactFacts(NamedTuple):
-    """What compacting a database did."""
-
-    #: The sizes in bytes, without the log.
-    size_before: int
-    size_after: int
-    #: Whether nothing of removed text is left in its files.
-    is_erased: bool
-
-
-class SchemaItem(NamedTuple):
-    """A table or index of a schema."""
-
-    kind: Any
-    name: Any
-    table: Any
-    #: The statement that makes it; None for the index of a key, which its table makes.
-    sql: Any
-
-
-class SchemaFacts(NamedTuple):
-    """What is damaged in a schema."""
-
-    #: The revision of the tables.
-    revision: str
-    #: What is not as it has to be, and can be put right.
-    problems: list[str]
-    #: What cannot.
-    lost: list[str]
 
 
 class Dialect(ABC):

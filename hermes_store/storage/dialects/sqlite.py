@@ -16,17 +16,9 @@ from sqlalchemy.pool import StaticPool
 from ... import errors
 from ..statement import Statement, next_change
 from ..unit_of_work import UnitOfWork
-from .base import (
-    APPLICATION_ID,
-    RETRY,
-    BackupFacts,
-    BrokenLink,
-    CompactFacts,
-    Dialect,
-    Result,
-    Settings,
-)
+from .base import APPLICATION_ID, RETRY, Dialect, Result, Settings
 from .condition import Condition
+from .facts import BackupFacts, BrokenLink, CompactFacts
 from .sqlite_backup import back_up
 from .sqlite_compact import compact
 from .sqlite_errors import DAMAGED_SCHEMA, MEANINGS, OTHER, is_undecodable, lacks_schema

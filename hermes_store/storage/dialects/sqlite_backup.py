@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ... import errors
-from .base import BackupFacts
+from .facts import BackupFacts
 from .file_systems import sync
 from .sqlite_integrity import integrity_problems
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ... import errors
-from .base import CompactFacts
+from .facts import CompactFacts
 from .open_files import holders
 from .sqlite_integrity import stepping
 from .sqlite_words import erase

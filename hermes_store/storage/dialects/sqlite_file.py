@@ -20,15 +20,8 @@ from ..fork_gate import renew_after_fork
 from ..held_lock import HeldLock
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
-from .base import (
-    RETRY,
-    Dialect,
-    Result,
-    SchemaFacts,
-    SchemaItem,
-    Settings,
-    logger,
-)
+from .base import RETRY, Dialect, Result, Settings, logger
+from .facts import SchemaFacts, SchemaItem
 from .file_systems import shared_file_system
 from .open_files import Holder, found_holders
 from .sqlite import Owner, SQLiteDialect, engine_on

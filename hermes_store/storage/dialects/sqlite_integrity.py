@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from .base import BrokenLink
+from .facts import BrokenLink
 
 #: How many instructions of SQLite's virtual machine run between two calls of `on_step`.
 _STEPS: Final = 50_000

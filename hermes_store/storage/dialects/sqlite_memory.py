@@ -9,12 +9,9 @@ from typing import Any, ClassVar, Final
 from ... import errors
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
-from .base import (
-    SchemaFacts,
-    SchemaItem,
-    Settings,
-)
+from .base import Settings
 from .condition import Condition
+from .facts import SchemaFacts, SchemaItem
 from .sqlite import SQLiteDialect
 from .sqlite_place import PlacedConnection
 from .sqlite_schema_text import put_right, tolerate

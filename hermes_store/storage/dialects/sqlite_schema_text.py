@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .base import APPLICATION_ID, SchemaFacts, SchemaItem
+from .base import APPLICATION_ID
+from .facts import SchemaFacts, SchemaItem
 from .sqlite_backup import copy_pages
 
 #: How alike two texts have to be, from 0 to 1, for the one to be the other, damaged.
