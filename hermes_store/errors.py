@@ -12,11 +12,14 @@
     │   ├── SessionNotFoundError
     │   ├── ProjectNotFoundError
     │   ├── MessageNotFoundError
+    │   ├── ShareNotFoundError
     │   └── RevisionNotKeptError            a former state of a transcript that is not kept (any more)
     ├── ConflictError                       the data is not as expected; what was not written is in the message
     │   ├── SessionDeletedError
     │   ├── SessionExistsError
     │   ├── ProjectExistsError
+    │   ├── ShareExistsError
+    │   ├── ShareRevokedError
     │   ├── StaleSessionError
     │   └── UndoError                       the last cut of a transcript cannot be undone
     ├── TransactionError                    a transaction used where it cannot be
@@ -37,6 +40,7 @@
     │   └── AgentSessionInUseError          a delete was refused
     └── DatabaseError                       the database itself
         ├── DatabaseMissingError
+        ├── DatabaseReplacedError           another file is at its path now
         ├── DatabaseUnavailableError        cannot be opened, or the connection broke
         │   └── CommitUnknownError          the connection broke during a commit: it is done, or it is not
         ├── DatabaseLockedError
