@@ -135,11 +135,12 @@ def _sessions(content: Content, projects: Mapping[str, Sequence[int]]) -> Iterat
 
 
 def _add_long(connection: sqlite3.Connection, session_id: str, count: int) -> None:
+    last = BEGINNING + count - 1
     key = connection.execute(
         "INSERT INTO sessions (session_id, title, workspace, model, created_at, updated_at, activity_at, "
         "last_message_at, last_activity_at, message_count) "
-        "VALUES (?1, ?2, '/home/someone/code', 'claude', ?3, ?3, ?4, ?4, ?4, ?5)",
-        (session_id, f"{count} messages", BEGINNING, BEGINNING + count - 1, count),
+        "VALUES (?, ?, '/home/someone/code', 'claude', ?, ?, ?, ?, ?, ?)",
+        (session_id, f"{count} messages", BEGINNING, BEGINNING, last, last, last, count),
     ).lastrowid
     (first,) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM messages").fetchone()
     encoded = [encode(one) for one in messages(count)]

@@ -41,9 +41,9 @@ _RANGE: Final = (
     "WHERE m.session_id = ? AND m.position >= ? AND m.position < ? ORDER BY m.position"
 )
 _RENAME: Final = (
-    "UPDATE sessions SET title = ?1, updated_at = ?2, activity_at = coalesce(last_activity_at, ?2), "
+    "UPDATE sessions SET title = ?, updated_at = ?, activity_at = coalesce(last_activity_at, ?), "
     f"revision = revision + 1, fields_revision = revision + 1, change_number = {NEXT} "
-    "WHERE session_id = ?3 AND deleted_at IS NULL"
+    "WHERE session_id = ? AND deleted_at IS NULL"
 )
 _FORGET_TITLE: Final = (
     "DELETE FROM session_documents WHERE key = 'title' AND session_id = (SELECT id FROM sessions WHERE session_id = ?)"
@@ -191,7 +191,8 @@ class Floor:
         """Change a session's title, and return its record."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
-        execute(_RENAME, (title, time.time(), session_id))
+        now = time.time()
+        execute(_RENAME, (title, now, now, session_id))
         execute(_FORGET_TITLE, (session_id,))
         record = self.get(session_id)
         execute("COMMIT")

@@ -26,8 +26,8 @@ _KEEP: Final = (
 )
 _BOUND: Final = "SELECT count(*), sum(size) FROM message_cuts WHERE session_id = ?"
 _DROP_OLDEST: Final = (
-    "DELETE FROM message_cuts WHERE session_id = ?1 AND id NOT IN "
-    "(SELECT id FROM message_cuts WHERE session_id = ?1 ORDER BY id DESC LIMIT 100)"
+    "DELETE FROM message_cuts WHERE session_id = ? AND id NOT IN "
+    "(SELECT id FROM message_cuts WHERE session_id = ? ORDER BY id DESC LIMIT 100)"
 )
 
 
@@ -61,7 +61,7 @@ def keep(
     execute(_KEEP, (row, key, cut[0], cut[-1]))
     cuts, total = execute(_BOUND, (key,)).fetchone()
     if cuts > 100 or total > 64 * 2**20:
-        execute(_DROP_OLDEST, (key,))
+        execute(_DROP_OLDEST, (key, key))
 
 
 _LAST_CUT: Final = (
@@ -103,8 +103,8 @@ def undo(connection: sqlite3.Connection, key: int, transcript_revision: int, rev
 _COLUMNS: Final = "profile, project_id, workspace, model, personality, message_count, last_message_at, last_activity_at"
 _FORK: Final = (
     f"INSERT INTO sessions (session_id, title, created_at, updated_at, activity_at, parent_id, parent_kind, forked_at, "
-    f"source, change_number, {_COLUMNS}) SELECT ?2, title || ' (fork)', ?3, ?3, coalesce(last_activity_at, ?3), id, "
-    f"'fork', message_count, 'fork', {NEXT}, {_COLUMNS} FROM sessions WHERE id = ?1"
+    f"source, change_number, {_COLUMNS}) SELECT ?, title || ' (fork)', ?, ?, coalesce(last_activity_at, ?), id, "
+    f"'fork', message_count, 'fork', {NEXT}, {_COLUMNS} FROM sessions WHERE id = ?"
 )
 _FORK_MESSAGES: Final = (
     "INSERT INTO messages (session_id, position, role, timestamp, digest) "
@@ -120,7 +120,8 @@ _FORK_PAYLOADS: Final = (
 def fork(connection: sqlite3.Connection, key: int, new_id: str) -> None:
     """Copy a session without documents, with all its messages."""
     execute = connection.execute
-    row = execute(_FORK, (key, new_id, time.time())).lastrowid
+    now = time.time()
+    row = execute(_FORK, (new_id, now, now, now, key)).lastrowid
     execute(_FORK_MESSAGES, (row, key))
     execute(_FORK_PAYLOADS, (row, key))
     execute("INSERT INTO session_extras VALUES (?, ?)", (row, b'{"session_source":"fork"}'))
@@ -128,10 +129,10 @@ def fork(connection: sqlite3.Connection, key: int, new_id: str) -> None:
 
 _RELATED: Final = ("session_id", "title", "parent_kind", "forked_at", "message_count", "created_at", "updated_at")
 _LINEAGE: Final = (
-    "WITH RECURSIVE up(id, distance) AS (SELECT parent_id, 1 FROM sessions WHERE id = ?1 AND parent_id IS NOT NULL "
+    "WITH RECURSIVE up(id, distance) AS (SELECT parent_id, 1 FROM sessions WHERE id = ? AND parent_id IS NOT NULL "
     "UNION ALL SELECT s.parent_id, distance + 1 FROM up JOIN sessions s ON s.id = up.id "
     "WHERE s.parent_id IS NOT NULL), "
-    "down(id, distance) AS (SELECT ?1, 0 UNION ALL SELECT s.id, distance + 1 FROM down JOIN sessions s "
+    "down(id, distance) AS (SELECT ?, 0 UNION ALL SELECT s.id, distance + 1 FROM down JOIN sessions s "
     "ON s.parent_id = down.id) "
     f"SELECT found.distance, {', '.join(f's.{name}' for name in _RELATED)} FROM "
     "(SELECT id, -distance AS distance FROM up UNION ALL SELECT id, distance FROM down WHERE distance > 0) found "
@@ -142,4 +143,4 @@ _LINEAGE: Final = (
 def lineage(connection: sqlite3.Connection, key: int) -> list[dict[str, object]]:
     """Return what a session, given by row id, came from, and what came from it, with how far each is away."""
     names = ("distance", *_RELATED)
-    return [dict(zip(names, row, strict=True)) for row in connection.execute(_LINEAGE, (key,))]
+    return [dict(zip(names, row, strict=True)) for row in connection.execute(_LINEAGE, (key, key))]

@@ -68,10 +68,10 @@ def _insert_by_hand(paths: Sequence[Path], floor: Floor) -> None:
             encoded = [encode(one) for one in data["messages"]]
             key = execute(
                 "INSERT INTO sessions (session_id, title, workspace, model, created_at, updated_at, activity_at, "
-                "last_message_at, last_activity_at, message_count) VALUES (?1,?2,?3,?4,?5,?6,?7,?7,?7,?8)",
+                "last_message_at, last_activity_at, message_count) VALUES (?,?,?,?,?,?,?,?,?,?)",
                 (
                     *(data[name] for name in ("session_id", "title", "workspace", "model", "created_at", "updated_at")),
-                    encoded[-1].timestamp,
+                    *[encoded[-1].timestamp] * 3,
                     len(encoded),
                 ),
             ).lastrowid

@@ -351,12 +351,12 @@ def test_nothing_in_the_agents_file_commands_the_terminal(run: Any, home: Path) 
             storable = text.encode("utf-8", "replace").decode("utf-8")
             connection.execute(
                 "INSERT INTO sessions (id, source, model, cwd, end_reason, started_at, ended_at) "
-                "VALUES (?1, ?1, ?1, ?1, ?1, 1786480000, 1786480001)",
-                [f"x{storable}"],
+                "VALUES (?, ?, ?, ?, ?, 1786480000, 1786480001)",
+                [f"x{storable}"] * 5,
             )
             connection.execute(
-                "INSERT INTO messages (session_id, role, content, tool_name, timestamp) VALUES (?1, ?1, ?1, ?1, 1)",
-                [f"x{storable}"],
+                "INSERT INTO messages (session_id, role, content, tool_name, timestamp) VALUES (?, ?, ?, ?, 1)",
+                [f"x{storable}"] * 4,
             )
     commands = [["list", "--limit", "1000"], *(["show", one] for one in sessions_of(home) if "\0" not in one)]
     assert len(commands) > len(NASTY)
