@@ -11,12 +11,13 @@ from rich.console import Console
 from ..quoting import count, size
 from .asking import Yes, confirmed, require_terminal
 from .exits import ExitCode
+from .findings import print_findings
 from .opening import Database, open_existing, open_to_write
 from .output import Json, make_console, print_json, say
 from .progress import Advance, interruptible
 
 if TYPE_CHECKING:
-    from ..maintenance import BackupProgress, Finding, RestoreReport, VerifyProgress
+    from ..maintenance import BackupProgress, RestoreReport, VerifyProgress
 
 
 def backup(
@@ -167,8 +168,7 @@ def verify(db: Database = "", as_json: Json = False) -> None:
     if as_json:
         print_json({**report.model_dump(), "ok": report.ok})
     else:
-        for finding in report.findings:
-            say(console, f"{_place(finding)}: {finding.problem}. {finding.advice}", "red")
+        print_findings(console, report.findings)
         if report.omitted:
             say(console, f"… and {count(report.omitted, 'more finding')}")
         contents = f"{count(report.sessions, 'session')}, {count(report.messages, 'message')}"
@@ -179,10 +179,6 @@ def verify(db: Database = "", as_json: Json = False) -> None:
 
 
 _STEPS: Final = {"file": "the file", "links": "links between rows"}
-
-
-def _place(finding: Finding) -> str:
-    return "database" if finding.session_id is None else f"session {finding.session_id}"
 
 
 def reindex(db: Database = "", as_json: Json = False) -> None:

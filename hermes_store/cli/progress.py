@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from .exits import CommandError, ExitCode, deferred_interrupt
@@ -15,6 +16,9 @@ from .output import is_lively
 
 #: Is called with how many steps are done, of how many (0 if that is not known), and a remark.
 Advance = Callable[[int, int, str], None]
+
+#: Seconds between two changes of the bar.
+_EVERY: Final = 0.05
 
 
 @contextlib.contextmanager
@@ -44,7 +48,7 @@ def interruptible(
 
 @contextlib.contextmanager
 def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterator[Advance]:
-    """Draw a bar with the rate of `noun` per second while the block runs; it is removed afterwards.
+    """Draw a bar with the time and the rate of `noun` per second while the block runs; it is removed afterwards.
 
     Args:
         quiet: draw nothing, as when the console is not a terminal.
@@ -55,6 +59,7 @@ def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterato
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
+        TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}"),
         TextColumn("{task.fields[remark]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis")),
         console=console,
@@ -62,9 +67,15 @@ def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterato
     )
     task = bar.add_task(doing, total=None, figures="", remark="")
     started = time.monotonic()
+    drawn = 0.0
 
     def advance(done: int, total: int, remark: str) -> None:
-        rate = done / max(time.monotonic() - started, 1e-3)
+        nonlocal drawn
+        now = time.monotonic()
+        if now - drawn < _EVERY and done < total:
+            return
+        drawn = now
+        rate = done / max(now - started, 1e-3)
         figures = f"{done:,}/{total:,}  {rate:,.0f} {noun}/s" if total else ""
         bar.update(task, completed=done, total=total or None, figures=figures, remark=remark)
 

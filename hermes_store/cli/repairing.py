@@ -10,6 +10,7 @@ import typer
 
 from ..quoting import count, size
 from .exits import ExitCode
+from .findings import place_of, print_findings
 from .opening import Database
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
@@ -39,6 +40,8 @@ def repair(
 
         def on_progress(now: RepairProgress) -> None:
             remark = _STEPS.get(now.step, count(now.repaired, "repair") if now.repaired else "")
+            if now.step == "index":
+                remark = f"the index of words: {now.done:,} of {count(now.total, 'message')}"
             advance(now.done, now.total if now.step == "sessions" else 0, remark)
 
         report = maintenance.repair(db, dry_run=dry_run, on_progress=on_progress)
@@ -47,9 +50,8 @@ def repair(
     else:
         verb = "Would repair" if dry_run else "Repaired"
         for done in report.repaired:
-            say(console, f"{verb} {_place(done.session_id)}: {done.what}.")
-        for finding in report.left:
-            say(console, f"Left {_place(finding.session_id)}: {finding.problem}. {finding.advice}", "red")
+            say(console, f"{verb} {place_of(done.session_id)}: {done.what}.")
+        print_findings(console, report.left, "Left")
         if report.omitted:
             say(console, f"… and {report.omitted:,} more")
         if report.copy_path:
@@ -64,10 +66,6 @@ def repair(
 
 
 _STEPS: Final = {"schema": "the schema", "file": "the file", "links": "links between rows"}
-
-
-def _place(session_id: str | None) -> str:
-    return "database" if session_id is None else f"session {session_id}"
 
 
 def salvage(
@@ -92,7 +90,11 @@ def salvage(
     with interruptible(console, "Reading", "pages", quiet=as_json, state=state) as advance:
 
         def on_progress(now: SalvageProgress) -> None:
-            advance(*((now.done, now.total, "") if now.step == "read" else (0, 0, "checking what was read")))
+            if now.step == "read":
+                advance(now.done, now.total, "")
+            else:
+                of = f": {now.done:,} of {now.total:,} {_SALVAGED[now.step]}" if now.total else ""
+                advance(0, 0, f"{_DOING[now.step]}{of}")
 
         report = maintenance.salvage(damaged, new, on_progress=on_progress)
     if as_json:
@@ -113,6 +115,9 @@ def salvage(
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
+#: What is done after reading, and what is counted.
+_DOING: Final = {"order": "putting rows in order", "index": "the index of words", "check": "checking what was read"}
+_SALVAGED: Final = {"index": "messages", "check": "sessions"}
 _SAID: Final = {"lost": "Lost session", "messages": "Messages only, in session", "partly": "Part of session"}
 _COUNTED: Final = {
     "whole": "whole",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..errors import DatabaseCorruptError
 from .reports import FindingKind
 
 _RESTORE: Final = "Restore a backup, or "
@@ -34,3 +35,9 @@ ADVICE: Final = {
     FindingKind.IMPORT: "Import the directory again.",
     FindingKind.SEARCH: f"Searches miss something. {_REPAIR}",
 }
+
+
+def reason_of(error: DatabaseCorruptError) -> str:
+    """Return why something cannot be read, as a part of a sentence: without what to do, which a finding says itself."""
+    cause = error.__cause__
+    return str(getattr(cause, "orig", None) or cause or error).rstrip(".")

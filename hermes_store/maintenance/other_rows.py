@@ -8,7 +8,7 @@ from typing import Final
 from ..errors import DatabaseCorruptError
 from ..storage import change_checks, import_checks, project_checks
 from ..storage.engine import Database
-from .advice import ADVICE, SALVAGE
+from .advice import ADVICE, SALVAGE, reason_of
 from .reports import Finding, FindingKind
 
 #: Before all row ids.
@@ -23,7 +23,7 @@ def of_projects(database: Database) -> Iterator[list[Finding]]:
             with database.read() as unit:
                 after, found = project_checks.projects_after(unit, after)
         except DatabaseCorruptError as error:
-            yield [_unreadable(FindingKind.PROJECT, f"the projects cannot be read: {error}")]
+            yield [_unreadable(FindingKind.PROJECT, f"the projects cannot be read: {reason_of(error)}")]
             return
         yield [_finding(FindingKind.PROJECT, problem, key=project_id) for project_id, problem in found]
 
@@ -35,7 +35,7 @@ def of_changes(database: Database) -> Iterator[list[Finding]]:
             for part in change_checks.findings(unit):
                 yield [change_finding(one) for one in part]
     except DatabaseCorruptError as error:
-        yield [_unreadable(FindingKind.CHANGES, f"the numbers of changes cannot be read: {error}")]
+        yield [_unreadable(FindingKind.CHANGES, f"the numbers of changes cannot be read: {reason_of(error)}")]
 
 
 def change_finding(found: change_checks.ChangeFinding) -> Finding:
@@ -51,7 +51,7 @@ def of_imports(database: Database) -> Iterator[list[Finding]]:
             with database.read() as unit:
                 after, found = import_checks.entries_after(unit, after)
         except DatabaseCorruptError as error:
-            yield [_unreadable(FindingKind.IMPORT, f"the import log cannot be read: {error}")]
+            yield [_unreadable(FindingKind.IMPORT, f"the import log cannot be read: {reason_of(error)}")]
             return
         yield [_finding(FindingKind.IMPORT, problem, session_id=session_id) for session_id, problem in found]
 

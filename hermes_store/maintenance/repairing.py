@@ -16,10 +16,11 @@ from ..storage.dialects import Dialect, Target
 from ..storage.engine import Database
 from ..store import Store
 from ..validation import check_callable, check_flag
+from .advice import reason_of
 from .backups import stamp, writing
 from .other_rows import of_changes, of_imports, of_projects
 from .reports import Finding, FindingKind, Repair, RepairProgress, RepairReport
-from .verifying import IndexFacts, check_session, findings_of, index_facts, index_problem, verify
+from .verifying import IndexFacts, check_session, file_problems, findings_of, index_facts, index_problem, verify
 
 OnRepairProgress = Callable[[RepairProgress], None]
 
@@ -170,14 +171,9 @@ class _Repair:
         database = store.database
         self._repair_file(database)
         self._repair_changes(database)
-        self._progress("links")
+        self._repair_links(database)
         with database.read() as unit:
-            broken = unit.dialect.broken_links(unit, lambda: self._progress("links"), 1)
             total = session_checks.count(unit)
-        if broken:
-            with database.write() as unit:
-                for done in session_repairs.repair_links(unit):
-                    self._add(done)
         before = index_facts(database)
         after: int | None = -(2**62)
         while after is not None:
@@ -191,6 +187,19 @@ class _Repair:
             for part in check(database):
                 self._leave(part)
         self._repair_index(database, before)
+
+    def _repair_links(self, database: Database) -> None:
+        self._progress("links")
+        try:
+            with database.read() as unit:
+                broken = unit.dialect.broken_links(unit, lambda: self._progress("links"), 1)
+            if broken:
+                with database.write() as unit:
+                    for done in session_repairs.repair_links(unit):
+                        self._add(done)
+        except DatabaseCorruptError as error:
+            problem = f"the links cannot be checked: {reason_of(error)}"
+            self._leave([Finding(kind=FindingKind.FILE, problem=problem, advice=_SALVAGE)])
 
     def _repair_changes(self, database: Database) -> None:
         """First of all that writes rows, since the next number of a change comes after the largest one."""
@@ -209,18 +218,18 @@ class _Repair:
         problem = index_problem(before, index_facts(database), self._indexed)
         if self._missing_words:
             problem = f"the index of words lacks {count(self._missing_words, 'message')} of those that were looked for"
-        if problem:
-            search_filling.rebuild(database, lambda _done, _total: self._progress("sessions"))
+        if problem and not any(finding.kind in _UNREADABLE for finding in self._left):
+            search_filling.rebuild(database, lambda done, total: self._progress("index", done, total))
             if self._missing_words or not (self._repaired or self._left):  # else it follows from these
                 self._add(problem)
 
     def _repair_file(self, database: Database) -> None:
         self._progress("file")
-        problems = _file_problems(database, lambda: self._progress("file"))
+        problems = file_problems(database, lambda: self._progress("file"))
         if any("index" in problem for problem in problems):
             with contextlib.suppress(DatabaseCorruptError), database.write() as unit:
-                unit.dialect.rebuild_indexes(unit)
-            left = _file_problems(database, lambda: self._progress("file"))
+                unit.dialect.rebuild_indexes(unit, lambda: self._progress("file"))
+            left = file_problems(database, lambda: self._progress("file"))
             for problem in problems:
                 if problem not in left:
                     self._add(problem)
@@ -247,6 +256,8 @@ class _Repair:
             self._leave(left)
 
 
+#: With such findings the numbers of rows say nothing, and not all messages can be put into the index of words.
+_UNREADABLE: Final = {FindingKind.FILE, FindingKind.UNREADABLE}
 _DERIVED: Final = {
     FindingKind.LINK,
     FindingKind.CHANGES,
@@ -254,11 +265,3 @@ _DERIVED: Final = {
     *map(FindingKind, session_repairs.DERIVED),
 }
 _STEPS: Final[dict[str, str]] = {"file": "file", "links": "links", "sessions": "sessions"}
-
-
-def _file_problems(database: Database, on_step: Callable[[], None]) -> list[str]:
-    try:
-        with database.read() as unit:
-            return unit.dialect.file_problems(unit, on_step)
-    except DatabaseCorruptError as error:
-        return [str(error)]

@@ -131,10 +131,10 @@ class VerifyReport(Record):
 class RepairProgress(Record):
     """How far a repair is."""
 
-    #: The text of the schema, the file, the links between rows, and each session. How far others than the sessions are,
-    #: is not known: their `done` is 0.
-    step: Literal["schema", "file", "links", "sessions"]
-    #: Sessions.
+    #: The text of the schema, the file, the links between rows, each session, and the index of words, if that is made
+    #: anew. How far others than the last two are, is not known: their `done` is 0.
+    step: Literal["schema", "file", "links", "sessions", "index"]
+    #: Sessions; messages in the step "index".
     done: int
     total: int
     #: How many findings were put right so far.
@@ -177,8 +177,10 @@ class RepairReport(Record):
 class SalvageProgress(Record):
     """How far a salvage is."""
 
-    #: The pages of the damaged file are read first, and then the sessions of the new one are checked.
-    step: Literal["read", "check"]
+    #: The pages of the damaged file are read first. Then their rows are put in order, the index of words is made, and
+    #: the sessions of the new file are checked. How far it is with the order is not known: `done` is 0.
+    step: Literal["read", "order", "index", "check"]
+    #: Pages, messages, or sessions.
     done: int
     total: int
 

@@ -93,6 +93,8 @@ def restore_backup(
             raise DatabaseCorruptError(f"{source} is empty. Nothing was changed; name a backup.")
         if os.path.lexists(path) and path.stat().st_size > 0:
             migrations.require_ours(dialect)
+        if not dry_run:
+            dialect.require_unused()  # now, and not only after the copy, which may take long
         revision, facts = migrations.copy_backup(source, part, on_pages, on_step)
         size = part.stat().st_size
         if dry_run:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..errors import BackupError, DatabaseMissingError
 from ..paths import path_of
@@ -69,11 +69,14 @@ def salvage(
     report = on_progress or (lambda _: None)
     part = target.with_name(f"{target.name}.part")
 
-    def on_page(done: int, total: int) -> None:
-        report(SalvageProgress(step="read", done=done, total=total))
+    def on_done(step: Any) -> Callable[[int, int], None]:
+        return lambda done, total: report(SalvageProgress(step=step, done=done, total=total))
+
+    def on_step() -> None:
+        report(SalvageProgress(step="order", done=0, total=0))
 
     with writing(target), part_of(part):
-        revision, facts = salvaging.salvage_file(source, part, on_page)
+        revision, facts = salvaging.salvage_file(source, part, on_done("read"), on_step, on_done("index"))
         items = [_item(session) for session in facts.sessions]
         items += [
             SalvagedItem(session_id=session_id, state=SalvageState.LOST, messages=0, missing=[], problems=[])

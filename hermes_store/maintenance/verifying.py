@@ -12,7 +12,7 @@ from ..storage.engine import Database
 from ..storage.session_checks import CheckedSession
 from ..store import Store
 from ..validation import check_callable, check_instance
-from .advice import ADVICE, INDEX, SALVAGE
+from .advice import ADVICE, INDEX, SALVAGE, reason_of
 from .other_rows import of_changes, of_imports, of_projects
 from .reports import Finding, FindingKind, VerifyProgress, VerifyReport
 
@@ -128,12 +128,7 @@ class _Verification:
                 self._report_progress(step, 0, total)
 
     def _check_file(self, total: int) -> None:
-        try:
-            with self._database.read() as unit:
-                problems = unit.dialect.file_problems(unit, lambda: self._report_progress("file", 0, total))
-        except DatabaseCorruptError as error:
-            problems = [str(error)]
-        for problem in problems:
+        for problem in file_problems(self._database, lambda: self._report_progress("file", 0, total)):
             of_index = "index" in problem
             self._add(FindingKind.FILE, problem, INDEX if of_index else SALVAGE)
 
@@ -144,7 +139,7 @@ class _Verification:
                 of_sessions = {link.row_id for link in links if link.table == "sessions"}
                 names = session_checks.public_ids(unit, of_sessions)
         except DatabaseCorruptError as error:
-            self._add(FindingKind.LINK, f"the links cannot be checked: {error}", SALVAGE)
+            self._add(FindingKind.FILE, f"the links cannot be checked: {reason_of(error)}", SALVAGE)
             return
         for table, row_id, parent in links:
             problem = f"row {row_id} of table {table} refers to a row of table {parent} that is not there"
@@ -181,13 +176,22 @@ class _Verification:
         self._take(findings_of(checked))
 
 
+def file_problems(database: Database, on_step: Callable[[], None]) -> list[str]:
+    """Return what the database's own check of its file finds, or why that check ended."""
+    try:
+        with database.read() as unit:
+            return unit.dialect.file_problems(unit, on_step)
+    except DatabaseCorruptError as error:
+        return [f"the file cannot be checked to its end: {reason_of(error)}"]
+
+
 def index_facts(database: Database) -> IndexFacts | str:
     """Return what is known of the index of words, or why it cannot be read."""
     try:
         with database.read() as unit:
             return IndexFacts(search_state.read(unit), session_checks.marks(unit), search_rows.counts(unit))
     except DatabaseCorruptError as error:
-        return str(error)
+        return reason_of(error)
 
 
 def index_problem(before: IndexFacts | str, now: IndexFacts | str, wanted: Sequence[int]) -> str:
@@ -210,7 +214,7 @@ def check_session(database: Database, row_id: int) -> CheckedSession | None:
         with database.read() as unit:
             return session_checks.check(unit, row_id)
     except DatabaseCorruptError as error:
-        problem = f"it cannot be read: {error}"
+        problem = f"it cannot be read: {reason_of(error)}"
     try:
         with database.read() as unit:
             session_id = session_checks.public_ids(unit, [row_id]).get(row_id)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import SchemaNewerError, UnsupportedDatabaseError
-from . import migrations, search_state
+from . import migrations, search_filling
 from .dialects import Settings, dialect_for
 from .dialects.sqlite_file_check import require_openable
 from .dialects.sqlite_pages import PageFile
@@ -15,13 +15,21 @@ from .dialects.sqlite_still import kept_still
 from .engine import Database
 
 
-def salvage_file(source: Path, target: Path, on_page: Callable[[int, int], None]) -> tuple[str, SalvageFacts]:
+def salvage_file(
+    source: Path,
+    target: Path,
+    on_page: Callable[[int, int], None],
+    on_step: Callable[[], None],
+    on_indexed: Callable[[int, int], None],
+) -> tuple[str, SalvageFacts]:
     """Read what can be read of a damaged file into a new one, and return the revision that it had and what was read.
 
     Args:
         source: the damaged file, which stays as it is.
         target: the new file, which must not exist.
         on_page: called with how many pages were read, and of how many.
+        on_step: called again and again while what was read is put in order.
+        on_indexed: called with how many messages are in the index of words, and of how many.
 
     Raises:
         UnsupportedDatabaseError: there is nothing of this library in it.
@@ -44,19 +52,19 @@ def salvage_file(source: Path, target: Path, on_page: Callable[[int, int], None]
             dialect.create_if_missing(allowed=True)
             dialect.configure()
             migrations.upgrade(dialect, revision=revision)
-            facts = salvage(file, target, on_page)
+            facts = salvage(file, target, on_page, on_step)
             migrations.upgrade(dialect, copies=False)  # nobody has it yet
-            _begin_index(target)
+            on_step()
+            _make_index(target, on_indexed)
         finally:
             dialect.close()
         return revision, facts
 
 
-def _begin_index(target: Path) -> None:
-    """Let the index of words have what was salvaged, when the new file is opened."""
+def _make_index(target: Path, on_indexed: Callable[[int, int], None]) -> None:
+    """Let the index of words have what was salvaged."""
     database = Database(target, Settings(durability="normal", journal_mode="delete"))
     try:
-        with database.write() as unit:
-            search_state.begin_anew(unit)
+        search_filling.rebuild(database, on_indexed)
     finally:
         database.close()

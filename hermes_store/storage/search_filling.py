@@ -7,7 +7,6 @@ index does not reach.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 
-from ..errors import DatabaseLockedError, DatabaseReadOnlyError
+from ..errors import DatabaseCorruptError, DatabaseLockedError, DatabaseReadOnlyError
 from . import search_rows, search_state
 from .engine import Database
 from .schema import MessageBlob, Session
@@ -47,8 +46,12 @@ def prepare(database: Database, *, is_new: bool) -> None:
         state = search_state.read(unit)
     database.has_word_index = state.is_enabled
     if state.is_enabled and not state.is_complete and not database.settings.read_only:
-        with contextlib.suppress(DatabaseLockedError):  # somebody else is at it, or else the next opening goes on
+        try:
             fill(database)
+        except DatabaseLockedError:  # somebody else is at it, or else the next opening goes on
+            pass
+        except DatabaseCorruptError as error:  # what can be read is read and written as without an index
+            logger.warning("The index of words cannot be completed, and searches are slow: %s", error)
 
 
 def rebuild(database: Database, on_filled: OnFilled = lambda _done, _total: None) -> int:

@@ -280,8 +280,8 @@ def parts(sizes: Iterable[tuple[int, Any]]) -> Iterator[list[int]]:
         yield part
 
 
-#: One message in this number is checked for its words.
-_SAMPLE: Final = 8
+#: One message in this number is checked for its words: that takes as long as to read sixty of them.
+_SAMPLE: Final = 64
 
 
 def missing(unit: UnitOfWork, state: State, messages: Mapping[int, bytes]) -> tuple[int, set[int]]:

@@ -40,6 +40,14 @@ def test_what_is_left_is_exit_code_1(run: Any, run_json: Any, database: Path) ->
     assert "There is no database" in run("repair", "--db", database.parent / "none.db", code=3).stderr
 
 
+def test_what_to_do_is_said_once(run: Any, database: Path) -> None:
+    change(database, "UPDATE message_blobs SET payload = x'22' WHERE message_id <= 2")
+    *found, advice, result = run("verify", "--db", database, code=1).stdout.splitlines()
+    assert [line.endswith("is not what was written.") for line in found] == [True, True]
+    assert advice.startswith("Of these 2: Restore a backup, or write it again with messages.update.")
+    assert ": 2 findings (" in result
+
+
 def test_a_damaged_schema_leads_to_repair(run: Any, database: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = database.read_bytes()
     database.write_bytes(content.replace(b"workspace TEXT", b"workspbce TEXT"))

@@ -227,7 +227,7 @@ def test_a_damaged_copy_is_found(store: Store, tmp_path: Path, monkeypatch: pyte
         target.write_bytes(data)
 
     monkeypatch.setattr(sqlite_backup, "copy_pages", copy)
-    with pytest.raises(DatabaseCorruptError, match=r"copy\.db\.part is damaged"):
+    with pytest.raises(DatabaseCorruptError, match=r"copy\.db\.part is damaged \((?!\*)"):
         backup(store, tmp_path / "copy.db")
     assert [name for name in names(tmp_path) if name.startswith("copy")] == []
 

@@ -19,7 +19,7 @@ from hermes_store import (
     StaleSessionError,
     Store,
 )
-from hermes_store.maintenance import RepairProgress, repair, verify
+from hermes_store.maintenance import RepairProgress, reindex, repair, verify
 from hermes_store.storage.migrations import HEAD
 from tests.support.internals import writing
 from tests.support.paired_writer import writer_of
@@ -251,6 +251,31 @@ def test_what_follows_from_nothing_is_left(filled: Path) -> None:
         ("fields", "other", None, None),
     }
     assert not done.ok
+
+
+def test_a_page_of_bodies_is_left(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'message_blobs'").fetchone()
+    with filled.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    with Store.open(filled) as store:
+        found = verify(store).findings
+    for report in (repair(filled, dry_run=True), repair(filled)):
+        assert report.repaired == []
+        assert {(one.kind.value, one.session_id) for one in report.left} == {
+            (one.kind.value, one.session_id) for one in found
+        }
+    for finding in found:
+        assert "malformed" in finding.problem
+        assert "hermes-store" not in finding.problem
+        assert "hermes-store salvage" in finding.advice
+    with Store.open(filled) as store:  # it is as it was before
+        store.sessions.update("other", title="Another")
+        with pytest.raises(DatabaseCorruptError):
+            reindex(store)
+    with Store.open(filled) as store:
+        store.sessions.update("other", title="Yet another")
 
 
 #: A part of the schema's text: each is damaged in one letter.

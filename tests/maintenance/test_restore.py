@@ -135,7 +135,7 @@ def test_who_has_the_database_open_is_named(saved: Path, sqlite_path: Path) -> N
     try:
         assert other.stdout.readline() == "open\n"
         with pytest.raises(DatabaseLockedError, match=rf"Process {other.pid} \(.*\) has it open\. Nothing was changed"):
-            restore_backup(saved, sqlite_path)
+            restore_backup(saved, sqlite_path, on_progress=lambda _: pytest.fail("it was copied first"))
     finally:
         other.communicate("\n")
     assert read(sqlite_path) == AFTER

@@ -397,7 +397,7 @@ def test_what_cannot_be_salvaged_is_refused(filled: Path, tmp_path: Path) -> Non
 
 
 def test_an_interrupted_salvage_leaves_nothing(filled: Path, tmp_path: Path) -> None:
-    for step in ("read", "check"):
+    for step in ("read", "order", "index", "check"):
 
         def interrupt(now: Any, step: str = step) -> None:
             if now.step == step:

@@ -184,6 +184,13 @@ class Dialect(ABC):
         """Return the processes that have its file open, where the system tells: also this one."""
         return []
 
+    def require_unused(self) -> None:  # noqa: B027 - a server has no file
+        """Do nothing if nobody has its file open, as far as the system tells.
+
+        Raises:
+            DatabaseLockedError: somebody has. Nothing was changed.
+        """
+
     def put_in_place(self, part: Path, aside: Path, timeout: float) -> bool:
         """Let a whole copy be the database, and what is there be at `aside`; return whether anything was there.
 
@@ -228,8 +235,11 @@ class Dialect(ABC):
         """
         return None
 
-    def rebuild_indexes(self, unit: UnitOfWork) -> None:  # noqa: B027 - a server looks after its own
+    def rebuild_indexes(self, unit: UnitOfWork, on_step: Callable[[], None]) -> None:  # noqa: B027 - a server does it
         """Make all indexes anew.
+
+        Args:
+            on_step: called again and again.
 
         Raises:
             DatabaseCorruptError: rows are damaged, so that there is no such index.

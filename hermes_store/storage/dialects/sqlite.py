@@ -23,7 +23,7 @@ from .sqlite_backup import back_up
 from .sqlite_compact import compact
 from .sqlite_errors import DAMAGED_SCHEMA, MEANINGS, OTHER, is_undecodable, lacks_schema
 from .sqlite_health import conditions
-from .sqlite_integrity import broken_links, integrity_problems
+from .sqlite_integrity import broken_links, integrity_problems, stepping
 from .sqlite_log import Log
 from .sqlite_place import Place, PlacedConnection
 from .sqlite_pool import ConnectionPool
@@ -228,9 +228,11 @@ class SQLiteDialect(Dialect):
     def conditions(self, unit: UnitOfWork, on_step: Callable[[], None]) -> list[Condition]:
         return conditions(_raw(unit), self.path, on_step)
 
-    def rebuild_indexes(self, unit: UnitOfWork) -> None:
+    def rebuild_indexes(self, unit: UnitOfWork, on_step: Callable[[], None]) -> None:
+        raw = _raw(unit)
         try:
-            _raw(unit).execute("REINDEX")
+            with stepping(raw, on_step):
+                raw.execute("REINDEX")
         except sqlite3.IntegrityError as error:
             raise errors.DatabaseCorruptError(
                 f"{self.display}: the indexes cannot be made anew, because rows are damaged: {error}. Nothing was "

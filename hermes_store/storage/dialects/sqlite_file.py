@@ -30,7 +30,7 @@ from .sqlite_file_check import require_openable
 from .sqlite_look import look, parameters_to_look
 from .sqlite_memory import SQLiteCopy
 from .sqlite_place import Place
-from .sqlite_restore import put_in_place
+from .sqlite_restore import put_in_place, require_unused
 from .sqlite_schema_text import repair_schema, schema_facts, tolerant
 from .sqlite_watch import FileWatcher
 from .upgrade_progress import UpgradeProgress
@@ -200,6 +200,9 @@ class SQLiteFile(SQLiteDialect):
 
     def holders(self) -> list[Holder]:
         return found_holders(self._path, own=True)
+
+    def require_unused(self) -> None:
+        require_unused(Path(os.path.realpath(self._path)))
 
     def put_in_place(self, part: Path, aside: Path, timeout: float) -> bool:
         require_openable(self._path)

@@ -12,7 +12,7 @@ from ...quoting import size
 from .condition import Condition
 from .file_systems import shared_file_system
 from .open_files import found_holders, readers
-from .sqlite_integrity import stepping
+from .sqlite_integrity import problem_lines, stepping
 
 #: The log is cut to this when it is emptied (``journal_size_limit``). One that is larger could not be.
 _LONG_LOG: Final = 64 * 2**20
@@ -125,7 +125,7 @@ def _integrity(raw: Any, on_step: Callable[[], None]) -> Condition:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
             raise
         rows, links = [(str(error),)], []
-    problems = [line for (text,) in rows if text != "ok" for line in str(text).splitlines()]
+    problems = problem_lines(str(text) for (text,) in rows)
     if links:
         problems.append(f"a row of table {links[0][0]} refers to a row of table {links[0][2]} that is not there")
     if not problems:
@@ -135,7 +135,7 @@ def _integrity(raw: Any, on_step: Callable[[], None]) -> Condition:
         "problem",
         f"SQLite finds the file damaged: {'; '.join(problems[:3])}{', …' if len(problems) > 3 else '.'}",
         "Copy the file and its log away first. `hermes-store verify` says which sessions are affected. Restore a "
-        "backup.",
+        "backup, or read what is left into a new database with `hermes-store salvage`.",
     )
 
 

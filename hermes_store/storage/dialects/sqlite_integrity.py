@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from .facts import BrokenLink
@@ -23,7 +23,13 @@ def integrity_problems(connection: Any, on_step: Callable[[], None], limit: int 
     """
     with stepping(connection, on_step):
         found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({limit})").fetchall()]
-    return [line for one in found if one != "ok" for line in one.splitlines()]
+    return problem_lines(found)
+
+
+def problem_lines(found: Iterable[str]) -> list[str]:
+    """Return what SQLite's checks say is wrong, a line each, without ``ok`` and its headings."""
+    lines = [line for one in found if one != "ok" for line in one.splitlines()]
+    return [line for line in lines if not line.startswith("*** in database")] or lines
 
 
 def broken_links(connection: Any, on_step: Callable[[], None], limit: int) -> list[BrokenLink]:

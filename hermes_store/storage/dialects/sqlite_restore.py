@@ -18,6 +18,17 @@ _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SUFFIXES: Final = ("-wal", "-shm", "-journal")
 
 
+def require_unused(path: Path) -> None:
+    """Do nothing if nobody has a database open, as far as the system tells.
+
+    Raises:
+        DatabaseLockedError: somebody has; it names the processes.
+    """
+    found = holders(path, own=True)
+    if found:
+        raise _in_use(path, found)
+
+
 def put_in_place(part: Path, path: Path, aside: Path, timeout: float) -> bool:
     """Let a whole copy be the database at `path`, and what is there be at `aside`; return whether anything was there.
 
@@ -39,9 +50,7 @@ def put_in_place(part: Path, path: Path, aside: Path, timeout: float) -> bool:
         part.replace(path)
         sync(path.parent)
         return False
-    found = holders(path, own=True)
-    if found:
-        raise _in_use(path, found)
+    require_unused(path)
     with contextlib.ExitStack() as held:
         if _is_sound(path):
             held.enter_context(_exclusive(path, timeout))

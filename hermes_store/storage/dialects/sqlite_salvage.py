@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from ...transcripts import json_codec
 from . import sqlite_salvage_statements as statements
 from .sqlite_cells import Row
+from .sqlite_integrity import stepping
 from .sqlite_pages import PageFile
 from .sqlite_salvaged_cuts import remove_unknown
 from .sqlite_shapes import UNDECIDED, is_public_id, revision_of, sound_session, table_of
@@ -90,20 +91,23 @@ def found_revision(file: PageFile, known: set[str]) -> str | None:
     return max((revision_of(row) for leaf in leaves for row in leaf.rows), default="") or None
 
 
-def salvage(file: PageFile, target: Path, on_page: Callable[[int, int], None]) -> SalvageFacts:
+def salvage(
+    file: PageFile, target: Path, on_page: Callable[[int, int], None], on_step: Callable[[], None]
+) -> SalvageFacts:
     """Fill a new file with what can be read of a damaged one.
 
     Args:
         file: the damaged file.
         target: the new one, with the tables of the same revision, which are empty.
         on_page: called with how many pages were read, and of how many.
+        on_step: called again and again afterwards, while what was read is put in order.
     """
     with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as connection:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", "foreign_keys = OFF"):
             connection.execute(f"PRAGMA {pragma}")
         connection.create_function("body_digest", 1, _digest, deterministic=True)
         connection.execute("BEGIN")
-        facts = _Salvage(file, connection, on_page).run()
+        facts = _Salvage(file, connection, on_page, on_step).run()
         connection.execute("COMMIT")
     return facts
 
@@ -115,8 +119,15 @@ def _digest(payload: Any) -> bytes | None:
 class _Salvage:
     """One salvage."""
 
-    def __init__(self, file: PageFile, connection: sqlite3.Connection, on_page: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        file: PageFile,
+        connection: sqlite3.Connection,
+        on_page: Callable[[int, int], None],
+        on_step: Callable[[], None],
+    ) -> None:
         self._file = file
+        self._on_step = on_step
         self._run = connection.execute
         self._connection = connection
         self._trees = Trees(file, lambda done: on_page(min(done, file.count), file.count))
@@ -135,6 +146,10 @@ class _Salvage:
             self._run(statement)
         self._read_trees()
         self._flush()
+        with stepping(self._connection, self._on_step):
+            return self._put_in_order()
+
+    def _put_in_order(self) -> SalvageFacts:
         self._decide_pages()
         self._flush()
         self._run(statements.PLACE_SESSIONS)
@@ -233,6 +248,7 @@ class _Salvage:
         A page is one of bodies if the digest of any row is that of its message, and one of copies in the same way.
         """
         for number, name in self._undecided:
+            self._on_step()
             rows = [row for row in self._trees.leaf(number).rows if table_of(row) == UNDECIDED]
             copies = [row for row in rows if self._is_copy(row)]
             if copies or name == "share_payloads":
