@@ -15,7 +15,7 @@ from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id,
 from .asking import Yes, confirmed, require_terminal
 from .completing import agent_ids
 from .exits import CommandError, ExitCode
-from .opening import Database
+from .opening import Database, open_in_the_end
 from .output import Json, make_console, plain, print_json, say
 from .progress import interruptible
 from .rows import After, Limit, of_agent, print_footer, print_rows
@@ -156,8 +156,6 @@ def import_sessions(
     The agent's file is only read. Run it again at any time: it imports what the agent has added since. What was
     deleted in the database stays deleted, and what was changed there stays as it is.
     """
-    from ..store import Store
-
     if session_ids and (source is not None or include):
         raise typer.BadParameter("--source and --include choose among all sessions; they exclude ids.")
     reading = make_bridge(path, home, profile)
@@ -165,7 +163,7 @@ def import_sessions(
     wanted = [reading.session(find_id(reading, one)).session_id for one in session_ids or ()]
     reading.sessions(limit=1, source=source, include=include or ())
     console = make_console()
-    with Store.open(db) as store:
+    with open_in_the_end(db, quiet=as_json) as store:
         bridge = make_bridge(path, home, profile, store)
         report = _import(bridge, console, list(dict.fromkeys(wanted)), source, include or [], quiet=as_json)
         target = store.info().target

@@ -11,7 +11,7 @@ from ..errors import DatabaseMissingError, SchemaOutdatedError
 from ..quoting import size
 from .asking import Yes, confirmed, require_terminal
 from .exits import ExitCode
-from .opening import Database, command, missing, open_as_it_is, open_existing
+from .opening import Database, command, missing, open_as_it_is, open_existing, open_in_the_end
 from .output import Json, make_console, print_json, say
 from .table import print_facts
 
@@ -55,15 +55,13 @@ _ENGINES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 @app.command("upgrade")
 def upgrade(db: Database = "", as_json: Json = False) -> None:
     """Upgrade the tables of an older version. A file that holds data is copied first."""
-    from ..store import Store
-
     try:
         with open_as_it_is(db) as store:
             facts = store.info()
         before = facts.schema_revision
     except SchemaOutdatedError as error:
         before = error.found
-        with Store.open(db) as store:
+        with open_in_the_end(db, quiet=as_json) as store:
             facts = store.info()
     after = facts.schema_revision
     if as_json:

@@ -28,7 +28,7 @@ def rename(
     as_json: Json = False,
 ) -> None:
     """Give a session another title."""
-    with open_to_write(db) as store, store.transaction() as view:
+    with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         found = find_ids(view, [session_id], db, deleted=False)
         done = [_changed(view, one, title=title) for one in found]
     print_done("Renamed", done, as_json=as_json)
@@ -68,7 +68,7 @@ def move(
     """Move sessions to a project, or out of their projects: all or none."""
     if (project is None) != no_project:
         raise typer.BadParameter("Give --project or --no-project: one of them.")
-    with open_to_write(db) as store, store.transaction() as view:
+    with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         found = [view.sessions.get(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
         targets: dict[str, str | None] = {}
         for profile in sorted({session.profile for session in found}):
@@ -78,7 +78,7 @@ def move(
 
 
 def _change(ids: Sequence[str], db: str, verb: str, *, as_json: bool, **values: Any) -> None:
-    with open_to_write(db) as store, store.transaction() as view:
+    with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         done = [_changed(view, session_id, **values) for session_id in find_ids(view, ids, db, deleted=False)]
     print_done(verb, done, as_json=as_json)
 

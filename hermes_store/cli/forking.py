@@ -39,7 +39,7 @@ def fork(
     as_json: Json = False,
 ) -> None:
     """Create a session that begins with the messages of another one, and is linked to it."""
-    with open_to_write(db) as store, store.transaction() as view:
+    with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         session = find_session(view, session_id, db, what="forked")
         made = view.sessions.fork(session.session_id, at=at, revision=revision, title=title)
     if as_json:
@@ -125,7 +125,7 @@ def undo(session_id: SessionId, *, db: Database = "", as_json: Json = False) -> 
 
     The exit code is 1 if there was nothing to put back.
     """
-    with open_to_write(db) as store, store.transaction() as view:
+    with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         session = find_session(view, session_id, db, what="changed")
         try:
             result = view.messages.undo(session.session_id)

@@ -186,7 +186,7 @@ def reindex(db: Database = "", as_json: Json = False) -> None:
     from .. import maintenance
 
     console = make_console()
-    with open_to_write(db) as store:
+    with open_to_write(db, quiet=as_json) as store:
 
         def state(done: int) -> str:
             return f"{count(done, 'message')} are in the index; the next command that writes puts the others into it."
@@ -207,7 +207,7 @@ def compact(db: Database = "", as_json: Json = False) -> None:
     from .. import maintenance
 
     console = make_console()
-    with open_to_write(db) as store:
+    with open_to_write(db, quiet=as_json) as store:
 
         def state(done: int) -> str:
             return "The database is as it was."

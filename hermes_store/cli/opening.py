@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import paths
-from ..errors import DatabaseMissingError, SchemaError, SchemaOutdatedError
+from ..errors import DatabaseMissingError, HermesStoreError, SchemaError, SchemaOutdatedError
+from .exits import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -59,17 +60,64 @@ def open_existing(target: str) -> Store:
         ) from error
 
 
-def open_to_write(target: str) -> Store:
+def open_to_write(target: str, *, quiet: bool) -> Store:
     """Open a database for writing; never make or upgrade one.
+
+    Args:
+        quiet: as for `open_in_the_end`.
 
     Raises:
         DatabaseMissingError: there is none, or it is empty.
         SchemaError: it needs an upgrade.
     """
-    from ..store import Store
-
     open_existing(target).close()  # it has better messages, and makes none
-    return Store.open(target, migrate=False)
+    return open_in_the_end(target, migrate=False, quiet=quiet)
+
+
+def open_in_the_end(target: str, *, migrate: bool = True, quiet: bool) -> Store:
+    """Open a database for writing, and show how far that is where it takes long: an upgrade, or its index of words.
+
+    Args:
+        migrate: make or upgrade it where that is needed.
+        quiet: show nothing.
+    """
+    from ..store import Store
+    from .output import make_console
+    from .progress import log_lines_shown, progress
+
+    if not _has_work_left(target):
+        return Store.open(target, migrate=migrate)
+    try:
+        with (
+            progress(make_console(), "Upgrading", "messages", quiet=quiet) as draw,
+            log_lines_shown(lambda text: draw(0, 0, text)),
+        ):
+            return Store.open(target, migrate=migrate)
+    except KeyboardInterrupt:
+        raise CommandError(f"Interrupted. {_state(target)}", ExitCode.INTERRUPTED) from None
+
+
+def _has_work_left(target: str) -> bool:
+    """Whether a database needs an upgrade, or has not all messages in its index of words."""
+    from ..storage import search_state
+
+    try:
+        with open_as_it_is(target) as store:
+            with store.database.read() as unit:
+                index = search_state.read(unit)
+            return index.is_enabled and not index.is_complete
+    except SchemaOutdatedError as error:
+        return error.found is not None
+    except HermesStoreError:  # opening it for writing says what is wrong
+        return False
+
+
+def _state(target: str) -> str:
+    try:
+        open_as_it_is(target).close()
+    except HermesStoreError:
+        return "The database is as it was."
+    return "Its tables are upgraded; the next command that writes goes on with its index of words."
 
 
 def open_as_it_is(target: str) -> Store:

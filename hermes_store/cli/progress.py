@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -41,9 +43,39 @@ def interruptible(
                 if now < total or not total:
                     stop_if_asked()
 
-            yield advance
+            with log_lines_shown(lambda text: advance(0, 0, text)):
+                yield advance
     except KeyboardInterrupt:  # reported here, after the bar is gone
         raise CommandError(f"Interrupted. {state(done)}", ExitCode.INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def log_lines_shown(show: Callable[[str], None]) -> Iterator[None]:
+    """Call `show` with each line that says how far this library is, while the block runs: with those of this thread."""
+    logger = logging.getLogger("hermes_store")
+    handler = _Lines(show)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._show = show
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < logging.WARNING:
+            if threading.get_ident() == self._thread:
+                self._show(record.getMessage())
+        elif logging.lastResort is not None and not logging.getLogger().handlers:
+            logging.lastResort.handle(record)  # as without this handler: on standard error
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def prune(
             print_rows(console, rows, age_header="Active")
         say(console, f"Would move {count(len(rows), 'session')} to the trash.")
         return
-    with open_to_write(db) as store:
+    with open_to_write(db, quiet=as_json) as store:
         done = store.sessions.delete_inactive(older_than=time.time() - until, keep_pinned=keep_pinned, profile=profile)
         records = store.sessions.get_many(done, deleted=True)
     _print_done([records[one] for one in done if one in records], db, as_json=as_json)

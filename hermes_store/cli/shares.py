@@ -64,7 +64,7 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Revoke a share: whoever has the link reads nothing more. It stays in the list."""
-    with open_to_write(db) as store:
+    with open_to_write(db, quiet=as_json) as store:
         share = store.shares.revoke(token)
     if as_json:
         print_json(plain(share))

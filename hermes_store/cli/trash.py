@@ -59,7 +59,7 @@ def delete(
             planned = [view.sessions.get(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
         print_done("Would delete", planned, as_json=as_json)
         return
-    with open_to_write(db) as store, store.transaction() as view:
+    with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         done = [view.sessions.delete(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
     print_done("Deleted", done, as_json=as_json)
 
@@ -74,7 +74,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore deleted sessions with everything in them: all or none."""
-    with open_to_write(db) as store, store.transaction() as view:
+    with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         done = [view.sessions.restore(session_id) for session_id in find_ids(view, ids, db, deleted=True)]
     print_done("Restored", done, as_json=as_json)
 
@@ -133,7 +133,7 @@ def purge(
         if not confirmed(_question(planned)):
             say(make_console(), "Nothing was purged.")
             return
-    with open_to_write(db) as store:
+    with open_to_write(db, quiet=as_json) as store:
         purged, files, erased = _purge(
             store, planned, until, remove_imported_files=remove_imported_files, quiet=as_json
         )

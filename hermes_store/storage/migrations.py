@@ -144,7 +144,8 @@ def upgrade(dialect: Dialect, migrations: Path | None = None, *, revision: str =
                 if dialect.look(lambda connection: current_revision(connection, dialect)) == found:
                     copy.unlink(missing_ok=True)
         raise
-    logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
+    if dialect.path is not None or dialect.backup_programs:  # one in memory is gone soon
+        logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
 
 
 @contextlib.contextmanager

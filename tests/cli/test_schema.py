@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,8 +12,12 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
+from hermes_store.cli.progress import log_lines_shown
+from hermes_store.storage import search_filling
+from hermes_store.storage.dialects import upgrade_progress
 from hermes_store.storage.migrations import HEAD
 from tests.support.first_release import restore_sqlite
+from tests.support.pseudo_terminal import run_in_terminal
 
 Json = Callable[..., Any]
 READING = [["current"], ["check"]]
@@ -139,3 +144,44 @@ def test_no_revision_is_noted_where_there_is_no_database(run: Any, tmp_path: Pat
 def test_the_revision_of_postgresql_is_shown_and_checked(run: Any, postgres_url: str) -> None:
     assert run("db", "current", "--db", postgres_url).stdout == f"{HEAD} (head)\n"
     run("db", "check", "--db", postgres_url)
+
+
+def test_an_upgrade_shows_how_far_it_is(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_filling, "_LOG_EVERY", 0.0)
+    said, code = run_in_terminal(["upgrade", "--db", old], {}, columns=200)
+    assert (code, f"was at revision 0001 and is at {HEAD} now." in said) == (0, True)
+    assert "Index of words: " in said
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_upgrade_says_what_it_did(run: Any, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade_progress, "_INSTRUCTIONS", 1_000)
+        patch.setattr(upgrade_progress.UpgradeProgress, "show", interrupt)
+        done = run("upgrade", "--db", old, code=130)
+    assert done.stderr == "Interrupted. The database is as it was.\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(search_filling, "_fill_some", interrupt)
+        for command in (["upgrade"], ["reindex"]):
+            done = run(*command, "--db", old, code=130)
+            assert "Its tables are upgraded; the next command that writes goes on" in done.stderr
+    run("reindex", "--db", old)
+    assert "nothing is wrong" in run("verify", "--db", old).stdout
+
+
+def test_warnings_are_printed_while_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    shown: list[str] = []
+    logger = logging.getLogger("hermes_store")
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        with log_lines_shown(shown.append):
+            logger.info("half of it")
+            logger.warning("careful")
+    finally:
+        root.handlers = handlers
+    assert (shown, capsys.readouterr().err) == (["half of it"], "careful\n")
+    assert not logger.handlers

@@ -19,7 +19,7 @@ import alembic.command
 import pytest
 
 from hermes_store import DatabaseCorruptError, DatabaseError, DatabaseFullError, Store
-from hermes_store.storage.dialects import sqlite_copy
+from hermes_store.storage.dialects import sqlite_copy, upgrade_progress
 from hermes_store.storage.migrations import HEAD
 from tests.proofs import disk_faults
 from tests.proofs.disk_faults import Calls, End
@@ -261,6 +261,18 @@ def test_a_failed_upgrade_is_told_though_its_copy_stays(tmp_path: Path, monkeypa
         patch.setattr(alembic.command, "upgrade", mock.Mock(side_effect=sqlite3.OperationalError("disk I/O error")))
         with pytest.raises(DatabaseError, match="disk I/O error"):
             Store.open(path)
+    with Store.open(path) as store:
+        assert store.info().schema_revision == HEAD
+
+
+def test_ctrl_c_ends_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = restore_sqlite(tmp_path / "old.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade_progress, "_INSTRUCTIONS", 1_000)
+        patch.setattr(upgrade_progress.UpgradeProgress, "show", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):  # where SQLite calls Python
+            Store.open(path)
+    assert rows(path, "SELECT version_num FROM alembic_version") == [("0001",)]
     with Store.open(path) as store:
         assert store.info().schema_revision == HEAD
 

@@ -12,6 +12,7 @@ from typing import Final
 from ... import errors
 from .file_systems import sync
 from .sqlite_backup import copy_pages
+from .sqlite_integrity import stepping
 
 _UNCHANGED: Final = "The database was not upgraded, and is as it was."
 
@@ -71,8 +72,8 @@ def _copy(connect: Callable[[], sqlite3.Connection], part: Path, progress: Calla
 
 def _check(part: Path, progress: Callable[..., None]) -> None:
     # Immutable: it is nobody else's, and else a log would be made next to it.
-    with contextlib.closing(sqlite3.connect(f"{part.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-        connection.set_progress_handler(progress, 20_000)
+    uri = f"{part.as_uri()}?mode=ro&immutable=1"
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection, stepping(connection, progress):
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise errors.DatabaseCorruptError(

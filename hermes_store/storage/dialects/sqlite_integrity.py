@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -39,8 +38,14 @@ def broken_links(connection: Any, on_step: Callable[[], None], limit: int) -> li
 
 
 @contextlib.contextmanager
-def stepping(connection: Any, on_step: Callable[[], None]) -> Iterator[None]:
-    """Call `on_step` again and again while statements of the block run; an exception that it raises ends them."""
+def stepping(connection: Any, on_step: Callable[[], object], steps: int | None = None) -> Iterator[None]:
+    """Call `on_step` again and again while statements of the block run; an exception that it raises ends them.
+
+    Args:
+        connection: the driver's.
+        on_step: also where Python delivers Ctrl-C.
+        steps: how many instructions of SQLite's virtual machine run between two calls; the usual number without it.
+    """
     raised: list[BaseException] = []
 
     def handle() -> int:
@@ -51,10 +56,10 @@ def stepping(connection: Any, on_step: Callable[[], None]) -> Iterator[None]:
             return 1
         return 0
 
-    connection.set_progress_handler(handle, _STEPS)
+    connection.set_progress_handler(handle, steps or _STEPS)
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except Exception as error:  # SQLite's, or SQLAlchemy's for it
         if raised:
             raise raised.pop() from error
         raise

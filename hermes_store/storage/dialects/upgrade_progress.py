@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
+from .sqlite_integrity import stepping
+
 Result = TypeVar("Result")
 
 #: Seconds between two signs of progress.
@@ -46,11 +48,10 @@ class UpgradeProgress:
         """
         with contextlib.suppress(OSError):  # without the file, others wait as long as for any write
             os.close(os.open(self._sign, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-        connection.set_progress_handler(self.show, _INSTRUCTIONS)
         try:
-            yield
+            with stepping(connection, self.show, _INSTRUCTIONS):
+                yield
         finally:
-            connection.set_progress_handler(None, 0)
             with contextlib.suppress(OSError):  # the upgrade does not fail for it
                 self._sign.unlink(missing_ok=True)
 
