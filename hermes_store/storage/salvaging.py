@@ -13,6 +13,7 @@ from .dialects.sqlite_pages import PageFile
 from .dialects.sqlite_salvage import SalvageFacts, found_revision, salvage
 from .dialects.sqlite_still import kept_still
 from .engine import Database
+from .unit_of_work import DRIVER_ERRORS
 
 
 def salvage_file(
@@ -35,6 +36,7 @@ def salvage_file(
         UnsupportedDatabaseError: there is nothing of this library in it.
         SchemaNewerError: a newer version of this library wrote it.
         DatabaseLockedError: this process has it open.
+        DatabaseFullError: there is no space for the new file, or for temporary ones.
     """
     require_openable(source)
     known = migrations.known_revisions()
@@ -56,6 +58,8 @@ def salvage_file(
             migrations.upgrade(dialect, copies=False)  # nobody has it yet
             on_step()
             _make_index(target, on_indexed)
+        except DRIVER_ERRORS as error:  # from the new file: the damaged one is not read with the driver
+            raise dialect.translate(getattr(error, "orig", None) or error) from error
         finally:
             dialect.close()
         return revision, facts

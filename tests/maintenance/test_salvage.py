@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from hermes_store import (
     BackupError,
     DatabaseLockedError,
     DatabaseMissingError,
+    HermesStoreError,
     SessionDeletedError,
     SessionExistsError,
     Store,
@@ -25,7 +27,9 @@ from hermes_store.maintenance import SalvageReport, SalvageState, salvage, verif
 from hermes_store.storage import migrations
 from hermes_store.storage.dialects.sqlite_pages import PageFile
 from hermes_store.storage.dialects.sqlite_trees import Trees
+from tests.proofs import disk_faults
 from tests.proofs import salvage as salvage_proof
+from tests.proofs.disk_faults import Calls
 from tests.support.first_release import restore_sqlite
 from tests.support.paired_writer import writer_of
 from tests.support.paths import EXAMPLE_HOME
@@ -406,6 +410,33 @@ def test_an_interrupted_salvage_leaves_nothing(filled: Path, tmp_path: Path) -> 
         with pytest.raises(KeyboardInterrupt):
             salvage(filled, tmp_path / "new.db", on_progress=interrupt)
         assert [one.name for one in tmp_path.iterdir()] == ["hermes.db"]
+
+
+def salvage_with_failures(path: str, new: str) -> dict[str, Any]:
+    """Salvage a file while the disk of the new one is full, and while its own disk cannot be read."""
+    found: dict[str, Any] = {"full": []}
+    for after in (0, 3, 60, 200):
+        disk_faults.fail(Calls.WRITE | Calls.TRUNCATE, new, errno.ENOSPC, after=after)
+        try:
+            salvage(path, new)
+        except HermesStoreError as error:
+            found["full"].append(type(error).__name__)
+        disk_faults.work()
+        found["left"] = [one.name for one in Path(new).parent.iterdir() if one.name.startswith("new.db")]
+    disk_faults.fail(Calls.READ, f"{path}$", errno.EIO, after=12, times=1)
+    report = salvage(path, new)
+    found["messages"] = report.messages
+    return found
+
+
+@pytest.mark.slow
+def test_a_failing_disk_is_no_crash(filled: Path, tmp_path: Path) -> None:
+    if reason := disk_faults.why_not():
+        pytest.skip(reason)
+    messages = salvage(filled, tmp_path / "whole.db").messages
+    found = disk_faults.call(salvage_with_failures, filled, tmp_path / "new.db")
+    assert (found["full"], found["left"]) == (["DatabaseFullError"] * 4, [])
+    assert messages - 20 < found["messages"] <= messages
 
 
 #: Of the second, a page of bodies became a copy of the first page of all small documents.

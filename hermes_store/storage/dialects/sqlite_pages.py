@@ -66,15 +66,13 @@ class PageFile:
         return int.from_bytes(self.header[offset : offset + 4], "big")
 
     def page(self, number: int) -> bytes:
-        """Return a page, filled up with zeros where the file ends in it."""
+        """Return a page, filled up with zeros where the file ends in it; only zeros where the disk fails."""
         place = self._in_log.get(number)
         if place is not None and self._log is not None:
-            self._log.seek(place)
-            return self._log.read(self.page_size)
+            return _read(self._log, place, self.page_size)
         if not 1 <= number <= self.count:
             return bytes(self.page_size)
-        self._file.seek((number - 1) * self.page_size)
-        return self._file.read(self.page_size).ljust(self.page_size, b"\0")
+        return _read(self._file, (number - 1) * self.page_size, self.page_size)
 
     def _find_page_size(self) -> int:
         value = int.from_bytes(self.header[16:18], "big")
@@ -126,6 +124,14 @@ class PageFile:
                 self._in_log |= pending
                 pending = {}
                 self.count = max(commit, 1)
+
+
+def _read(file: BinaryIO, place: int, size: int) -> bytes:
+    try:
+        file.seek(place)
+        return file.read(size).ljust(size, b"\0")
+    except OSError:  # a damaged place on the disk
+        return bytes(size)
 
 
 def _is_page_size(size: int) -> bool:
