@@ -7,10 +7,12 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 
@@ -25,6 +27,7 @@ from hermes_store import (
     View,
 )
 from hermes_store.maintenance import compact, verify
+from hermes_store.storage.dialects import sqlite_compact
 from hermes_store.storage.search_filling import rebuild
 from tests.support.file_text import files_with
 from tests.support.internals import database_of
@@ -111,6 +114,27 @@ def test_writers_wait_and_go_on(sqlite_path: Path) -> None:
             writer.wait()
         require_pairs(store, writer.done)
         assert verify(store).ok
+
+
+def test_others_write_while_it_waits(sqlite_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = 0
+
+    def write(_: float) -> None:
+        nonlocal written
+        with closing(sqlite3.connect(sqlite_path, timeout=0)) as connection, connection:
+            written += connection.execute("UPDATE sessions SET title = title || '!'").rowcount
+
+    with Store.open(sqlite_path, durability="normal", busy_timeout=0.3) as store:
+        store.sessions.create(session_id="s")
+        with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM sessions").fetchall()
+            store.sessions.update("s", title="in the log")
+            with monkeypatch.context() as patch:
+                patch.setattr(sqlite_compact, "time", mock.Mock(monotonic=time.monotonic, sleep=write))
+                with pytest.raises(DatabaseLockedError, match="was being used by others"):
+                    compact(store)
+    assert written
 
 
 class _Usage(NamedTuple):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,10 @@ from .sqlite_words import erase
 #: Where SQLite looks for a folder for its temporary files: https://www.sqlite.org/tempfiles.html#temp_store_directory
 _VARIABLES: Final = ("SQLITE_TMPDIR", "TMPDIR")
 _FOLDERS: Final = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - SQLite's own list
+
+#: Milliseconds of an attempt to empty the log, and seconds between two, in which others write.
+_ATTEMPT: Final = 100
+_PAUSE: Final = 0.1
 
 
 def compact(connection: Any, path: Path | None, on_step: Callable[[], None]) -> CompactFacts:
@@ -34,7 +39,7 @@ def compact(connection: Any, path: Path | None, on_step: Callable[[], None]) -> 
         DatabaseLockedError: others were reading for longer than the busy timeout; nothing was changed.
         DatabaseUnavailableError: there is no folder for temporary files.
     """
-    if path is not None and not _empty_log(connection):
+    if path is not None and not _empty_log(connection, on_step):
         raise _in_use(path)
     before = _size(connection)
     if path is None:
@@ -50,7 +55,7 @@ def compact(connection: Any, path: Path | None, on_step: Callable[[], None]) -> 
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
                 raise _in_use(path) from error
             raise
-    return CompactFacts(before, _size(connection), is_erased=_empty_log(connection))
+    return CompactFacts(before, _size(connection), is_erased=_empty_log(connection, lambda: None))
 
 
 def _in_use(path: Path) -> errors.DatabaseLockedError:
@@ -68,10 +73,23 @@ def _size(connection: Any) -> int:
     return int(pages * page_size)
 
 
-def _empty_log(connection: Any) -> bool:
-    """Move the log into the file and cut it to no bytes, waiting for readers; return whether that was done."""
-    (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not is_busy
+def _empty_log(connection: Any, on_step: Callable[[], None]) -> bool:
+    """Move the log into the file and cut it to no bytes, waiting for readers; return whether that was done.
+
+    Nobody can write during an attempt, so there are many short ones instead of one as long as the busy timeout.
+    """
+    (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    end = time.monotonic() + timeout / 1_000
+    connection.execute(f"PRAGMA busy_timeout = {min(timeout, _ATTEMPT)}")
+    try:
+        while True:
+            (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not is_busy or time.monotonic() >= end:
+                return not is_busy
+            on_step()
+            time.sleep(_PAUSE)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {timeout}")
 
 
 @contextlib.contextmanager
