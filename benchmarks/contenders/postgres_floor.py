@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from ..workload import decode, encode
+from ..workload import decode, digest, encode
 from .floor import COLUMNS, FIELDS, JOINS
 
 #: The number of a write, which also tells those who listen.
@@ -29,8 +29,8 @@ _TOUCH: Final = (
     "UPDATE sessions SET message_count = %s, last_message_at = %s, last_activity_at = %s, activity_at = %s, "
     f"updated_at = %s, revision = %s, transcript_revision = %s, change_number = {_NEXT} WHERE id = %s"
 )
-_PAYLOADS: Final = (
-    "SELECT b.payload FROM messages m JOIN message_blobs b ON b.message_id = m.id "
+_RANGE: Final = (
+    "FROM messages m JOIN message_blobs b ON b.message_id = m.id "
     "WHERE m.session_id = %s AND m.position >= %s AND m.position < %s ORDER BY m.position"
 )
 _RECORD: Final = f"SELECT {COLUMNS} FROM sessions s {JOINS} WHERE s.session_id = %s"
@@ -108,8 +108,20 @@ class PostgresFloor:
         with self.connection.transaction():
             key, count, *_ = self.connection.execute(_FIND, (session_id,)).fetchone() or (None, 0)
             start = 0 if limit is None else max(0, count - limit)
-            rows = self.connection.execute(_PAYLOADS, (key, start, count), binary=True).fetchall()
+            query = f"SELECT b.payload {_RANGE}"
+            rows = self.connection.execute(query, (key, start, count), binary=True).fetchall()
         return decode([payload for (payload,) in rows])
+
+    def read_verified(self, session_id: str, limit: int | None = None) -> list[Any]:
+        """Return all messages, or the last ones, and compare each payload with its digest."""
+        with self.connection.transaction():
+            key, count, *_ = self.connection.execute(_FIND, (session_id,)).fetchone() or (None, 0)
+            start = 0 if limit is None else max(0, count - limit)
+            query = f"SELECT b.payload, m.digest {_RANGE}"
+            rows = self.connection.execute(query, (key, start, count), binary=True).fetchall()
+        if [digest(payload) for payload, _ in rows] != [each for _, each in rows]:
+            raise ValueError(session_id)
+        return decode([payload for payload, _ in rows])
 
     def _record(self, session_id: str) -> dict[str, Any]:
         row = self.connection.execute(_RECORD, (session_id,)).fetchone()
