@@ -9,7 +9,7 @@ from .collection import Collection
 from .errors import InvalidInputError, SessionDeletedError, SessionNotFoundError, StaleSessionError
 from .quoting import quoted
 from .results import WriteResult
-from .storage import cut_rows, message_rows, session_keys, session_rows, transcript_columns
+from .storage import cut_rows, message_rows, session_keys, session_rows, session_writer, transcript_columns
 from .storage.engine import Transactions
 from .storage.row_locks import RowLock
 from .storage.session_keys import SessionKey
@@ -54,10 +54,8 @@ class MessageStream(Collection):
         encoded = encoding.encode_one({**self._message, PARTIAL: True})
         with self._transactions.write() as unit:
             key = self._lock(unit, self._session_id)
-            position, revision = key.message_count, key.revision + 1
-            row = message_rows.append(unit, key.id, [encoded], first=position, revision=revision)
-            session_rows.change(unit, key, transcript_columns.of_appended(position, [encoded]), transcript=True)
-        self._session, self._row, self._position, self._revision = key.id, row, position, revision
+            row, revision = session_writer.append(unit, key, [encoded])
+        self._session, self._row, self._position, self._revision = key.id, row, key.message_count, revision
         self._written = encoded
         return self
 

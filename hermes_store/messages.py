@@ -21,6 +21,7 @@ from .storage import (
     message_reading,
     message_rows,
     session_rows,
+    session_writer,
     transcript_columns,
 )
 from .storage.session_keys import SessionKey
@@ -87,9 +88,7 @@ class Messages(MessageHistory, ChangedMessages):
                 require_current(key, expected, key.transcript_revision, "a message")
             first, revision = key.message_count, key.revision
             if encoded:
-                message_rows.append(unit, key.id, encoded, first=first, revision=revision + 1)
-                values = transcript_columns.of_appended(first, encoded)
-                revision = session_rows.change(unit, key, values, transcript=True)
+                _, revision = session_writer.append(unit, key, encoded)
         return AppendResult.from_trusted(
             {
                 "first_position": first,

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select
 
 from . import search_rows
 from .schema import Message, MessageBlob
-from .statement import Parameters, Statement
+from .statement import Bound, Parameters, Statement
 from .unit_of_work import UnitOfWork
 
 #: The columns of a message, by the names of their parameters.
@@ -23,12 +23,12 @@ INSERT_PAYLOAD: Final = insert(MessageBlob).values(message_id=bindparam("message
 _insert_payload: Final = Statement(INSERT_PAYLOAD)
 
 
-def insert_in_turn(unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
+def insert_in_turn(unit: UnitOfWork, values: Parameters, payload: bytes, then: Bound | None) -> tuple[int, int]:
     """Insert a message by a statement for each table; as `Dialect.insert_message`."""
     row_id: int = unit.value(_insert_one, values)
     unit.execute(_insert_payload, {"message_id": row_id, "payload": payload})
     search_rows.add(unit, [(row_id, payload)])
-    return row_id
+    return row_id, 0 if then is None else unit.execute(*then)
 
 
 _added: Final = INSERT_ONE.cte("added")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
@@ -17,7 +18,7 @@ from .message_differences import Difference, compare
 from .message_inserts import COLUMNS, INSERT_PAYLOAD
 from .message_lookup import IN_SESSION
 from .schema import Message, MessageBlob, Session
-from .statement import RowStatement, Statement
+from .statement import Bound, RowStatement, Statement
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 #: Messages in one statement, at most: a bound for the memory that their parameters take.
@@ -38,15 +39,7 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
     """
     if len(messages) == 1:
         [(position, message)] = messages.items()
-        values = {
-            "session_id": session,
-            "position": position,
-            "role": message.role,
-            "timestamp": message.timestamp,
-            "digest": message.digest,
-            "revision": revision,
-        }
-        return unit.dialect.insert_message(unit, values, message.payload)
+        return _insert_one(unit, session, position, message, revision)[0]
     row_id = 0
     items = list(messages.items())
     for start in range(0, len(items), _CHUNK):
@@ -62,17 +55,53 @@ def insert_at(unit: UnitOfWork, session: int, messages: Mapping[int, Encoded], r
     return row_id
 
 
-def append(unit: UnitOfWork, session: int, messages: Iterable[Encoded], *, first: int, revision: int) -> int:
+def _insert_one(  # noqa: PLR0917 - where it is inserted
+    unit: UnitOfWork, session: int, position: int, message: Encoded, revision: int, then: Bound | None = None
+) -> tuple[int, int]:
+    values = {
+        "session_id": session,
+        "position": position,
+        "role": message.role,
+        "timestamp": message.timestamp,
+        "digest": message.digest,
+        "revision": revision,
+    }
+    return unit.dialect.insert_message(unit, values, message.payload, then)
+
+
+def append(unit: UnitOfWork, session: int, messages: Sequence[Encoded], *, first: int, revision: int) -> int:
     """Insert messages after the last one of a session, which is before position `first`; as `insert_at`.
 
     Raises:
         DatabaseCorruptError: there is a message after that one already: the session's count of messages is damaged.
     """
-    added = dict(enumerate(messages, first))
+    with _counted(unit, first, len(messages)):
+        return insert_at(unit, session, dict(enumerate(messages, first)), revision)
+
+
+def append_and_change(
+    unit: UnitOfWork, session: int, messages: Sequence[Encoded], *, first: int, change: Bound
+) -> tuple[int, int]:
+    """Append messages, and change their session's row; return the last row id, and how many rows were changed.
+
+    Args:
+        session, messages, first: as in `append`; at least one message.
+        change: what changes the row, with the revision that the messages belong to.
+    """
+    revision = change.parameters["revision"]
+    if len(messages) > 1:
+        return append(unit, session, messages, first=first, revision=revision), unit.execute(*change)
+    with _counted(unit, first, 1):
+        return _insert_one(unit, session, first, messages[0], revision, change)
+
+
+@contextlib.contextmanager
+def _counted(unit: UnitOfWork, first: int, added: int) -> Iterator[None]:
+    """Make sure that messages are inserted where there are none; as `append`."""
+    if first + added > MAX_INT:
+        raise _count_error(first)
     try:
-        if first + len(added) > MAX_INT:
-            raise _count_error(first)
-        return insert_at(unit, session, added, revision)
+        yield
     except INTEGRITY_ERRORS as error:
         if unit.violates_unique(error, "messages", "session_id", "position"):
             raise _count_error(first) from error

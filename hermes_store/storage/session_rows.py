@@ -22,7 +22,7 @@ from . import change_rows, import_log, retired_ids, search_rows, session_keys, s
 from .row_locks import Reserved, RowLock, with_lock
 from .schema import BLANK, DELETED, EMPTY, Project, Session
 from .session_keys import KEY, SessionKey, locked
-from .statement import NO_PARAMETERS, Statement, next_change, one_of
+from .statement import NO_PARAMETERS, Bound, Statement, next_change, one_of
 from .types import IdList, PublicId, RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 from .usage_rows import Totals, Use
@@ -194,7 +194,21 @@ def _write(
     fields: bool = False,
     touch: bool = True,
 ) -> int:
-    revision = locked(key).revision + 1
+    written = _written(key, values, transcript=transcript, fields=fields, touch=touch)
+    require_written(key, unit.execute(*_bound(key, written)))
+    if "title" in written:
+        search_rows.put_title(unit, key.id, written["title"])
+    if not written.keys().isdisjoint(_PLACES):
+        _note_place(unit, key, *(written.get(name, getattr(key, name)) for name in _PLACES))
+    revision: int = written["revision"]
+    return revision
+
+
+def _written(
+    key: SessionKey, values: Mapping[str, Any], *, transcript: bool, fields: bool, touch: bool
+) -> dict[str, Any]:
+    """Return the columns that a write of `values` writes, with the revision and what follows from them."""
+    revision = next_revision(key)
     written: dict[str, Any] = {"updated_at": next_time(key), **values} if touch else dict(values)
     written["revision"] = revision
     if key.transcript_revision == key.fields_revision == key.revision:  # in the row they may be older: see `key_of`
@@ -203,17 +217,36 @@ def _write(
         written["transcript_revision"] = revision
     if fields:
         written["fields_revision"] = revision
-    written = _derived(written, key)
-    if unit.execute(_update(frozenset(written)), {"row_id": key.id, **written}) != 1:
+    return _derived(written, key)
+
+
+def _bound(key: SessionKey, written: Mapping[str, Any]) -> Bound:
+    return Bound(_update(frozenset(written)), {"row_id": key.id, **written})
+
+
+def change_of_append(key: SessionKey, values: Mapping[str, Any], *, touch: bool = True) -> Bound:
+    """Return what writes these columns of a session to which messages are appended, as its next revision.
+
+    Whoever runs it passes how many rows it changed to `require_written`.
+
+    Args:
+        values: those that follow from the messages, and `updated_at` at most.
+        touch: as in `change`.
+    """
+    return _bound(key, _written(key, values, transcript=True, fields=False, touch=touch))
+
+
+def require_written(key: SessionKey, changed: int) -> None:
+    """Make sure that a write to a session's row changed it.
+
+    Raises:
+        DatabaseCorruptError: it did not: the row is damaged, or was lost meanwhile.
+    """
+    if changed != 1:
         raise DatabaseCorruptError(
             f"The row of session {key.session_id!r} was read and cannot be written: the database is damaged. Nothing "
             "was written; check it with SQLite's PRAGMA integrity_check, and restore a backup."
         )
-    if "title" in written:
-        search_rows.put_title(unit, key.id, written["title"])
-    if not written.keys().isdisjoint(_PLACES):
-        _note_place(unit, key, *(written.get(name, getattr(key, name)) for name in _PLACES))
-    return revision
 
 
 #: Where a session is found.

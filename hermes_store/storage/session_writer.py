@@ -20,6 +20,7 @@ from . import (
 )
 from .message_differences import Difference
 from .session_keys import SessionKey
+from .statement import NO_PARAMETERS
 from .unit_of_work import UnitOfWork
 from .usage_rows import Use
 
@@ -50,6 +51,32 @@ def add_whole(  # noqa: PLR0917 - the parts of a session
     document_rows.add(unit, row_id, documents)
     uncount_snapshot(unit, row_id, documents)
     return row_id
+
+
+def append(
+    unit: UnitOfWork,
+    key: SessionKey,
+    messages: Sequence[Encoded],
+    columns: Mapping[str, Any] = NO_PARAMETERS,
+    *,
+    touch: bool = True,
+) -> tuple[int, int]:
+    """Add messages at the end of a session; return the row id of the last one, and the session's new revision.
+
+    Args:
+        key: the session, whose row the caller has locked.
+        messages: at least one.
+        columns: `updated_at`, if it is to be another time than now.
+        touch: as in `session_rows.change`.
+
+    Raises:
+        DatabaseCorruptError: the session's count of messages, or its row, is damaged.
+    """
+    values = {**transcript_columns.of_appended(key.message_count, messages), **columns}
+    change = session_rows.change_of_append(key, values, touch=touch)
+    row_id, changed = message_rows.append_and_change(unit, key.id, messages, first=key.message_count, change=change)
+    session_rows.require_written(key, changed)
+    return row_id, change.parameters["revision"]
 
 
 def uncount_snapshot(unit: UnitOfWork, row_id: int, documents: Mapping[str, bytes]) -> None:

@@ -8,7 +8,7 @@ Units of work run its SQL on the driver's cursor, with the conversions of the co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import BigInteger, BindParameter, Boolean, ColumnElement, Dialect, Executable, Text
 from sqlalchemy.sql.functions import FunctionElement
@@ -49,6 +49,13 @@ class Statement:
             is_checked = self._checked and not dialect.supports_native_boolean
             found = self._compiled[dialect.paramstyle] = CompiledStatement(self.clause, dialect, checked=is_checked)
         return found
+
+
+class Bound(NamedTuple):
+    """A statement with its parameters."""
+
+    statement: Statement
+    parameters: Parameters
 
 
 class RowStatement:

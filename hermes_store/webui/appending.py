@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..storage import message_lookup, message_rows, session_rows, transcript_columns
+from ..storage import message_lookup, session_rows, session_writer
 from ..storage.engine import Database
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import UnitOfWork
@@ -33,10 +33,8 @@ def append(
     if earlier is not None and message_lookup.has_row(unit, key.id, earlier.last_row, added_digests[-1]):
         return _appended_before(unit, token, key, base)
     values: dict[str, Any] = {UPDATED: session_rows.next_time(key)} if touch else {}
-    columns = {**transcript_columns.of_appended(key.message_count, added), **values}
-    last_row = message_rows.append(unit, key.id, added, first=key.message_count, revision=key.revision + 1)
+    last_row, revision = session_writer.append(unit, key, added, values, touch=False)
     token.note_append(Addition(last_row, added_digests))
-    revision = session_rows.change(unit, key, columns, transcript=True, touch=False)
     messages, digests = None, base.messages
     if digests is not None and key.transcript_revision <= base.revision:
         digests = [*digests, *(message.digest for message in added)]

@@ -24,8 +24,8 @@ TRIPS: dict[str, tuple[int, Callable[[Store], object]]] = {
     # The session, and the messages.
     "messages.read": (2, lambda store: store.messages.read("rome")),
     "messages.tail": (2, lambda store: store.messages.tail("rome")),
-    # The session, the message with its payload and words, the session's row, and the commit.
-    "messages.append": (4, lambda store: store.messages.append("rome", MESSAGE)),
+    # The session, the message with its payload, its words and the session's row, and the commit.
+    "messages.append": (3, lambda store: store.messages.append("rome", MESSAGE)),
     # The session, originals of values, the row, the words of the title, the record, and the commit.
     "sessions.update": (6, lambda store: store.sessions.update("rome", title="Rome")),
     # Each of several reads of one state, and its end.

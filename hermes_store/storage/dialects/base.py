@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection
 
 from ... import errors
 from ..message_inserts import insert_in_turn
-from ..statement import Parameters
+from ..statement import Bound, Parameters
 from ..unit_of_work import UnitOfWork
 from ..write_queue import WriteQueue
 from .condition import Condition
@@ -327,13 +327,16 @@ class Dialect(ABC):
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         """Return `count` row ids for new messages that no other transaction uses, in ascending order."""
 
-    def insert_message(self, unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
-        """Insert a message with its payload and its words, and return its row id.
+    def insert_message(
+        self, unit: UnitOfWork, values: Parameters, payload: bytes, then: Bound | None = None
+    ) -> tuple[int, int]:
+        """Insert a message with its payload and its words; return its row id, and how many rows `then` changed.
 
         Args:
             values: its columns, by name.
+            then: an UPDATE that is run as well. A parameter of it with the name of a column has the same value.
         """
-        return insert_in_turn(unit, values, payload)
+        return insert_in_turn(unit, values, payload, then)
 
     def change_place(self, unit: UnitOfWork) -> str:
         """Return which copy of a database this is, so that a restored dump is known as another one."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ... import errors
 from ...targets import shown
-from ..statement import Parameters, Statement
+from ..statement import Bound, Parameters, Statement
 from ..unit_of_work import UnitOfWork
 from . import postgresql_pooler
 from .base import Dialect, Result, Settings
@@ -207,8 +207,10 @@ class PostgreSQL(Dialect):
     def reserve_message_ids(self, unit: UnitOfWork, count: int) -> list[int]:
         return unit.values(_next_message_ids, {"count": count})
 
-    def insert_message(self, unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
-        return insert_at_once(unit, values, payload)
+    def insert_message(
+        self, unit: UnitOfWork, values: Parameters, payload: bytes, then: Bound | None = None
+    ) -> tuple[int, int]:
+        return insert_at_once(unit, values, payload, then)
 
     def change_place(self, unit: UnitOfWork) -> str:
         place: str = unit.value(_change_place)

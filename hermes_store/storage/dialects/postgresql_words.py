@@ -6,16 +6,17 @@ no text has: then phrases in it are not looked for, only their words.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, func, literal_column, select, text
 
 from ...words.folding import Words
 from ...words.query import Phrase, Query, Term
 from .. import search_rows, search_state
 from ..message_inserts import INSERT_WITH_PAYLOAD
-from ..statement import Parameters, RowStatement, Statement
+from ..statement import Bound, Parameters, RowStatement, Statement
 from ..types import RowId
 from ..word_index import MOST_WORDS, Document, Kind, WordIndex
 
@@ -70,19 +71,33 @@ _added_words: Final = text(
     "INSERT INTO message_search (message_id, document) SELECT id, CAST(:document AS tsvector) FROM added "
     "RETURNING message_id AS id"
 ).columns(id=RowId)
-_insert_without_words: Final = Statement(INSERT_WITH_PAYLOAD)
-_insert_with_words: Final = Statement(INSERT_WITH_PAYLOAD.add_cte(_added_words.cte("words")))
 
 
-def insert_at_once(unit: UnitOfWork, values: Parameters, payload: bytes) -> int:
+@functools.cache
+def _insert(then: Statement | None, *, has_words: bool) -> Statement:
+    """Return the statement that inserts a message, and runs an UPDATE as well; how many rows that changed."""
+    query = INSERT_WITH_PAYLOAD
+    if has_words:
+        query = query.add_cte(_added_words.cte("words"))
+    count: ColumnElement[int] = literal_column("0")
+    if then is not None:
+        update: Any = then.clause
+        changed = update.returning(literal_column("1").label("one")).cte("changed")
+        count = select(func.count()).select_from(changed).scalar_subquery()
+    return Statement(query.add_columns(count.label("changed_rows")))
+
+
+def insert_at_once(unit: UnitOfWork, values: Parameters, payload: bytes, then: Bound | None) -> tuple[int, int]:
     """Insert a message by one statement; as `Dialect.insert_message`."""
     found = search_rows.words_and_text(payload) if search_state.is_written(unit) else None
-    if found is None:
-        row_id: int = unit.value(_insert_without_words, {**values, "payload": payload})
-    else:
-        parameters = {**values, "payload": payload, "document": _vector(found[0])}
-        row_id = unit.value(_insert_with_words, parameters)
-    return row_id
+    parameters = {**values, "payload": payload}
+    if found is not None:
+        parameters["document"] = _vector(found[0])
+    if then is not None:
+        parameters |= then.parameters
+    statement = _insert(None if then is None else then.statement, has_words=found is not None)
+    [(row_id, changed)] = unit.rows(statement, parameters)
+    return row_id, changed
 
 
 class PostgreSQLWordIndex(WordIndex):
