@@ -16,6 +16,7 @@ from .storage import session_keys, session_listing, session_records, session_row
 from .storage.list_filter import BLANK_SECONDS, ListFilter
 from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
+from .storage.turns import Turns
 from .storage.unit_of_work import UnitOfWork
 from .validation import check_flag, check_time, is_id
 
@@ -90,7 +91,9 @@ class Deletion(Collection):
         until = time.time() - check_time(older_than)
         left = math.inf if limit is None else check_limit(limit)
         purged: list[SessionKey] = []
+        turns = Turns(self._transactions)
         while True:
+            turns.wait()
             with self._transactions.write() as unit:
                 unit.reserve(Reserved.SESSIONS)
                 found = session_rows.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)))
@@ -128,7 +131,9 @@ class Deletion(Collection):
         )
         done: list[str] = []
         after: str | None = None
+        turns = Turns(self._transactions)
         while True:
+            turns.wait()
             with self._transactions.write() as unit:
                 page = session_listing.list_page(unit, wanted, _BATCH, after)
                 done += [one.session_id for one in page.items if _delete_inactive(unit, one.session_id, wanted)]

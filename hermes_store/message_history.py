@@ -8,6 +8,7 @@ from .collection import Collection
 from .records import MessageCut
 from .results import HistoryPurge, UndoResult
 from .storage import cut_rows, kept_states
+from .storage.turns import Turns
 from .validation import check_time
 
 
@@ -90,7 +91,9 @@ class MessageHistory(Collection):
         profile = self._own_profile(profile)
         until = time.time() - check_time(older_than)
         cuts = messages = 0
+        turns = Turns(self._transactions)
         while True:
+            turns.wait()
             with self._transactions.write() as unit:
                 removed, of_cuts = cut_rows.remove_expired(unit, until, profile)
                 unit.erase()

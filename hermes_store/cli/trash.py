@@ -176,10 +176,12 @@ def _purge(
         until: when they have to have been deleted before; None for those that were named, deleted or not.
     """
     from ..files import remove_imported_files as remove_files
+    from ..storage.turns import Turns
 
     purged: list[SessionRecord] = []
     files: list[FileRemoval] = []
     erased = False
+    turns = Turns(store.database)
 
     def state(done: int) -> str:
         return f"{count(len(purged), 'session')} of {len(planned):,} were purged; the others are as they were."
@@ -187,6 +189,7 @@ def _purge(
     with interruptible(make_console(), "Purging", "sessions", quiet=quiet, state=state) as advance:
         for number, session in enumerate(planned, 1):
             session_id = session.session_id
+            turns.wait()
             now = store.sessions.get_many([session_id], deleted=None).get(session_id)
             if now is None or (until is not None and (now.deleted_at is None or now.deleted_at >= until)):
                 continue  # somebody else purged or restored it meanwhile
@@ -204,7 +207,10 @@ def _purge(
 def _left_over(store: Store) -> str:
     """Return what is said where old text is left in the files of the database."""
     if store.info().dialect == "sqlite":
-        return "Another program reads the database, so its log still has text of them until that program closes it."
+        return (
+            "Text of them can be left: in the log, if another program reads the database now, or in the index of "
+            "words, which a purge does not write anew where it is large. `hermes-store compact` removes it."
+        )
     return "The server's files have their text until VACUUM removes it."
 
 

@@ -16,6 +16,7 @@ from ..results import PurgeResult
 from ..storage import session_keys, session_rows
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
+from ..storage.turns import Turns
 from ..store import Store
 from ..validation import check_instance, check_profile, check_time
 from .removing import remove_imported_files
@@ -58,7 +59,9 @@ def purge_deleted_with_files(
     purged: list[SessionKey] = []
     files: list[FileRemoval] = []
     erased = False
+    turns = Turns(store.database)
     while left > 0:
+        turns.wait()
         with store.database.read() as unit:
             found = session_rows.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)), lock=False)
         if not found:

@@ -42,7 +42,10 @@ def schema_bytes(path: Path) -> list[int]:
         trees = Trees(file, lambda _: None)
         assert trees.schema()
         return [
-            (number - 1) * file.page_size + place for number in sorted(trees._read) for place in range(file.page_size)
+            (number - 1) * file.page_size + place
+            for number, was_read in enumerate(trees._was_read)
+            if was_read
+            for place in range(file.page_size)
         ]
 
 

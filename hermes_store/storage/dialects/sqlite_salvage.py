@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -133,8 +134,8 @@ class _Salvage:
         self._trees = Trees(file, lambda done: on_page(min(done, file.count), file.count))
         self._problems: dict[int, list[str]] = {}
         self._without_cuts: set[int] = set()
-        #: Pages whose rows may be of two tables, each with the name of the table in whose tree it was.
-        self._undecided: list[tuple[int, str]] = []
+        #: Pages whose rows may be of two tables, by the name of the table in whose tree they were.
+        self._undecided: dict[str, array[int]] = {}
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
         self._columns = {name: self._columns_of(name) for name in _TABLES}
 
@@ -200,7 +201,7 @@ class _Salvage:
             if not (name or self._trees.free_is_whole) and table in _TRIMMED_TABLES:
                 return
             if table == UNDECIDED:
-                self._undecided.append((leaf.number, name))
+                self._undecided.setdefault(name, array("Q")).append(leaf.number)
                 return
             if table is not None and self._columns.get(table):
                 self._add(table, row)
@@ -247,7 +248,7 @@ class _Salvage:
 
         A page is one of bodies if the digest of any row is that of its message, and one of copies in the same way.
         """
-        for number, name in self._undecided:
+        for name, number in ((name, number) for name, numbers in self._undecided.items() for number in numbers):
             self._on_step()
             rows = [row for row in self._trees.leaf(number).rows if table_of(row) == UNDECIDED]
             copies = [row for row in rows if self._is_copy(row)]

@@ -57,7 +57,9 @@ class Trees:
     def __init__(self, file: PageFile, on_page: Callable[[int], None]) -> None:
         self._file = file
         self._on_page = on_page
-        self._read: set[int] = set()
+        #: By the number of a page: whether it was read. (A byte each, as there may be millions.)
+        self._was_read = bytearray(file.count + 1)
+        self._number_read = 0
         #: Whether the list of free pages is whole. If not, a stray page may be one of them.
         self.free, self.free_is_whole = free_pages(file)
         #: By the name of a table: where rows may be lost.
@@ -70,7 +72,7 @@ class Trees:
             entries = [SchemaEntry._make(row.values) for row in leaf.rows if len(row.values) == 5]
             found += entries
             if leaf.rows and not entries:  # it is another table's, which a damaged number led to
-                self._read.discard(leaf.number)
+                self._give_back(leaf.number)
         return found
 
     def leaves(self, name: str, root: int) -> Iterator[Leaf]:
@@ -96,7 +98,7 @@ class Trees:
             else:
                 gaps.append(limits)
                 if page:
-                    self._read.discard(number)
+                    self._give_back(number)
 
     def leaf(self, number: int, limits: Gap = _ALL, page: bytes | None = None) -> Leaf:
         """Return what can be read of a leaf page; its row ids ascend, and those that do not are not believed."""
@@ -131,7 +133,7 @@ class Trees:
             kind = page[0] if page else 0
             if kind not in (INDEX_LEAF, INDEX_INTERIOR):
                 if page:
-                    self._read.discard(number)
+                    self._give_back(number)
                 continue
             inner = 4 if kind == INDEX_INTERIOR else 0
             if inner:
@@ -147,7 +149,7 @@ class Trees:
     def stray_leaves(self) -> Iterator[Leaf]:
         """Yield the leaf pages of tables that no tree had, and that are not free."""
         for number in range(1, self._file.count + 1):
-            if number in self._read or number in self.free:
+            if self._was_read[number] or number in self.free:
                 continue
             page = self._take(number)
             if page and page[_start(number)] == TABLE_LEAF:
@@ -155,11 +157,17 @@ class Trees:
 
     def _take(self, number: int) -> bytes:
         """Return a page that was not read before; nothing for any other."""
-        if number in self._read or not 1 <= number <= self._file.count:
+        if not 1 <= number <= self._file.count or self._was_read[number]:
             return b""
-        self._read.add(number)
-        self._on_page(len(self._read))
+        self._was_read[number] = True
+        self._number_read += 1
+        self._on_page(self._number_read)
         return self._file.page(number)
+
+    def _give_back(self, number: int) -> None:
+        """Let a page be read again: it is not of the tree that led to it."""
+        self._was_read[number] = False
+        self._number_read -= 1
 
 
 def _start(number: int) -> int:
