@@ -220,4 +220,4 @@ def compact(db: Database = "", as_json: Json = False) -> None:
     sizes = f"from {size(report.size_before)} to {size(report.size_after)}"
     say(console, f"Compacted {report.target} {sizes} ({report.seconds:.1f} s).")
     if not report.erased:
-        say(console, "Another program reads it, so its log still has old text until that program closes it.", "dim")
+        say(console, "Another program uses it, so its log still has old text until that program closes it.", "dim")

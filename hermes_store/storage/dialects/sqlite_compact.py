@@ -76,8 +76,10 @@ def _size(connection: Any) -> int:
 def _empty_log(connection: Any, on_step: Callable[[], None]) -> bool:
     """Move the log into the file and cut it to no bytes, waiting for readers; return whether that was done.
 
-    Nobody can write during an attempt, so there are many short ones instead of one as long as the busy timeout.
+    Nobody can write during an attempt. So what can be moved is moved before, while others write, and there are many
+    short attempts instead of one as long as the busy timeout.
     """
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
     end = time.monotonic() + timeout / 1_000
     connection.execute(f"PRAGMA busy_timeout = {min(timeout, _ATTEMPT)}")
