@@ -8,12 +8,11 @@ not the same object count as a change: then the value is encoded, and its digest
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, compress
-from operator import is_, is_not
 from typing import Any, Final, NamedTuple, overload
 
 from . import encoding
 from .encoding import Encoded
+from .same_contents import Contents, contents_of
 
 _SHARED: Final = frozenset({str, int, float, bool, type(None)})
 _KEYS: Final = frozenset({str})
@@ -72,46 +71,7 @@ def is_unchanged(copied: Any, value: Any) -> bool:
 
     Another thread may change the value meanwhile.
     """
-    return copied is value or are_unchanged([copied], [value])
-
-
-_HOLDERS: Final = frozenset({dict, list})
-
-
-def are_unchanged(copies: Sequence[Any], values: Sequence[Any]) -> bool:
-    """Whether all of some values are as they were when they were copied; as `is_unchanged`.
-
-    They are compared together, one level of their lists and dicts after the other: there are thousands in a session,
-    and calls for each of them take longer.
-    """
-    olds, news = _differing(copies, values)
-    while olds:
-        kinds = set(map(type, olds))
-        if len(kinds) > 1:
-            return all(are_unchanged(*_of_kind(kind, olds, news)) for kind in kinds)
-        if kinds.isdisjoint(_HOLDERS) or set(map(type, news)) != kinds:
-            return False
-        news = [holder.copy() for holder in news]  # each by one call, and from here on nobody changes them
-        if list(map(len, olds)) != list(map(len, news)):
-            return False
-        if dict in kinds:
-            if not all(map(is_, chain.from_iterable(olds), chain.from_iterable(news))):
-                return False
-            olds, news = list(map(dict.values, olds)), list(map(dict.values, news))
-        olds, news = _differing(list(chain.from_iterable(olds)), list(chain.from_iterable(news)))
-    return True  # a copy has an end
-
-
-def _differing(olds: Sequence[Any], news: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Return what is not the same object in two sequences of the same length."""
-    differ = list(map(is_not, olds, news))
-    return list(compress(olds, differ)), list(compress(news, differ))
-
-
-def _of_kind(kind: type, olds: Sequence[Any], news: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Return the old values of a kind, and the new ones at the same places."""
-    are_of_kind = [type(old) is kind for old in olds]
-    return list(compress(olds, are_of_kind)), list(compress(news, are_of_kind))
+    return copied is value or contents_of([copied], [value]) is not None
 
 
 class Known(NamedTuple):
@@ -132,15 +92,40 @@ class KnownMessages(NamedTuple):
 
     copies: list[Any]
     digests: list[bytes]
+    #: Of each `_TOGETHER` messages the contents that are as in the copies, possibly of the first ones of them alone;
+    #: None where they are not known. (This saves time alone: it may be shorter, too.)
+    contents: list[Contents | None]
 
     @classmethod
     def of(cls, messages: Iterable[Any], digests: Iterable[bytes]) -> KnownMessages:
         """Return messages, which nobody else changes at the moment, with their digests."""
-        return cls([_NO_COPY if (copied := copy_of(one)) is None else copied for one in messages], list(digests))
+        return cls([_NO_COPY if (copied := copy_of(one)) is None else copied for one in messages], list(digests), [])
+
+    @classmethod
+    def nothing(cls) -> KnownMessages:
+        """Return that nothing is known."""
+        return cls([], [], [])
 
     def copy(self) -> KnownMessages:
         """Return what is known, to be added to."""
-        return KnownMessages(self.copies.copy(), self.digests.copy())
+        return KnownMessages(self.copies.copy(), self.digests.copy(), self.contents.copy())
+
+    def contents_of(self, messages: Sequence[Any], start: int) -> Contents | None:
+        """Return the contents of messages that are as in the copies; None if that is not certain.
+
+        Args:
+            messages: at most `_TOGETHER`.
+            start: the place of the first one, a multiple of that.
+        """
+        number = start // _TOGETHER
+        former = self.contents[number] if number < len(self.contents) else None
+        first = 0 if former is None else len(former.values)
+        if former is not None and not former.is_of(messages[:first]):
+            former, first = None, 0
+        if first == len(messages):
+            return former
+        found = contents_of(self.copies[start + first : start + len(messages)], messages[first:])
+        return found if former is None or found is None else former + found
 
 
 class EncodedMessages(Sequence[Encoded]):
@@ -160,21 +145,23 @@ class EncodedMessages(Sequence[Encoded]):
 
     def __init__(self, messages: Iterable[Any], known: KnownMessages | None = None) -> None:
         #: The digests of all messages, and what is to be known of them later.
-        self.known = KnownMessages([], [])
+        self.known = KnownMessages.nothing()
         self._encoded: dict[int, Encoded] = {}
         now = list(messages)
-        copies, digests = ([], []) if known is None else known
-        both = min(len(copies), len(now))
+        known = KnownMessages.nothing() if known is None else known
+        both = min(len(known.copies), len(now))
         for start in range(0, both, _TOGETHER):
             stop = min(start + _TOGETHER, both)
-            if are_unchanged(copies[start:stop], now[start:stop]):
-                self.known.copies.extend(copies[start:stop])
-                self.known.digests.extend(digests[start:stop])
+            contents = known.contents_of(now[start:stop], start)
+            self.known.contents.append(contents)
+            if contents is not None:
+                self.known.copies.extend(known.copies[start:stop])
+                self.known.digests.extend(known.digests[start:stop])
                 continue
             for index in range(start, stop):
-                if is_unchanged(copies[index], now[index]):
-                    self.known.copies.append(copies[index])
-                    self.known.digests.append(digests[index])
+                if is_unchanged(known.copies[index], now[index]):
+                    self.known.copies.append(known.copies[index])
+                    self.known.digests.append(known.digests[index])
                 else:
                     self._encode(now[index])
         for message in now[both:]:

@@ -143,7 +143,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         absent=base.absent - local.values.keys(),
         sizes=dict(local.sizes),
         messages=local.message_digests,
-        known_messages=KnownMessages([], []) if local.encoded is None else local.encoded.known,
+        known_messages=KnownMessages.nothing() if local.encoded is None else local.encoded.known,
         known_values=local.known_values,
         only=base.only,
     )

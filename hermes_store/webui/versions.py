@@ -9,6 +9,7 @@ from typing import Any
 
 from ..transcripts import json_codec
 from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, copy_of, is_unchanged
+from ..transcripts.same_contents import contents_of
 from . import field_policy
 from .field_policy import ACTIVE, STREAM, UPDATED, Number
 from .state import Extent, IsHidden, State, digest_of, digests_of, nothing
@@ -32,7 +33,7 @@ class Base:
     messages: list[bytes] | None = None
     #: What is known of the live session's messages by their places, and of its lists and dicts by their keys. It says
     #: nothing of the store, so a place or key may have anything.
-    known_messages: KnownMessages = field(default_factory=lambda: KnownMessages([], []))
+    known_messages: KnownMessages = field(default_factory=KnownMessages.nothing)
     known_values: dict[str, Known] = field(default_factory=dict)
     #: What a save was about to make of this. It is the present base if that was committed and the save did not return;
     #: None once more was read.
@@ -121,6 +122,16 @@ class Base:
     def changed(self, digests: Mapping[str, bytes]) -> set[str]:
         """Return the keys whose values are others now, are new, or are gone."""
         return {key for key in self.values.keys() | digests.keys() if self.values.get(key) != digests.get(key)}
+
+    def unchanged_values(self, values: Mapping[str, Any]) -> dict[str, Known]:
+        """Return what is known of values that are certainly as they are here. There may be more of them."""
+        found = ((key, self.known_values.get(key)) for key in values)
+        known = {key: one for key, one in found if one is not None and one.digest == self.values.get(key)}
+        differ = [key for key, one in known.items() if one.copy is not values[key]]
+        lists = [key for key in differ if type(values[key]) in (dict, list)]
+        if contents_of([known[key].copy for key in lists], [values[key] for key in lists]) is not None:
+            differ = [key for key in differ if key not in lists]
+        return {key: one for key, one in known.items() if key not in differ}
 
     def size(self, key: str) -> Number | None:
         """Return the number of a counter or the length of a list, 0 where there was none; None if it was neither."""
@@ -231,9 +242,12 @@ class Local:
     known_values: dict[str, Known] = field(init=False)
 
     def __post_init__(self, base: Base | None) -> None:
-        self.copies, self.digests, self.known_values = {}, {}, {}
+        self.known_values = {} if base is None else base.unchanged_values(self.values)
+        self.copies = {key: self.values[key] for key in self.known_values}
+        self.digests = {key: known.digest for key, known in self.known_values.items()}
         for key, value in self.values.items():
-            self._take(key, json_codec.plain(value, key), base)
+            if key not in self.known_values:
+                self._take(key, json_codec.plain(value, key), base)
         self.sizes = sizes_of(self.copies)
         if base is not None:  # a list that is as it was is not copied, and may have grown since
             unchanged = {key for key, digest in self.digests.items() if digest == base.values.get(key)}

@@ -73,13 +73,14 @@ def change(data: st.DataObject, values: list[Any]) -> None:
 
 @given(messages, st.data())
 def test_digests_are_those_of_all_messages_encoded(values: list[Any], data: st.DataObject) -> None:
-    before = EncodedMessages(values)
-    for _ in range(data.draw(st.integers(0, 3))):
-        change(data, values)
-    after = EncodedMessages(values, before.known)
-    assert list(after) == encoding.encode(values)
-    assert after.digests == [message.digest for message in after]
-    assert after[1:] == list(after)[1:]
+    after = EncodedMessages(values)
+    for _ in range(data.draw(st.integers(1, 4))):  # the contents of the very same messages are known from the third on
+        for _ in range(data.draw(st.integers(0, 2))):
+            change(data, values)
+        after = EncodedMessages(values, after.known)
+        assert list(after) == encoding.encode(values)
+        assert after.digests == [message.digest for message in after]
+        assert after[1:] == list(after)[1:]
 
 
 @given(json_values)
@@ -179,3 +180,31 @@ def test_a_change_is_found_among_many_messages(changed: int) -> None:
     differ = [index for index, (old, new) in enumerate(zip(before.digests, after.digests, strict=False)) if old != new]
     assert differ == [changed]
     assert list(after) == encoding.encode([*values, "one more"])
+
+
+@pytest.mark.parametrize("changed", [0, 255, 256, 299, 300, 301])
+def test_a_change_is_found_after_several_appends(changed: int) -> None:
+    values: list[Any] = [{"role": "user", "parts": [{"n": number}]} for number in range(300)]
+    encoded = EncodedMessages(values)
+    for number in range(4):
+        values.append({"parts": [number]} if number else {"role": "user", "parts": [{"n": 300}]})
+        encoded = EncodedMessages(values, encoded.known)
+    parts = values[changed]["parts"]
+    parts[0] = {"n": -1}  # another dict, in which then another number is
+    encoded = EncodedMessages(values, encoded.known)
+    assert encoded.digests == [one.digest for one in encoding.encode(values)]
+    for number in range(3):
+        parts[0]["n"] = number
+        encoded = EncodedMessages(values, encoded.known)
+        assert encoded.digests == [one.digest for one in encoding.encode(values)]
+
+
+def test_equal_messages_in_other_objects_are_unchanged() -> None:
+    values: list[Any] = [{"role": "user", "parts": [{"n": number}]} for number in range(300)]
+    encoded = EncodedMessages(values)
+    for _ in range(3):
+        values = copy.deepcopy(values)
+        encoded = EncodedMessages(values, encoded.known)
+    values[7]["parts"][0]["n"] = -1
+    encoded = EncodedMessages(values, encoded.known)
+    assert encoded.digests == [one.digest for one in encoding.encode(values)]

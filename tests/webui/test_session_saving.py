@@ -57,6 +57,18 @@ def test_whatever_is_assigned_is_stored(models: WebUIModels) -> None:
     assert {name: getattr(found, name) for name in CHANGES} == CHANGES
 
 
+@pytest.mark.parametrize("key", ["messages", "tool_calls", "composer_draft"])
+def test_each_change_in_place_is_stored(models: WebUIModels, key: str) -> None:
+    record: dict[str, Any] = {"role": "user", "content": "0", "parts": [{"n": 0}]}
+    session = again(models, models.get_session(stored(models, "abc", "hello", **{key: [record]})))
+    live = getattr(session, key)[-1]
+    for number in range(1, 5):
+        session.save()  # from the second on, the very same objects are known
+        live["parts"][0]["n"] = number
+        session.save()
+        assert getattr(again(models, session), key)[-1]["parts"] == [{"n": number}]
+
+
 def test_a_save_keeps_the_time_of_the_last_activity(models: WebUIModels) -> None:
     session = models.get_session(stored(models, "abc", "hello"))
 
