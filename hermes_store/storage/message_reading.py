@@ -5,7 +5,8 @@ The number of rows is compared with the session's count, and each payload with i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -164,29 +165,27 @@ _of_many: Final = Statement(
 )
 
 
-def read_many(unit: UnitOfWork, sessions: Mapping[int, str], first: int | None) -> dict[int, list[Any]]:
-    """Return the messages of several sessions, or the first of each; one query.
+def read_many(unit: UnitOfWork, sessions: Iterable[int], first: int | None) -> dict[int, list[Stored]]:
+    """Return the messages of several sessions by row id, or the first of each, to be decoded; one query.
 
-    Damaged messages are logged, and left out. So are sessions without messages.
+    Left out are sessions without messages.
 
     Args:
-        sessions: their public ids by row id.
+        sessions: their row ids.
         first: how many of each; all when None.
     """
     rows = unit.rows(_of_many, {"sessions": sorted(sessions), "stop": MAX_INT if first is None else first})
     rows.sort(key=itemgetter(3, 2))
-    messages = _decode_sound(sessions, rows)
-    found: dict[int, list[Any]] = {}
-    for (_, _, _, session), message in zip(rows, messages, strict=True):
-        if message is not _DAMAGED:
-            found.setdefault(session, []).append(message)
-    return found
+    return {session: list(stored) for session, stored in groupby(rows, itemgetter(3))}
 
 
-_DAMAGED: Final = object()
+def decode_sound(session_id: str, rows: Sequence[Stored]) -> list[Any]:
+    """Decode messages of a session; damaged ones are logged, and left out.
 
-
-def _decode_sound(sessions: Mapping[int, str], rows: Sequence[Stored]) -> list[Any]:
+    Args:
+        session_id: its public id, for the log.
+        rows: as `read_many` returned them.
+    """
     try:
         payloads = [row[0] for row in rows]
         if json_codec.are_intact(payloads, [row[1] for row in rows]):
@@ -195,8 +194,8 @@ def _decode_sound(sessions: Mapping[int, str], rows: Sequence[Stored]) -> list[A
         pass
     for row in rows:
         if not _is_sound(row):
-            log_once("Message %s of session %r is damaged in the database, and left out.", row[2], sessions[row[3]])
-    return [json_codec.decode(row[0]) if _is_sound(row) else _DAMAGED for row in rows]
+            log_once("Message %s of session %r is damaged in the database, and left out.", row[2], session_id)
+    return [json_codec.decode(row[0]) for row in rows if _is_sound(row)]
 
 
 class Damage(NamedTuple):

@@ -177,7 +177,9 @@ class SessionStorage:
         with self._database().read() as unit:
             return session_values.read(unit, wanted, conditions, order=order, profiles=profiles)
 
-    def contents(self, session_ids: Iterable[str], *, first: int | None = None) -> Iterator[tuple[str, list[Any]]]:
+    def contents(
+        self, session_ids: Iterable[str], *, first: int | None = None, text: str | None = None
+    ) -> Iterator[tuple[str, list[Any]]]:
         """Return an iterator over the ids of some sessions and their messages, for a search through many.
 
         The messages of several sessions are read by one query, 2,000 at a time. Left out are sessions that are deleted
@@ -186,14 +188,18 @@ class SessionStorage:
         Args:
             session_ids: the ids, in the order of the results.
             first: how many messages of each session, at most; the first ones.
+            text: leave out sessions in whose messages it certainly is not, in upper or lower case. These are not
+                decoded, which takes most of the time. The caller still has to look for the text in the others: they
+                may have it in a value that is not shown.
 
         Raises:
             InvalidIdError: one cannot be an id.
-            InvalidInputError: `first` is no number of messages.
+            InvalidInputError: `first` is no number of messages, or `text` is no text.
         """
         wanted = check_ids(session_ids, "session id")
         most = None if first is None else checked_count("first", first)
-        return contents(self._database(), list(dict.fromkeys(wanted)), most)
+        checked = None if text is None else check_text(text, "text")
+        return contents(self._database(), list(dict.fromkeys(wanted)), most, checked)
 
     def search(self, words: str, *, profile: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
         """Return the sessions that a search finds in titles and messages, the best first, each once.

@@ -57,6 +57,10 @@ def _collapse_adjacent_duplicate_partials(messages):
     return messages, False
 
 
+def get_session_for_scan(sid):
+    return SESSIONS.get(sid) or Session.load(sid)
+
+
 from api import session_store
 session_store.install()
 """
@@ -125,6 +129,11 @@ old.save()
 assert models.read_session("old")["later_key"] == 1
 child = Session("child", parent_session_id="trip")
 child.save()
+models.SESSIONS["child"] = child
+child.messages.append({"role": "user", "content": "not saved"})
+scanned = {sid: len(found) for sid, found in models.scan_messages(models.read_session_index(), "Hello", 1)}
+assert scanned == {"trip": 1, "child": 1}
+del models.SESSIONS["child"]
 assert models._has_compression_continuation(s) and not models._has_compression_continuation(child)
 models.delete_session("child")
 models.delete_session("child")

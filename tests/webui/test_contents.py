@@ -72,6 +72,21 @@ def test_a_damaged_message_is_left_out_and_logged(
     assert "Message 0 of session 'a'" in caplog.text
 
 
+def test_sessions_that_cannot_have_a_text_are_left_out(storage: SessionStorage) -> None:
+    storage.save("d", {}, [{"content": [{"text": "One"}, {"text": "Two"}]}, {"content": "A1"}], base=None)
+    storage.save("e", {}, [{"content": "none of them"}], base=None)
+    found = dict(storage.contents(["d", "e", "nobody"], text="one two"))
+    assert found == {"d": storage.load("d")[0]["messages"]}
+    assert list(storage.contents(["d", "e"], first=1, text="a1")) == []
+    assert len(dict(storage.contents(["a", "d", "e"], text=" "))) == 3
+
+
+@pytest.mark.parametrize("text", [1, b"a", ["a"]])
+def test_the_text_is_a_text(storage: SessionStorage, text: object) -> None:
+    with pytest.raises(InvalidInputError):
+        storage.contents(["a"], text=text)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("first", [0, -1, 1.5, "1", True, 2**70])
 def test_first_is_a_number_of_messages(storage: SessionStorage, first: Any) -> None:
     with pytest.raises(InvalidInputError):
