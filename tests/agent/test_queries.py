@@ -22,8 +22,10 @@ VALUES = st.none() | TEXTS | NUMBERS | st.binary()
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[Connection]:
-    with create_engine("sqlite://", poolclass=StaticPool).connect() as connection:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    with engine.connect() as connection:
         yield connection
+    engine.dispose()
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=5))
