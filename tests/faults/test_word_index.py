@@ -194,3 +194,16 @@ def test_what_was_salvaged_is_searched(sqlite_path: Path, tmp_path: Path) -> Non
         assert len(places(store, "needle")) == len(TALK)
         assert set(places(store, "needle")) == scanned(store, "needle")
         assert verify(store).ok
+
+
+def test_a_large_compacted_index_is_not_written_anew(sqlite_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store.open(sqlite_path, durability="normal") as store:
+        store.sessions.create(session_id="a")
+        store.messages.extend("a", ["hay hay hay"] * 5_000)  # one word on many pages
+        for session_id in ("b", "c"):
+            store.sessions.create(session_id=session_id)
+            store.messages.append(session_id, "hay")
+        compact(store)
+        assert store.sessions.purge("b").erased
+        monkeypatch.setattr(sqlite_words, "_MOST_PAGES", 4)
+        assert not store.sessions.purge("c").erased

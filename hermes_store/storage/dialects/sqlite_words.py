@@ -92,7 +92,9 @@ def erase(connection: Any, *, always: bool = False) -> bool:
         always: do it also where that takes long, since the index is large.
     """
     for table in ("message_search", "title_search"):
-        (pages,) = connection.execute(f"SELECT count(*) FROM {table}_idx").fetchone()  # noqa: S608
+        # Each row is a page. (In the table of terms, a term of many pages is one row.)
+        rows = f"SELECT 1 FROM {table}_data LIMIT {_MOST_PAGES + 1}"  # noqa: S608
+        (pages,) = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()  # noqa: S608
         if pages > _MOST_PAGES and not always:
             return False
         connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")  # noqa: S608
