@@ -24,6 +24,8 @@ _FOLDERS: Final = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - SQLite's
 #: Milliseconds of an attempt to empty the log, and seconds between two, in which others write.
 _ATTEMPT: Final = 100
 _PAUSE: Final = 0.1
+#: Seconds to wait for another process that moves the log into the file: SQLite lets the next writer do that.
+_MOVING: Final = 60.0
 
 
 def compact(connection: Any, path: Path | None, on_step: Callable[[], None]) -> CompactFacts:
@@ -79,7 +81,9 @@ def _empty_log(connection: Any, on_step: Callable[[], None]) -> bool:
     Nobody can write during an attempt. So what can be moved is moved before, while others write, and there are many
     short attempts instead of one as long as the busy timeout.
     """
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    until = time.monotonic() + _MOVING
+    while connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[0] and time.monotonic() < until:
+        time.sleep(_PAUSE)  # another process moves it
     (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
     end = time.monotonic() + timeout / 1_000
     connection.execute(f"PRAGMA busy_timeout = {min(timeout, _ATTEMPT)}")
