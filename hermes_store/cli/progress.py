@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import logging
 import threading
 import time
@@ -10,8 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
+from rich.text import Text
 
 from .exits import CommandError, ExitCode, deferred_interrupt
 from .output import is_lively
@@ -78,6 +80,18 @@ class _Lines(logging.Handler):
             logging.lastResort.handle(record)  # as without this handler: on standard error
 
 
+class _Elapsed(ProgressColumn):
+    """The time since it began. (That of rich stands still once all steps of a part of the work are done.)"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = time.monotonic()
+
+    def render(self, task: Task) -> Text:
+        """Return the time as hours, minutes and seconds."""
+        return Text(str(datetime.timedelta(seconds=int(time.monotonic() - self._started))))
+
+
 @contextlib.contextmanager
 def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterator[Advance]:
     """Draw a bar with the time and the rate of `noun` per second while the block runs; it is removed afterwards.
@@ -91,7 +105,7 @@ def progress(console: Console, doing: str, noun: str, *, quiet: bool) -> Iterato
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
-        TimeElapsedColumn(),
+        _Elapsed(),
         TextColumn("{task.fields[figures]}"),
         TextColumn("{task.fields[remark]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis")),
         console=console,

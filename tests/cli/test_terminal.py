@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from hermes_store.cli.progress import progress
 from tests.support.pseudo_terminal import run_in_terminal
 
 pytestmark = pytest.mark.slow
@@ -114,3 +118,15 @@ def test_an_encoding_without_these_characters_shows_question_marks(program_line:
     done = subprocess.run(program_line("list", "--db", database), env=env, capture_output=True, check=True)
     assert b"\n? Zero-downtime deploys" in done.stdout
     assert done.stderr == b""
+
+
+def test_the_time_goes_on_after_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("hermes_store.cli.progress.time", SimpleNamespace(monotonic=lambda: now))
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, color_system="standard", width=100)
+    with progress(console, "Reading", "pages", quiet=False) as advance:
+        advance(1, 1, "")
+        now += 75.0
+        advance(0, 0, "checking")
+    assert "0:01:15" in written.getvalue()
