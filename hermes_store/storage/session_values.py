@@ -160,8 +160,13 @@ class _NewRow:
         return row
 
 
-#: So many keys are looked for in a payload before it is parsed.
+#: So many keys are looked for in a payload before it is parsed, and in so many payloads at once.
 _FEW: Final = 8
+_TOGETHER: Final = 256
+
+
+#: A session's row id, its public id, and the payload of its small documents.
+_Small = tuple[int, str, bytes]
 
 
 def _small(rows: Sequence[Sequence[Any]], keys: Sequence[str]) -> dict[int, dict[str, Any]]:
@@ -172,8 +177,7 @@ def _small(rows: Sequence[Sequence[Any]], keys: Sequence[str]) -> dict[int, dict
     found = [(row_id, session_id, payload) for row_id, session_id, _, payload, *_ in rows if payload is not None]
     keys = [*keys, *(_SOURCES if _SOURCE in keys else ())]
     if len(keys) <= _FEW:
-        names = [json_codec.encode(key) for key in keys]
-        found = [one for one in found if any(name in one[2] for name in names)]
+        found = list(_with_names(found, [json_codec.encode(key) for key in keys]))
     try:
         values = json_codec.decode_all([payload for _, _, payload in found])
     except ValueError:
@@ -187,6 +191,15 @@ def _small(rows: Sequence[Sequence[Any]], keys: Sequence[str]) -> dict[int, dict
         except DatabaseCorruptError as error:  # one damaged row breaks no list
             log_once("%s", error)
     return small
+
+
+def _with_names(found: Sequence[_Small], names: Sequence[bytes]) -> Iterator[_Small]:
+    for start in range(0, len(found), _TOGETHER):
+        some = found[start : start + _TOGETHER]
+        joined = b"".join([payload for _, _, payload in some])
+        there = [name for name in names if name in joined]
+        if there:  # most often it is in none of them
+            yield from (one for one in some if any(name in one[2] for name in there))
 
 
 def _documents(
