@@ -23,6 +23,8 @@ Advance = Callable[[int, int, str], None]
 
 #: Seconds between two changes of the bar.
 _EVERY: Final = 0.05
+#: Seconds without a step, after which lines of the log are shown.
+_SILENT: Final = 1.0
 
 
 @contextlib.contextmanager
@@ -34,18 +36,24 @@ def interruptible(
     Args:
         state: returns what is done and what is not, given how many steps were done.
     """
-    done = 0
+    done, is_last, advanced = 0, False, 0.0
     try:
         with progress(console, doing, noun, quiet=quiet) as draw, deferred_interrupt() as stop_if_asked:
 
             def advance(now: int, total: int, remark: str) -> None:
-                nonlocal done
-                done = now
+                nonlocal done, is_last, advanced
+                done, is_last, advanced = now, 0 < total <= now, time.monotonic()
                 draw(now, total, remark)
-                if now < total or not total:
+                if not is_last:
                     stop_if_asked()
 
-            with log_lines_shown(lambda text: advance(0, 0, text)):
+            def show(text: str) -> None:
+                if time.monotonic() - advanced > _SILENT:  # else the block says itself how far it is
+                    draw(0, 0, text)
+                if not is_last:
+                    stop_if_asked()
+
+            with log_lines_shown(show):
                 yield advance
     except KeyboardInterrupt:  # reported here, after the bar is gone
         raise CommandError(f"Interrupted. {state(done)}", ExitCode.INTERRUPTED) from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hermes_store.cli.progress import progress
+from hermes_store.cli.exits import CommandError
+from hermes_store.cli.progress import interruptible, progress
 from tests.support.pseudo_terminal import run_in_terminal
 
 pytestmark = pytest.mark.slow
@@ -130,3 +133,19 @@ def test_the_time_goes_on_after_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
         now += 75.0
         advance(0, 0, "checking")
     assert "0:01:15" in written.getvalue()
+
+
+def test_lines_of_the_log_do_not_change_what_was_done() -> None:
+    console = Console(file=io.StringIO())
+
+    def state(done: int) -> str:
+        return f"{done} messages are done."
+
+    def index() -> None:
+        with interruptible(console, "Indexing", "messages", quiet=False, state=state) as advance:
+            advance(5, 9, "")
+            signal.raise_signal(signal.SIGINT)
+            logging.getLogger("hermes_store").info("Index of words: 5 of 9 messages are done.")
+
+    with pytest.raises(CommandError, match=r"Interrupted\. 5 messages are done\."):
+        index()
