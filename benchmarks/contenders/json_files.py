@@ -65,9 +65,9 @@ class IndexedFiles:
         self.index = folder / "_index.json"
         rows = []
         for data in sessions:
-            self._path(data["session_id"]).write_text(json.dumps(data, indent=2), encoding="utf-8")
+            self._path(data["session_id"]).write_text(json.dumps(data, ensure_ascii=False, indent=2), encoding="utf-8")
             rows.append(self._row(data))
-        self.index.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+        self.index.write_text(json.dumps(rows, ensure_ascii=False, indent=2), encoding="utf-8")
 
     def _path(self, session_id: str) -> Path:
         return self.folder / f"{session_id}.json"

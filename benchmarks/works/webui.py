@@ -150,7 +150,7 @@ class Program:
         """Yield searches through the contents of some sessions of 20 messages."""
         made = [newer(number, 20) for number in range(self.count, self.count + count)]
         for data in made:
-            self.path(data["session_id"]).write_text(json.dumps(data, indent=2), encoding="utf-8")
+            self.path(data["session_id"]).write_text(json.dumps(data, ensure_ascii=False, indent=2), encoding="utf-8")
         import_directory(self.store, self.files.folder.parent)
         ids = [data["session_id"] for data in made]
 
