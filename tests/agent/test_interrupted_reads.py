@@ -27,6 +27,7 @@ from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
 from tests.support.agent import writers
 from tests.support.examples import examples
+from tests.support.finalizers import dropped_in_finalizers
 from tests.support.threads import readers_end, threads
 
 pytestmark = pytest.mark.slow
@@ -51,12 +52,13 @@ def alarm(seconds: float, interval: float = 0.0) -> Iterator[None]:
             frame = frame.f_back
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, interval)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with dropped_in_finalizers(Alarm):
+        signal.setitimer(signal.ITIMER_REAL, seconds, interval)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from typing import Any, Final
 from hermes_store import Store, StoreClosedError
 from hermes_store.maintenance import verify
 from tests.proofs.result import Result
+from tests.support.finalizers import dropped_in_finalizers
 from tests.support.internals import idle_busy_timeouts, units_of_this_thread
 from tests.support.other_process import forked
 from tests.support.processes import function_command, with_tests
@@ -77,7 +78,8 @@ def _interrupts(result: Result, path: Path, chance: random.Random, times: int) -
         handler = _Handler()
         before = signal.signal(signal.SIGALRM, handler)
         try:
-            done = [number for number in range(times) if _interrupted(result, store, chance, number, handler)]
+            with dropped_in_finalizers(_Interrupt):
+                done = [number for number in range(times) if _interrupted(result, store, chance, number, handler)]
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
