@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -103,6 +104,27 @@ def test_an_index_of_others_is_no_damage(sqlite_path: Path, caplog: pytest.LogCa
     with Store.open(sqlite_path, read_only=True) as store:
         assert store.sessions.list().items == []
         assert store.database.dialect.path == sqlite_path
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("default", ["0", "(0)"])
+def test_the_text_of_any_sqlalchemy_is_no_damage(
+    sqlite_path: Path, caplog: pytest.LogCaptureFixture, default: str
+) -> None:
+    """SQLAlchemy 2.0 writes ``DEFAULT (0)`` for a flag, and 2.1 ``DEFAULT 0``."""
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(session_id="a", title="Title")
+    with contextlib.closing(sqlite3.connect(sqlite_path, isolation_level=None)) as connection:
+        (text,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'sessions'").fetchone()
+        changed = re.sub(r"BOOLEAN DEFAULT \(?0\)?", f"BOOLEAN DEFAULT {default}", text)
+        assert changed.count(f"DEFAULT {default} NOT NULL") >= 4
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'sessions'", [changed])
+    with Store.open(sqlite_path, read_only=True) as store:
+        assert [record.title for record in store.sessions.list().items] == ["Title"]
+        assert verify(store).findings == []
+    with Store.open(sqlite_path) as store:
+        store.sessions.create(title="New")
     assert caplog.messages == []
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from .sqlite_backup import copy_pages
 _ALIKE: Final = 0.8
 _VERSION_TABLES: Final = ("hermes_store_version", "alembic_version")
 FIRST: Final = "0001"
+#: SQLAlchemy 2.0 writes some default values in parentheses, and 2.1 does not.
+_IN_PARENTHESES: Final = re.compile(r"default\(('[^']*'|\w+)\)")
 _BTREES: Final = {"table": frozenset({5, 13}), "index": frozenset({2, 10})}
 
 
@@ -181,9 +184,10 @@ def _revision(
 
 
 def _plain(item: SchemaItem) -> tuple[Any, ...]:
-    """Return an item without what does not matter: spaces, quotes and case."""
+    """Return an item without what does not matter: spaces, quotes, case, and parentheses around a default value."""
     sql = item.sql if isinstance(item.sql, str) else ""
-    return item.kind, item.name, item.table, "".join(sql.replace('"', "").lower().split())
+    plain = "".join(sql.replace('"', "").lower().split())
+    return item.kind, item.name, item.table, _IN_PARENTHESES.sub(r"default\1", plain)
 
 
 def _compare(found: Sequence[_Found], known: Sequence[SchemaItem]) -> tuple[list[_Change], list[SchemaItem]]:
