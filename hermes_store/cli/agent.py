@@ -15,7 +15,7 @@ from .agent_file import AgentProfile, Home, Include, Source, StatePath, find_id,
 from .asking import Yes, confirmed, require_terminal
 from .completing import agent_ids
 from .exits import CommandError, ExitCode
-from .opening import Database, open_in_the_end
+from .opening import Database, open_or_upgrade
 from .output import Json, make_console, plain, print_json, say
 from .progress import interruptible
 from .rows import After, Limit, of_agent, print_footer, print_rows
@@ -163,7 +163,7 @@ def import_sessions(
     wanted = [reading.session(find_id(reading, one)).session_id for one in session_ids or ()]
     reading.sessions(limit=1, source=source, include=include or ())
     console = make_console()
-    with open_in_the_end(db, quiet=as_json) as store:
+    with open_or_upgrade(db, quiet=as_json) as store:
         bridge = make_bridge(path, home, profile, store)
         report = _import(bridge, console, list(dict.fromkeys(wanted)), source, include or [], quiet=as_json)
         target = store.info().target

@@ -11,7 +11,7 @@ from ..errors import DatabaseMissingError, SchemaOutdatedError
 from ..quoting import size
 from .asking import Yes, confirmed, require_terminal
 from .exits import ExitCode
-from .opening import Database, command, missing, open_as_it_is, open_existing, open_in_the_end
+from .opening import Database, command, missing, open_as_it_is, open_existing, open_or_upgrade
 from .output import Json, make_console, print_json, say
 from .table import print_facts
 
@@ -61,7 +61,7 @@ def upgrade(db: Database = "", as_json: Json = False) -> None:
         before = facts.schema_revision
     except SchemaOutdatedError as error:
         before = error.found
-        with open_in_the_end(db, quiet=as_json) as store:
+        with open_or_upgrade(db, quiet=as_json) as store:
             facts = store.info()
     after = facts.schema_revision
     if as_json:

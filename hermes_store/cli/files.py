@@ -18,7 +18,7 @@ from .completing import session_ids
 from .conversation import Format, export_session
 from .exits import CommandError, ExitCode
 from .import_log import print_import_log
-from .opening import Database, command, open_existing, open_in_the_end
+from .opening import Database, command, open_existing, open_or_upgrade
 from .output import Json, make_console, print_json, say
 from .progress import interruptible
 
@@ -88,7 +88,7 @@ def import_files(
     if (directory.sessions / INCOMPLETE).exists() and not as_json:
         say(console, f"An export to {directory.root} was not finished: sessions are missing in it.", "bold red")
     is_new = _is_missing(db)
-    with _open_for_dry_run(db, is_new) if dry_run else open_in_the_end(db, quiet=as_json) as store:
+    with _open_for_dry_run(db, is_new) if dry_run else open_or_upgrade(db, quiet=as_json) as store:
         done = _import(store, source, prefer, dry_run, limit, console, quiet=as_json)
         target = shown(db) if dry_run and is_new else store.info().target
     if as_json:

@@ -64,28 +64,39 @@ def open_to_write(target: str, *, quiet: bool) -> Store:
     """Open a database for writing; never make or upgrade one.
 
     Args:
-        quiet: as for `open_in_the_end`.
+        quiet: as for `open_or_upgrade`.
 
     Raises:
         DatabaseMissingError: there is none, or it is empty.
         SchemaError: it needs an upgrade.
     """
-    open_existing(target).close()  # it has better messages, and makes none
-    return open_in_the_end(target, migrate=False, quiet=quiet)
+    with open_existing(target) as store:  # it has better messages, and makes none
+        takes_long = _has_unfinished_index(store)
+    return _open(target, migrate=False, takes_long=takes_long, quiet=quiet)
 
 
-def open_in_the_end(target: str, *, migrate: bool = True, quiet: bool) -> Store:
-    """Open a database for writing, and show how far that is where it takes long: an upgrade, or its index of words.
+def open_or_upgrade(target: str, *, quiet: bool) -> Store:
+    """Open a database for writing; make or upgrade it where that is needed.
 
     Args:
-        migrate: make or upgrade it where that is needed.
-        quiet: show nothing.
+        quiet: do not show how far that is where it takes long: an upgrade, or filling the index of words.
     """
+    try:
+        with open_as_it_is(target) as store:
+            takes_long = _has_unfinished_index(store)
+    except SchemaOutdatedError as error:
+        takes_long = error.found is not None
+    except HermesStoreError:  # opening it for writing says what is wrong
+        takes_long = False
+    return _open(target, migrate=True, takes_long=takes_long, quiet=quiet)
+
+
+def _open(target: str, *, migrate: bool, takes_long: bool, quiet: bool) -> Store:
     from ..store import Store
     from .output import make_console
     from .progress import log_lines_shown, progress
 
-    if not _has_work_left(target):
+    if not takes_long:
         return Store.open(target, migrate=migrate)
     try:
         with (
@@ -97,19 +108,13 @@ def open_in_the_end(target: str, *, migrate: bool = True, quiet: bool) -> Store:
         raise CommandError(f"Interrupted. {_state(target)}", ExitCode.INTERRUPTED) from None
 
 
-def _has_work_left(target: str) -> bool:
-    """Whether a database needs an upgrade, or has not all messages in its index of words."""
+def _has_unfinished_index(store: Store) -> bool:
+    """Whether opening a database for writing puts messages into its index of words."""
     from ..storage import search_state
 
-    try:
-        with open_as_it_is(target) as store:
-            with store.database.read() as unit:
-                index = search_state.read(unit)
-            return index.is_enabled and not index.is_complete
-    except SchemaOutdatedError as error:
-        return error.found is not None
-    except HermesStoreError:  # opening it for writing says what is wrong
-        return False
+    with store.database.read() as unit:
+        index = search_state.read(unit)
+    return index.is_enabled and not index.is_complete
 
 
 def _state(target: str) -> str:
