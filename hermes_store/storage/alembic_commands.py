@@ -11,7 +11,7 @@ from ..quoting import quoted
 from . import migrations
 from .dialects import Settings, Target
 from .engine import Database
-from .schema import Base, metadata
+from .schema import complete_metadata, metadata
 from .schema_version import current_revision
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class SchemaState(NamedTuple):
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Whether a name in the database is for Alembic to compare: other programs' tables in a shared schema are not."""
-    return kind != "table" or name in Base.metadata.tables
+    return kind != "table" or name in metadata.tables
 
 
 #: What Alembic compares; `migrations/env.py` has it, too.
 COMPARED: Final[dict[str, Any]] = {
     "include_name": is_ours,
-    "target_metadata": metadata(),
+    "target_metadata": complete_metadata(),
     "compare_type": True,
     "compare_server_default": True,
 }
@@ -93,7 +93,7 @@ def _differences(connection: Connection) -> list[str]:
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
     context = MigrationContext.configure(connection, opts=COMPARED)
-    return [words for difference in compare_metadata(context, metadata()) for words in _words(difference)]
+    return [words for difference in compare_metadata(context, complete_metadata()) for words in _words(difference)]
 
 
 def _words(difference: Any) -> Iterable[str]:

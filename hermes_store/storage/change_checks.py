@@ -10,7 +10,7 @@ from sqlalchemy.types import NullType
 
 from . import change_rows
 from .row_types import RowTypes
-from .schema import STAGED_PREFIX, ChangeState, GoneId, Project, Session
+from .schema import STAGED_PREFIX, change_state_table, gone_id_table, project_table, session_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -21,8 +21,8 @@ _LARGEST: Final = 2**62
 _BEFORE_ALL: Final = -(2**62)
 #: By the name of a table with numbers: the table, and its public id.
 NUMBERED: Final[dict[str, tuple[Any, Any]]] = {
-    "sessions": (Session, Session.session_id),
-    "projects": (Project, Project.project_id),
+    "sessions": (session_table, session_table.c.session_id),
+    "projects": (project_table, project_table.c.project_id),
 }
 #: What is wrong: a number; an id that is gone, and found all the same; a row that says nothing.
 Fault = Literal["number", "found", "nothing"]
@@ -40,12 +40,12 @@ class ChangeFinding(NamedTuple):
 
 
 def _page(table: Any, *columns: Any) -> Statement:
-    query = select(table.id, *columns).where(table.id > bindparam("after"))
-    return Statement(query.order_by(table.id).limit(_ROWS), checked=False)
+    query = select(table.c.id, *columns).where(table.c.id > bindparam("after"))
+    return Statement(query.order_by(table.c.id).limit(_ROWS), checked=False)
 
 
 def _raw(table: Any, *names: str) -> list[Any]:
-    return [type_coerce(getattr(table, name), NullType()) for name in names]
+    return [type_coerce(table.c[name], NullType()) for name in names]
 
 
 _numbers: Final = {
@@ -55,17 +55,17 @@ _GONE: Final = ("kind", "profile", "public_id", "row_id", "gone_at", "change_num
 _is_found: Final = or_(
     *(
         and_(
-            GoneId.kind == literal_column(f"'{name[:-1]}'"),
-            exists().where(public_id == GoneId.public_id, table.profile == GoneId.profile),
+            gone_id_table.c.kind == literal_column(f"'{name[:-1]}'"),
+            exists().where(public_id == gone_id_table.c.public_id, table.c.profile == gone_id_table.c.profile),
         )
         for name, (table, public_id) in NUMBERED.items()
     )
 )
-_gone: Final = _page(GoneId, *_raw(GoneId, *_GONE), _is_found.label("is_found"))
-_gone_types: Final = RowTypes([getattr(GoneId, name) for name in _GONE[:-1]])
+_gone: Final = _page(gone_id_table, *_raw(gone_id_table, *_GONE), _is_found.label("is_found"))
+_gone_types: Final = RowTypes([gone_id_table.c[name] for name in _GONE[:-1]])
 _STATE: Final = ("id", "cursor_key", "place", "base")
-_state: Final = Statement(select(*_raw(ChangeState, *_STATE)), checked=False)
-_state_types: Final = RowTypes([getattr(ChangeState, name) for name in _STATE])
+_state: Final = Statement(select(*_raw(change_state_table, *_STATE)), checked=False)
+_state_types: Final = RowTypes([change_state_table.c[name] for name in _STATE])
 
 
 def findings(unit: UnitOfWork) -> Iterator[list[ChangeFinding]]:

@@ -8,14 +8,13 @@ import struct
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import and_, bindparam, exists, or_, select, tuple_
-from sqlalchemy.orm import aliased
 
 from ..errors import CursorExpiredError
 from ..pagination import no_cursor, open_sealed, seal
 from ..records import Change
 from . import change_rows, project_rows, session_records
 from .row_types import Row
-from .schema import NOT_STAGED, GoneId, Project, Session
+from .schema import NOT_STAGED, gone_id_table, project_table, session_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -33,22 +32,22 @@ class Position(NamedTuple):
 
 #: Before all changes.
 START: Final = Position(-1, 0, 0)
-_other: Final = aliased(GoneId, name="other")
+_other: Final = gone_id_table.alias("other")
 #: A store as a whole does not tell that an id is gone from a profile if it is in another one, or is gone from that one
 #: since.
 _is_elsewhere: Final = or_(
-    and_(GoneId.kind == "session", exists().where(Session.session_id == GoneId.public_id)),
-    and_(GoneId.kind == "project", exists().where(Project.project_id == GoneId.public_id)),
+    and_(gone_id_table.c.kind == "session", exists().where(session_table.c.session_id == gone_id_table.c.public_id)),
+    and_(gone_id_table.c.kind == "project", exists().where(project_table.c.project_id == gone_id_table.c.public_id)),
     exists().where(
-        _other.kind == GoneId.kind,
-        _other.public_id == GoneId.public_id,
-        tuple_(_other.change_number, _other.id) > tuple_(GoneId.change_number, GoneId.id),
+        _other.c.kind == gone_id_table.c.kind,
+        _other.c.public_id == gone_id_table.c.public_id,
+        tuple_(_other.c.change_number, _other.c.id) > tuple_(gone_id_table.c.change_number, gone_id_table.c.id),
     ),
 )
 _TABLES: Final = (
-    (GoneId, (GoneId.kind, GoneId.public_id, GoneId.profile), (change_rows.IS_ID,)),
-    (Project, (), ()),
-    (Session, (), (NOT_STAGED,)),
+    (gone_id_table, (gone_id_table.c.kind, gone_id_table.c.public_id, gone_id_table.c.profile), (change_rows.IS_ID,)),
+    (project_table, (), ()),
+    (session_table, (), (NOT_STAGED,)),
 )
 
 
@@ -59,13 +58,13 @@ def _keys(number: int, of_profile: bool, rest: bool) -> Statement:
     (Not for both at once: SQLite would read all of that number, and an upgrade gives every row the number 0.)
     """
     table, columns, conditions = _TABLES[number]
-    key = (table.change_number, table.id)
+    key = (table.c.change_number, table.c.id)
     after = bindparam("after", type_=key[0].type)
     begin = (key[0] == after, key[1] > bindparam("last_row", type_=key[1].type)) if rest else (key[0] > after,)
-    query = select(*key, *columns).where(*begin, table.change_number <= bindparam("until"), *conditions)
+    query = select(*key, *columns).where(*begin, table.c.change_number <= bindparam("until"), *conditions)
     if of_profile:
-        query = query.where(table.profile == bindparam("of_profile"))
-    elif table is GoneId:
+        query = query.where(table.c.profile == bindparam("of_profile"))
+    elif table is gone_id_table:
         query = query.where(~_is_elsewhere)
     return Statement(query.order_by(*key).limit(bindparam("most")))
 
@@ -157,7 +156,7 @@ def last(unit: UnitOfWork) -> Position:
 @functools.cache
 def _later(number: int) -> Statement:
     table = _TABLES[number][0]
-    return Statement(select(table.id).where(table.change_number > bindparam("number")).limit(1))
+    return Statement(select(table.c.id).where(table.c.change_number > bindparam("number")).limit(1))
 
 
 def are_held_back(unit: UnitOfWork) -> bool:

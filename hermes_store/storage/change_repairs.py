@@ -8,34 +8,40 @@ from sqlalchemy import bindparam, delete, exists, insert, literal_column, select
 
 from . import change_checks, change_rows
 from .change_checks import NUMBERED, ChangeFinding
-from .schema import ChangeState, GoneId, Project, Session
+from .schema import change_state_table, gone_id_table, project_table, session_table
 from .statement import Statement, next_change
 from .unit_of_work import UnitOfWork
 
-_tables: Final[dict[str, Any]] = {"sessions": Session, "projects": Project, "gone_ids": GoneId}
+_tables: Final[dict[str, Any]] = {"sessions": session_table, "projects": project_table, "gone_ids": gone_id_table}
 _reset: Final = {
-    name: Statement(update(table).where(table.id == bindparam("row")).values(change_number=literal_column("0")))
+    name: Statement(update(table).where(table.c.id == bindparam("row")).values(change_number=literal_column("0")))
     for name, table in _tables.items()
 }
 _renew: Final = {
-    name: Statement(update(table).where(table.id == bindparam("row")).values(change_number=next_change()))
+    name: Statement(update(table).where(table.c.id == bindparam("row")).values(change_number=next_change()))
     for name, table in _tables.items()
 }
 _renew_found: Final = [
     Statement(
         update(table)
         .where(
-            public_id == select(GoneId.public_id).where(GoneId.id == bindparam("row")).scalar_subquery(),
-            table.profile == select(GoneId.profile).where(GoneId.id == bindparam("row")).scalar_subquery(),
-            exists().where(GoneId.id == bindparam("row"), GoneId.kind == literal_column(f"'{name[:-1]}'")),
+            public_id
+            == select(gone_id_table.c.public_id).where(gone_id_table.c.id == bindparam("row")).scalar_subquery(),
+            table.c.profile
+            == select(gone_id_table.c.profile).where(gone_id_table.c.id == bindparam("row")).scalar_subquery(),
+            exists().where(
+                gone_id_table.c.id == bindparam("row"), gone_id_table.c.kind == literal_column(f"'{name[:-1]}'")
+            ),
         )
         .values(change_number=next_change())
     )
     for name, (table, public_id) in NUMBERED.items()
 ]
-_remove: Final = Statement(delete(GoneId).where(GoneId.id == bindparam("row")))
-_remove_state: Final = Statement(delete(ChangeState))
-_add_state: Final = Statement(insert(ChangeState).values(id=literal_column("1"), cursor_key=bindparam("new_key")))
+_remove: Final = Statement(delete(gone_id_table).where(gone_id_table.c.id == bindparam("row")))
+_remove_state: Final = Statement(delete(change_state_table))
+_add_state: Final = Statement(
+    insert(change_state_table).values(id=literal_column("1"), cursor_key=bindparam("new_key"))
+)
 
 
 def repair(unit: UnitOfWork) -> list[ChangeFinding]:

@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 
 from .engine import Database
-from .schema import ChangeState, GoneId, Project, Session
+from .schema import change_state_table, gone_id_table, project_table, session_table
 from .statement import Statement, next_change, one_of
 from .types import RowIdList
 from .unit_of_work import UnitOfWork
@@ -34,16 +34,16 @@ NO_IDS: Final = frozenset({_REMOVED, _STAGED})
 KEY_SIZE: Final = 16
 
 #: Rows that are no ids have an empty one.
-IS_ID: Final = GoneId.public_id != literal_column("''")
+IS_ID: Final = gone_id_table.c.public_id != literal_column("''")
 #: When these were gone, so that they are never the oldest.
 _NEVER: Final = 1e300
 _same: Final = (
-    GoneId.kind == bindparam("of_kind"),
-    GoneId.profile == bindparam("of_profile"),
-    GoneId.public_id == bindparam("of_id"),
+    gone_id_table.c.kind == bindparam("of_kind"),
+    gone_id_table.c.profile == bindparam("of_profile"),
+    gone_id_table.c.public_id == bindparam("of_id"),
 )
 _insert: Final = Statement(
-    insert(GoneId).values(
+    insert(gone_id_table).values(
         kind=bindparam("kind"),
         profile=bindparam("profile"),
         public_id=bindparam("public_id"),
@@ -53,11 +53,11 @@ _insert: Final = Statement(
     )
 )
 _update: Final = Statement(
-    update(GoneId)
+    update(gone_id_table)
     .where(*_same)
     .values(row_id=bindparam("row_id"), change_number=next_change(), gone_at=bindparam("gone_at"))
 )
-_forget: Final = Statement(delete(GoneId).where(*_same))
+_forget: Final = Statement(delete(gone_id_table).where(*_same))
 
 
 def add_gone(unit: UnitOfWork, kind: Kind, public_id: str, profile: str, row_id: int) -> None:
@@ -90,13 +90,13 @@ def forget_gone(unit: UnitOfWork, kind: Kind, public_id: str, profile: str) -> N
 
 
 _old: Final = Statement(
-    select(GoneId.id, GoneId.profile, GoneId.change_number)
-    .where(GoneId.gone_at < bindparam("until"))
-    .order_by(GoneId.gone_at)
+    select(gone_id_table.c.id, gone_id_table.c.profile, gone_id_table.c.change_number)
+    .where(gone_id_table.c.gone_at < bindparam("until"))
+    .order_by(gone_id_table.c.gone_at)
     .limit(_REMOVED_AT_ONCE)
 )
 _insert_removed: Final = Statement(
-    insert(GoneId).values(
+    insert(gone_id_table).values(
         kind=_REMOVED,
         profile=bindparam("profile"),
         public_id="",
@@ -105,8 +105,8 @@ _insert_removed: Final = Statement(
         gone_at=_NEVER,
     )
 )
-_raise_removed: Final = Statement(update(GoneId).where(*_same).values(change_number=bindparam("number")))
-_remove: Final = Statement(delete(GoneId).where(one_of(GoneId.id, bindparam("rows", type_=RowIdList))))
+_raise_removed: Final = Statement(update(gone_id_table).where(*_same).values(change_number=bindparam("number")))
+_remove: Final = Statement(delete(gone_id_table).where(one_of(gone_id_table.c.id, bindparam("rows", type_=RowIdList))))
 
 
 def _remove_old(unit: UnitOfWork, until: float) -> None:
@@ -125,9 +125,9 @@ def _remove_old(unit: UnitOfWork, until: float) -> None:
     unit.execute(_remove, {"rows": [row[0] for row in old]})
 
 
-_last_removed: Final = select(func.max(GoneId.change_number)).where(GoneId.kind == _REMOVED)
+_last_removed: Final = select(func.max(gone_id_table.c.change_number)).where(gone_id_table.c.kind == _REMOVED)
 _of_all: Final = Statement(_last_removed)
-_of_profile: Final = Statement(_last_removed.where(GoneId.profile == bindparam("of_profile")))
+_of_profile: Final = Statement(_last_removed.where(gone_id_table.c.profile == bindparam("of_profile")))
 
 
 def last_removed(unit: UnitOfWork, profile: str | None) -> int | None:
@@ -140,7 +140,9 @@ def last_removed(unit: UnitOfWork, profile: str | None) -> int | None:
 
 
 _gone_rows: Final = Statement(
-    select(GoneId.row_id).where(GoneId.change_number > bindparam("number"), GoneId.kind == literal_column("'session'"))
+    select(gone_id_table.c.row_id).where(
+        gone_id_table.c.change_number > bindparam("number"), gone_id_table.c.kind == literal_column("'session'")
+    )
 )
 
 
@@ -156,7 +158,9 @@ class State(NamedTuple):
     place: str
 
 
-_state: Final = Statement(select(ChangeState.cursor_key, ChangeState.place).where(ChangeState.id == 1))
+_state: Final = Statement(
+    select(change_state_table.c.cursor_key, change_state_table.c.place).where(change_state_table.c.id == 1)
+)
 
 
 def state(unit: UnitOfWork) -> State:
@@ -167,11 +171,11 @@ def state(unit: UnitOfWork) -> State:
 
 _newest: Final = tuple(
     Statement(select(func.max(column)))
-    for column in (Session.change_number, Project.change_number, GoneId.change_number)
+    for column in (session_table.c.change_number, project_table.c.change_number, gone_id_table.c.change_number)
 )
 _begin_anew: Final = Statement(
-    update(ChangeState)
-    .where(ChangeState.id == 1)
+    update(change_state_table)
+    .where(change_state_table.c.id == 1)
     .values(cursor_key=bindparam("new_key"), place=bindparam("new_place"), base=bindparam("new_base"))
 )
 

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..errors import DatabaseCorruptError
 from .row_types import Row, damage_collected
-from .schema import Base
+from .schema import metadata
 from .statement import RowStatement, Statement
 from .unit_of_work import UnitOfWork
 
@@ -202,7 +202,7 @@ class Digest(NamedTuple):
 
 def all_tables() -> list[CopiedTable]:
     """Return the library's tables, each after those that it refers to; without the index of words."""
-    return [CopiedTable(table) for table in Base.metadata.sorted_tables]
+    return [CopiedTable(table) for table in metadata.sorted_tables]
 
 
 def _stored(kind: TypeEngine[Any]) -> TypeEngine[Any]:

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, text
 from ..errors import CopyError
 from .copied_tables import SEEDED
 from .dialects import Dialect
-from .schema import Base
+from .schema import metadata
 from .schema_version import COPY_TABLE, COPYING, VERSION_TABLE, current_revision, table_names
 from .statement import Statement
 from .unit_of_work import UnitOfWork
@@ -44,7 +44,7 @@ def begin(dialect: Dialect) -> str:
             connection.execute(text(f"UPDATE {COPY_TABLE} SET token = :token"), {"token": token})  # noqa: S608
             return token
         current_revision(connection, dialect)
-        for name in Base.metadata.tables.keys() - SEEDED:
+        for name in metadata.tables.keys() - SEEDED:
             if connection.execute(text(f"SELECT 1 FROM {name} LIMIT 1")).first() is not None:  # noqa: S608
                 raise CopyError(
                     f"{dialect.display} is not empty (table {name} has rows), and was left as it is. Name a new "

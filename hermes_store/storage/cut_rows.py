@@ -23,7 +23,7 @@ from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Run
 from . import kept_rows
 from .message_differences import Difference
-from .schema import KeptMessage, MessageCut, Session
+from .schema import kept_message_table, message_cut_table, session_table
 from .session_keys import SessionKey
 from .statement import Statement, one_of
 from .types import RowIdList
@@ -87,7 +87,7 @@ def damaged(problem: str) -> DatabaseCorruptError:
 # ── Keeping ──
 
 _insert: Final = Statement(
-    insert(MessageCut)
+    insert(message_cut_table)
     .values(
         {
             name: bindparam(name)
@@ -97,11 +97,11 @@ _insert: Final = Statement(
             )
         }
     )
-    .returning(MessageCut.id)
+    .returning(message_cut_table.c.id)
 )
 _set_size: Final = Statement(
-    update(MessageCut)
-    .where(MessageCut.id == bindparam("cut_row"))
+    update(message_cut_table)
+    .where(message_cut_table.c.id == bindparam("cut_row"))
     .values({name: bindparam(name) for name in ("message_count", "messages", "size")})
 )
 
@@ -183,16 +183,18 @@ def _note_size(unit: UnitOfWork, cut: int, count: int | None) -> None:
 # ── Bounds ──
 
 _sizes: Final = Statement(
-    select(MessageCut.id, MessageCut.size)
-    .where(MessageCut.session_id == bindparam("session"))
-    .order_by(MessageCut.id.desc()),
+    select(message_cut_table.c.id, message_cut_table.c.size)
+    .where(message_cut_table.c.session_id == bindparam("session"))
+    .order_by(message_cut_table.c.id.desc()),
     checked=False,
 )
-_remove: Final = Statement(delete(MessageCut).where(one_of(MessageCut.id, bindparam("rows", type_=RowIdList))))
-_total: Final = Statement(select(func.count(), func.coalesce(func.sum(MessageCut.size), 0)), checked=False)
+_remove: Final = Statement(
+    delete(message_cut_table).where(one_of(message_cut_table.c.id, bindparam("rows", type_=RowIdList)))
+)
+_total: Final = Statement(select(func.count(), func.coalesce(func.sum(message_cut_table.c.size), 0)), checked=False)
 _oldest: Final = Statement(
-    select(MessageCut.id, MessageCut.size, MessageCut.cut_at)
-    .order_by(MessageCut.id)
+    select(message_cut_table.c.id, message_cut_table.c.size, message_cut_table.c.cut_at)
+    .order_by(message_cut_table.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True),
     checked=False,
@@ -241,7 +243,9 @@ def _number(value: Any) -> int:
     return int(value) if isinstance(value, int | float | Decimal) and -(2**62) < value < 2**62 else 0
 
 
-_remove_of_session: Final = Statement(delete(MessageCut).where(MessageCut.session_id == bindparam("session")))
+_remove_of_session: Final = Statement(
+    delete(message_cut_table).where(message_cut_table.c.session_id == bindparam("session"))
+)
 
 
 def forget(unit: UnitOfWork, session: int) -> None:
@@ -251,12 +255,14 @@ def forget(unit: UnitOfWork, session: int) -> None:
 
 @functools.cache
 def _expired(of_profile: bool) -> Statement:
-    query = select(MessageCut.id, MessageCut.messages, MessageCut.size).where(MessageCut.cut_at <= bindparam("until"))
+    query = select(message_cut_table.c.id, message_cut_table.c.messages, message_cut_table.c.size).where(
+        message_cut_table.c.cut_at <= bindparam("until")
+    )
     if of_profile:
-        query = query.join(Session, Session.id == MessageCut.session_id)
-        query = query.where(Session.profile == bindparam("of_profile"))
-    query = query.order_by(MessageCut.id).limit(bindparam("most"))
-    return Statement(query.with_for_update(skip_locked=True, of=MessageCut), checked=False)
+        query = query.join(session_table, session_table.c.id == message_cut_table.c.session_id)
+        query = query.where(session_table.c.profile == bindparam("of_profile"))
+    query = query.order_by(message_cut_table.c.id).limit(bindparam("most"))
+    return Statement(query.with_for_update(skip_locked=True, of=message_cut_table), checked=False)
 
 
 def remove_expired(unit: UnitOfWork, until: float, profile: str | None) -> tuple[int, int]:
@@ -285,15 +291,15 @@ def remove_expired(unit: UnitOfWork, until: float, profile: str | None) -> tuple
 
 _sums: Final = (
     func.count(),
-    func.coalesce(func.sum(MessageCut.messages), 0),
-    func.coalesce(func.sum(MessageCut.size), 0),
+    func.coalesce(func.sum(message_cut_table.c.messages), 0),
+    func.coalesce(func.sum(message_cut_table.c.size), 0),
 )
-_of_all: Final = Statement(select(*_sums).select_from(MessageCut), checked=False)
+_of_all: Final = Statement(select(*_sums).select_from(message_cut_table), checked=False)
 _of_one_profile: Final = Statement(
     select(*_sums)
-    .select_from(MessageCut)
-    .join(Session, Session.id == MessageCut.session_id)
-    .where(Session.profile == bindparam("of_profile")),
+    .select_from(message_cut_table)
+    .join(session_table, session_table.c.id == message_cut_table.c.session_id)
+    .where(session_table.c.profile == bindparam("of_profile")),
     checked=False,
 )
 
@@ -307,26 +313,27 @@ def totals(unit: UnitOfWork, profile: str | None) -> dict[str, int]:
     return dict(zip(("cuts", "kept_messages", "kept_bytes"), map(_number, row), strict=True))
 
 
-_cuts: Final = select(*(getattr(MessageCut, name) for name in Cut._fields)).where(
-    MessageCut.session_id == bindparam("session")
+_cuts: Final = select(*(message_cut_table.c[name] for name in Cut._fields)).where(
+    message_cut_table.c.session_id == bindparam("session")
 )
-_all: Final = Statement(_cuts.order_by(MessageCut.id.desc()))
+_all: Final = Statement(_cuts.order_by(message_cut_table.c.id.desc()))
 _last: Final = Statement(
     _cuts.where(
-        *(MessageCut.verb != literal_column(f"'{verb}'") for verb in _NOT_UNDONE), MessageCut.id < bindparam("before")
+        *(message_cut_table.c.verb != literal_column(f"'{verb}'") for verb in _NOT_UNDONE),
+        message_cut_table.c.id < bindparam("before"),
     )
-    .order_by(MessageCut.id.desc())
+    .order_by(message_cut_table.c.id.desc())
     .limit(1)
 )
 _digests: Final = Statement(
-    select(KeptMessage.digest)
-    .join(MessageCut, MessageCut.id == KeptMessage.cut_id)
-    .where(MessageCut.session_id == bindparam("session"))
+    select(kept_message_table.c.digest)
+    .join(message_cut_table, message_cut_table.c.id == kept_message_table.c.cut_id)
+    .where(message_cut_table.c.session_id == bindparam("session"))
 )
 _last_revision: Final = Statement(
-    select(MessageCut.revision)
-    .where(MessageCut.session_id == bindparam("session"))
-    .order_by(MessageCut.id.desc())
+    select(message_cut_table.c.revision)
+    .where(message_cut_table.c.session_id == bindparam("session"))
+    .order_by(message_cut_table.c.id.desc())
     .limit(1)
 )
 
@@ -358,7 +365,9 @@ def last_revision(unit: UnitOfWork, session: int) -> int:
 
 
 _set_undo_revision: Final = Statement(
-    update(MessageCut).where(MessageCut.id == bindparam("cut_row")).values(undo_revision=bindparam("undo_revision"))
+    update(message_cut_table)
+    .where(message_cut_table.c.id == bindparam("cut_row"))
+    .values(undo_revision=bindparam("undo_revision"))
 )
 
 

@@ -12,7 +12,7 @@ from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
 from ..webui_format import session_json
 from .row_types import log_once
-from .schema import SessionDocument, SessionExtras
+from .schema import session_document_table, session_extras_table
 from .statement import Statement, one_of
 from .types import TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -22,17 +22,19 @@ SMALL: Final = 2048
 #: The keys whose values always have rows of their own.
 OWN_ROWS: Final = COLUMN_KEYS - LINK_KEYS
 
-OF_SESSION: Final = SessionDocument.session_id == bindparam("session")
-NAMED: Final = one_of(SessionDocument.key, bindparam("keys", type_=TextList))
-EXTRAS: Final = Statement(select(SessionExtras.payload).where(SessionExtras.session_id == bindparam("session")))
+OF_SESSION: Final = session_document_table.c.session_id == bindparam("session")
+NAMED: Final = one_of(session_document_table.c.key, bindparam("keys", type_=TextList))
+EXTRAS: Final = Statement(
+    select(session_extras_table.c.payload).where(session_extras_table.c.session_id == bindparam("session"))
+)
 _with_digests: Final = (
-    select(SessionDocument.key, SessionDocument.payload, SessionDocument.digest)
+    select(session_document_table.c.key, session_document_table.c.payload, session_document_table.c.digest)
     .where(OF_SESSION)
-    .order_by(SessionDocument.key)
+    .order_by(session_document_table.c.key)
 )
 _documents: Final = Statement(_with_digests)
 SOME_DOCUMENTS: Final = Statement(_with_digests.where(NAMED))
-KNOWN: Final = Statement(select(SessionDocument.key, SessionDocument.digest).where(OF_SESSION))
+KNOWN: Final = Statement(select(session_document_table.c.key, session_document_table.c.digest).where(OF_SESSION))
 _other_documents: Final = Statement(_with_digests.where(~NAMED))
 
 
@@ -74,7 +76,7 @@ def has_draft(unit: UnitOfWork, session: int, public_id: str, written: Mapping[s
         return True
 
 
-_named_keys: Final = Statement(select(SessionDocument.key).where(OF_SESSION, NAMED))
+_named_keys: Final = Statement(select(session_document_table.c.key).where(OF_SESSION, NAMED))
 
 
 def has_stored_draft(unit: UnitOfWork, session: int, public_id: str) -> bool:

@@ -17,7 +17,7 @@ from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
 from .document_reading import EXTRAS, KNOWN, NAMED, OF_SESSION, OWN_ROWS, SMALL, SOME_DOCUMENTS, decode_extras
-from .schema import NOT_STAGED, Session, SessionDocument, SessionExtras
+from .schema import NOT_STAGED, session_document_table, session_extras_table, session_table
 from .statement import RowStatement, Statement, one_of
 from .types import RowId, RowIdList
 from .unit_of_work import UnitOfWork
@@ -36,27 +36,29 @@ def is_small(key: str, payload: bytes) -> bool:
 
 
 _insert_documents: Final = RowStatement(
-    insert(SessionDocument).values(
+    insert(session_document_table).values(
         session_id=bindparam("session"), key=bindparam("name"), digest=bindparam("digest"), payload=bindparam("payload")
     ),
     ("session", "name", "digest", "payload"),
 )
 _update_documents: Final = RowStatement(
-    update(SessionDocument)
-    .where(OF_SESSION, SessionDocument.key == bindparam("name"))
+    update(session_document_table)
+    .where(OF_SESSION, session_document_table.c.key == bindparam("name"))
     .values(digest=bindparam("new_digest"), payload=bindparam("new_payload")),
     ("new_digest", "new_payload", "session", "name"),
 )
-_delete_documents: Final = Statement(delete(SessionDocument).where(OF_SESSION, NAMED))
+_delete_documents: Final = Statement(delete(session_document_table).where(OF_SESSION, NAMED))
 _insert_extras: Final = Statement(
-    insert(SessionExtras).values(session_id=bindparam("session"), payload=bindparam("payload"))
+    insert(session_extras_table).values(session_id=bindparam("session"), payload=bindparam("payload"))
 )
 _update_extras: Final = Statement(
-    update(SessionExtras)
-    .where(SessionExtras.session_id == bindparam("session"))
+    update(session_extras_table)
+    .where(session_extras_table.c.session_id == bindparam("session"))
     .values(payload=bindparam("new_payload"))
 )
-_delete_extras: Final = Statement(delete(SessionExtras).where(SessionExtras.session_id == bindparam("session")))
+_delete_extras: Final = Statement(
+    delete(session_extras_table).where(session_extras_table.c.session_id == bindparam("session"))
+)
 
 
 def add(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes]) -> None:
@@ -83,13 +85,13 @@ def changed_sizes(unit: UnitOfWork, session: int, payloads: Mapping[str, bytes])
 
 
 _move_extras: Final = Statement(
-    update(SessionExtras)
-    .where(SessionExtras.session_id == bindparam("before"))
+    update(session_extras_table)
+    .where(session_extras_table.c.session_id == bindparam("before"))
     .values(session_id=bindparam("after_row"))
 )
 _move_documents: Final = Statement(
-    update(SessionDocument)
-    .where(SessionDocument.session_id == bindparam("before"))
+    update(session_document_table)
+    .where(session_document_table.c.session_id == bindparam("before"))
     .values(session_id=bindparam("after_row"))
 )
 
@@ -101,18 +103,21 @@ def move(unit: UnitOfWork, before: int, after: int) -> None:
 
 
 _copy_extras: Final = Statement(
-    insert(SessionExtras).from_select(
+    insert(session_extras_table).from_select(
         ["session_id", "payload"],
-        select(bindparam("copy", type_=RowId), SessionExtras.payload).where(
-            SessionExtras.session_id == bindparam("session")
+        select(bindparam("copy", type_=RowId), session_extras_table.c.payload).where(
+            session_extras_table.c.session_id == bindparam("session")
         ),
     )
 )
 _copy_documents: Final = Statement(
-    insert(SessionDocument).from_select(
+    insert(session_document_table).from_select(
         ["session_id", "key", "digest", "payload"],
         select(
-            bindparam("copy", type_=RowId), SessionDocument.key, SessionDocument.digest, SessionDocument.payload
+            bindparam("copy", type_=RowId),
+            session_document_table.c.key,
+            session_document_table.c.digest,
+            session_document_table.c.payload,
         ).where(OF_SESSION, ~NAMED),
     )
 )
@@ -227,16 +232,16 @@ def _intact(unit: UnitOfWork, session: int, keys: Collection[str]) -> set[str]:
 
 
 #: By the key of a link: the column that has it where the linked row exists.
-_LINK_COLUMNS: Final = {"project_id": Session.project_id, "parent_session_id": Session.parent_id}
+_LINK_COLUMNS: Final = {"project_id": session_table.c.project_id, "parent_session_id": session_table.c.parent_id}
 _unlinked: Final = {
-    key: select(Session.id, Session.profile, SessionDocument.payload)
-    .join(SessionDocument, SessionDocument.session_id == Session.id)
-    .where(SessionDocument.key == bindparam("name"), column.is_(None), NOT_STAGED)
+    key: select(session_table.c.id, session_table.c.profile, session_document_table.c.payload)
+    .join(session_document_table, session_document_table.c.session_id == session_table.c.id)
+    .where(session_document_table.c.key == bindparam("name"), column.is_(None), NOT_STAGED)
     for key, column in _LINK_COLUMNS.items()
 }
 _all_unlinked: Final = {key: Statement(query) for key, query in _unlinked.items()}
 _one_unlinked: Final = {
-    key: Statement(query.where(Session.id == bindparam("session"))) for key, query in _unlinked.items()
+    key: Statement(query.where(session_table.c.id == bindparam("session"))) for key, query in _unlinked.items()
 }
 
 
@@ -258,9 +263,9 @@ def unlinked(unit: UnitOfWork, key: str, session: int | None = None) -> list[tup
 
 
 _naming: Final = Statement(
-    select(Session.id, SessionDocument.payload)
-    .join(SessionDocument, SessionDocument.session_id == Session.id)
-    .where(SessionDocument.key == bindparam("name"), NOT_STAGED)
+    select(session_table.c.id, session_document_table.c.payload)
+    .join(session_document_table, session_document_table.c.session_id == session_table.c.id)
+    .where(session_document_table.c.key == bindparam("name"), NOT_STAGED)
 )
 
 
@@ -271,9 +276,9 @@ def sessions_with(unit: UnitOfWork, key: str) -> list[tuple[int, bytes]]:
 
 
 _delete_of_sessions: Final = Statement(
-    delete(SessionDocument).where(
-        one_of(SessionDocument.session_id, bindparam("sessions", type_=RowIdList)),
-        SessionDocument.key == bindparam("name"),
+    delete(session_document_table).where(
+        one_of(session_document_table.c.session_id, bindparam("sessions", type_=RowIdList)),
+        session_document_table.c.key == bindparam("name"),
     )
 )
 
@@ -284,11 +289,13 @@ def remove_rows(unit: UnitOfWork, sessions: Collection[int], key: str) -> None:
 
 
 _lost_sessions: Final = Statement(
-    select(SessionDocument.session_id).where(~exists().where(Session.id == SessionDocument.session_id)).distinct(),
+    select(session_document_table.c.session_id)
+    .where(~exists().where(session_table.c.id == session_document_table.c.session_id))
+    .distinct(),
     checked=False,
 )
 _remove_lone_extras: Final = Statement(
-    delete(SessionExtras).where(~exists().where(Session.id == SessionExtras.session_id))
+    delete(session_extras_table).where(~exists().where(session_table.c.id == session_extras_table.c.session_id))
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, select
 
 from ..transcripts import json_codec, kept_runs
-from .schema import KeptMessage, MessageCut
+from .schema import kept_message_table, message_cut_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -17,23 +17,29 @@ _PART_BYTES: Final = 1 << 20
 _PART_ROWS: Final = 1_000
 
 _cuts: Final = Statement(
-    select(MessageCut.id, MessageCut.revision, MessageCut.message_count, MessageCut.messages, MessageCut.runs)
-    .where(MessageCut.session_id == bindparam("session"))
-    .order_by(MessageCut.id),
+    select(
+        message_cut_table.c.id,
+        message_cut_table.c.revision,
+        message_cut_table.c.message_count,
+        message_cut_table.c.messages,
+        message_cut_table.c.runs,
+    )
+    .where(message_cut_table.c.session_id == bindparam("session"))
+    .order_by(message_cut_table.c.id),
     checked=False,
 )
-_of_cut: Final = KeptMessage.cut_id == bindparam("cut_row")
+_of_cut: Final = kept_message_table.c.cut_id == bindparam("cut_row")
 _sizes: Final = Statement(
-    select(KeptMessage.position, func.length(KeptMessage.payload))
-    .where(_of_cut, KeptMessage.position > bindparam("after"))
-    .order_by(KeptMessage.position)
+    select(kept_message_table.c.position, func.length(kept_message_table.c.payload))
+    .where(_of_cut, kept_message_table.c.position > bindparam("after"))
+    .order_by(kept_message_table.c.position)
     .limit(bindparam("most")),
     checked=False,
 )
 _payloads: Final = Statement(
-    select(KeptMessage.position, KeptMessage.digest, KeptMessage.payload)
-    .where(_of_cut, KeptMessage.position.between(bindparam("first"), bindparam("last")))
-    .order_by(KeptMessage.position),
+    select(kept_message_table.c.position, kept_message_table.c.digest, kept_message_table.c.payload)
+    .where(_of_cut, kept_message_table.c.position.between(bindparam("first"), bindparam("last")))
+    .order_by(kept_message_table.c.position),
     checked=False,
 )
 _BEFORE_ALL: Final = -(2**62)

@@ -10,7 +10,7 @@ from sqlalchemy.types import NullType
 from ..outcomes import ItemKind, Outcome
 from ..transcripts import json_codec
 from . import import_log
-from .schema import ImportItem, Session
+from .schema import import_item_table, session_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -20,13 +20,13 @@ _KINDS: Final = _TOLD | {import_log.AGENT_SESSION}
 _ROWS: Final = 1_000
 _entries: Final = Statement(
     select(
-        ImportItem.id,
-        *(type_coerce(getattr(ImportItem, name), NullType()) for name in ("kind", "origin", "item", "digest", "notes")),
-        Session.session_id,
+        import_item_table.c.id,
+        *(type_coerce(import_item_table.c[name], NullType()) for name in ("kind", "origin", "item", "digest", "notes")),
+        session_table.c.session_id,
     )
-    .outerjoin(Session, Session.id == ImportItem.session_id)
-    .where(ImportItem.id > bindparam("after"))
-    .order_by(ImportItem.id)
+    .outerjoin(session_table, session_table.c.id == import_item_table.c.session_id)
+    .where(import_item_table.c.id > bindparam("after"))
+    .order_by(import_item_table.c.id)
     .limit(bindparam("most")),
     checked=False,
 )

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, exists, insert, select, update
 
-from .schema import ImportItem, Session
+from .schema import import_item_table, session_table
 from .statement import Statement, one_of
 from .types import TextList
 from .unit_of_work import UnitOfWork
@@ -44,31 +44,35 @@ class Entry(NamedTuple):
 
 
 _entry: Final = select(
-    ImportItem.item,
-    ImportItem.session_id,
-    ImportItem.digest,
-    ImportItem.size,
-    ImportItem.mtime_ns,
-    ImportItem.revision,
-    ImportItem.imported_at,
-    ImportItem.notes,
-    Session.session_id.label("public_id"),
-    Session.deleted_at,
-    Session.revision.label("session_revision"),
-).outerjoin(Session, ImportItem.session_id == Session.id)
-_of_origin: Final = (ImportItem.kind == bindparam("kind"), ImportItem.origin == bindparam("origin"))
-_entries: Final = Statement(_entry.where(*_of_origin, one_of(ImportItem.item, bindparam("items", type_=TextList))))
+    import_item_table.c.item,
+    import_item_table.c.session_id,
+    import_item_table.c.digest,
+    import_item_table.c.size,
+    import_item_table.c.mtime_ns,
+    import_item_table.c.revision,
+    import_item_table.c.imported_at,
+    import_item_table.c.notes,
+    session_table.c.session_id.label("public_id"),
+    session_table.c.deleted_at,
+    session_table.c.revision.label("session_revision"),
+).outerjoin(session_table, import_item_table.c.session_id == session_table.c.id)
+_of_origin: Final = (import_item_table.c.kind == bindparam("kind"), import_item_table.c.origin == bindparam("origin"))
+_entries: Final = Statement(
+    _entry.where(*_of_origin, one_of(import_item_table.c.item, bindparam("items", type_=TextList)))
+)
 _noted_entry_of: Final = Statement(
-    _entry.where(*_of_origin, ImportItem.session_id == bindparam("session"), ImportItem.notes.is_not(None))
+    _entry.where(
+        *_of_origin, import_item_table.c.session_id == bindparam("session"), import_item_table.c.notes.is_not(None)
+    )
 )
 _sessions: Final = Statement(
-    select(ImportItem.item, ImportItem.session_id).where(
-        *_of_origin, one_of(ImportItem.item, bindparam("items", type_=TextList))
+    select(import_item_table.c.item, import_item_table.c.session_id).where(
+        *_of_origin, one_of(import_item_table.c.item, bindparam("items", type_=TextList))
     )
 )
 _digests: Final = Statement(
-    select(ImportItem.origin, ImportItem.digest).where(
-        ImportItem.kind == bindparam("kind"), ImportItem.item == bindparam("item")
+    select(import_item_table.c.origin, import_item_table.c.digest).where(
+        import_item_table.c.kind == bindparam("kind"), import_item_table.c.item == bindparam("item")
     )
 )
 
@@ -88,19 +92,19 @@ def of_origin(unit: UnitOfWork, kind: str, origin: str) -> dict[str, Entry]:
 
 
 _of_session: Final = Statement(
-    _entry.add_columns(ImportItem.origin, ImportItem.kind)
-    .where(ImportItem.session_id == bindparam("session"))
-    .order_by(ImportItem.id)
+    _entry.add_columns(import_item_table.c.origin, import_item_table.c.kind)
+    .where(import_item_table.c.session_id == bindparam("session"))
+    .order_by(import_item_table.c.id)
 )
 
 
 @functools.cache
 def _all(of_origin: bool, of_profile: bool) -> Statement:
-    query = _entry.add_columns(ImportItem.origin).where(ImportItem.kind == bindparam("kind"))
+    query = _entry.add_columns(import_item_table.c.origin).where(import_item_table.c.kind == bindparam("kind"))
     if of_origin:
-        query = query.where(ImportItem.origin == bindparam("origin"))
+        query = query.where(import_item_table.c.origin == bindparam("origin"))
     if of_profile:
-        query = query.where(Session.profile == bindparam("profile"))
+        query = query.where(session_table.c.profile == bindparam("profile"))
     return Statement(query)
 
 
@@ -146,7 +150,9 @@ class FollowedColumns(NamedTuple):
 
 
 _followed: Final = Statement(
-    select(*(getattr(Session, name) for name in FollowedColumns._fields)).where(Session.id == bindparam("session"))
+    select(*(session_table.c[name] for name in FollowedColumns._fields)).where(
+        session_table.c.id == bindparam("session")
+    )
 )
 
 
@@ -158,14 +164,14 @@ def followed_columns(unit: UnitOfWork, session: int) -> FollowedColumns:
 
 _VALUES: Final = ("session_id", "digest", "size", "mtime_ns", "revision", "imported_at", "notes")
 _insert: Final = Statement(
-    insert(ImportItem).values({name: bindparam(name) for name in ("kind", "origin", "item", *_VALUES)})
+    insert(import_item_table).values({name: bindparam(name) for name in ("kind", "origin", "item", *_VALUES)})
 )
 _update: Final = Statement(
-    update(ImportItem)
+    update(import_item_table)
     .where(
-        ImportItem.kind == bindparam("of_kind"),
-        ImportItem.origin == bindparam("of_origin"),
-        ImportItem.item == bindparam("of_item"),
+        import_item_table.c.kind == bindparam("of_kind"),
+        import_item_table.c.origin == bindparam("of_origin"),
+        import_item_table.c.item == bindparam("of_item"),
     )
     .values({name: bindparam(name) for name in _VALUES})
 )
@@ -202,9 +208,11 @@ def record(
         unit.execute(_update, {"of_kind": kind, "of_origin": origin, "of_item": item, **values})
 
 
-_find: Final = Statement(select(ImportItem.id).where(*_of_origin, ImportItem.item == bindparam("item")))
+_find: Final = Statement(
+    select(import_item_table.c.id).where(*_of_origin, import_item_table.c.item == bindparam("item"))
+)
 _remove: Final = Statement(
-    delete(ImportItem).where(*_of_origin, one_of(ImportItem.item, bindparam("items", type_=TextList)))
+    delete(import_item_table).where(*_of_origin, one_of(import_item_table.c.item, bindparam("items", type_=TextList)))
 )
 
 
@@ -220,20 +228,23 @@ def remove(unit: UnitOfWork, kind: str, origin: str, items: Collection[str]) -> 
 
 
 _carry_forward: Final = Statement(
-    update(ImportItem)
-    .where(ImportItem.session_id == bindparam("session"), ImportItem.revision == bindparam("before"))
+    update(import_item_table)
+    .where(import_item_table.c.session_id == bindparam("session"), import_item_table.c.revision == bindparam("before"))
     .values(revision=bindparam("after"))
 )
 
 
-_children: Final = select(Session.id).where(Session.parent_id == bindparam("parent"))
+_children: Final = select(session_table.c.id).where(session_table.c.parent_id == bindparam("parent"))
 _carry_forward_children: Final = Statement(
-    update(ImportItem)
+    update(import_item_table)
     .where(
-        ImportItem.session_id.in_(_children),
-        ImportItem.revision == select(Session.revision).where(Session.id == ImportItem.session_id).scalar_subquery(),
+        import_item_table.c.session_id.in_(_children),
+        import_item_table.c.revision
+        == select(session_table.c.revision)
+        .where(session_table.c.id == import_item_table.c.session_id)
+        .scalar_subquery(),
     )
-    .values(revision=ImportItem.revision + 1)
+    .values(revision=import_item_table.c.revision + 1)
 )
 
 
@@ -248,7 +259,7 @@ def carry_forward(unit: UnitOfWork, session: int, before: int, after: int) -> No
 
 
 _forget_notes: Final = Statement(
-    update(ImportItem).where(ImportItem.session_id == bindparam("session")).values(notes=None)
+    update(import_item_table).where(import_item_table.c.session_id == bindparam("session")).values(notes=None)
 )
 
 
@@ -258,7 +269,9 @@ def forget_notes(unit: UnitOfWork, session: int) -> None:
 
 
 _move: Final = Statement(
-    update(ImportItem).where(ImportItem.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
+    update(import_item_table)
+    .where(import_item_table.c.session_id == bindparam("before"))
+    .values(session_id=bindparam("after_row"))
 )
 
 
@@ -268,8 +281,11 @@ def move(unit: UnitOfWork, before: int, after: int) -> None:
 
 
 _unlink: Final = Statement(
-    update(ImportItem)
-    .where(ImportItem.session_id.is_not(None), ~exists().where(Session.id == ImportItem.session_id))
+    update(import_item_table)
+    .where(
+        import_item_table.c.session_id.is_not(None),
+        ~exists().where(session_table.c.id == import_item_table.c.session_id),
+    )
     .values(session_id=None)
 )
 

@@ -8,27 +8,34 @@ from typing import Final
 from sqlalchemy import BigInteger, bindparam, func, insert, literal, select
 
 from ..transcripts.encoding import Encoded
-from .schema import KeptMessage, Message, MessageBlob
+from .schema import kept_message_table, message_blob_table, message_table
 from .statement import RowStatement, Statement, one_of
 from .types import RowId, RowIdList
 from .unit_of_work import UnitOfWork
 
 _KEPT: Final = ["cut_id", "position", "role", "timestamp", "digest", "payload"]
-_in_session: Final = Message.session_id == bindparam("session")
+_in_session: Final = message_table.c.session_id == bindparam("session")
 _cut: Final = bindparam("cut", type_=RowId)
 _copied: Final = (
-    select(_cut, Message.position, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    select(
+        _cut,
+        message_table.c.position,
+        message_table.c.role,
+        message_table.c.timestamp,
+        message_table.c.digest,
+        message_blob_table.c.payload,
+    )
+    .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
     .where(_in_session)
 )
 _copy_range: Final = Statement(
-    insert(KeptMessage).from_select(
-        _KEPT, _copied.where(Message.position.between(bindparam("first"), bindparam("last")))
+    insert(kept_message_table).from_select(
+        _KEPT, _copied.where(message_table.c.position.between(bindparam("first"), bindparam("last")))
     )
 )
 _copy_positions: Final = Statement(
-    insert(KeptMessage).from_select(
-        _KEPT, _copied.where(one_of(Message.position, bindparam("positions", type_=RowIdList)))
+    insert(kept_message_table).from_select(
+        _KEPT, _copied.where(one_of(message_table.c.position, bindparam("positions", type_=RowIdList)))
     )
 )
 #: With more ranges than this, positions are named, as many at once: a round trip for each range would take longer.
@@ -54,12 +61,19 @@ def copy_ranges(unit: UnitOfWork, cut: int, session: int, ranges: Sequence[tuple
         unit.execute(_copy_positions, {"cut": cut, "session": session, "positions": some})
 
 
-_numbered: Final = func.row_number().over(order_by=Message.position) - literal(1, BigInteger)
+_numbered: Final = func.row_number().over(order_by=message_table.c.position) - literal(1, BigInteger)
 _copy_all: Final = Statement(
-    insert(KeptMessage).from_select(
+    insert(kept_message_table).from_select(
         _KEPT,
-        select(_cut, _numbered, Message.role, Message.timestamp, Message.digest, MessageBlob.payload)
-        .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+        select(
+            _cut,
+            _numbered,
+            message_table.c.role,
+            message_table.c.timestamp,
+            message_table.c.digest,
+            message_blob_table.c.payload,
+        )
+        .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
         .where(_in_session),
     )
 )
@@ -70,7 +84,9 @@ def copy_all(unit: UnitOfWork, cut: int, session: int) -> None:
     unit.execute(_copy_all, {"cut": cut, "session": session})
 
 
-_insert: Final = RowStatement(insert(KeptMessage).values({name: bindparam(name) for name in _KEPT}), tuple(_KEPT))
+_insert: Final = RowStatement(
+    insert(kept_message_table).values({name: bindparam(name) for name in _KEPT}), tuple(_KEPT)
+)
 
 
 def add(unit: UnitOfWork, cut: int, messages: Mapping[int, Encoded]) -> None:
@@ -82,8 +98,8 @@ def add(unit: UnitOfWork, cut: int, messages: Mapping[int, Encoded]) -> None:
 
 
 _measure: Final = Statement(
-    select(func.count(), func.coalesce(func.sum(func.length(KeptMessage.payload)), 0)).where(
-        KeptMessage.cut_id == bindparam("cut_row")
+    select(func.count(), func.coalesce(func.sum(func.length(kept_message_table.c.payload)), 0)).where(
+        kept_message_table.c.cut_id == bindparam("cut_row")
     ),
     checked=False,
 )

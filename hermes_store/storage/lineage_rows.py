@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import aliased
 
 from ..records import SessionRecord
-from .schema import Session
+from .schema import session_table
 from .session_records import records, to_record
 from .statement import Statement
 from .unit_of_work import UnitOfWork
@@ -34,16 +33,16 @@ def _lineage() -> Statement:
     # UNION, not UNION ALL: a row that was found is not followed again, so that a ring of links, which only another
     # program can make, ends. No other condition: with one, and statistics, SQLite reads the whole table for a Bloom
     # filter.
-    above, below = aliased(Session, name="above"), aliased(Session, name="below")
-    is_it = Session.id == bindparam("session")
-    up = select(Session.id, Session.parent_id).where(is_it).cte("up", recursive=True)
-    up = up.union(select(above.id, above.parent_id).join(up, above.id == up.c.parent_id))
-    down = select(Session.id).where(is_it).cte("down", recursive=True)
-    down = down.union(select(below.id).join(down, below.parent_id == down.c.id))
+    above, below = session_table.alias("above"), session_table.alias("below")
+    is_it = session_table.c.id == bindparam("session")
+    up = select(session_table.c.id, session_table.c.parent_id).where(is_it).cte("up", recursive=True)
+    up = up.union(select(above.c.id, above.c.parent_id).join(up, above.c.id == up.c.parent_id))
+    down = select(session_table.c.id).where(is_it).cte("down", recursive=True)
+    down = down.union(select(below.c.id).join(down, below.c.parent_id == down.c.id))
     found = select(up.c.id).union_all(select(down.c.id))
     names = ["id", "parent_id", "session_id", "title", "parent_kind", *LineageRow._fields[5:], "profile"]
     # Sorted by the caller: to have the order of an index, a database might read all sessions.
-    return Statement(select(*(getattr(Session, name) for name in names)).where(Session.id.in_(found)))
+    return Statement(select(*(session_table.c[name] for name in names)).where(session_table.c.id.in_(found)))
 
 
 _lineage_of: Final = _lineage()
@@ -61,13 +60,13 @@ def related(unit: UnitOfWork, session: int, profile: str) -> list[LineageRow]:
 
 
 _children: Final = Statement(
-    records(Session)
+    records(session_table)
     .where(
-        Session.parent_id == bindparam("parent"),
-        Session.profile == bindparam("profile"),
-        Session.deleted_at.is_(None),
+        session_table.c.parent_id == bindparam("parent"),
+        session_table.c.profile == bindparam("profile"),
+        session_table.c.deleted_at.is_(None),
     )
-    .order_by(Session.id)
+    .order_by(session_table.c.id)
 )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.sql import ColumnElement
 
 from ..errors import InvalidInputError
 from ..records import WITHOUT, Missing, SessionOrder
-from .schema import BLANK, ORDER_TIMES, VISIBLE, Session
+from .schema import BLANK, ORDER_TIMES, VISIBLE, session_table
 from .session_rows import AHEAD_SECONDS
 
 #: Seconds after its last write for which a blank session is listed.
@@ -185,11 +185,11 @@ class Range:
 
 
 _FILTERED: Final = {
-    "profile": Session.profile,
-    "project_id": Session.project_id,
-    "source": Session.source,
-    "archived": Session.archived,
-    "pinned": Session.pinned,
+    "profile": session_table.c.profile,
+    "project_id": session_table.c.project_id,
+    "source": session_table.c.source,
+    "archived": session_table.c.archived,
+    "pinned": session_table.c.pinned,
 }
 
 

@@ -6,34 +6,40 @@ from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import BigInteger, and_, bindparam, func, insert, select
-from sqlalchemy.orm import aliased
 
 from ..validation import MAX_INT
-from .schema import KeptMessage, Message, MessageBlob
+from .schema import kept_message_table, message_blob_table, message_table
 from .statement import Statement
 from .types import RowId
 from .unit_of_work import UnitOfWork
 
-_copied: Final = aliased(Message, name="copied")
+_copied: Final = message_table.alias("copied")
 _in_range: Final = and_(
-    Message.session_id == bindparam("session"), Message.position.between(bindparam("first"), bindparam("last"))
+    message_table.c.session_id == bindparam("session"),
+    message_table.c.position.between(bindparam("first"), bindparam("last")),
 )
-_moved: Final = Message.position + bindparam("shift", type_=BigInteger)
+_moved: Final = message_table.c.position + bindparam("shift", type_=BigInteger)
 _copy_messages: Final = Statement(
-    insert(Message).from_select(
+    insert(message_table).from_select(
         ["session_id", "position", "role", "timestamp", "digest"],
-        select(bindparam("copy", type_=RowId), _moved, Message.role, Message.timestamp, Message.digest)
+        select(
+            bindparam("copy", type_=RowId),
+            _moved,
+            message_table.c.role,
+            message_table.c.timestamp,
+            message_table.c.digest,
+        )
         .where(_in_range)
-        .order_by(Message.position),
+        .order_by(message_table.c.position),
     )
 )
 _copy_payloads: Final = Statement(
-    insert(MessageBlob).from_select(
+    insert(message_blob_table).from_select(
         ["message_id", "payload"],
-        select(_copied.id, MessageBlob.payload)
-        .select_from(Message)
-        .join(MessageBlob, MessageBlob.message_id == Message.id)
-        .join(_copied, (_copied.session_id == bindparam("copy")) & (_copied.position == _moved))
+        select(_copied.c.id, message_blob_table.c.payload)
+        .select_from(message_table)
+        .join(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
+        .join(_copied, (_copied.c.session_id == bindparam("copy")) & (_copied.c.position == _moved))
         .where(_in_range),
     )
 )
@@ -57,10 +63,10 @@ def copy(unit: UnitOfWork, session: int, copied: int, first: int = 0, last: int 
 _PART_ROWS: Final = 1_000
 _PART_BYTES: Final = 4 * 2**20
 _sizes: Final = Statement(
-    select(Message.position, func.length(MessageBlob.payload).label("size"))
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    select(message_table.c.position, func.length(message_blob_table.c.payload).label("size"))
+    .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
     .where(_in_range)
-    .order_by(Message.position)
+    .order_by(message_table.c.position)
     .limit(bindparam("most"))
 )
 
@@ -83,33 +89,34 @@ def _parts(unit: UnitOfWork, session: int, first: int, last: int) -> Iterator[tu
 
 
 _of_cut: Final = and_(
-    KeptMessage.cut_id == bindparam("cut"), KeptMessage.position.between(bindparam("first"), bindparam("last"))
+    kept_message_table.c.cut_id == bindparam("cut"),
+    kept_message_table.c.position.between(bindparam("first"), bindparam("last")),
 )
-_kept_position: Final = KeptMessage.position + bindparam("shift", type_=BigInteger)
+_kept_position: Final = kept_message_table.c.position + bindparam("shift", type_=BigInteger)
 _restore_messages: Final = Statement(
-    insert(Message)
+    insert(message_table)
     .from_select(
         ["session_id", "position", "role", "timestamp", "digest", "revision"],
         select(
             bindparam("copy", type_=RowId),
             _kept_position,
-            KeptMessage.role,
-            KeptMessage.timestamp,
-            KeptMessage.digest,
+            kept_message_table.c.role,
+            kept_message_table.c.timestamp,
+            kept_message_table.c.digest,
             bindparam("new_revision", type_=BigInteger),
         )
         .where(_of_cut)
-        .order_by(KeptMessage.position),
+        .order_by(kept_message_table.c.position),
     )
     .execution_options(preserve_rowcount=True)
 )
 _restore_payloads: Final = Statement(
-    insert(MessageBlob).from_select(
+    insert(message_blob_table).from_select(
         ["message_id", "payload"],
-        select(_copied.id, KeptMessage.payload)
-        .select_from(KeptMessage)
-        .join(_copied, (_copied.session_id == bindparam("copy")) & (_copied.position == _kept_position))
-        .where(_of_cut, KeptMessage.payload.is_not(None)),
+        select(_copied.c.id, kept_message_table.c.payload)
+        .select_from(kept_message_table)
+        .join(_copied, (_copied.c.session_id == bindparam("copy")) & (_copied.c.position == _kept_position))
+        .where(_of_cut, kept_message_table.c.payload.is_not(None)),
     )
 )
 

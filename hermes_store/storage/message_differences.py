@@ -11,15 +11,20 @@ from ..transcripts import diff
 from ..transcripts.diff import Changes
 from ..transcripts.encoding import Encoded
 from .message_lookup import IN_SESSION
-from .schema import Message, MessageBlob
+from .schema import message_blob_table, message_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
 _stored: Final = Statement(
-    select(Message.id, Message.position, Message.digest, MessageBlob.payload.label("payload"))
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    select(
+        message_table.c.id,
+        message_table.c.position,
+        message_table.c.digest,
+        message_blob_table.c.payload.label("payload"),
+    )
+    .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
     .where(IN_SESSION)
-    .order_by(Message.position)
+    .order_by(message_table.c.position)
 )
 
 
@@ -57,7 +62,9 @@ def compare(unit: UnitOfWork, session: int, messages: Sequence[Encoded]) -> Diff
     return Difference([row[0] for row in rows], changes)
 
 
-_row_ids: Final = Statement(select(Message.id, Message.position).where(IN_SESSION).order_by(Message.position))
+_row_ids: Final = Statement(
+    select(message_table.c.id, message_table.c.position).where(IN_SESSION).order_by(message_table.c.position)
+)
 
 
 def compare_digests(unit: UnitOfWork, session: int, stored: Sequence[bytes], digests: Sequence[bytes]) -> Difference:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, select
 
 from . import search_rows
-from .schema import Message, MessageBlob
+from .schema import message_blob_table, message_table
 from .statement import Bound, Parameters, Statement
 from .unit_of_work import UnitOfWork
 
@@ -17,9 +17,11 @@ COLUMNS: Final[Mapping[str, Any]] = {
     name: bindparam(name) for name in ("session_id", "position", "role", "timestamp", "digest", "revision")
 }
 #: One statement that inserts a message, and returns its row id.
-INSERT_ONE: Final = insert(Message).values(COLUMNS).returning(Message.id)
+INSERT_ONE: Final = insert(message_table).values(COLUMNS).returning(message_table.c.id)
 _insert_one: Final = Statement(INSERT_ONE)
-INSERT_PAYLOAD: Final = insert(MessageBlob).values(message_id=bindparam("message_id"), payload=bindparam("payload"))
+INSERT_PAYLOAD: Final = insert(message_blob_table).values(
+    message_id=bindparam("message_id"), payload=bindparam("payload")
+)
 _insert_payload: Final = Statement(INSERT_PAYLOAD)
 
 
@@ -33,8 +35,10 @@ def insert_in_turn(unit: UnitOfWork, values: Parameters, payload: bytes, then: B
 
 _added: Final = INSERT_ONE.cte("added")
 _body: Final = (
-    insert(MessageBlob)
-    .from_select(["message_id", "payload"], select(_added.c.id, bindparam("payload", type_=MessageBlob.payload.type)))
+    insert(message_blob_table)
+    .from_select(
+        ["message_id", "payload"], select(_added.c.id, bindparam("payload", type_=message_blob_table.c.payload.type))
+    )
     .cte("body")
 )
 #: One statement for a message and its payload, on databases whose INSERT can be a part of another statement.

@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, select
 
 from ..transcripts.encoding import Encoded
-from .schema import Message, MessageBlob
+from .schema import message_blob_table, message_table
 from .statement import Statement, one_of
 from .types import TextList
 from .unit_of_work import UnitOfWork
 
-IN_SESSION: Final = Message.session_id == bindparam("session")
+IN_SESSION: Final = message_table.c.session_id == bindparam("session")
 
 
 class StoredMessage(NamedTuple):
@@ -31,9 +31,14 @@ class StoredMessage(NamedTuple):
 
 
 _at: Final = Statement(
-    select(Message.id, Message.digest, Message.revision, MessageBlob.payload.label("payload"))
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(IN_SESSION, Message.position == bindparam("position"))
+    select(
+        message_table.c.id,
+        message_table.c.digest,
+        message_table.c.revision,
+        message_blob_table.c.payload.label("payload"),
+    )
+    .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
+    .where(IN_SESSION, message_table.c.position == bindparam("position"))
 )
 
 
@@ -44,9 +49,13 @@ def find(unit: UnitOfWork, session: int, position: int) -> StoredMessage | None:
 
 
 _visible: Final = Statement(
-    select(Message.position)
-    .where(IN_SESSION, Message.position < bindparam("stop"), one_of(Message.role, bindparam("roles", type_=TextList)))
-    .order_by(Message.position.desc())
+    select(message_table.c.position)
+    .where(
+        IN_SESSION,
+        message_table.c.position < bindparam("stop"),
+        one_of(message_table.c.role, bindparam("roles", type_=TextList)),
+    )
+    .order_by(message_table.c.position.desc())
     .limit(1)
     .offset(bindparam("skipped"))
 )
@@ -64,7 +73,9 @@ def window_start(unit: UnitOfWork, session: int, stop: int, roles: Sequence[str]
     return unit.value(_visible, parameters) or 0
 
 
-_digest_of_row: Final = Statement(select(Message.digest).where(IN_SESSION, Message.id == bindparam("row_id")))
+_digest_of_row: Final = Statement(
+    select(message_table.c.digest).where(IN_SESSION, message_table.c.id == bindparam("row_id"))
+)
 
 
 def has_row(unit: UnitOfWork, session: int, row_id: int, digest: bytes) -> bool:
@@ -72,8 +83,10 @@ def has_row(unit: UnitOfWork, session: int, row_id: int, digest: bytes) -> bool:
     return bool(unit.value(_digest_of_row, {"session": session, "row_id": row_id}) == digest)
 
 
-_digests: Final = Statement(select(Message.digest).where(IN_SESSION).order_by(Message.position))
-_marks: Final = Statement(select(Message.role, Message.timestamp).where(IN_SESSION).order_by(Message.position))
+_digests: Final = Statement(select(message_table.c.digest).where(IN_SESSION).order_by(message_table.c.position))
+_marks: Final = Statement(
+    select(message_table.c.role, message_table.c.timestamp).where(IN_SESSION).order_by(message_table.c.position)
+)
 
 
 def digests(unit: UnitOfWork, session: int) -> list[bytes]:
@@ -82,7 +95,9 @@ def digests(unit: UnitOfWork, session: int) -> list[bytes]:
 
 
 _without_payloads: Final = Statement(
-    select(Message.digest, Message.role, Message.timestamp).where(IN_SESSION).order_by(Message.position)
+    select(message_table.c.digest, message_table.c.role, message_table.c.timestamp)
+    .where(IN_SESSION)
+    .order_by(message_table.c.position)
 )
 
 

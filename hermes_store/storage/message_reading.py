@@ -11,13 +11,12 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import MAX_INT
 from .row_types import log_once
-from .schema import Message, MessageBlob, Session
+from .schema import message_blob_table, message_table, session_table
 from .statement import Statement, one_of
 from .types import RowIdList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -26,24 +25,24 @@ from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 Stored = Sequence[Any]
 
 #: Messages are found by an index, whose entries may be damaged as well: the rows themselves say what they are.
-_found: Final = aliased(Message, name="found")
+_found: Final = message_table.alias("found")
 _in_range: Final = (
-    _found.session_id == bindparam("session"),
-    _found.position >= bindparam("start"),
-    _found.position < bindparam("stop"),
+    _found.c.session_id == bindparam("session"),
+    _found.c.position >= bindparam("start"),
+    _found.c.position < bindparam("stop"),
 )
 _select_stored: Final = (
-    select(MessageBlob.payload, Message.digest, Message.position, Message.session_id)
+    select(message_blob_table.c.payload, message_table.c.digest, message_table.c.position, message_table.c.session_id)
     .select_from(_found)
-    .join(Message, Message.id == _found.id)
-    .join(MessageBlob, MessageBlob.message_id == _found.id)
+    .join(message_table, message_table.c.id == _found.c.id)
+    .join(message_blob_table, message_blob_table.c.message_id == _found.c.id)
     .where(*_in_range)
-    .order_by(_found.position)
+    .order_by(_found.c.position)
     .limit(bindparam("most"))
 )
 #: Unchecked, because the digests are compared anyway.
 _stored: Final = Statement(_select_stored, checked=False)
-_revision: Final = select(Session.revision).where(Session.id == bindparam("session"))
+_revision: Final = select(session_table.c.revision).where(session_table.c.id == bindparam("session"))
 _stored_at: Final = Statement(_select_stored.add_columns(_revision.scalar_subquery()), checked=False)
 _select_revision: Final = Statement(_revision)
 
@@ -104,10 +103,10 @@ def _require_whole(  # noqa: PLR0917 - what was asked for
 
 
 _whole: Final = Statement(
-    select(Message.position)
+    select(message_table.c.position)
     .select_from(_found)
-    .join(Message, (Message.id == _found.id) & (Message.session_id == _found.session_id))
-    .join(MessageBlob, MessageBlob.message_id == _found.id)
+    .join(message_table, (message_table.c.id == _found.c.id) & (message_table.c.session_id == _found.c.session_id))
+    .join(message_blob_table, message_blob_table.c.message_id == _found.c.id)
     .where(*_in_range)
 )
 
@@ -153,13 +152,13 @@ def _is_sound(row: Stored) -> bool:
 
 #: Unchecked, because the digests are compared.
 _of_many: Final = Statement(
-    select(MessageBlob.payload, Message.digest, Message.position, Message.session_id)
-    .select_from(Message)
-    .join(MessageBlob, MessageBlob.message_id == Message.id)
+    select(message_blob_table.c.payload, message_table.c.digest, message_table.c.position, message_table.c.session_id)
+    .select_from(message_table)
+    .join(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
     .where(
-        one_of(Message.session_id, bindparam("sessions", type_=RowIdList)),
-        Message.position >= 0,
-        Message.position < bindparam("stop"),
+        one_of(message_table.c.session_id, bindparam("sessions", type_=RowIdList)),
+        message_table.c.position >= 0,
+        message_table.c.position < bindparam("stop"),
     ),
     checked=False,
 )
@@ -206,7 +205,9 @@ class Damage(NamedTuple):
 
 
 _positions: Final = Statement(
-    select(Message.position).where(Message.session_id == bindparam("session")).order_by(Message.position)
+    select(message_table.c.position)
+    .where(message_table.c.session_id == bindparam("session"))
+    .order_by(message_table.c.position)
 )
 
 
@@ -254,9 +255,9 @@ def _readable_positions(unit: UnitOfWork, session: int, damage: list[Damage]) ->
 
 
 _written: Final = Statement(
-    select(Message.position)
-    .where(Message.session_id == bindparam("session"), Message.revision > bindparam("since"))
-    .order_by(Message.position)
+    select(message_table.c.position)
+    .where(message_table.c.session_id == bindparam("session"), message_table.c.revision > bindparam("since"))
+    .order_by(message_table.c.position)
 )
 
 

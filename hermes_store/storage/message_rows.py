@@ -17,14 +17,14 @@ from . import search_rows
 from .message_differences import Difference, compare
 from .message_inserts import COLUMNS, INSERT_PAYLOAD
 from .message_lookup import IN_SESSION
-from .schema import Message, MessageBlob, Session
+from .schema import message_blob_table, message_table, session_table
 from .statement import Bound, RowStatement, Statement
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 #: Messages in one statement, at most: a bound for the memory that their parameters take.
 _CHUNK: Final = 1_000
 
-_insert_many: Final = RowStatement(insert(Message).values({"id": bindparam("id"), **COLUMNS}), ("id", *COLUMNS))
+_insert_many: Final = RowStatement(insert(message_table).values({"id": bindparam("id"), **COLUMNS}), ("id", *COLUMNS))
 _insert_payload: Final = Statement(INSERT_PAYLOAD)
 _insert_payloads: Final = RowStatement(INSERT_PAYLOAD, ("message_id", "payload"))
 
@@ -116,12 +116,14 @@ def _count_error(count: int) -> DatabaseCorruptError:
 
 
 _update_message: Final = Statement(
-    update(Message)
-    .where(Message.id == bindparam("row_id"))
+    update(message_table)
+    .where(message_table.c.id == bindparam("row_id"))
     .values({name: bindparam(name) for name in ("role", "timestamp", "digest", "revision")})
 )
 _update_payload: Final = Statement(
-    update(MessageBlob).where(MessageBlob.message_id == bindparam("row_id")).values(payload=bindparam("payload"))
+    update(message_blob_table)
+    .where(message_blob_table.c.message_id == bindparam("row_id"))
+    .values(payload=bindparam("payload"))
 )
 
 
@@ -174,8 +176,8 @@ def _row_error() -> DatabaseCorruptError:
 
 
 _update_message_at: Final = Statement(
-    update(Message)
-    .where(Message.id == bindparam("row_id"), Message.revision == bindparam("at"))
+    update(message_table)
+    .where(message_table.c.id == bindparam("row_id"), message_table.c.revision == bindparam("at"))
     .values({name: bindparam(name) for name in ("role", "timestamp", "digest", "revision")})
 )
 
@@ -210,7 +212,7 @@ def _write_payload(unit: UnitOfWork, row_id: int, before: bytes | None, payload:
     search_rows.replace(unit, row_id, before, payload)
 
 
-_delete_all: Final = Statement(delete(Message).where(IN_SESSION))
+_delete_all: Final = Statement(delete(message_table).where(IN_SESSION))
 
 
 def write_difference(
@@ -237,21 +239,23 @@ def replace(unit: UnitOfWork, session: int, messages: Sequence[Encoded], revisio
     return difference.changes
 
 
-_delete_message: Final = RowStatement(delete(Message).where(Message.id == bindparam("row_id")), ("row_id",))
+_delete_message: Final = RowStatement(
+    delete(message_table).where(message_table.c.id == bindparam("row_id")), ("row_id",)
+)
 _to_negative: Final = Statement(
-    update(Message)
-    .where(IN_SESSION, Message.position.between(bindparam("first"), bindparam("last")))
-    .values(position=-1 - Message.position)
+    update(message_table)
+    .where(IN_SESSION, message_table.c.position.between(bindparam("first"), bindparam("last")))
+    .values(position=-1 - message_table.c.position)
 )
 _from_negative: Final = Statement(
-    update(Message)
-    .where(IN_SESSION, Message.position.between(bindparam("first"), bindparam("last")))
-    .values(position=-1 - Message.position + bindparam("distance"), revision=bindparam("new_revision"))
+    update(message_table)
+    .where(IN_SESSION, message_table.c.position.between(bindparam("first"), bindparam("last")))
+    .values(position=-1 - message_table.c.position + bindparam("distance"), revision=bindparam("new_revision"))
 )
 
 
 _delete_range: Final = Statement(
-    delete(Message).where(IN_SESSION, Message.position.between(bindparam("first"), bindparam("last")))
+    delete(message_table).where(IN_SESSION, message_table.c.position.between(bindparam("first"), bindparam("last")))
 )
 
 
@@ -281,12 +285,14 @@ def remove_and_move(
 #: With more runs than this, each row is moved by itself: a round trip for each run would take longer.
 _MOST_RUNS: Final = 200
 _one_to_negative: Final = RowStatement(
-    update(Message).where(Message.id == bindparam("row_id")).values(position=literal_column("-1") - Message.position),
+    update(message_table)
+    .where(message_table.c.id == bindparam("row_id"))
+    .values(position=literal_column("-1") - message_table.c.position),
     ("row_id",),
 )
 _move_one: Final = RowStatement(
-    update(Message)
-    .where(Message.id == bindparam("row_id"))
+    update(message_table)
+    .where(message_table.c.id == bindparam("row_id"))
     .values(position=bindparam("place"), revision=bindparam("new_revision")),
     ("place", "new_revision", "row_id"),
 )
@@ -326,7 +332,10 @@ def _apply(  # noqa: PLR0917 - the change, and what it is made of
 
 #: Unchecked: a damaged position is one that changes.
 _places: Final = Statement(
-    select(Message.id, Message.position).where(IN_SESSION).order_by(Message.position, Message.id), checked=False
+    select(message_table.c.id, message_table.c.position)
+    .where(IN_SESSION)
+    .order_by(message_table.c.position, message_table.c.id),
+    checked=False,
 )
 #: Where rows are while they are moved: no position is below it.
 _APART: Final = -(2**60)
@@ -341,7 +350,7 @@ def renumber(unit: UnitOfWork, session: int, revision: int) -> int:
     return len(moved)
 
 
-_delete_from: Final = Statement(delete(Message).where(IN_SESSION, Message.position >= bindparam("keep")))
+_delete_from: Final = Statement(delete(message_table).where(IN_SESSION, message_table.c.position >= bindparam("keep")))
 
 
 def truncate(unit: UnitOfWork, session: int, keep: int) -> int:
@@ -351,10 +360,10 @@ def truncate(unit: UnitOfWork, session: int, keep: int) -> int:
 
 
 _last_sizes: Final = Statement(
-    select(Message.position, func.length(MessageBlob.payload).label("size"))
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
+    select(message_table.c.position, func.length(message_blob_table.c.payload).label("size"))
+    .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
     .where(IN_SESSION)
-    .order_by(Message.position.desc())
+    .order_by(message_table.c.position.desc())
     .limit(bindparam("most"))
 )
 
@@ -375,12 +384,14 @@ def truncate_some(unit: UnitOfWork, session: int, *, rows: int, size: int) -> in
 
 
 _lost_sessions: Final = Statement(
-    select(Message.session_id, func.min(Message.timestamp), func.max(Message.timestamp))
-    .where(~exists().where(Session.id == Message.session_id))
-    .group_by(Message.session_id),
+    select(message_table.c.session_id, func.min(message_table.c.timestamp), func.max(message_table.c.timestamp))
+    .where(~exists().where(session_table.c.id == message_table.c.session_id))
+    .group_by(message_table.c.session_id),
     checked=False,
 )
-_remove_bodies: Final = Statement(delete(MessageBlob).where(~exists().where(Message.id == MessageBlob.message_id)))
+_remove_bodies: Final = Statement(
+    delete(message_blob_table).where(~exists().where(message_table.c.id == message_blob_table.c.message_id))
+)
 
 
 def without_session(unit: UnitOfWork) -> list[tuple[Any, Any, Any]]:

@@ -10,23 +10,23 @@ from sqlalchemy.types import NullType
 from ..transcripts import json_codec
 from ..validation import is_id
 from .row_types import RowTypes
-from .schema import Project
+from .schema import project_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
 _ROWS: Final = 1_000
 #: What `change_checks` looks at is left out.
 _COLUMNS: Final = [
-    column for column in Project.__table__.columns if column.key not in {"id", "project_id", "change_number"}
+    column for column in project_table.columns if column.key not in {"id", "project_id", "change_number"}
 ]
 _rows: Final = Statement(
     select(
-        Project.id,
-        type_coerce(Project.project_id, NullType()).label("stored_id"),
+        project_table.c.id,
+        type_coerce(project_table.c.project_id, NullType()).label("stored_id"),
         *(type_coerce(column, NullType()) for column in _COLUMNS),
     )
-    .where(Project.id > bindparam("after"))
-    .order_by(Project.id)
+    .where(project_table.c.id > bindparam("after"))
+    .order_by(project_table.c.id)
     .limit(_ROWS),
     checked=False,
 )

@@ -17,7 +17,6 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.orm import aliased
 from sqlalchemy.types import NullType
 
 from ..errors import ProjectExistsError, ProjectNotFoundError
@@ -26,30 +25,32 @@ from ..records import ProjectRecord
 from ..validation import MAX_INT, check_id, is_id
 from . import change_rows
 from .row_locks import RowLock, lockable, with_lock
-from .schema import ImportItem, Project, Session
+from .schema import import_item_table, project_table, session_table
 from .statement import RowStatement, Statement, next_change, one_of
 from .types import RowIdList, TextList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
 _NAMES: Final = tuple(name for name in ProjectRecord.model_fields if name != "session_count")
-_COLUMNS: Final = tuple(getattr(Project, name) for name in _NAMES)
+_COLUMNS: Final = tuple(project_table.c[name] for name in _NAMES)
 _session_count: Final = (
     select(func.count())
-    .where(Session.project_id == Project.id, Session.deleted_at.is_(None))
-    .correlate(Project)
+    .where(session_table.c.project_id == project_table.c.id, session_table.c.deleted_at.is_(None))
+    .correlate(project_table)
     .scalar_subquery()
 )
-_record: Final = select(*_COLUMNS, _session_count.label("session_count"), Project.id)
-_get: Final = Statement(_record.where(Project.project_id == bindparam("project_id")))
-_key: Final = select(Project.id, Project.profile, Project.extra).where(Project.project_id == bindparam("project_id"))
+_record: Final = select(*_COLUMNS, _session_count.label("session_count"), project_table.c.id)
+_get: Final = Statement(_record.where(project_table.c.project_id == bindparam("project_id")))
+_key: Final = select(project_table.c.id, project_table.c.profile, project_table.c.extra).where(
+    project_table.c.project_id == bindparam("project_id")
+)
 _find: Final = lockable(_key)
-_profile_of: Final = Statement(select(Project.profile).where(Project.id == bindparam("row_id")))
-_of_profile: Final = Project.profile == bindparam("profile")
-_ORDER: Final = (Project.profile, Project.position, Project.id)
+_profile_of: Final = Statement(select(project_table.c.profile).where(project_table.c.id == bindparam("row_id")))
+_of_profile: Final = project_table.c.profile == bindparam("profile")
+_ORDER: Final = (project_table.c.profile, project_table.c.position, project_table.c.id)
 #: The key of a row as it is stored, without conversions and checks: that of a damaged row, too.
 _stored: Final = [type_coerce(column, NullType()).label(f"stored_{column.key}") for column in _ORDER[:2]]
 _page: Final = _record.add_columns(*_stored).order_by(*_ORDER).limit(bindparam("page_limit"))
-_last: Final = aliased(Project, name="last")
+_last: Final = project_table.alias("last")
 #: Below every other value: what NULL, which only a damaged row has, is in a comparison with other rows.
 _lowest: Final[ColumnElement[Any]] = literal_column("-1.7976931348623157e308")
 _after: Final = {
@@ -59,8 +60,8 @@ _after: Final = {
         tuple_(*_ORDER)
         > tuple_(
             *(
-                select(func.coalesce(getattr(_last, one.key), _lowest))
-                .where(_last.id == bindparam("last_row"))
+                select(func.coalesce(_last.c[one.key], _lowest))
+                .where(_last.c.id == bindparam("last_row"))
                 .scalar_subquery()
                 for one in _ORDER
             )
@@ -115,7 +116,7 @@ def find_link_target(unit: UnitOfWork, project_id: str, profile: str) -> int | N
     return row[0] if row is not None and row[1] == profile else None
 
 
-_by_rows: Final = Statement(_record.where(one_of(Project.id, bindparam("rows", type_=RowIdList))))
+_by_rows: Final = Statement(_record.where(one_of(project_table.c.id, bindparam("rows", type_=RowIdList))))
 
 
 def get_rows(unit: UnitOfWork, rows: Collection[int]) -> dict[int, ProjectRecord]:
@@ -124,8 +125,8 @@ def get_rows(unit: UnitOfWork, rows: Collection[int]) -> dict[int, ProjectRecord
 
 
 _find_many: Final = Statement(
-    select(Project.project_id, Project.profile, Project.id).where(
-        one_of(Project.project_id, bindparam("ids", type_=TextList))
+    select(project_table.c.project_id, project_table.c.profile, project_table.c.id).where(
+        one_of(project_table.c.project_id, bindparam("ids", type_=TextList))
     )
 )
 
@@ -143,11 +144,13 @@ def get(unit: UnitOfWork, project_id: str) -> ProjectRecord | None:
 
 _of_file: Final = ("project_id", "name", "color", "created_at", "extra")
 _values: Final = Statement(
-    select(*(getattr(Project, name) for name in _of_file)).where(Project.project_id == bindparam("project_id"))
+    select(*(project_table.c[name] for name in _of_file)).where(project_table.c.project_id == bindparam("project_id"))
 )
 
 
-_lock_row: Final = Statement(with_lock(select(Project.id).where(Project.id == bindparam("row_id")), RowLock.LINK))
+_lock_row: Final = Statement(
+    with_lock(select(project_table.c.id).where(project_table.c.id == bindparam("row_id")), RowLock.LINK)
+)
 
 
 def is_linkable(unit: UnitOfWork, row_id: int) -> bool:
@@ -217,7 +220,9 @@ def _cursor(row: Sequence[Any]) -> str:
     return write_row_cursor("projects", row_id)
 
 
-_in_order: Final = Statement(select(*_COLUMNS).order_by(Project.position, Project.profile, Project.id))
+_in_order: Final = Statement(
+    select(*_COLUMNS).order_by(project_table.c.position, project_table.c.profile, project_table.c.id)
+)
 
 
 def all_in_order(unit: UnitOfWork) -> list[dict[str, Any]]:
@@ -226,15 +231,17 @@ def all_in_order(unit: UnitOfWork) -> list[dict[str, Any]]:
     return [{**row, "extra": _extra(row["extra"])} for row in rows]
 
 
-_ordered: Final = select(Project.project_id, Project.position).order_by(Project.position, Project.id)
+_ordered: Final = select(project_table.c.project_id, project_table.c.position).order_by(
+    project_table.c.position, project_table.c.id
+)
 _positions: Final = Statement(_ordered)
 _positions_of_profile: Final = Statement(_ordered.where(_of_profile))
-_last_position: Final = Statement(select(func.max(Project.position)).where(_of_profile))
-_imported: Final = select(ImportItem.item).where(
-    ImportItem.kind == bindparam("kind"), ImportItem.origin == bindparam("origin")
+_last_position: Final = Statement(select(func.max(project_table.c.position)).where(_of_profile))
+_imported: Final = select(import_item_table.c.item).where(
+    import_item_table.c.kind == bindparam("kind"), import_item_table.c.origin == bindparam("origin")
 )
 _last_position_of_others: Final = Statement(
-    select(func.max(Project.position)).where(Project.project_id.not_in(_imported))
+    select(func.max(project_table.c.position)).where(project_table.c.project_id.not_in(_imported))
 )
 
 
@@ -262,7 +269,7 @@ def _after_last(last: int | None) -> int:
 
 
 _insert: Final = Statement(
-    insert(Project).values(**{name: bindparam(name) for name in _NAMES}, change_number=next_change())
+    insert(project_table).values(**{name: bindparam(name) for name in _NAMES}, change_number=next_change())
 )
 
 
@@ -287,14 +294,14 @@ def add(unit: UnitOfWork, columns: Mapping[str, Any]) -> None:
 
 def change(unit: UnitOfWork, project_id: str, values: Mapping[str, Any]) -> None:
     """Write columns of a project's row."""
-    statement = update(Project).where(Project.project_id == bindparam("of_project"))
+    statement = update(project_table).where(project_table.c.project_id == bindparam("of_project"))
     changed = Statement(statement.values(**{name: bindparam(name) for name in values}, change_number=next_change()))
     unit.execute(changed, {"of_project": project_id, **values})
 
 
 _move: Final = RowStatement(
-    update(Project)
-    .where(Project.project_id == bindparam("of_project"))
+    update(project_table)
+    .where(project_table.c.project_id == bindparam("of_project"))
     .values(position=bindparam("position"), change_number=next_change()),
     ("position", "of_project"),
 )
@@ -305,8 +312,10 @@ def set_positions(unit: UnitOfWork, positions: Mapping[str, int]) -> None:
     unit.execute_many(_move, [(position, key) for key, position in positions.items()])
 
 
-_place: Final = Statement(select(Project.project_id, Project.profile).where(Project.id == bindparam("row_id")))
-_delete: Final = Statement(delete(Project).where(Project.id == bindparam("row_id")))
+_place: Final = Statement(
+    select(project_table.c.project_id, project_table.c.profile).where(project_table.c.id == bindparam("row_id"))
+)
+_delete: Final = Statement(delete(project_table).where(project_table.c.id == bindparam("row_id")))
 
 
 def remove(unit: UnitOfWork, row_id: int) -> None:
@@ -316,8 +325,8 @@ def remove(unit: UnitOfWork, row_id: int) -> None:
     unit.execute(_delete, {"row_id": row_id})
 
 
-_count: Final = Statement(select(func.count()).select_from(Project))
-_count_of_profile: Final = Statement(select(func.count()).select_from(Project).where(_of_profile))
+_count: Final = Statement(select(func.count()).select_from(project_table))
+_count_of_profile: Final = Statement(select(func.count()).select_from(project_table).where(_of_profile))
 
 
 def count(unit: UnitOfWork, profile: str | None) -> int:

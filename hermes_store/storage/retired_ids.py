@@ -9,16 +9,20 @@ from typing import Final
 from sqlalchemy import bindparam, delete, exists, insert, select, update
 
 from ..errors import SessionDeletedError, SessionExistsError
-from .schema import RetiredId, Session
+from .schema import retired_id_table, session_table
 from .session_keys import successor_of
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
 
 _holder: Final = Statement(
-    select(Session.deleted_at, Session.profile).where(Session.session_id == bindparam("session_id"))
+    select(session_table.c.deleted_at, session_table.c.profile).where(
+        session_table.c.session_id == bindparam("session_id")
+    )
 )
-_retired: Final = Statement(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
+_retired: Final = Statement(
+    select(retired_id_table.c.successor_id).where(retired_id_table.c.session_id == bindparam("session_id"))
+)
 
 
 def require_free(unit: UnitOfWork, session_id: str, profile: str | None = None) -> None:
@@ -76,7 +80,9 @@ def confirm(unit: UnitOfWork, session_id: str) -> None:
     unit.look_again(check)
 
 
-_deleted_at: Final = Statement(select(Session.deleted_at).where(Session.session_id == bindparam("session_id")))
+_deleted_at: Final = Statement(
+    select(session_table.c.deleted_at).where(session_table.c.session_id == bindparam("session_id"))
+)
 
 
 def is_deleted(unit: UnitOfWork, session_id: str) -> bool:
@@ -91,12 +97,12 @@ def is_purged(unit: UnitOfWork, session_id: str) -> bool:
 
 
 _deleted_among: Final = Statement(
-    select(Session.session_id)
-    .where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
-    .where(Session.deleted_at.is_not(None))
+    select(session_table.c.session_id)
+    .where(one_of(session_table.c.session_id, bindparam("ids", type_=IdList)))
+    .where(session_table.c.deleted_at.is_not(None))
 )
 _retired_among: Final = Statement(
-    select(RetiredId.session_id).where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+    select(retired_id_table.c.session_id).where(one_of(retired_id_table.c.session_id, bindparam("ids", type_=IdList)))
 )
 
 
@@ -107,9 +113,9 @@ def gone_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
 
 
 _purged_among: Final = Statement(
-    select(RetiredId.session_id)
-    .where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
-    .where(RetiredId.successor_id.is_(None))
+    select(retired_id_table.c.session_id)
+    .where(one_of(retired_id_table.c.session_id, bindparam("ids", type_=IdList)))
+    .where(retired_id_table.c.successor_id.is_(None))
 )
 
 
@@ -120,7 +126,7 @@ def removed_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
 
 
 _current_among: Final = Statement(
-    select(Session.session_id).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+    select(session_table.c.session_id).where(one_of(session_table.c.session_id, bindparam("ids", type_=IdList)))
 )
 
 
@@ -131,7 +137,7 @@ def unused_among(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
 
 
 _retire_id: Final = Statement(
-    insert(RetiredId).values(
+    insert(retired_id_table).values(
         session_id=bindparam("session_id"), successor_id=bindparam("successor_id"), retired_at=bindparam("retired_at")
     )
 )
@@ -143,7 +149,9 @@ def retire(unit: UnitOfWork, session_id: str, successor: int | None) -> None:
 
 
 _reclaim: Final = Statement(
-    delete(RetiredId).where(RetiredId.session_id == bindparam("id"), RetiredId.successor_id == bindparam("row_id"))
+    delete(retired_id_table).where(
+        retired_id_table.c.session_id == bindparam("id"), retired_id_table.c.successor_id == bindparam("row_id")
+    )
 )
 
 
@@ -153,7 +161,9 @@ def reclaim(unit: UnitOfWork, session_id: str, row_id: int) -> None:
 
 
 _move: Final = Statement(
-    update(RetiredId).where(RetiredId.successor_id == bindparam("before")).values(successor_id=bindparam("after"))
+    update(retired_id_table)
+    .where(retired_id_table.c.successor_id == bindparam("before"))
+    .values(successor_id=bindparam("after"))
 )
 
 
@@ -163,8 +173,11 @@ def move(unit: UnitOfWork, before: int, after: int) -> None:
 
 
 _unlink: Final = Statement(
-    update(RetiredId)
-    .where(RetiredId.successor_id.is_not(None), ~exists().where(Session.id == RetiredId.successor_id))
+    update(retired_id_table)
+    .where(
+        retired_id_table.c.successor_id.is_not(None),
+        ~exists().where(session_table.c.id == retired_id_table.c.successor_id),
+    )
     .values(successor_id=None)
 )
 

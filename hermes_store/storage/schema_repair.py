@@ -21,13 +21,13 @@ from .dialects import Dialect, SchemaFacts, SchemaItem, Settings, dialect_for
 from .dialects.base import logger
 from .dialects.sqlite_schema_text import known_items
 from .engine import Database
-from .schema import Base
+from .schema import metadata
 from .schema_version import VERSION_TABLE
 
 #: Of `TABLES` at revision `migrations.HEAD`, from `Dialect.schema_digest`. A test says the new one after a migration.
 HEAD_DIGEST: Final = "f90ce2d05bd279aa3db39ecf2b31a385"
 #: The tables of this library, but for those of the index of words, whose text depends on the version of SQLite.
-TABLES: Final = frozenset({*Base.metadata.tables, VERSION_TABLE, "sqlite_sequence"})
+TABLES: Final = frozenset({*metadata.tables, VERSION_TABLE, "sqlite_sequence"})
 #: What a damaged schema makes of a database of this library.
 _DAMAGE: Final = (DatabaseCorruptError, SchemaOutdatedError, SchemaVersionMissingError, UnsupportedDatabaseError)
 

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import DDL, event
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import DDL, BigInteger, Column, LargeBinary, Table, event
 
-from .schema_base import Base
+from .schema_base import metadata
 from .types import RowId
 
-
-class SearchState(Base):
-    """How far the index of words is; one row.
-
-    The index itself is `message_search` and `title_search`, whose form differs between databases: see `SEARCH_TABLES`.
-    """
-
-    __tablename__ = "search_state"
-
-    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
-    #: Messages whose row id is this or more are in the index. Null where there is none.
-    indexed_from: Mapped[int | None]
-    #: The titles of sessions whose row id is this or more are in the index.
-    titles_from: Mapped[int | None]
-    #: Cursors of a search, which have row ids in them, are encrypted with it.
-    cursor_key: Mapped[bytes]
-    #: Messages, and titles of sessions, whose row id is this or more are not in it yet, and a search reads them. Null
-    #: where there are none.
-    pending_from: Mapped[int | None]
-    pending_titles_from: Mapped[int | None]
+#: How far the index of words is; one row.
+#:
+#: The index itself is `message_search` and `title_search`, whose form differs between databases: see `SEARCH_TABLES`.
+search_state_table: Final = Table(
+    "search_state",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=False),
+    # Messages whose row id is this or more are in the index. Null where there is none.
+    Column("indexed_from", BigInteger()),
+    # The titles of sessions whose row id is this or more are in the index.
+    Column("titles_from", BigInteger()),
+    # Cursors of a search, which have row ids in them, are encrypted with it.
+    Column("cursor_key", LargeBinary(), nullable=False),
+    # Messages, and titles of sessions, whose row id is this or more are not in it yet, and a search reads them. Null
+    # where there are none.
+    Column("pending_from", BigInteger()),
+    Column("pending_titles_from", BigInteger()),
+)
 
 
 #: The tables of the index. On SQLite they have further tables, which FTS5 makes. None of them is for Alembic to
@@ -66,4 +63,4 @@ SEARCH_NAMES: Final = frozenset(
 )
 for _dialect, _statements in SEARCH_TABLES.items():
     for _statement in _statements:
-        event.listen(Base.metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]
+        event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from ..errors import CopyUnfinishedError, DatabaseCorruptError, SchemaVersionMissingError, UnsupportedDatabaseError
 from .dialects import Dialect
-from .schema import SEARCH_NAMES, Base
+from .schema import SEARCH_NAMES, metadata
 from .unit_of_work import UnitOfWork
 
 #: Alembic's table for the revision, under a name that no other program uses.
@@ -120,12 +120,12 @@ def current_revision(connection: Connection, dialect: Dialect) -> str | None:
 
 def other_tables(unit: UnitOfWork) -> list[str]:
     """Return the tables in the same database that are not this library's, by name."""
-    return sorted(set(unit.dialect.tables(unit)) - _OURS - SEARCH_NAMES - Base.metadata.tables.keys())
+    return sorted(set(unit.dialect.tables(unit)) - _OURS - SEARCH_NAMES - metadata.tables.keys())
 
 
 def present_tables(unit: UnitOfWork) -> list[str]:
     """Return the tables of the database that are this library's, with those of the index of words."""
-    return sorted((Base.metadata.tables.keys() | SEARCH_NAMES).intersection(unit.dialect.tables(unit)))
+    return sorted((metadata.tables.keys() | SEARCH_NAMES).intersection(unit.dialect.tables(unit)))
 
 
 def version_table(connection: Connection) -> str:

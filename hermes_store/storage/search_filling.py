@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select
 from ..errors import DatabaseCorruptError, DatabaseLockedError, DatabaseReadOnlyError
 from . import search_rows, search_state
 from .engine import Database
-from .schema import MessageBlob, Session
+from .schema import message_blob_table, session_table
 from .search_state import State
 from .statement import Statement
 from .turns import Turns
@@ -91,16 +91,16 @@ def fill(database: Database, on_filled: OnFilled = lambda _done, _total: None) -
 
 
 _sizes: Final = Statement(
-    select(MessageBlob.message_id, func.length(MessageBlob.payload).label("size"))
-    .where(MessageBlob.message_id < bindparam("before"))
-    .order_by(MessageBlob.message_id.desc())
+    select(message_blob_table.c.message_id, func.length(message_blob_table.c.payload).label("size"))
+    .where(message_blob_table.c.message_id < bindparam("before"))
+    .order_by(message_blob_table.c.message_id.desc())
     .limit(bindparam("most")),
     checked=False,
 )
 _titles: Final = Statement(
-    select(Session.id, Session.title)
-    .where(Session.id < bindparam("before"))
-    .order_by(Session.id.desc())
+    select(session_table.c.id, session_table.c.title)
+    .where(session_table.c.id < bindparam("before"))
+    .order_by(session_table.c.id.desc())
     .limit(bindparam("most"))
 )
 

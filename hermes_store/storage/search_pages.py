@@ -22,7 +22,7 @@ from ..words.matching import Matcher
 from ..words.query import Query
 from . import search_rows, search_state, session_records
 from .row_types import Row
-from .schema import NOT_STAGED, Message, Session
+from .schema import NOT_STAGED, message_table, session_table
 from .search_rows import words_and_text
 from .search_state import State
 from .statement import Statement, one_of
@@ -327,14 +327,14 @@ _rows_between: Final = {
         .order_by(column.desc())
         .limit(bindparam("most"))
     )
-    for kind, column in (("messages", Message.id), ("titles", Session.id))
+    for kind, column in (("messages", message_table.c.id), ("titles", session_table.c.id))
 }
 _COLUMNS: Final = {
-    "profile": Session.profile,
-    "project": Session.project_id,
-    "archived": Session.archived,
-    "source": Session.source,
-    "role": Message.role,
+    "profile": session_table.c.profile,
+    "project": session_table.c.project_id,
+    "archived": session_table.c.archived,
+    "source": session_table.c.source,
+    "role": message_table.c.role,
 }
 
 
@@ -342,16 +342,25 @@ _COLUMNS: Final = {
 def _filtered(kind: Kind, shape: frozenset[tuple[str, bool]]) -> Statement:
     rows = bindparam("rows", type_=RowIdList)
     if kind == "messages":
-        time: Any = func.coalesce(Message.timestamp, Session.activity_at)
-        columns: tuple[Any, ...] = (Message.id, time, Session.id, Message.position, Message.role, Message.timestamp)
+        time: Any = func.coalesce(message_table.c.timestamp, session_table.c.activity_at)
+        columns: tuple[Any, ...] = (
+            message_table.c.id,
+            time,
+            session_table.c.id,
+            message_table.c.position,
+            message_table.c.role,
+            message_table.c.timestamp,
+        )
         query = select(*columns, null().label("title"))
-        query = query.join(Session, Session.id == Message.session_id).where(one_of(Message.id, rows))
+        query = query.join(session_table, session_table.c.id == message_table.c.session_id).where(
+            one_of(message_table.c.id, rows)
+        )
     else:
-        time = Session.activity_at
+        time = session_table.c.activity_at
         nothing = [null().label(name) for name in ("position", "role", "timestamp")]
-        columns = (Session.id, time, Session.id.label("session"), *nothing, Session.title)
-        query = select(*columns).where(one_of(Session.id, rows))
-    query = query.where(Session.deleted_at.is_(None), NOT_STAGED)
+        columns = (session_table.c.id, time, session_table.c.id.label("session"), *nothing, session_table.c.title)
+        query = select(*columns).where(one_of(session_table.c.id, rows))
+    query = query.where(session_table.c.deleted_at.is_(None), NOT_STAGED)
     for name, is_without in sorted(shape):
         if name == "since":
             query = query.where(time >= bindparam("of_since"))

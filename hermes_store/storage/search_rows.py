@@ -21,7 +21,7 @@ from ..words.folding import Words, words_of
 from ..words.message_text import text_of
 from . import search_state
 from .row_types import Row
-from .schema import Message, MessageBlob, Session
+from .schema import message_blob_table, message_table, session_table
 from .search_state import MOST_PENDING, MOST_PENDING_BYTES, State
 from .statement import Statement, one_of
 from .types import RowIdList
@@ -97,9 +97,9 @@ def _add(unit: UnitOfWork, messages: Iterable[tuple[int, bytes]]) -> None:
 
 
 _pending_sizes: Final = Statement(
-    select(MessageBlob.message_id, func.length(MessageBlob.payload).label("size"))
-    .where(MessageBlob.message_id >= bindparam("first"), MessageBlob.message_id < bindparam("end"))
-    .order_by(MessageBlob.message_id)
+    select(message_blob_table.c.message_id, func.length(message_blob_table.c.payload).label("size"))
+    .where(message_blob_table.c.message_id >= bindparam("first"), message_blob_table.c.message_id < bindparam("end"))
+    .order_by(message_blob_table.c.message_id)
     .limit(bindparam("most")),
     checked=False,
 )
@@ -143,7 +143,9 @@ def add_session(unit: UnitOfWork, session: int, first: int = _FIRST, last: int =
 
 
 _pending_size: Final = Statement(
-    select(func.sum(func.length(MessageBlob.payload))).where(MessageBlob.message_id >= bindparam("first"))
+    select(func.sum(func.length(message_blob_table.c.payload))).where(
+        message_blob_table.c.message_id >= bindparam("first")
+    )
 )
 
 
@@ -207,17 +209,22 @@ def _needs_words(unit: UnitOfWork) -> bool:
 
 
 _sizes: Final = Statement(
-    select(Message.id, Message.position, func.length(MessageBlob.payload).label("size"))
-    .join(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(Message.session_id == bindparam("session"), Message.position.between(bindparam("first"), bindparam("last")))
-    .order_by(Message.position)
+    select(message_table.c.id, message_table.c.position, func.length(message_blob_table.c.payload).label("size"))
+    .join(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
+    .where(
+        message_table.c.session_id == bindparam("session"),
+        message_table.c.position.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(message_table.c.position)
     .limit(bindparam("most")),
     checked=False,
 )
-_stored: Final = select(Message.id, Message.digest, MessageBlob.payload).join(
-    MessageBlob, MessageBlob.message_id == Message.id
+_stored: Final = select(message_table.c.id, message_table.c.digest, message_blob_table.c.payload).join(
+    message_blob_table, message_blob_table.c.message_id == message_table.c.id
 )
-_payloads: Final = Statement(_stored.where(one_of(Message.id, bindparam("rows", type_=RowIdList))), checked=False)
+_payloads: Final = Statement(
+    _stored.where(one_of(message_table.c.id, bindparam("rows", type_=RowIdList))), checked=False
+)
 
 
 def remove_from(unit: UnitOfWork, session: int, first: int = _FIRST, last: int = _LAST) -> None:
@@ -345,7 +352,9 @@ def add_title(unit: UnitOfWork, session: int, title: Any) -> None:
 
 
 _titles: Final = Statement(
-    select(Session.id, Session.title).where(Session.id >= bindparam("first"), Session.id < bindparam("end"))
+    select(session_table.c.id, session_table.c.title).where(
+        session_table.c.id >= bindparam("first"), session_table.c.id < bindparam("end")
+    )
 )
 
 

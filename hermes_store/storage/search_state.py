@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 
-from .schema import Message, SearchState, Session
+from .schema import message_table, search_state_table, session_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
@@ -49,20 +49,20 @@ def _is_between(row_id: int, first: int | None, end: int | None) -> bool:
 
 
 _select_state: Final = select(
-    SearchState.indexed_from,
-    SearchState.titles_from,
-    SearchState.cursor_key,
-    SearchState.pending_from,
-    SearchState.pending_titles_from,
+    search_state_table.c.indexed_from,
+    search_state_table.c.titles_from,
+    search_state_table.c.cursor_key,
+    search_state_table.c.pending_from,
+    search_state_table.c.pending_titles_from,
 )
 _state: Final = Statement(_select_state)
 _state_locked: Final = Statement(_select_state.with_for_update())
 _set_state: Final = Statement(
-    update(SearchState).values(indexed_from=bindparam("new_from"), titles_from=bindparam("new_titles"))
+    update(search_state_table).values(indexed_from=bindparam("new_from"), titles_from=bindparam("new_titles"))
 )
-_set_pending: Final = Statement(update(SearchState).values(pending_from=bindparam("first")))
-_set_pending_titles: Final = Statement(update(SearchState).values(pending_titles_from=bindparam("first")))
-_forget_pending: Final = Statement(update(SearchState).values(pending_from=None, pending_titles_from=None))
+_set_pending: Final = Statement(update(search_state_table).values(pending_from=bindparam("first")))
+_set_pending_titles: Final = Statement(update(search_state_table).values(pending_titles_from=bindparam("first")))
+_forget_pending: Final = Statement(update(search_state_table).values(pending_from=None, pending_titles_from=None))
 
 
 def read(unit: UnitOfWork, *, lock: bool = False) -> State:
@@ -99,7 +99,9 @@ def is_written(unit: UnitOfWork) -> bool:
 
 
 _count_before: Final = Statement(
-    select(func.count()).select_from(Message).where(Message.id < select(SearchState.indexed_from).scalar_subquery())
+    select(func.count())
+    .select_from(message_table)
+    .where(message_table.c.id < select(search_state_table.c.indexed_from).scalar_subquery())
 )
 
 
@@ -109,8 +111,8 @@ def count_before(unit: UnitOfWork) -> int:
     return found
 
 
-_last_message: Final = Statement(select(func.max(Message.id)))
-_last_session: Final = Statement(select(func.max(Session.id)))
+_last_message: Final = Statement(select(func.max(message_table.c.id)))
+_last_session: Final = Statement(select(func.max(session_table.c.id)))
 
 
 def next_message(unit: UnitOfWork) -> int:

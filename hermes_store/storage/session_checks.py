@@ -16,7 +16,15 @@ from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from . import document_reading, history_checks, search_rows, search_state, transcript_columns, usage_rows
 from .row_types import RowTypes
-from .schema import NOT_STAGED, Message, MessageBlob, Session, SessionDocument, Share, SharePayload
+from .schema import (
+    NOT_STAGED,
+    message_blob_table,
+    message_table,
+    session_document_table,
+    session_table,
+    share_payload_table,
+    share_table,
+)
 from .statement import Statement, one_of
 from .types import RowIdList, unescaped
 from .unit_of_work import UnitOfWork
@@ -48,9 +56,12 @@ class CheckedSession(NamedTuple):
 
 
 _rows: Final = Statement(
-    select(Session.id).where(Session.id > bindparam("after"), NOT_STAGED).order_by(Session.id).limit(bindparam("most"))
+    select(session_table.c.id)
+    .where(session_table.c.id > bindparam("after"), NOT_STAGED)
+    .order_by(session_table.c.id)
+    .limit(bindparam("most"))
 )
-_count: Final = Statement(select(func.count()).select_from(Session).where(NOT_STAGED))
+_count: Final = Statement(select(func.count()).select_from(session_table).where(NOT_STAGED))
 
 
 def rows_after(unit: UnitOfWork, after: int, limit: int) -> list[int]:
@@ -66,9 +77,9 @@ def count(unit: UnitOfWork) -> int:
 
 _marks: Final = Statement(
     select(
-        select(func.max(Session.id)).scalar_subquery(),
-        select(func.max(Message.id)).scalar_subquery(),
-        select(func.count()).select_from(Session).where(~NOT_STAGED).scalar_subquery(),
+        select(func.max(session_table.c.id)).scalar_subquery(),
+        select(func.max(message_table.c.id)).scalar_subquery(),
+        select(func.count()).select_from(session_table).where(~NOT_STAGED).scalar_subquery(),
     ),
     checked=False,
 )
@@ -80,7 +91,9 @@ def marks(unit: UnitOfWork) -> tuple[Any, ...]:
 
 
 _ids: Final = Statement(
-    select(Session.id, Session.session_id).where(one_of(Session.id, bindparam("rows", type_=RowIdList)))
+    select(session_table.c.id, session_table.c.session_id).where(
+        one_of(session_table.c.id, bindparam("rows", type_=RowIdList))
+    )
 )
 
 
@@ -89,22 +102,23 @@ def public_ids(unit: UnitOfWork, row_ids: Collection[int]) -> dict[int, str]:
     return dict(unit.rows(_ids, {"rows": list(row_ids)})) if row_ids else {}
 
 
-_of_row: Final = Session.id == bindparam("session")
-_in_session: Final = Message.session_id == bindparam("session")
+_of_row: Final = session_table.c.id == bindparam("session")
+_in_session: Final = message_table.c.session_id == bindparam("session")
 _session: Final = Statement(
     select(
-        Session.session_id,
-        type_coerce(Session.title, NullType()).label("title"),
-        Session.message_count,
-        Session.last_message_at,
-        Session.last_activity_at,
-        Session.activity_at,
-        Session.updated_at,
+        session_table.c.session_id,
+        type_coerce(session_table.c.title, NullType()).label("title"),
+        session_table.c.message_count,
+        session_table.c.last_message_at,
+        session_table.c.last_activity_at,
+        session_table.c.activity_at,
+        session_table.c.updated_at,
     ).where(_of_row, NOT_STAGED),
     checked=False,
 )
 _positions: Final = Statement(
-    select(func.count(), func.min(Message.position), func.max(Message.position)).where(_in_session), checked=False
+    select(func.count(), func.min(message_table.c.position), func.max(message_table.c.position)).where(_in_session),
+    checked=False,
 )
 
 
@@ -112,7 +126,7 @@ _positions: Final = Statement(
 _OTHERS: Final = frozenset(
     {"id", "session_id", "message_count", "last_message_at", "last_activity_at", "activity_at", "change_number"}
 )
-_field_columns: Final = [column for column in Session.__table__.columns if column.key not in _OTHERS]
+_field_columns: Final = [column for column in session_table.columns if column.key not in _OTHERS]
 _fields: Final = Statement(
     select(*(type_coerce(column, NullType()) for column in _field_columns)).where(_of_row), checked=False
 )
@@ -175,18 +189,23 @@ def _check_times(times: Sequence[Any], expected: dict[str, Any]) -> list[Session
 
 
 _sizes: Final = Statement(
-    select(Message.position, func.length(MessageBlob.payload).label("size"))
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(_in_session, Message.position > bindparam("after"))
-    .order_by(Message.position)
+    select(message_table.c.position, func.length(message_blob_table.c.payload).label("size"))
+    .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
+    .where(_in_session, message_table.c.position > bindparam("after"))
+    .order_by(message_table.c.position)
     .limit(bindparam("most")),
     checked=False,
 )
 _payloads: Final = Statement(
-    select(Message.position, Message.digest, MessageBlob.payload.label("payload"), Message.id)
-    .outerjoin(MessageBlob, MessageBlob.message_id == Message.id)
-    .where(_in_session, Message.position >= bindparam("first"), Message.position <= bindparam("last"))
-    .order_by(Message.position),
+    select(
+        message_table.c.position,
+        message_table.c.digest,
+        message_blob_table.c.payload.label("payload"),
+        message_table.c.id,
+    )
+    .outerjoin(message_blob_table, message_blob_table.c.message_id == message_table.c.id)
+    .where(_in_session, message_table.c.position >= bindparam("first"), message_table.c.position <= bindparam("last"))
+    .order_by(message_table.c.position),
     checked=False,
 )
 #: Smaller than any position of a message.
@@ -241,10 +260,12 @@ def _problem(payload: Any, digest: Any) -> str:
     return ""
 
 
-_keys: Final = Statement(select(SessionDocument.key).where(SessionDocument.session_id == bindparam("session")))
+_keys: Final = Statement(
+    select(session_document_table.c.key).where(session_document_table.c.session_id == bindparam("session"))
+)
 _document: Final = Statement(
-    select(SessionDocument.digest, SessionDocument.payload).where(
-        SessionDocument.session_id == bindparam("session"), SessionDocument.key == bindparam("name")
+    select(session_document_table.c.digest, session_document_table.c.payload).where(
+        session_document_table.c.session_id == bindparam("session"), session_document_table.c.key == bindparam("name")
     ),
     checked=False,
 )
@@ -266,9 +287,9 @@ def _check_documents(unit: UnitOfWork, row_id: int, session_id: str) -> tuple[in
 
 
 _shares: Final = Statement(
-    select(Share.token, Share.digest, SharePayload.payload)
-    .outerjoin(SharePayload, SharePayload.share_id == Share.id)
-    .where(Share.session_id == bindparam("session")),
+    select(share_table.c.token, share_table.c.digest, share_payload_table.c.payload)
+    .outerjoin(share_payload_table, share_payload_table.c.share_id == share_table.c.id)
+    .where(share_table.c.session_id == bindparam("session")),
     checked=False,
 )
 

@@ -12,7 +12,7 @@ from ..records import SessionRecord
 from ..validation import COLUMN_KEYS
 from . import document_reading, session_keys
 from .row_types import Row, log_once
-from .schema import Session, SessionDocument, SessionExtras
+from .schema import session_document_table, session_extras_table, session_table
 from .session_records import records, to_record
 from .statement import Statement
 from .unit_of_work import UnitOfWork
@@ -31,23 +31,23 @@ _column_keys: Final = sorted(COLUMN_KEYS)
 _has_originals: Final = (
     select(literal_column("1"))
     .where(
-        SessionDocument.session_id == Session.id,
-        SessionDocument.key.in_([literal_column(f"'{key}'") for key in _column_keys]),
+        session_document_table.c.session_id == session_table.c.id,
+        session_document_table.c.key.in_([literal_column(f"'{key}'") for key in _column_keys]),
     )
-    .correlate(Session)
+    .correlate(session_table)
     .exists()
 )
 
 
 def _contents() -> Select[Any]:
-    with_extras = Session.__table__.outerjoin(SessionExtras.__table__, SessionExtras.session_id == Session.id)
+    with_extras = session_table.outerjoin(session_extras_table, session_extras_table.c.session_id == session_table.c.id)
     return records(with_extras).add_columns(
-        SessionExtras.payload.label("extras"), _has_originals.label("has_originals")
+        session_extras_table.c.payload.label("extras"), _has_originals.label("has_originals")
     )
 
 
-_by_id: Final = Statement(_contents().where(Session.session_id == bindparam("session_id")))
-_by_row: Final = Statement(_contents().where(Session.id == bindparam("row_id")))
+_by_id: Final = Statement(_contents().where(session_table.c.session_id == bindparam("session_id")))
+_by_row: Final = Statement(_contents().where(session_table.c.id == bindparam("row_id")))
 
 
 def read(unit: UnitOfWork, session_id: str, *, whole: bool, without: Collection[str] = ()) -> SessionContents | None:

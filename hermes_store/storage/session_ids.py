@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select
 
 from ..results import StoreStats
 from . import cut_rows, project_rows
-from .schema import DELETED, NOT_STAGED, Session
+from .schema import DELETED, NOT_STAGED, session_table
 from .statement import Statement, one_of
 from .types import TextList
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -18,14 +18,16 @@ from .unit_of_work import DRIVER_ERRORS, UnitOfWork
 
 @functools.cache
 def _find_prefix(deleted: bool | None, of_profile: bool) -> Statement:
-    statement = select(Session.session_id).where(
-        Session.session_id >= bindparam("prefix"), Session.session_id < bindparam("end")
+    statement = select(session_table.c.session_id).where(
+        session_table.c.session_id >= bindparam("prefix"), session_table.c.session_id < bindparam("end")
     )
     if deleted is not None:
-        statement = statement.where(Session.deleted_at.is_not(None) if deleted else Session.deleted_at.is_(None))
+        statement = statement.where(
+            session_table.c.deleted_at.is_not(None) if deleted else session_table.c.deleted_at.is_(None)
+        )
     if of_profile:
-        statement = statement.where(Session.profile == bindparam("of_profile"))
-    return Statement(statement.order_by(Session.session_id).limit(bindparam("page_limit")))
+        statement = statement.where(session_table.c.profile == bindparam("of_profile"))
+    return Statement(statement.order_by(session_table.c.session_id).limit(bindparam("page_limit")))
 
 
 def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int, *, deleted: bool | None) -> list[str]:
@@ -40,12 +42,16 @@ def find_prefix(unit: UnitOfWork, prefix: str, profile: str | None, limit: int, 
     return unit.values(_find_prefix(deleted, profile is not None), parameters)
 
 
-_all_ids: Final = select(Session.session_id).where(Session.deleted_at.is_(None), NOT_STAGED)
-_ids: Final = Statement(_all_ids.order_by(Session.session_id))
+_all_ids: Final = select(session_table.c.session_id).where(session_table.c.deleted_at.is_(None), NOT_STAGED)
+_ids: Final = Statement(_all_ids.order_by(session_table.c.session_id))
 _ids_of_profiles: Final = Statement(
-    _all_ids.where(one_of(Session.profile, bindparam("profiles", type_=TextList))).order_by(Session.session_id)
+    _all_ids.where(one_of(session_table.c.profile, bindparam("profiles", type_=TextList))).order_by(
+        session_table.c.session_id
+    )
 )
-_children: Final = Statement(_all_ids.where(Session.parent_id == bindparam("parent")).order_by(Session.id))
+_children: Final = Statement(
+    _all_ids.where(session_table.c.parent_id == bindparam("parent")).order_by(session_table.c.id)
+)
 
 
 def ids(unit: UnitOfWork, profiles: Sequence[str] | None) -> list[str]:
@@ -59,12 +65,12 @@ def children(unit: UnitOfWork, parent: int) -> list[str]:
 
 
 _live_rows: Final = Statement(
-    select(Session.id)
-    .where(Session.deleted_at.is_(None), NOT_STAGED)
-    .order_by(Session.updated_at.desc(), Session.id.desc())
+    select(session_table.c.id)
+    .where(session_table.c.deleted_at.is_(None), NOT_STAGED)
+    .order_by(session_table.c.updated_at.desc(), session_table.c.id.desc())
 )
 #: The index of the public ids has the row ids, too, so this reads no row.
-_indexed_rows: Final = Statement(select(Session.id).where(NOT_STAGED).order_by(Session.session_id))
+_indexed_rows: Final = Statement(select(session_table.c.id).where(NOT_STAGED).order_by(session_table.c.session_id))
 
 
 def live_rows(unit: UnitOfWork) -> list[int]:
@@ -81,11 +87,11 @@ def live_rows(unit: UnitOfWork) -> list[int]:
 
 
 _ALL: Final = func.count()
-_totals: Final = select(_ALL, func.coalesce(func.sum(Session.message_count), 0)).where(
-    Session.deleted_at.is_(None), NOT_STAGED
+_totals: Final = select(_ALL, func.coalesce(func.sum(session_table.c.message_count), 0)).where(
+    session_table.c.deleted_at.is_(None), NOT_STAGED
 )
-_deleted_total: Final = select(_ALL).select_from(Session).where(DELETED)
-_of_profile: Final = Session.profile == bindparam("of_profile")
+_deleted_total: Final = select(_ALL).select_from(session_table).where(DELETED)
+_of_profile: Final = session_table.c.profile == bindparam("of_profile")
 _stats: Final = {
     False: (Statement(_totals), Statement(_deleted_total)),
     True: (Statement(_totals.where(_of_profile)), Statement(_deleted_total.where(_of_profile))),

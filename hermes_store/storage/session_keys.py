@@ -11,7 +11,7 @@ from ..errors import DatabaseCorruptError, SessionDeletedError, SessionNotFoundE
 from ..validation import MAX_INT, check_id
 from .row_locks import RowLock, lockable
 from .row_types import Row
-from .schema import STAGED_PREFIX, RetiredId, Session
+from .schema import STAGED_PREFIX, retired_id_table, session_table
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
@@ -47,10 +47,10 @@ def key_of(row: Row) -> SessionKey:
 
 
 #: The query for keys; its rows are the values of a `SessionKey`.
-KEY: Final = select(*(getattr(Session, name) for name in SessionKey._fields))
-_by_id: Final = KEY.where(Session.session_id == bindparam("session_id"))
+KEY: Final = select(*(session_table.c[name] for name in SessionKey._fields))
+_by_id: Final = KEY.where(session_table.c.session_id == bindparam("session_id"))
 _find: Final = lockable(_by_id)
-_find_row: Final = lockable(KEY.where(Session.id == bindparam("row_id")))
+_find_row: Final = lockable(KEY.where(session_table.c.id == bindparam("row_id")))
 
 
 def find(unit: UnitOfWork, session_id: str, profile: str | None, *, lock: RowLock | None = None) -> SessionKey:
@@ -105,7 +105,9 @@ def find_if_free(unit: UnitOfWork, session_id: str) -> SessionKey | None:
 
 
 _is_live: Final = Statement(
-    select(Session.profile).where(Session.session_id == bindparam("session_id"), Session.deleted_at.is_(None))
+    select(session_table.c.profile).where(
+        session_table.c.session_id == bindparam("session_id"), session_table.c.deleted_at.is_(None)
+    )
 )
 
 
@@ -116,7 +118,9 @@ def exists(unit: UnitOfWork, session_id: str, profile: str | None) -> bool:
 
 
 _revision: Final = Statement(
-    select(Session.revision).where(Session.session_id == bindparam("session_id"), Session.deleted_at.is_(None))
+    select(session_table.c.revision).where(
+        session_table.c.session_id == bindparam("session_id"), session_table.c.deleted_at.is_(None)
+    )
 )
 
 
@@ -127,8 +131,8 @@ def current_revision(unit: UnitOfWork, session_id: str) -> int | None:
 
 
 _revisions: Final = Statement(
-    select(Session.session_id, Session.revision).where(
-        one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None)
+    select(session_table.c.session_id, session_table.c.revision).where(
+        one_of(session_table.c.session_id, bindparam("ids", type_=IdList)), session_table.c.deleted_at.is_(None)
     )
 )
 
@@ -139,8 +143,8 @@ def current_revisions(unit: UnitOfWork, session_ids: Collection[str]) -> dict[st
 
 
 _lengths: Final = Statement(
-    select(Session.session_id, Session.id, Session.message_count).where(
-        one_of(Session.session_id, bindparam("ids", type_=IdList)), Session.deleted_at.is_(None)
+    select(session_table.c.session_id, session_table.c.id, session_table.c.message_count).where(
+        one_of(session_table.c.session_id, bindparam("ids", type_=IdList)), session_table.c.deleted_at.is_(None)
     )
 )
 
@@ -172,7 +176,9 @@ def is_staged(session_id: str) -> bool:
     return session_id.startswith(STAGED_PREFIX)
 
 
-_retired: Final = Statement(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
+_retired: Final = Statement(
+    select(retired_id_table.c.successor_id).where(retired_id_table.c.session_id == bindparam("session_id"))
+)
 
 
 def row_after(unit: UnitOfWork, row_id: int) -> int | None:
@@ -186,9 +192,9 @@ def former_row(row_id: int) -> str:
     return f"{STAGED_PREFIX}{row_id}"
 
 
-_former: Final = select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id"))
+_former: Final = select(retired_id_table.c.successor_id).where(retired_id_table.c.session_id == bindparam("session_id"))
 _by_current_or_former: Final = KEY.where(
-    or_(Session.session_id == bindparam("session_id"), Session.id == _former.scalar_subquery())
+    or_(session_table.c.session_id == bindparam("session_id"), session_table.c.id == _former.scalar_subquery())
 )
 _find_current_or_former: Final = lockable(_by_current_or_former)
 
@@ -204,9 +210,9 @@ def find_current_or_former(unit: UnitOfWork, session_id: str, *, lock: RowLock |
 
 
 _find_successor: Final = Statement(
-    select(Session.session_id, Session.profile)
-    .join(RetiredId, RetiredId.successor_id == Session.id)
-    .where(RetiredId.session_id == bindparam("session_id"))
+    select(session_table.c.session_id, session_table.c.profile)
+    .join(retired_id_table, retired_id_table.c.successor_id == session_table.c.id)
+    .where(retired_id_table.c.session_id == bindparam("session_id"))
 )
 
 
@@ -217,9 +223,9 @@ def successor_of(unit: UnitOfWork, session_id: str, profile: str | None) -> str 
 
 
 _row_ids_of: Final = lockable(
-    select(Session.id)
-    .where(Session.session_id == bindparam("session_id"), Session.profile == bindparam("profile"))
-    .where(Session.deleted_at.is_(None))
+    select(session_table.c.id)
+    .where(session_table.c.session_id == bindparam("session_id"), session_table.c.profile == bindparam("profile"))
+    .where(session_table.c.deleted_at.is_(None))
 )
 
 
@@ -231,14 +237,14 @@ def find_link_target(unit: UnitOfWork, session_id: str, profile: str) -> int | N
 
 
 _current_among: Final = Statement(
-    select(Session.session_id, Session.profile, Session.id).where(
-        one_of(Session.session_id, bindparam("ids", type_=IdList))
+    select(session_table.c.session_id, session_table.c.profile, session_table.c.id).where(
+        one_of(session_table.c.session_id, bindparam("ids", type_=IdList))
     )
 )
 _former_among: Final = Statement(
-    select(RetiredId.session_id, Session.profile, Session.id)
-    .join(Session, Session.id == RetiredId.successor_id)
-    .where(one_of(RetiredId.session_id, bindparam("ids", type_=IdList)))
+    select(retired_id_table.c.session_id, session_table.c.profile, session_table.c.id)
+    .join(session_table, session_table.c.id == retired_id_table.c.successor_id)
+    .where(one_of(retired_id_table.c.session_id, bindparam("ids", type_=IdList)))
 )
 
 
@@ -250,8 +256,14 @@ def find_link_targets(unit: UnitOfWork, session_ids: Collection[str]) -> dict[tu
 
 
 def _ancestors() -> Statement:
-    line = select(Session.id, Session.parent_id).where(Session.id == bindparam("session")).cte("line", recursive=True)
-    line = line.union(select(Session.id, Session.parent_id).join(line, Session.id == line.c.parent_id))
+    line = (
+        select(session_table.c.id, session_table.c.parent_id)
+        .where(session_table.c.id == bindparam("session"))
+        .cte("line", recursive=True)
+    )
+    line = line.union(
+        select(session_table.c.id, session_table.c.parent_id).join(line, session_table.c.id == line.c.parent_id)
+    )
     return Statement(select(line.c.id).where(line.c.id == bindparam("ancestor")))
 
 

@@ -15,7 +15,6 @@ from operator import itemgetter
 from typing import Any, Final, Literal
 
 from sqlalchemy import Select, bindparam, func, literal_column, select, tuple_, type_coerce, union_all
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.types import NullType
 
@@ -24,7 +23,7 @@ from ..records import Page, SessionOrder, SessionRecord
 from ..validation import MAX_INT, is_id
 from .list_filter import FRESH, ListFilter, Range, Shape, conditions, sorted_time
 from .row_types import Row
-from .schema import DELETED, EMPTY, GROUPS, VISIBLE, RetiredId, Session
+from .schema import DELETED, EMPTY, GROUPS, VISIBLE, retired_id_table, session_table
 from .session_records import ID, records, to_records
 from .statement import Statement
 from .unit_of_work import UnitOfWork
@@ -32,7 +31,7 @@ from .unit_of_work import UnitOfWork
 #: How a page's beginning is given: not at all, by the key of the row before it, or by that row's id.
 _After = Literal["", "key", "row"]
 _Part = tuple[Shape, _After]
-_last: Final = aliased(Session, name="last")
+_last: Final = session_table.alias("last")
 #: Below every time: what NULL, which only a damaged row has, is in a comparison with other rows.
 _LOWEST: Final[ColumnElement[Any]] = literal_column("-1.7976931348623157e308")
 
@@ -48,8 +47,8 @@ def _last_key(columns: Mapping[str, Any], after: _After) -> Iterator[ColumnEleme
         if after == "key":
             yield bindparam(name, type_=column.type)
         else:
-            value = func.coalesce(getattr(_last, column.key), _LOWEST)
-            yield select(value).where(_last.id == bindparam("last_row")).scalar_subquery()
+            value = func.coalesce(_last.c[column.key], _LOWEST)
+            yield select(value).where(_last.c.id == bindparam("last_row")).scalar_subquery()
 
 
 @functools.cache
@@ -61,16 +60,18 @@ def _page_statement(parts: tuple[_Part, ...]) -> Statement:
         .limit(bindparam("page_limit"))
         .subquery("page")
     )
-    query = records(page.join(Session.__table__, Session.id == page.c.id))
-    key = (Session.pinned, sorted_time(parts[0][0].order), Session.id)
+    query = records(page.join(session_table, session_table.c.id == page.c.id))
+    key = (session_table.c.pinned, sorted_time(parts[0][0].order), session_table.c.id)
     query = query.add_columns(_stored(key[0]), type_coerce(key[1], NullType()).label("stored_time"))
     # Not sorted by the database, which would copy each row with all its columns for that: see `_sort`.
     return Statement(query)
 
 
 def _part(number: int, shape: Shape, after: _After) -> Select[Any]:
-    columns = {"last_pinned": Session.pinned, "last_time": shape.time, "last_id": Session.id}
-    query = select(Session.pinned, shape.time.label("time"), Session.id).where(*conditions(shape, number))
+    columns = {"last_pinned": session_table.c.pinned, "last_time": shape.time, "last_id": session_table.c.id}
+    query = select(session_table.c.pinned, shape.time.label("time"), session_table.c.id).where(
+        *conditions(shape, number)
+    )
     if "pinned" in shape.names:
         # The place in the range is given without it: with it, SQLite sorts the whole range.
         del columns["last_pinned"]
@@ -108,21 +109,23 @@ class _Place:
         return self.after if self.parameters.get("last_time", -math.inf) < until else ""
 
 
-_of_row: Final = select(_stored(Session.pinned), Session.id).where(Session.id == bindparam("last_row"))
+_of_row: Final = select(_stored(session_table.c.pinned), session_table.c.id).where(
+    session_table.c.id == bindparam("last_row")
+)
 _pinned_of_row: Final = {
     False: Statement(_of_row),
-    True: Statement(_of_row.where(Session.profile == bindparam("of_profile"))),
+    True: Statement(_of_row.where(session_table.c.profile == bindparam("of_profile"))),
 }
 _named: Final = (
-    select(_last.id)
-    .where(_last.session_id == bindparam("session_id"))
-    .union_all(select(RetiredId.successor_id).where(RetiredId.session_id == bindparam("session_id")))
+    select(_last.c.id)
+    .where(_last.c.session_id == bindparam("session_id"))
+    .union_all(select(retired_id_table.c.successor_id).where(retired_id_table.c.session_id == bindparam("session_id")))
     .subquery("named")
 )
-_named_row: Final = select(_last.id).join(_named, _named.c.id == _last.id)
+_named_row: Final = select(_last.c.id).join(_named, _named.c.id == _last.c.id)
 _find_row: Final = {
     False: Statement(_named_row),
-    True: Statement(_named_row.where(_last.profile == bindparam("of_profile"))),
+    True: Statement(_named_row.where(_last.c.profile == bindparam("of_profile"))),
 }
 
 
@@ -242,8 +245,10 @@ def _ranges_of_one(wanted: ListFilter) -> Sequence[Range]:
 
 def _loose_scan(number: int, *where: Any) -> Select[Any]:
     """Return the query for the profiles in an index: from one to the next, where DISTINCT would read every row."""
-    line = select(func.min(Session.profile).label("name")).where(*where).cte(f"line_{number}", recursive=True)
-    following = select(func.min(Session.profile)).where(*where, Session.profile > line.c.name).scalar_subquery()
+    line = select(func.min(session_table.c.profile).label("name")).where(*where).cte(f"line_{number}", recursive=True)
+    following = (
+        select(func.min(session_table.c.profile)).where(*where, session_table.c.profile > line.c.name).scalar_subquery()
+    )
     line = line.union_all(select(following).where(line.c.name.is_not(None)))
     return select(line.c.name).where(line.c.name.is_not(None))
 
@@ -252,8 +257,8 @@ def _loose_scan(number: int, *where: Any) -> Select[Any]:
 _profiles_of_all: Final = Statement(
     union_all(
         _loose_scan(0, VISIBLE, GROUPS[""]),
-        _loose_scan(1, VISIBLE, Session.project_id.is_not(None)),
-        _loose_scan(2, VISIBLE, Session.source.is_not(None)),
+        _loose_scan(1, VISIBLE, session_table.c.project_id.is_not(None)),
+        _loose_scan(2, VISIBLE, session_table.c.source.is_not(None)),
         _loose_scan(3, EMPTY),
     )
 )
@@ -266,7 +271,7 @@ def profiles(unit: UnitOfWork) -> list[str]:
 
 @functools.cache
 def _count_statement(shape: Shape) -> Statement:
-    return Statement(select(func.count()).select_from(Session).where(*conditions(shape, 0)))
+    return Statement(select(func.count()).select_from(session_table).where(*conditions(shape, 0)))
 
 
 def count(unit: UnitOfWork, wanted: ListFilter) -> int:
@@ -279,12 +284,12 @@ def count(unit: UnitOfWork, wanted: ListFilter) -> int:
 
 @functools.cache
 def _deleted_statement(of_profile: bool, after: _After) -> Statement:
-    query = records(Session).add_columns(_stored(Session.deleted_at)).where(DELETED)
-    query = query.order_by(Session.deleted_at.desc(), Session.id.desc())
+    query = records(session_table).add_columns(_stored(session_table.c.deleted_at)).where(DELETED)
+    query = query.order_by(session_table.c.deleted_at.desc(), session_table.c.id.desc())
     if of_profile:
-        query = query.where(Session.profile == bindparam("of_profile"))
+        query = query.where(session_table.c.profile == bindparam("of_profile"))
     if after:
-        columns = {"last_deleted_at": Session.deleted_at, "last_id": Session.id}
+        columns = {"last_deleted_at": session_table.c.deleted_at, "last_id": session_table.c.id}
         query = query.where(tuple_(*columns.values()) < tuple_(*_last_key(columns, after)))
     return Statement(query.limit(bindparam("page_limit")))
 

@@ -6,17 +6,16 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
 from ..records import SessionRecord
 from .row_types import Row
-from .schema import Project, Session
+from .schema import project_table, session_table
 from .statement import Statement, one_of
 from .types import IdList, RowIdList
 from .unit_of_work import UnitOfWork
 
-_parent: Final = aliased(Session, name="parent")
+_parent: Final = session_table.alias("parent")
 _NAMES: Final = tuple(SessionRecord.model_fields)
 #: Where a row of `records` has the public id.
 ID: Final = _NAMES.index("session_id")
@@ -24,28 +23,28 @@ ID: Final = _NAMES.index("session_id")
 
 def _record_column(name: str) -> ColumnElement[Any]:
     if name == "project_id":
-        return Project.project_id.label(name)
+        return project_table.c.project_id.label(name)
     if name == "parent_id":
-        return _parent.session_id.label(name)
-    column: ColumnElement[Any] = getattr(Session, name)
+        return _parent.c.session_id.label(name)
+    column: ColumnElement[Any] = session_table.c[name]
     return column
 
 
 def records(source: Any) -> Select[Any]:
     """Return the query for the records of sessions, with their row ids last; see `to_record`."""
     return (
-        select(*map(_record_column, _NAMES), Session.id.label("internal_id"))
+        select(*map(_record_column, _NAMES), session_table.c.id.label("internal_id"))
         .select_from(source)
-        .outerjoin(Project, Session.project_id == Project.id)
-        .outerjoin(_parent, Session.parent_id == _parent.id)
+        .outerjoin(project_table, session_table.c.project_id == project_table.c.id)
+        .outerjoin(_parent, session_table.c.parent_id == _parent.c.id)
     )
 
 
-_get: Final = Statement(records(Session).where(Session.session_id == bindparam("session_id")))
-_among: Final = records(Session).where(one_of(Session.session_id, bindparam("ids", type_=IdList)))
+_get: Final = Statement(records(session_table).where(session_table.c.session_id == bindparam("session_id")))
+_among: Final = records(session_table).where(one_of(session_table.c.session_id, bindparam("ids", type_=IdList)))
 _get_many: Final = {
-    False: Statement(_among.where(Session.deleted_at.is_(None))),
-    True: Statement(_among.where(Session.deleted_at.is_not(None))),
+    False: Statement(_among.where(session_table.c.deleted_at.is_(None))),
+    True: Statement(_among.where(session_table.c.deleted_at.is_not(None))),
     None: Statement(_among),
 }
 
@@ -86,7 +85,9 @@ def get_many(
     return {record.session_id: record for record in records if profile in (None, record.profile)}
 
 
-_by_rows: Final = Statement(records(Session).where(one_of(Session.id, bindparam("rows", type_=RowIdList))))
+_by_rows: Final = Statement(
+    records(session_table).where(one_of(session_table.c.id, bindparam("rows", type_=RowIdList)))
+)
 
 
 def get_rows(unit: UnitOfWork, rows: Collection[int]) -> dict[int, SessionRecord]:

@@ -13,14 +13,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, exists, insert, literal_column, or_, select, update
-from sqlalchemy.orm import aliased
 
 from ..errors import DatabaseCorruptError, SessionExistsError
 from ..records import FORK, UNTITLED
 from ..transcripts.encoding import LATEST
 from . import change_rows, import_log, retired_ids, search_rows, session_keys, share_rows, usage_rows
 from .row_locks import Reserved, RowLock, with_lock
-from .schema import BLANK, DELETED, EMPTY, Project, Session
+from .schema import BLANK, DELETED, EMPTY, project_table, session_table
 from .session_keys import KEY, SessionKey, locked
 from .statement import NO_PARAMETERS, Bound, Statement, next_change, one_of
 from .types import IdList, PublicId, RowIdList, TextList
@@ -33,7 +32,7 @@ _TOTALS: Final = frozenset(usage_rows.TOTALS)
 @functools.cache
 def _insert(names: frozenset[str]) -> Statement:
     values: dict[str, Any] = {name: bindparam(name) for name in sorted(names)}
-    return Statement(insert(Session).values(**values, change_number=next_change()).returning(Session.id))
+    return Statement(insert(session_table).values(**values, change_number=next_change()).returning(session_table.c.id))
 
 
 def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Sequence[Use] = ()) -> int:
@@ -86,20 +85,20 @@ _OWN: Final = frozenset(
     {"id", "session_id", "revision", "transcript_revision", "fields_revision", "deleted_at", "change_number"}
 )
 #: The columns of a session that a copy has as well, unless it gets others.
-COPIED: Final = frozenset(column.key for column in Session.__table__.columns) - _OWN
-_title: Final = Statement(select(Session.title).where(Session.id == bindparam("row_id")))
+COPIED: Final = frozenset(column.key for column in session_table.columns) - _OWN
+_title: Final = Statement(select(session_table.c.title).where(session_table.c.id == bindparam("row_id")))
 
 
 @functools.cache
 def _copy(changed: frozenset[str]) -> Statement:
     same = sorted(COPIED - changed)
     given = sorted(changed)
-    columns = [getattr(Session, name) for name in same]
-    values = [bindparam(f"new_{name}", type_=getattr(Session, name).type) for name in given]
+    columns = [session_table.c[name] for name in same]
+    values = [bindparam(f"new_{name}", type_=session_table.c[name].type) for name in given]
     source = select(bindparam("new_id", type_=PublicId), next_change(), *columns, *values)
-    source = source.where(Session.id == bindparam("row_id"))
+    source = source.where(session_table.c.id == bindparam("row_id"))
     names = ["session_id", "change_number", *same, *given]
-    return Statement(insert(Session).from_select(names, source).returning(Session.id))
+    return Statement(insert(session_table).from_select(names, source).returning(session_table.c.id))
 
 
 def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, Any] = NO_PARAMETERS) -> int:
@@ -130,7 +129,7 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, A
 # Building a statement takes longer than running it, and there are a few dozen combinations of columns.
 @functools.cache
 def _update(names: frozenset[str]) -> Statement:
-    statement = update(Session).where(Session.id == bindparam("row_id"))
+    statement = update(session_table).where(session_table.c.id == bindparam("row_id"))
     values: dict[str, Any] = {name: bindparam(name) for name in sorted(names)}
     return Statement(statement.values(**values, change_number=next_change()))
 
@@ -297,15 +296,15 @@ def rename(unit: UnitOfWork, key: SessionKey, new_id: str, profile: str | None =
     return revision
 
 
-_delete: Final = Statement(delete(Session).where(Session.id == bindparam("row_id")))
+_delete: Final = Statement(delete(session_table).where(session_table.c.id == bindparam("row_id")))
 
 
 @functools.cache
 def _find_deleted(of_profile: bool, lock: bool) -> Statement:
-    statement = KEY.where(DELETED, Session.deleted_at <= bindparam("until"))
+    statement = KEY.where(DELETED, session_table.c.deleted_at <= bindparam("until"))
     if of_profile:
-        statement = statement.where(Session.profile == bindparam("of_profile"))
-    statement = statement.order_by(Session.deleted_at, Session.id).limit(bindparam("some"))
+        statement = statement.where(session_table.c.profile == bindparam("of_profile"))
+    statement = statement.order_by(session_table.c.deleted_at, session_table.c.id).limit(bindparam("some"))
     return Statement(with_lock(statement, RowLock.REMOVE) if lock else statement)
 
 
@@ -377,7 +376,7 @@ def write_row(unit: UnitOfWork, row_id: int, values: Mapping[str, Any]) -> bool:
 
 
 _move_children: Final = Statement(
-    update(Session).where(Session.parent_id == bindparam("before")).values(parent_id=bindparam("after"))
+    update(session_table).where(session_table.c.parent_id == bindparam("before")).values(parent_id=bindparam("after"))
 )
 
 
@@ -392,13 +391,13 @@ def move_links(unit: UnitOfWork, before: int, after: int) -> None:
 
 
 def _next_revision(**values: Any) -> dict[str, Any]:
-    revision = Session.revision + 1
+    revision = session_table.c.revision + 1
     return {"revision": revision, "fields_revision": revision, "change_number": next_change(), **values}
 
 
 _release_children: Final = Statement(
-    update(Session)
-    .where(Session.parent_id == bindparam("parent"))
+    update(session_table)
+    .where(session_table.c.parent_id == bindparam("parent"))
     .values(_next_revision(parent_id=None, parent_kind=None))
 )
 
@@ -412,7 +411,9 @@ def release_children(unit: UnitOfWork, key: SessionKey) -> None:
     unit.execute(_release_children, {"parent": key.id})
 
 
-_member: Final = select(Session.id).where(Session.project_id == bindparam("project")).limit(bindparam("some"))
+_member: Final = (
+    select(session_table.c.id).where(session_table.c.project_id == bindparam("project")).limit(bindparam("some"))
+)
 _free_members: Final = Statement(_member.with_for_update(key_share=True, skip_locked=True))
 _lock_members: Final = Statement(with_lock(_member, RowLock.CHANGE))
 _members: Final = Statement(_member)
@@ -434,8 +435,8 @@ def wait_for_member(unit: UnitOfWork, project: int) -> None:
 
 
 _release_rows: Final = Statement(
-    update(Session)
-    .where(one_of(Session.id, bindparam("rows", type_=RowIdList)))
+    update(session_table)
+    .where(one_of(session_table.c.id, bindparam("rows", type_=RowIdList)))
     .values(_next_revision(project_id=None))
 )
 
@@ -453,22 +454,24 @@ AHEAD_SECONDS: Final = 3600.0
 def _find_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> Statement:
     conditions = [BLANK if untitled_only and not with_streams else EMPTY]
     if untitled_only:
-        conditions.append(Session.title == literal_column(f"'{UNTITLED}'"))
+        conditions.append(session_table.c.title == literal_column(f"'{UNTITLED}'"))
     if of_profile:
-        conditions.append(Session.profile == bindparam("of_profile"))
+        conditions.append(session_table.c.profile == bindparam("of_profile"))
     if with_streams:
-        stale = ~one_of(Session.active_stream_id, bindparam("streams", type_=TextList))
-        conditions.append(or_(Session.active_stream_id.is_(None), stale))
-    conditions.append(or_(Session.updated_at <= bindparam("until"), Session.updated_at > bindparam("ahead")))
-    conditions.append(~one_of(Session.session_id, bindparam("keep", type_=IdList)))
-    return Statement(select(Session.id).where(*conditions).with_for_update(key_share=True, skip_locked=True))
+        stale = ~one_of(session_table.c.active_stream_id, bindparam("streams", type_=TextList))
+        conditions.append(or_(session_table.c.active_stream_id.is_(None), stale))
+    conditions.append(
+        or_(session_table.c.updated_at <= bindparam("until"), session_table.c.updated_at > bindparam("ahead"))
+    )
+    conditions.append(~one_of(session_table.c.session_id, bindparam("keep", type_=IdList)))
+    return Statement(select(session_table.c.id).where(*conditions).with_for_update(key_share=True, skip_locked=True))
 
 
 _mark_deleted: Final = Statement(
-    update(Session)
-    .where(one_of(Session.id, bindparam("rows", type_=RowIdList)))
+    update(session_table)
+    .where(one_of(session_table.c.id, bindparam("rows", type_=RowIdList)))
     .values(_next_revision(deleted_at=bindparam("now")))
-    .returning(Session.session_id)
+    .returning(session_table.c.session_id)
 )
 
 
@@ -501,11 +504,11 @@ def delete_empty(
     return sorted(unit.values(_mark_deleted, {"rows": found, "now": now})) if found else []
 
 
-_parent: Final = aliased(Session, name="parent")
-_links: Final = ((Session.project_id, Project.id), (Session.parent_id, _parent.id))
+_parent: Final = session_table.alias("parent")
+_links: Final = ((session_table.c.project_id, project_table.c.id), (session_table.c.parent_id, _parent.c.id))
 _unlinks: Final = tuple(
     Statement(
-        update(Session)
+        update(session_table)
         .where(link.is_not(None), ~exists().where(there == link))
         .values(_next_revision(**{link.key: None}))
     )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Boolean, Text, and_, bindparam, exists, null, or_, select
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
 from ..errors import DatabaseCorruptError
@@ -22,12 +21,12 @@ from ..validation import FILE_KEYS, LINK_KEYS
 from ..webui_format import session_json
 from . import document_reading
 from .row_types import log_once
-from .schema import NOT_STAGED, Project, Session, SessionDocument, SessionExtras
+from .schema import NOT_STAGED, project_table, session_document_table, session_extras_table, session_table
 from .statement import Statement, one_of
 from .types import LosslessText, TextList
 from .unit_of_work import UnitOfWork
 
-_parent: Final = aliased(Session, name="parent")
+_parent: Final = session_table.alias("parent")
 _ID: Final = "session_id"
 _PARENT: Final = FILE_KEYS["parent_id"]
 _SOURCE: Final = FILE_KEYS["source"]
@@ -35,12 +34,12 @@ _SOURCE: Final = FILE_KEYS["source"]
 _OWN: Final = (_ID, "message_count", "last_message_at", "last_activity_at", "revision", "updated_at")
 #: By key, the column that has its value, or a similar one where a document has the original.
 _COLUMNS: Final[Mapping[str, Any]] = {
-    **{key: getattr(Session, key) for key in (*_OWN, *session_json.COLUMNS)},
-    "project_id": Project.project_id,
-    _PARENT: _parent.session_id,
+    **{key: session_table.c[key] for key in (*_OWN, *session_json.COLUMNS)},
+    "project_id": project_table.c.project_id,
+    _PARENT: _parent.c.session_id,
 }
 #: What lists may be sorted by; the last first.
-ORDERS: Final[Mapping[str, Any]] = {"updated": Session.updated_at, "activity": Session.activity_at}
+ORDERS: Final[Mapping[str, Any]] = {"updated": session_table.c.updated_at, "activity": session_table.c.activity_at}
 
 
 @dataclass(frozen=True)
@@ -221,13 +220,20 @@ _Shape = tuple[tuple[tuple[str, bool], ...], bool]
 
 @functools.lru_cache(maxsize=64)
 def _columns_statement(columns: tuple[str, ...], order: str, with_extras: bool, shape: _Shape) -> Statement:
-    extras = SessionExtras.payload if with_extras else null()
+    extras = session_extras_table.c.payload if with_extras else null()
     query = _sessions(
-        select(Session.id, Session.session_id, Session.source, extras.label("extras"), *map(_selected, columns)), shape
+        select(
+            session_table.c.id,
+            session_table.c.session_id,
+            session_table.c.source,
+            extras.label("extras"),
+            *map(_selected, columns),
+        ),
+        shape,
     )
     if with_extras:
-        query = query.outerjoin(SessionExtras, SessionExtras.session_id == Session.id)
-    return Statement(query.order_by(ORDERS[order].desc(), Session.id.desc()))
+        query = query.outerjoin(session_extras_table, session_extras_table.c.session_id == session_table.c.id)
+    return Statement(query.order_by(ORDERS[order].desc(), session_table.c.id.desc()))
 
 
 def _selected(key: str) -> ColumnElement[Any]:
@@ -238,27 +244,37 @@ def _selected(key: str) -> ColumnElement[Any]:
 @functools.lru_cache(maxsize=64)
 def _documents_statement(shape: _Shape) -> Statement:
     # Sessions first: else SQLite may read every document there is.
-    wanted = _sessions(select(Session.id, Session.session_id), shape).cte("wanted").prefix_with("MATERIALIZED")
+    wanted = (
+        _sessions(select(session_table.c.id, session_table.c.session_id), shape)
+        .cte("wanted")
+        .prefix_with("MATERIALIZED")
+    )
     return Statement(
-        select(wanted.c.id, wanted.c.session_id, SessionDocument.key, SessionDocument.payload, SessionDocument.digest)
-        .join(SessionDocument, SessionDocument.session_id == wanted.c.id)
-        .where(one_of(SessionDocument.key, bindparam("keys", type_=TextList)))
+        select(
+            wanted.c.id,
+            wanted.c.session_id,
+            session_document_table.c.key,
+            session_document_table.c.payload,
+            session_document_table.c.digest,
+        )
+        .join(session_document_table, session_document_table.c.session_id == wanted.c.id)
+        .where(one_of(session_document_table.c.key, bindparam("keys", type_=TextList)))
     )
 
 
 def _sessions(query: Any, shape: _Shape) -> Any:
     return (
-        query.select_from(Session)
-        .outerjoin(Project, Session.project_id == Project.id)
-        .outerjoin(_parent, Session.parent_id == _parent.id)
-        .where(Session.deleted_at.is_(None), NOT_STAGED, *_conditions(shape))
+        query.select_from(session_table)
+        .outerjoin(project_table, session_table.c.project_id == project_table.c.id)
+        .outerjoin(_parent, session_table.c.parent_id == _parent.c.id)
+        .where(session_table.c.deleted_at.is_(None), NOT_STAGED, *_conditions(shape))
     )
 
 
 def _conditions(shape: _Shape) -> Iterator[ColumnElement[bool]]:
     conditions, of_profiles = shape
     if of_profiles:
-        yield one_of(Session.profile, bindparam("profiles", type_=TextList))
+        yield one_of(session_table.c.profile, bindparam("profiles", type_=TextList))
     for number, (key, with_none) in enumerate(conditions):
         column = _COLUMNS[key]
         alternatives: list[ColumnElement[bool]] = [_is_one(column, f"values_{number}")]
@@ -266,7 +282,9 @@ def _conditions(shape: _Shape) -> Iterator[ColumnElement[bool]]:
             alternatives.append(column.is_(None))
         if key not in _OWN:  # the value may be another one than the column's
             alternatives.append(
-                exists().where(and_(SessionDocument.session_id == Session.id, SessionDocument.key == key))
+                exists().where(
+                    and_(session_document_table.c.session_id == session_table.c.id, session_document_table.c.key == key)
+                )
             )
         yield or_(*alternatives)
 

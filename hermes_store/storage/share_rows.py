@@ -12,7 +12,7 @@ from ..errors import DatabaseCorruptError, ShareExistsError
 from ..pagination import check_limit, read_cursor, write_cursor
 from ..records import Page, ShareRecord
 from ..transcripts import json_codec
-from .schema import Session, Share, SharePayload
+from .schema import session_table, share_payload_table, share_table
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
@@ -45,26 +45,26 @@ class ShareRow(NamedTuple):
 
 
 _columns: Final = select(
-    Share.id,
-    Share.token,
-    Share.session_id.label("session"),
-    Session.session_id,
-    Session.profile,
-    Share.created_at,
-    Share.updated_at,
-    Share.revoked_at,
-    Share.digest,
-    Session.deleted_at,
+    share_table.c.id,
+    share_table.c.token,
+    share_table.c.session_id.label("session"),
+    session_table.c.session_id,
+    session_table.c.profile,
+    share_table.c.created_at,
+    share_table.c.updated_at,
+    share_table.c.revoked_at,
+    share_table.c.digest,
+    session_table.c.deleted_at,
 )
-_row: Final = _columns.join(Session, Session.id == Share.session_id)
+_row: Final = _columns.join(session_table, session_table.c.id == share_table.c.session_id)
 #: For pages, which read the shares in the order of an index: an inner join might begin with all sessions. (Conditions
 #: that are false for a null would make it an inner one.)
-_outer: Final = _columns.outerjoin(Session, Session.id == Share.session_id)
-_by_token: Final = _row.where(Share.token == bindparam("token"))
+_outer: Final = _columns.outerjoin(session_table, session_table.c.id == share_table.c.session_id)
+_by_token: Final = _row.where(share_table.c.token == bindparam("token"))
 _find: Final = Statement(_by_token)
-_find_and_lock: Final = Statement(_by_token.with_for_update(of=Share))
-_among: Final = Statement(_row.where(one_of(Share.token, bindparam("tokens", type_=IdList))))
-_of_session: Final = Statement(_row.where(Share.session_id == bindparam("session")).order_by(Share.id))
+_find_and_lock: Final = Statement(_by_token.with_for_update(of=share_table))
+_among: Final = Statement(_row.where(one_of(share_table.c.token, bindparam("tokens", type_=IdList))))
+_of_session: Final = Statement(_row.where(share_table.c.session_id == bindparam("session")).order_by(share_table.c.id))
 
 
 def find(unit: UnitOfWork, token: str, *, lock: bool = False) -> ShareRow | None:
@@ -90,12 +90,12 @@ def of_session(unit: UnitOfWork, session: int) -> list[ShareRow]:
 
 @functools.cache
 def _page(of_profile: bool, of_session: bool, is_first: bool) -> Statement:
-    order = (Share.created_at, Share.token)
-    query = _outer.where(Session.deleted_at.is_(None))
+    order = (share_table.c.created_at, share_table.c.token)
+    query = _outer.where(session_table.c.deleted_at.is_(None))
     if of_profile:
-        query = query.where(Session.profile.is_not_distinct_from(bindparam("profile")))
+        query = query.where(session_table.c.profile.is_not_distinct_from(bindparam("profile")))
     if of_session:
-        query = query.where(Share.session_id == bindparam("session"))
+        query = query.where(share_table.c.session_id == bindparam("session"))
     if not is_first:
         last = (bindparam("last_created_at", type_=order[0].type), bindparam("last_token", type_=order[1].type))
         query = query.where(tuple_(*order) < tuple_(*last))
@@ -123,7 +123,9 @@ def page(
     return Page(items=records, next=write_cursor(_CURSOR, records[-1].created_at, records[-1].token) if more else None)
 
 
-_payload: Final = Statement(select(SharePayload.payload).where(SharePayload.share_id == bindparam("share")))
+_payload: Final = Statement(
+    select(share_payload_table.c.payload).where(share_payload_table.c.share_id == bindparam("share"))
+)
 
 
 def read(unit: UnitOfWork, share: ShareRow) -> dict[str, Any]:
@@ -144,14 +146,14 @@ def read(unit: UnitOfWork, share: ShareRow) -> dict[str, Any]:
 
 
 _insert: Final = Statement(
-    insert(Share)
+    insert(share_table)
     .values(
         {name: bindparam(name) for name in ("token", "session_id", "created_at", "updated_at", "revoked_at", "digest")}
     )
-    .returning(Share.id)
+    .returning(share_table.c.id)
 )
 _insert_payload: Final = Statement(
-    insert(SharePayload).values(share_id=bindparam("share"), payload=bindparam("payload"))
+    insert(share_payload_table).values(share_id=bindparam("share"), payload=bindparam("payload"))
 )
 
 
@@ -186,13 +188,15 @@ def add(
 
 
 _replace: Final = Statement(
-    update(Share)
-    .where(Share.id == bindparam("share"))
+    update(share_table)
+    .where(share_table.c.id == bindparam("share"))
     .values(
         updated_at=bindparam("new_updated_at"), revoked_at=bindparam("new_revoked_at"), digest=bindparam("new_digest")
     )
 )
-_delete_payload: Final = Statement(delete(SharePayload).where(SharePayload.share_id == bindparam("share")))
+_delete_payload: Final = Statement(
+    delete(share_payload_table).where(share_payload_table.c.share_id == bindparam("share"))
+)
 
 
 def replace(
@@ -208,7 +212,7 @@ def replace(
 
 
 _revoke: Final = Statement(
-    update(Share).where(Share.id == bindparam("share")).values(revoked_at=bindparam("new_revoked_at"))
+    update(share_table).where(share_table.c.id == bindparam("share")).values(revoked_at=bindparam("new_revoked_at"))
 )
 
 
@@ -217,7 +221,7 @@ def revoke(unit: UnitOfWork, share: int, revoked_at: float) -> None:
     unit.execute(_revoke, {"share": share, "new_revoked_at": revoked_at})
 
 
-_delete: Final = Statement(delete(Share).where(Share.id == bindparam("share")))
+_delete: Final = Statement(delete(share_table).where(share_table.c.id == bindparam("share")))
 
 
 def remove(unit: UnitOfWork, share: int) -> None:
@@ -226,7 +230,7 @@ def remove(unit: UnitOfWork, share: int) -> None:
 
 
 _move: Final = Statement(
-    update(Share).where(Share.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
+    update(share_table).where(share_table.c.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
 )
 
 
@@ -235,8 +239,12 @@ def move(unit: UnitOfWork, before: int, after: int) -> None:
     unit.execute(_move, {"before": before, "after_row": after})
 
 
-_remove_lone: Final = Statement(delete(Share).where(~exists().where(Session.id == Share.session_id)))
-_remove_lone_payloads: Final = Statement(delete(SharePayload).where(~exists().where(Share.id == SharePayload.share_id)))
+_remove_lone: Final = Statement(
+    delete(share_table).where(~exists().where(session_table.c.id == share_table.c.session_id))
+)
+_remove_lone_payloads: Final = Statement(
+    delete(share_payload_table).where(~exists().where(share_table.c.id == share_payload_table.c.share_id))
+)
 
 
 def remove_lone(unit: UnitOfWork) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import Integer, LargeBinary, Text, and_, bindparam, literal_colu
 from ..records import UNTITLED
 from ..webui_format.session_json import INDEX_KEYS
 from .row_types import Row, log_once
-from .schema import NOT_STAGED, Project, Session, SessionDocument
+from .schema import NOT_STAGED, project_table, session_document_table, session_table
 from .statement import Statement, one_of
 from .types import JsonBytes, LosslessText, RowIdList, decode_column, is_escaped, unescaped
 from .unit_of_work import DRIVER_ERRORS, UnitOfWork
@@ -24,7 +24,7 @@ COLUMNS: Final = INDEX_KEYS
 
 def _column(key: str) -> Any:
     """Return a column without the conversions of its type."""
-    column = Project.project_id.label(key) if key == "project_id" else getattr(Session, key)
+    column = project_table.c.project_id.label(key) if key == "project_id" else session_table.c[key]
     if isinstance(column.type, LosslessText):
         return type_coerce(column, Text())
     if isinstance(column.type, JsonBytes):
@@ -33,9 +33,11 @@ def _column(key: str) -> Any:
 
 
 _FLAGS: Final = ("pinned", "archived")
-_TEXTS: Final = tuple(key for key in COLUMNS if isinstance(getattr(Session, key).type, LosslessText))
-_is_live: Final = and_(Session.deleted_at.is_(None), NOT_STAGED)
-_has_something: Final = or_(Session.title != UNTITLED, Session.message_count > 0, Session.has_draft)
+_TEXTS: Final = tuple(key for key in COLUMNS if isinstance(session_table.c[key].type, LosslessText))
+_is_live: Final = and_(session_table.c.deleted_at.is_(None), NOT_STAGED)
+_has_something: Final = or_(
+    session_table.c.title != UNTITLED, session_table.c.message_count > 0, session_table.c.has_draft
+)
 
 #: One version of a session's row: its row id, its revision, its `updated_at`, and the row id of its project.
 Version = tuple[int, int, float, int | None]
@@ -56,15 +58,15 @@ class ChangedRow(NamedTuple):
 #: Unchecked: they are only compared.
 _changed: Final = Statement(
     select(
-        Session.id,
-        Session.revision,
-        Session.updated_at,
-        Session.project_id,
+        session_table.c.id,
+        session_table.c.revision,
+        session_table.c.updated_at,
+        session_table.c.project_id,
         _is_live.label("is_live"),
         _has_something.label("has_something"),
-        Session.session_id,
-        type_coerce(Session.active_stream_id, Text()).label("active_stream_id"),
-    ).where(Session.change_number > bindparam("number")),
+        session_table.c.session_id,
+        type_coerce(session_table.c.active_stream_id, Text()).label("active_stream_id"),
+    ).where(session_table.c.change_number > bindparam("number")),
     checked=False,
 )
 
@@ -77,12 +79,12 @@ def changed(unit: UnitOfWork, number: int) -> list[ChangedRow]:
     ]
 
 
-_columns: Final = select(Session.id, *map(_column, COLUMNS), Session.has_draft).outerjoin(
-    Project, Session.project_id == Project.id
+_columns: Final = select(session_table.c.id, *map(_column, COLUMNS), session_table.c.has_draft).outerjoin(
+    project_table, session_table.c.project_id == project_table.c.id
 )
-_some: Final = Statement(_columns.where(one_of(Session.id, bindparam("rows", type_=RowIdList))))
+_some: Final = Statement(_columns.where(one_of(session_table.c.id, bindparam("rows", type_=RowIdList))))
 #: Each of the rows between two is read, wanted or not.
-_between: Final = Statement(_columns.where(Session.id.between(bindparam("first"), bindparam("last"))))
+_between: Final = Statement(_columns.where(session_table.c.id.between(bindparam("first"), bindparam("last"))))
 #: With more rows than this, it is faster to read all rows between the first and the last.
 _FEW: Final = 500
 
@@ -131,21 +133,31 @@ def _originals(condition: Any) -> Statement:
     # Found by keys alone, so that no payload but theirs is read. (Else SQLite folds it into a scan of the payloads.)
     keys: list[Any] = [literal_column(f"'{key}'") for key in COLUMNS if key not in _OF_COLUMNS]
     named = (
-        select(SessionDocument.session_id, SessionDocument.key)
-        .where(SessionDocument.key.in_(keys), condition)
+        select(session_document_table.c.session_id, session_document_table.c.key)
+        .where(session_document_table.c.key.in_(keys), condition)
         .cte("named")
         .prefix_with("MATERIALIZED")
     )
     return Statement(
-        select(SessionDocument.session_id, Session.session_id.label("public_id"), SessionDocument.key, _payload)
-        .join(Session, Session.id == SessionDocument.session_id)
-        .join(named, (named.c.session_id == SessionDocument.session_id) & (named.c.key == SessionDocument.key))
+        select(
+            session_document_table.c.session_id,
+            session_table.c.session_id.label("public_id"),
+            session_document_table.c.key,
+            _payload,
+        )
+        .join(session_table, session_table.c.id == session_document_table.c.session_id)
+        .join(
+            named,
+            (named.c.session_id == session_document_table.c.session_id) & (named.c.key == session_document_table.c.key),
+        )
     )
 
 
-_payload: Final = SessionDocument.payload
-_some_originals: Final = _originals(one_of(SessionDocument.session_id, bindparam("rows", type_=RowIdList)))
-_originals_between: Final = _originals(SessionDocument.session_id.between(bindparam("first"), bindparam("last")))
+_payload: Final = session_document_table.c.payload
+_some_originals: Final = _originals(one_of(session_document_table.c.session_id, bindparam("rows", type_=RowIdList)))
+_originals_between: Final = _originals(
+    session_document_table.c.session_id.between(bindparam("first"), bindparam("last"))
+)
 
 
 class Original(NamedTuple):

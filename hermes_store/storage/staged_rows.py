@@ -26,7 +26,7 @@ from sqlalchemy import bindparam, select
 from ..records import UNTITLED
 from . import session_rows
 from .fork_gate import renew_after_fork
-from .schema import STAGED_COUNT, STAGED_PREFIX, Session
+from .schema import STAGED_COUNT, STAGED_PREFIX, session_table
 from .session_keys import SessionKey
 from .statement import Statement
 from .unit_of_work import UnitOfWork
@@ -106,7 +106,7 @@ def _columns() -> dict[str, Any]:
     return {**links, **seen, "updated_at": time.time()}
 
 
-_id_of: Final = Statement(select(Session.session_id).where(Session.id == bindparam("row_id")))
+_id_of: Final = Statement(select(session_table.c.session_id).where(session_table.c.id == bindparam("row_id")))
 
 
 def touch(unit: UnitOfWork, row_id: int, owner: Owner) -> bool:
@@ -131,9 +131,9 @@ def publish(
 
 #: What a row does not give to another one.
 _OWN: Final = frozenset({"id", "change_number"})
-_NAMES: Final = tuple(column.key for column in Session.__table__.columns if column.key not in _OWN)
+_NAMES: Final = tuple(column.key for column in session_table.columns if column.key not in _OWN)
 _whole_row: Final = Statement(
-    select(*(getattr(Session, name) for name in _NAMES)).where(Session.id == bindparam("row_id"))
+    select(*(session_table.c[name] for name in _NAMES)).where(session_table.c.id == bindparam("row_id"))
 )
 
 
@@ -167,8 +167,8 @@ def exchange(
 
 
 _staged: Final = Statement(
-    select(Session.id, Session.session_id, Session.updated_at).where(
-        Session.session_id >= bindparam("first"), Session.session_id < bindparam("end")
+    select(session_table.c.id, session_table.c.session_id, session_table.c.updated_at).where(
+        session_table.c.session_id >= bindparam("first"), session_table.c.session_id < bindparam("end")
     )
 )
 

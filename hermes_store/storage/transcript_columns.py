@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, literal_column, select
 
 from ..transcripts.encoding import TOOL, Encoded, last_activity, last_timestamp
-from .schema import Message
+from .schema import message_table
 from .session_keys import SessionKey
 from .statement import Statement
 from .unit_of_work import UnitOfWork
@@ -30,11 +30,13 @@ def of_appended(count: int, messages: Sequence[Encoded]) -> dict[str, Any]:
 
 
 def _last(*conditions: Any) -> Select[Any]:
-    query = select(Message.timestamp).where(Message.session_id == bindparam("session"), Message.timestamp.is_not(None))
-    return query.where(*conditions).order_by(Message.position.desc()).limit(1)
+    query = select(message_table.c.timestamp).where(
+        message_table.c.session_id == bindparam("session"), message_table.c.timestamp.is_not(None)
+    )
+    return query.where(*conditions).order_by(message_table.c.position.desc()).limit(1)
 
 
-_is_activity: Final = Message.role.is_distinct_from(literal_column(f"'{TOOL}'"))
+_is_activity: Final = message_table.c.role.is_distinct_from(literal_column(f"'{TOOL}'"))
 _last_message_at: Final = Statement(_last())
 _both_times: Final = Statement(
     select(

@@ -18,7 +18,7 @@ from ..pagination import check_limit, no_cursor, read_cursor, write_cursor
 from ..records import DEFAULT_PROFILE, Page, UsageKind, UsageRecord
 from ..transcripts.encoding import LATEST
 from ..validation import MAX_INT
-from .schema import Session, UsageRow
+from .schema import session_table, usage_table
 from .statement import Statement
 from .types import escaped
 from .unit_of_work import UnitOfWork
@@ -83,7 +83,7 @@ def _limited(value: int) -> int:
 
 
 _NAMES: Final = ("session_id", "profile", "model", "provider", "kind", "at", *Amounts._fields)
-_insert: Final = Statement(insert(UsageRow).values({name: bindparam(name) for name in _NAMES}))
+_insert: Final = Statement(insert(usage_table).values({name: bindparam(name) for name in _NAMES}))
 
 
 def add(unit: UnitOfWork, session: int, profile: str, use: Use) -> None:
@@ -135,7 +135,7 @@ class Totals(NamedTuple):
 #: The totals of a session that is new.
 NOTHING: Final = Totals(DEFAULT_PROFILE, None, 0, 0, None)
 _totals: Final = Statement(
-    select(*(getattr(Session, name) for name in Totals._fields)).where(Session.id == bindparam("session"))
+    select(*(session_table.c[name] for name in Totals._fields)).where(session_table.c.id == bindparam("session"))
 )
 
 
@@ -182,9 +182,9 @@ def add_copy(unit: UnitOfWork, session: int, source: int, at: float) -> None:
 
 
 _uncount: Final = Statement(
-    update(UsageRow)
-    .where(UsageRow.session_id == bindparam("session"), UsageRow.kind == "total")
-    .values(kind=bindparam("new_kind", type_=UsageRow.kind.type))
+    update(usage_table)
+    .where(usage_table.c.session_id == bindparam("session"), usage_table.c.kind == "total")
+    .values(kind=bindparam("new_kind", type_=usage_table.c.kind.type))
 )
 
 
@@ -194,7 +194,7 @@ def uncount(unit: UnitOfWork, session: int) -> None:
 
 
 _set_profile: Final = Statement(
-    update(UsageRow).where(UsageRow.session_id == bindparam("session")).values(profile=bindparam("new_profile"))
+    update(usage_table).where(usage_table.c.session_id == bindparam("session")).values(profile=bindparam("new_profile"))
 )
 
 
@@ -204,7 +204,7 @@ def set_profile(unit: UnitOfWork, session: int, profile: str) -> None:
 
 
 _move: Final = Statement(
-    update(UsageRow).where(UsageRow.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
+    update(usage_table).where(usage_table.c.session_id == bindparam("before")).values(session_id=bindparam("after_row"))
 )
 
 
@@ -214,7 +214,7 @@ def move(unit: UnitOfWork, before: int, after: int) -> None:
 
 
 _delete_copies: Final = Statement(
-    delete(UsageRow).where(UsageRow.session_id == bindparam("session"), UsageRow.kind == "copy")
+    delete(usage_table).where(usage_table.c.session_id == bindparam("session"), usage_table.c.kind == "copy")
 )
 
 
@@ -224,8 +224,8 @@ def release(unit: UnitOfWork, session: int) -> None:
 
 
 _by_model: Final = Statement(
-    select(UsageRow.model, UsageRow.provider, *(getattr(UsageRow, name) for name in Amounts._fields)).where(
-        UsageRow.session_id == bindparam("session")
+    select(usage_table.c.model, usage_table.c.provider, *(usage_table.c[name] for name in Amounts._fields)).where(
+        usage_table.c.session_id == bindparam("session")
     )
 )
 
@@ -239,8 +239,8 @@ def by_model(unit: UnitOfWork, session: int) -> dict[tuple[str | None, str | Non
 
 
 _unlink_missing: Final = Statement(
-    update(UsageRow)
-    .where(UsageRow.session_id.is_not(None), ~exists().where(Session.id == UsageRow.session_id))
+    update(usage_table)
+    .where(usage_table.c.session_id.is_not(None), ~exists().where(session_table.c.id == usage_table.c.session_id))
     .values(session_id=None)
 )
 
@@ -252,10 +252,10 @@ def unlink_missing(unit: UnitOfWork) -> int:
 
 _sums: Final = Statement(
     select(
-        *(func.sum(cast(getattr(UsageRow, name), Double)) for name in ("input_tokens", "output_tokens", "cost")),
-        func.min(UsageRow.profile),
-        func.max(UsageRow.profile),
-    ).where(UsageRow.session_id == bindparam("session")),
+        *(func.sum(cast(usage_table.c[name], Double)) for name in ("input_tokens", "output_tokens", "cost")),
+        func.min(usage_table.c.profile),
+        func.max(usage_table.c.profile),
+    ).where(usage_table.c.session_id == bindparam("session")),
     checked=False,
 )
 #: Billionths by which a sum of costs may differ: databases round a number that is between two in their own ways.
@@ -295,10 +295,10 @@ _fields: Final = ("at", "model", "provider", "kind", *Amounts._fields)
 
 @functools.cache
 def _page(is_first: bool) -> Statement:
-    query = select(*(getattr(UsageRow, name) for name in _fields)).where(UsageRow.session_id == bindparam("session"))
+    query = select(*(usage_table.c[name] for name in _fields)).where(usage_table.c.session_id == bindparam("session"))
     if not is_first:
-        query = query.where(UsageRow.at <= bindparam("last_at"))
-    query = query.order_by(UsageRow.at.desc(), UsageRow.id.desc())
+        query = query.where(usage_table.c.at <= bindparam("last_at"))
+    query = query.order_by(usage_table.c.at.desc(), usage_table.c.id.desc())
     return Statement(query.limit(bindparam("most")).offset(bindparam("skipped")))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Float, String, and_, bindparam, column, func, literal_col
 
 from .. import periods
 from ..records import UsageTotal
-from .schema import Project, Session, UsageRow
+from .schema import project_table, session_table, usage_table
 from .statement import Statement, period_rows
 from .types import FloatList
 from .unit_of_work import UnitOfWork
@@ -22,28 +22,28 @@ _period: Final = period_rows(bindparam("times", type_=FloatList)).table_valued(
 )
 #: By group: the column, and the table that it is of.
 _COLUMNS: Final[dict[str, Any]] = {
-    "model": UsageRow.model,
-    "provider": UsageRow.provider,
-    "profile": UsageRow.profile,
-    "project": Project.project_id,
-    "session": Session.session_id,
-    "source": Session.source,
+    "model": usage_table.c.model,
+    "provider": usage_table.c.provider,
+    "profile": usage_table.c.profile,
+    "project": project_table.c.project_id,
+    "session": session_table.c.session_id,
+    "source": session_table.c.source,
 }
-_counted: Final = UsageRow.kind != literal_column("'copy'", String)
+_counted: Final = usage_table.c.kind != literal_column("'copy'", String)
 #: Those that a session's row has, so that it is looked up once for all that the session used.
 _OF_SESSIONS: Final = frozenset({"project", "session", "source"})
 _SUMMED: Final = (*Amounts._fields, "records")
 
 
 def _range(of_profile: bool) -> list[Any]:
-    conditions = [UsageRow.at >= bindparam("since"), UsageRow.at < bindparam("until")]
-    return [*conditions, UsageRow.profile == bindparam("profile")] if of_profile else conditions
+    conditions = [usage_table.c.at >= bindparam("since"), usage_table.c.at < bindparam("until")]
+    return [*conditions, usage_table.c.profile == bindparam("profile")] if of_profile else conditions
 
 
 @functools.cache
 def _end(of_profile: bool, last: bool) -> Statement:
-    order = (UsageRow.profile, UsageRow.at) if of_profile else (UsageRow.at,)
-    query = select(UsageRow.at).where(*_range(of_profile))
+    order = (usage_table.c.profile, usage_table.c.at) if of_profile else (usage_table.c.at,)
+    query = select(usage_table.c.at).where(*_range(of_profile))
     return Statement(query.order_by(*(one.desc() if last else one for one in order)).limit(1))
 
 
@@ -52,20 +52,20 @@ def _totals(columns: tuple[str, ...], in_periods: bool, of_profile: bool) -> Sta
     by_session = not _OF_SESSIONS.isdisjoint(columns)
     groups = [_COLUMNS[name].label(name) for name in columns if name not in _OF_SESSIONS]
     if by_session:
-        groups.append(UsageRow.session_id.label("session_row"))
+        groups.append(usage_table.c.session_id.label("session_row"))
     if in_periods:
         groups.insert(0, _period.c.start_at.label("start_at"))
-    sums = [func.sum(getattr(UsageRow, name)).label(name) for name in Amounts._fields]
-    query = select(*groups, *sums, func.count(UsageRow.id).label("records"))
+    sums = [func.sum(usage_table.c[name]).label(name) for name in Amounts._fields]
+    query = select(*groups, *sums, func.count(usage_table.c.id).label("records"))
     if in_periods:
         # An outer join, as an inner one might read all rows first, and compare each with all periods. `since` and
         # `until` are among the times of the periods.
-        conditions = [UsageRow.at >= _period.c.start_at, UsageRow.at < _period.c.end_at, _counted]
+        conditions = [usage_table.c.at >= _period.c.start_at, usage_table.c.at < _period.c.end_at, _counted]
         if of_profile:
-            conditions.append(UsageRow.profile == bindparam("profile"))
-        query = query.select_from(_period).outerjoin(UsageRow, and_(*conditions))
+            conditions.append(usage_table.c.profile == bindparam("profile"))
+        query = query.select_from(_period).outerjoin(usage_table, and_(*conditions))
     else:
-        query = query.select_from(UsageRow).where(*_range(of_profile), _counted)
+        query = query.select_from(usage_table).where(*_range(of_profile), _counted)
     query = query.group_by(*groups) if groups else query
     return Statement(_of_sessions(query.subquery("used"), columns, in_periods) if by_session else query)
 
@@ -76,9 +76,9 @@ def _of_sessions(used: Any, columns: tuple[str, ...], in_periods: bool) -> Any:
     if in_periods:
         groups.insert(0, used.c.start_at.label("start_at"))
     query = select(*groups, *(func.sum(used.c[name]).label(name) for name in _SUMMED))
-    query = query.select_from(used).outerjoin(Session, Session.id == used.c.session_row)
+    query = query.select_from(used).outerjoin(session_table, session_table.c.id == used.c.session_row)
     if "project" in columns:
-        query = query.outerjoin(Project, Project.id == Session.project_id)
+        query = query.outerjoin(project_table, project_table.c.id == session_table.c.project_id)
     return query.group_by(*groups)
 
 

@@ -16,7 +16,7 @@ from hermes_store import InvalidIdError, SessionDeletedError, SessionNotFoundErr
 from hermes_store.agent import AgentBridge
 from hermes_store.outcomes import ItemKind, Outcome
 from hermes_store.reports import ImportItem
-from hermes_store.storage.schema import Base
+from hermes_store.storage.schema import metadata
 from tests.support.agent.agentdb import AgentDb, require_equal
 from tests.support.internals import reading
 
@@ -44,7 +44,7 @@ def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     with reading(store) as connection:
         return {
             table.name: sorted((tuple(row) for row in connection.execute(table.select())), key=repr)
-            for table in Base.metadata.sorted_tables
+            for table in metadata.sorted_tables
         }
 
 

@@ -29,10 +29,10 @@ def test_help_and_version_import_no_database_library(arguments: list[str]) -> No
     assert done.stderr == "\n"
 
 
-def test_a_list_of_a_file_imports_neither_alembic_nor_postgresql(sqlite_template: Path) -> None:
+def test_a_list_imports_no_library_it_does_not_use(sqlite_template: Path) -> None:
     program = (
         "import sys; from hermes_store import Store; Store.open(sys.argv[1], read_only=True).sessions.list();"
-        "print(*{'alembic', 'psycopg', 'sqlalchemy.dialects.postgresql', 'typer'} & set(sys.modules))"
+        "print(*{'alembic', 'psycopg', 'sqlalchemy.dialects.postgresql', 'sqlalchemy.orm', 'typer'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", program, str(sqlite_template)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "\n"

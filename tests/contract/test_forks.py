@@ -17,7 +17,7 @@ from hermes_store import (
     Store,
 )
 from hermes_store.storage import session_rows
-from hermes_store.storage.schema import Session
+from hermes_store.storage.schema import session_table
 from hermes_store.validation import TITLE_LIMIT
 from hermes_store.webui_format import copied_keys
 from tests.support.internals import writing
@@ -148,7 +148,7 @@ def test_a_fork_of_a_blank_session_is_blank(store: Store, session_id: str) -> No
 
 
 def test_each_column_of_a_copy_has_a_rule() -> None:
-    columns = {column.key for column in Session.__table__.columns}
+    columns = {column.key for column in session_table.columns}
     of_messages = {"message_count", "last_message_at", "last_activity_at", "activity_at"}
     same = {"profile", "project_id", "workspace", "model", "personality"}
     new = {"title", "created_at", "updated_at", "has_draft", "parent_id", "parent_kind", "forked_at"}

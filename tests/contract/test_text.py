@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from hermes_store import Page, ProjectRecord, SessionRecord, Store
-from hermes_store.storage.schema import Base
+from hermes_store.storage.schema import metadata
 from hermes_store.storage.types import LosslessText
 from hermes_store.transcripts.encoding import ROLE_LIMIT
 from hermes_store.validation import KEY_LIMIT, PROFILE_LIMIT, PROJECT_NAME_LIMIT, SOURCE_LIMIT, TEXT_LIMIT, TITLE_LIMIT
@@ -92,7 +92,7 @@ def require_kept(store: Store, text: str, *columns: str) -> None:
 def test_every_text_column_is_tried_here() -> None:
     columns = {
         f"{table.name}.{column.name}"
-        for table in Base.metadata.sorted_tables
+        for table in metadata.sorted_tables
         for column in table.columns
         if isinstance(column.type, LosslessText)
     }

@@ -10,7 +10,7 @@ import pytest
 
 from hermes_store import HermesStoreError, Store
 from hermes_store.records import SessionOrder
-from hermes_store.storage.schema import Base
+from hermes_store.storage.schema import metadata
 from tests.support import edited_rows as edited
 from tests.support.hostile_values import EVERYWHERE
 
@@ -53,7 +53,7 @@ def _others_broken(store: Store) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("table", [table.name for table in Base.metadata.sorted_tables])
+@pytest.mark.parametrize("table", [table.name for table in metadata.sorted_tables])
 def test_edited_values_break_no_verb(filled: Path, tmp_path: Path, table: str) -> None:
     failures: dict[str, list[str]] = {}
     columns = enumerate(name for of, name in edited.columns() if of == table)

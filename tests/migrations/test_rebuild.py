@@ -13,13 +13,13 @@ from hermes_store import Store
 from hermes_store.storage import migrations
 from hermes_store.storage.dialects import Settings
 from hermes_store.storage.engine import Database
-from hermes_store.storage.schema import Base
+from hermes_store.storage.schema import metadata
 from tests.support.processes import alembic
 from tests.support.schemas import schema_of
 from tests.support.upgrading import execute, rows, upgrade
 
-TABLES = sorted(Base.metadata.tables)
-ONCE = sorted(name for name, table in Base.metadata.tables.items() if table.dialect_options["sqlite"]["autoincrement"])
+TABLES = sorted(metadata.tables)
+ONCE = sorted(name for name, table in metadata.tables.items() if table.dialect_options["sqlite"]["autoincrement"])
 USED = 4_711
 
 

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from hermes_store import Store
 from hermes_store.storage import migrations, schema_repair
-from hermes_store.storage.schema import metadata
+from hermes_store.storage.schema import complete_metadata
 from tests.support.contents import contents
 from tests.support.paths import ROOT
 from tests.support.processes import alembic, output
@@ -24,7 +24,7 @@ NewDatabase = Callable[[], str]
 def declared(url: str) -> str:
     """Make the tables as their classes say, without migrations."""
     engine = sa.create_engine(url if "://" in url else f"sqlite:///{url}", poolclass=sa.NullPool)
-    metadata().create_all(engine)
+    complete_metadata().create_all(engine)
     engine.dispose()
     return url
 
@@ -82,7 +82,7 @@ def test_every_foreign_key_has_an_index_to_find_its_children_by() -> None:
 
     missing = [
         f"{table.name}.{key.parent.name}"
-        for table in metadata().tables.values()
+        for table in complete_metadata().tables.values()
         for key in table.foreign_keys
         if key.parent.name not in leading(table)
     ]

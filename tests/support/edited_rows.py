@@ -12,7 +12,7 @@ from typing import Any
 
 from hermes_store import Store
 from hermes_store.files import export_directory, import_directory
-from hermes_store.storage.schema import Base
+from hermes_store.storage.schema import metadata
 from hermes_store.webui import WebUIModels
 from tests.support.state_dir import StateDir
 
@@ -61,7 +61,7 @@ def fill(path: Path, folder: Path) -> None:
 
 def columns() -> Iterator[tuple[str, str]]:
     """Yield every column of every table."""
-    for table in Base.metadata.sorted_tables:
+    for table in metadata.sorted_tables:
         for column in table.columns:
             yield table.name, column.name
 

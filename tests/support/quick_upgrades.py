@@ -10,7 +10,7 @@ from pathlib import Path
 from hermes_store.storage import migrations as library
 from hermes_store.storage.dialects import Dialect
 from hermes_store.storage.dialects.sqlite import SQLiteDialect
-from hermes_store.storage.schema import ChangeState, SearchState
+from hermes_store.storage.schema import change_state_table, search_state_table
 from hermes_store.storage.schema_version import VERSION_TABLE
 
 _upgrade = library.upgrade
@@ -39,13 +39,13 @@ def _statements(template: Path) -> list[str]:
         statements = [sql for (sql,) in connection.execute(f"{schema} {own} ORDER BY rowid")]
         tables = f"SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' {own}"
         for (name,) in connection.execute(tables).fetchall():
-            if name == SearchState.__tablename__:
+            if name == search_state_table.name:
                 assert connection.execute(
                     "SELECT indexed_from, titles_from, pending_from, pending_titles_from FROM search_state"
                 ).fetchall() == [(0, 0, 1, 1)]
                 statements.append("INSERT INTO search_state VALUES (1, 0, 0, randomblob(16), 1, 1)")
                 continue
-            if name == ChangeState.__tablename__:
+            if name == change_state_table.name:
                 statements.append("INSERT INTO change_state (id, cursor_key) VALUES (1, randomblob(16))")
                 continue
             for row in connection.execute(f'SELECT * FROM "{name}"').fetchall():
