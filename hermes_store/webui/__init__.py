@@ -5,9 +5,10 @@
 """
 
 from .background_import import ImportStatus
-from .models import WebUIModels, shared_store
+from .models import WebUIModels
 from .session import LiveSession
 from .session_storage import SessionStorage
+from .shared_stores import shared_store
 from .statuses import http_status
 from .tokens import Adopted, Token
 

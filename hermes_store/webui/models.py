@@ -9,7 +9,6 @@ import contextlib
 import logging
 import math
 import os
-import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -18,7 +17,6 @@ from typing import Any, Final
 
 from ..errors import (
     ConflictError,
-    DatabaseLockedError,
     HermesStoreError,
     InvalidIdError,
     InvalidInputError,
@@ -32,8 +30,6 @@ from ..paths import path_of
 from ..quoting import number_of, quoted, text_of
 from ..storage import retired_ids, session_keys, session_rows
 from ..storage.engine import Database
-from ..storage.fork_gate import renew_after_fork
-from ..storage.held_lock import HeldLock
 from ..storage.row_locks import Reserved
 from ..store import Store
 from ..validation import check_callable, check_duration, check_flag, check_id, check_instance, is_id, items_of
@@ -56,6 +52,8 @@ _IMPORT_WAIT: Final = 0.3
 #: How many times as long an empty list waits for the first sessions of an import, and how often it looks, in seconds.
 _FIRST_WAIT: Final = 10
 _LOOK: Final = 0.05
+#: The most seconds that a session which an import may bring is waited for.
+_LONGEST_WAIT: Final = 60.0
 
 
 class WebUIModels:
@@ -195,7 +193,7 @@ class WebUIModels:
         folder = self.session_dir()
         if folder is None or not (folder / f"{sid}.json").exists():
             return False
-        self._imports.wait(_PATIENCE)
+        self._imports.wait(_LONGEST_WAIT)
         return True  # also when none is under way: it may have ended since the session was looked for
 
     def import_status(self) -> ImportStatus:
@@ -491,44 +489,3 @@ def _checked_size(value: Any) -> int:
     if isinstance(plain, int):
         return plain
     raise InvalidInputError(f"cache_size is a number of sessions, not {quoted(value)}.")
-
-
-#: The open stores by place.
-_stores: Final[dict[str, Store]] = {}
-_opening = HeldLock()
-renew_after_fork(sys.modules[__name__], "_opening", HeldLock)
-#: The most seconds to wait while another thread opens a store, which may upgrade a large database.
-_PATIENCE: Final = 60.0
-
-
-def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
-    """Return the one open store of this process for a database, opening it on the first call.
-
-    For callers that name their database at each call, and may be loaded twice (`importlib.reload`).
-
-    Args:
-        target, **options: as `Store.open` takes them.
-
-    Raises:
-        DatabaseLockedError: another thread has been opening a store for more than a minute.
-        HermesStoreError: as `Store.open`.
-    """
-    if type(target) is str or isinstance(target, Path):  # most calls name one that is open by its whole path
-        store = _stores.get(str(target))
-        if store is not None and not store.closed:
-            return store
-    url = text_of(target)
-    place = url if url is not None and "://" in url else str(path_of(target, "database").absolute())
-    store = _stores.get(place)
-    if store is not None and not store.closed:
-        return store
-    with _opening.hold(_PATIENCE) as is_held:
-        if not is_held:
-            raise DatabaseLockedError(
-                f"Another thread of this process has been opening a store for more than {_PATIENCE:g} s. "
-                "Nothing was opened; try again."
-            )
-        store = _stores.get(place)
-        if store is None or store.closed:
-            _stores[place] = store = Store.open(place, **options)
-        return store
