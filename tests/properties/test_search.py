@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hermes_store import HermesStoreError, Store
@@ -15,6 +15,7 @@ from hermes_store.words.folding import words_of
 from hermes_store.words.matching import Matcher
 from hermes_store.words.message_text import text_of
 from hermes_store.words.query import parse
+from tests.support import plain_words
 from tests.support.examples import examples
 from tests.support.search_oracle import places, scanned
 
@@ -126,3 +127,34 @@ def test_any_text_has_words_and_any_query_a_meaning(text: str, message: Any) -> 
         snippet = matcher.snippet(text, 20)
         assert snippet.text in text
         assert all(0 <= first < last <= len(snippet.text) for first, last in snippet.matches)
+
+
+#: What folding looks for, in parts that may come together.
+_CLUES = [
+    *("getName", "HTTPServer", "utf8Decoder", "A", "b", "0", " ", "\n", "\r\n", "_", ".", "-", "\x00"),
+    *("data:", "data:image/png;base64,", ",", ";", "a" * 23, "a" * 24, "B" * 61, "c/" * 100),
+    *("\u0301", "\u0640", "\u3099", "\u200b", "\u200d", "\ufe0f", "\u0345", "\ud800", "\x85", "\xa0"),
+    *("é", "ß", "ø", "Œ", "æ", "ı", "İ", "ǅ", "ς", "й", "ﷺ", "ｶ", "Ａ", "，", "가", "\u1100", "\u1161", "据", "🎉"),
+]
+#: Few different characters, so that the same runs come again.
+_unicode = st.text(max_size=4) | st.text(st.characters(min_codepoint=0x80, max_codepoint=0x17F), max_size=20)
+_runs = st.tuples(st.sampled_from(["a", "B", "/", "é"]), st.integers(1, 130)).map(lambda run: run[0] * run[1])
+_any_text = st.lists(st.sampled_from(_CLUES) | _unicode | _runs, max_size=30).map("".join)
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(text=_any_text)
+@example("x" * 23 + " data:,b")
+@example("x" * 24 + " data:,b")
+@example("a b " + "c" * 65 + " " + "d" * 70)
+@example("a b " + "c" * 200)
+@example(("a b " + "c" * 60 + "\n") * 2 + "c" * 60 + "\n")
+@example("é" * 17 + " " + "é" * 17)
+@example("ﷺ" * 40)
+def test_words_are_those_of_the_plain_definition(text: str) -> None:
+    assert words_of(text) == plain_words.words_of(text)
+
+
+def test_each_character_is_folded_as_defined() -> None:
+    for code in (*range(0x3100), *range(0xA000, 0x11000), *range(0x1F000, 0x1FB00)):
+        assert words_of(chr(code)) == plain_words.words_of(chr(code)), hex(code)
