@@ -252,10 +252,8 @@ def remove(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
 
 
 def _remove(unit: UnitOfWork, row_ids: Sequence[int]) -> None:
-    if _is_pending(unit, max(row_ids)):
-        first = search_state.read(unit).pending_from or 0
-        row_ids = [row_id for row_id in row_ids if row_id < first]
-    if documents := _documents(payloads(unit, row_ids)):
+    state = search_state.read(unit)
+    if documents := _documents(payloads(unit, [row_id for row_id in row_ids if state.has_message(row_id)])):
         with _begun_anew(unit):
             unit.dialect.word_index.remove_messages(unit, documents)
 

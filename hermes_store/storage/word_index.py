@@ -47,7 +47,7 @@ class WordIndex(ABC):
 
     @abstractmethod
     def remove_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        """Remove messages with the words that they have, if the index has to have them, where `needs_removed_words`."""
+        """Remove messages that the index has; with the words that they have, where `needs_removed_words`."""
 
     @abstractmethod
     def add_titles(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:

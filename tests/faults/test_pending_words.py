@@ -11,7 +11,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.maintenance import reindex, verify
-from hermes_store.storage import search_rows
+from hermes_store.storage import search_rows, search_state
 from hermes_store.storage.schema_version import VERSION_TABLE
 from hermes_store.storage.search_state import MOST_PENDING, MOST_PENDING_BYTES
 from tests.support.internals import database_of
@@ -76,6 +76,21 @@ def test_pending_messages_change_without_the_index(store: Store) -> None:
     for words in ("needle", "changed", "journey", "trip"):
         assert set(places(store, words)) == scanned(store, words)
     assert verify(store).ok
+
+
+def test_the_index_loses_only_what_it_has(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.messages.extend("a", ["old"] * MOST_PENDING)
+    with database_of(store).write() as unit:  # as an upgrade leaves it: nothing is in it yet
+        search_state.begin_anew(unit)
+    store.messages.extend("a", ["needle"] * (MOST_PENDING + 8))
+    revision = store.messages.extend("a", ["new"] * 4).revision
+    assert indexed(store)[0] == MOST_PENDING + 8
+    store.messages.truncate("a", keep=MOST_PENDING * 2, expected_revision=revision)
+    assert indexed(store)[0] == MOST_PENDING
+    revision = store.sessions.get("a").revision
+    store.messages.truncate("a", keep=MOST_PENDING - 1, expected_revision=revision)
+    assert indexed(store)[0] == 0
+    assert not caplog.records
 
 
 def test_what_was_rolled_back_is_pending_again(store: Store) -> None:

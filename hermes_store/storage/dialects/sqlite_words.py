@@ -37,13 +37,19 @@ _add_if_reached: Final = Statement(
         "FROM search_state WHERE :row_id >= indexed_from AND :row_id < pending_from"
     )
 )
-_remove: Final = text(
-    "INSERT INTO message_search (message_search, rowid, words, wholes) SELECT 'delete', message, words, wholes "
-    "FROM (SELECT :row_id AS message, :words AS words, :wholes AS wholes), search_state "
-    "WHERE message >= indexed_from AND message < pending_from"
+_remove_if_reached: Final = Statement(
+    text(
+        "INSERT INTO message_search (message_search, rowid, words, wholes) SELECT 'delete', message, words, wholes "
+        "FROM (SELECT :row_id AS message, :words AS words, :wholes AS wholes), search_state "
+        "WHERE message >= indexed_from AND message < pending_from"
+    )
 )
-_remove_message: Final = Statement(_remove)
-_remove_messages: Final = RowStatement(_remove, _NAMES)
+_remove_messages: Final = RowStatement(
+    text(
+        "INSERT INTO message_search (message_search, rowid, words, wholes) VALUES ('delete', :row_id, :words, :wholes)"
+    ),
+    _NAMES,
+)
 _add_titles: Final = RowStatement(
     text("INSERT OR REPLACE INTO title_search (rowid, words, wholes) VALUES (:row_id, :words, :wholes)"), _NAMES
 )
@@ -113,7 +119,7 @@ class SQLiteWordIndex(WordIndex):
 
     def replace_message(self, unit: UnitOfWork, row_id: int, before: Words | None, after: Words | None) -> None:
         if before is not None:
-            unit.execute(_remove_message, _parameters(Document(row_id, before)))
+            unit.execute(_remove_if_reached, _parameters(Document(row_id, before)))
         if after is not None:
             unit.execute(_add_if_reached, _parameters(Document(row_id, after)))
 
