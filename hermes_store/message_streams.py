@@ -112,7 +112,7 @@ class MessageStream(Collection):
                 raise StaleSessionError(key.session_id, self._revision, key.revision, "others changed this message")
             values: dict[str, Any] = {}
             if (encoded.role, encoded.timestamp) != (self._written.role, self._written.timestamp):
-                values = transcript_columns.times_after(unit, key, encoded)
+                values = transcript_columns.of_changed(unit, key, encoding.users([self._written]), encoded)
             session_rows.change(unit, key, values, transcript=True)
         self._message, self._written, self._revision = whole, encoded, revision
         return WriteResult(changed=True, revision=revision)

@@ -302,13 +302,14 @@ class Messages(MessageHistory, ChangedMessages):
             require_current(key, expected_revision, changed_at, "this message")
             if found is not None and found.is_same(encoded):
                 return WriteResult(changed=False, revision=key.revision)
-            cut_rows.keep(unit, key, "update", kept_runs.without(position, key.message_count))
+            users = cut_rows.keep(unit, key, "update", kept_runs.without(position, key.message_count))
             if found is None:
                 message_rows.insert_at(unit, key.id, {position: encoded}, key.revision + 1)
+                columns = transcript_columns.of_stored(unit, key.id)  # nobody knows whose the missing one was
             else:
                 message_rows.overwrite(unit, {found.row_id: encoded}, key.revision + 1)
-            times = transcript_columns.times_after(unit, key, encoded)
-            revision = session_rows.change(unit, key, times, transcript=True)
+                columns = transcript_columns.of_changed(unit, key, users, encoded)
+            revision = session_rows.change(unit, key, columns, transcript=True)
             return WriteResult(changed=True, revision=revision)
 
     def truncate(self, session_id: str, *, keep: int, expected_revision: int) -> TruncateResult:
@@ -354,9 +355,9 @@ class Messages(MessageHistory, ChangedMessages):
 def _truncate(unit: UnitOfWork, key: SessionKey, keep: int, verb: cut_rows.Verb) -> TruncateResult:
     revision, removed = key.revision, 0
     if keep < key.message_count:
-        cut_rows.keep(unit, key, verb, [Run(0, 0, keep)] if keep else [])
+        users = cut_rows.keep(unit, key, verb, [Run(0, 0, keep)] if keep else [])
         removed = message_rows.truncate(unit, key.id, keep)
-        values = {"message_count": keep, **transcript_columns.times_after(unit, key)}
+        values = {"message_count": keep, **transcript_columns.of_changed(unit, key, users)}
         revision = session_rows.change(unit, key, values, transcript=True)
     return TruncateResult(removed=removed, message_count=keep, revision=revision)
 

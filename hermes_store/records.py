@@ -109,6 +109,8 @@ class SessionRecord(Record):
     #: or by `updated_at` where there is none.
     last_activity_at: float | None
     message_count: int
+    #: How many of the messages have the role "user".
+    user_message_count: int
     pinned: bool
     archived: bool
     input_tokens: int

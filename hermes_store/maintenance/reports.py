@@ -52,7 +52,7 @@ class FindingKind(enum.StrEnum):
     FIELDS = "fields"
     """A session's id is damaged, or another field is of a wrong type."""
     MESSAGE_COUNT = "message_count"
-    """A session's row counts more or fewer messages than there are."""
+    """A session's row counts more or fewer messages, or messages of the user, than there are."""
     POSITIONS = "positions"
     """The positions of a session's messages have gaps."""
     TIMES = "times"

@@ -106,34 +106,38 @@ _set_size: Final = Statement(
 )
 
 
-def keep(unit: UnitOfWork, key: SessionKey, verb: Verb, runs: Sequence[Run]) -> None:
+def keep(unit: UnitOfWork, key: SessionKey, verb: Verb, runs: Sequence[Run]) -> int:
     """Keep the messages of a session that are about to be removed or overwritten; none if it is only appended to.
 
     Args:
         key: the session, whose row is locked, before the write.
         verb: what writes.
         runs: what stays unchanged.
+
+    Returns:
+        How many of these messages have the role "user".
     """
-    if not kept_runs.is_append(runs, key.message_count):
-        trim(unit, key.id, add(unit, key, verb, runs))
+    if kept_runs.is_append(runs, key.message_count):
+        return 0
+    cut, users = add(unit, key, verb, runs)
+    trim(unit, key.id, cut)
+    return users
 
 
-def keep_difference(unit: UnitOfWork, key: SessionKey, verb: Verb, difference: Difference) -> None:
+def keep_difference(unit: UnitOfWork, key: SessionKey, verb: Verb, difference: Difference) -> int:
     """Keep what writing a difference removes or overwrites; as `keep`."""
     if difference.row_ids is None:
-        keep_damaged(unit, key, verb)
-    else:
-        keep(unit, key, verb, kept_runs.runs_of(difference.changes))
+        return keep_damaged(unit, key, verb)
+    return keep(unit, key, verb, kept_runs.runs_of(difference.changes))
 
 
 def add(
     unit: UnitOfWork, key: SessionKey, verb: Verb, runs: Sequence[Run], *, undone_revision: int | None = None
-) -> int:
-    """Keep messages as `keep`, without looking at the bounds; return the cut's row id."""
+) -> tuple[int, int]:
+    """Keep messages as `keep`, without looking at the bounds; return the cut's row id, and what `keep` returns."""
     cut = _add(unit, key, verb, runs, undone_revision)
     kept_rows.copy_ranges(unit, cut, key.id, list(kept_runs.gaps(runs, key.message_count)))
-    _note_size(unit, cut, key.message_count)
-    return cut
+    return cut, _note_size(unit, cut, key.message_count)
 
 
 def add_former(unit: UnitOfWork, key: SessionKey, messages: Mapping[int, Encoded], runs: Sequence[Run]) -> None:
@@ -150,12 +154,16 @@ def add_former(unit: UnitOfWork, key: SessionKey, messages: Mapping[int, Encoded
     trim(unit, key.id, cut)
 
 
-def keep_damaged(unit: UnitOfWork, key: SessionKey, verb: Verb) -> None:
-    """Keep all messages of a session whose positions are damaged. No state before that can be told any more."""
+def keep_damaged(unit: UnitOfWork, key: SessionKey, verb: Verb) -> int:
+    """Keep all messages of a session whose positions are damaged. No state before that can be told any more.
+
+    Returns:
+        As `keep`.
+    """
     forget(unit, key.id)
     cut = _add(unit, key, verb, [], None)
     kept_rows.copy_all(unit, cut, key.id)
-    _note_size(unit, cut, None)
+    return _note_size(unit, cut, None)
 
 
 def _add(unit: UnitOfWork, key: SessionKey, verb: str, runs: Sequence[Run], undone: int | None) -> int:
@@ -174,10 +182,11 @@ def _add(unit: UnitOfWork, key: SessionKey, verb: str, runs: Sequence[Run], undo
     return cut
 
 
-def _note_size(unit: UnitOfWork, cut: int, count: int | None) -> None:
-    messages, size = kept_rows.measure(unit, cut)
+def _note_size(unit: UnitOfWork, cut: int, count: int | None) -> int:
+    messages, users, size = kept_rows.measure(unit, cut)
     count = messages if count is None else count
     unit.execute(_set_size, {"cut_row": cut, "message_count": count, "messages": messages, "size": size})
+    return users
 
 
 # ── Bounds ──

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, func, insert, literal, select
+from sqlalchemy import BigInteger, bindparam, func, insert, literal, literal_column, select
 
-from ..transcripts.encoding import Encoded
+from ..transcripts.encoding import USER, Encoded
 from .schema import kept_message_table, message_blob_table, message_table
 from .statement import RowStatement, Statement, one_of
 from .types import RowId, RowIdList
@@ -97,15 +97,27 @@ def add(unit: UnitOfWork, cut: int, messages: Mapping[int, Encoded]) -> None:
     unit.execute_many(_insert, rows)
 
 
+class Measure(NamedTuple):
+    """How much a cut keeps."""
+
+    messages: int
+    #: How many of them have the role "user".
+    users: int
+    #: The bytes of their payloads.
+    size: int
+
+
 _measure: Final = Statement(
-    select(func.count(), func.coalesce(func.sum(func.length(kept_message_table.c.payload)), 0)).where(
-        kept_message_table.c.cut_id == bindparam("cut_row")
-    ),
+    select(
+        func.count(),
+        func.count().filter(kept_message_table.c.role == literal_column(f"'{USER}'")),
+        func.coalesce(func.sum(func.length(kept_message_table.c.payload)), 0),
+    ).where(kept_message_table.c.cut_id == bindparam("cut_row")),
     checked=False,
 )
 
 
-def measure(unit: UnitOfWork, cut: int) -> tuple[int, int]:
-    """Return how many messages a cut keeps, and the bytes of their payloads."""
-    [(messages, size)] = unit.rows(_measure, {"cut_row": cut})
-    return messages, int(size)
+def measure(unit: UnitOfWork, cut: int) -> Measure:
+    """Return how much a cut keeps."""
+    [(messages, users, size)] = unit.rows(_measure, {"cut_row": cut})
+    return Measure(messages, users, int(size))

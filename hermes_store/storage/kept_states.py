@@ -9,7 +9,7 @@ from ..errors import RevisionNotKeptError, UndoError
 from ..transcripts import kept_runs
 from ..transcripts.encoding import Encoded
 from ..transcripts.kept_runs import Piece
-from . import cut_rows, message_copies, message_rows, search_rows, session_rows, transcript_columns
+from . import cut_rows, kept_rows, message_copies, message_rows, search_rows, session_rows, transcript_columns
 from .cut_rows import Cut
 from .message_differences import Difference
 from .session_keys import SessionKey
@@ -112,13 +112,17 @@ def undo(unit: UnitOfWork, key: SessionKey) -> Undone:
     runs = cut.unchanged()
     back = kept_runs.reverse(runs)
     removed = list(kept_runs.gaps(back, key.message_count))
-    revision, newest = key.revision + 1, 0
+    revision, newest, users = key.revision + 1, 0, 0
     if removed:
-        newest = cut_rows.add(unit, key, "undo", back, undone_revision=cut.revision)
+        newest, users = cut_rows.add(unit, key, "undo", back, undone_revision=cut.revision)
     message_rows.remove_and_move(unit, key.id, removed, back, revision)
     kept = list(kept_runs.gaps(runs, cut.message_count))
     _put_back(unit, key.id, cut, kept, revision)
-    values = {"message_count": cut.message_count, **transcript_columns.last_times(unit, key.id)}
+    values = {
+        "message_count": cut.message_count,
+        "user_message_count": key.user_message_count - users + kept_rows.measure(unit, cut.id).users,
+        **transcript_columns.last_times(unit, key.id),
+    }
     session_rows.change(unit, key, values, transcript=True)
     before = cut_rows.last_to_undo(unit, key.id, cut.id)
     if before is not None and before.undo_revision == cut.since_revision:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hermes_store")
 
 #: The newest revision in `migrations/versions`, which a test compares with it.
-HEAD: Final = "0011"
+HEAD: Final = "0012"
 # Alembic keeps its state in module globals while a command runs, so threads upgrade one after the other.
 _alembic_turns = HeldLock()
 renew_after_fork(sys.modules[__name__], "_alembic_turns", HeldLock)

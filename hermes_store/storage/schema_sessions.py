@@ -101,6 +101,8 @@ session_table: Final = Table(
     Column("parent_kind", Text()),
     # When it was written to last, in the order of `change_rows`; 0 if that was before there was this column.
     Column("change_number", BigInteger(), nullable=False, server_default=text("0")),
+    # How many of the messages have the role "user".
+    Column("user_message_count", BigInteger(), nullable=False, server_default=text("0")),
     # What lists show stays short: see `validation.TITLE_LIMIT`.
     CheckConstraint("length(title) <= 2500", name="title_length"),
     # store.changes(), and hermes-webui's sidebar.

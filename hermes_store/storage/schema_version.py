@@ -25,6 +25,7 @@ _TABLES: Final = frozenset({"sessions", "messages", "message_blobs", "session_do
 _COLUMNS: Final = frozenset({"session_id", "profile", "title", "message_count", "revision", "deleted_at"})
 #: A table, or a column of `sessions` or `search_state`, that came with each later revision, the newest first.
 _LATER: Final = {
+    "0012": "user_message_count",
     "0011": "table change_state",
     "0010": "search_state.pending_from",
     "0009": "table usage",

@@ -109,6 +109,7 @@ _session: Final = Statement(
         session_table.c.session_id,
         type_coerce(session_table.c.title, NullType()).label("title"),
         session_table.c.message_count,
+        session_table.c.user_message_count,
         session_table.c.last_message_at,
         session_table.c.last_activity_at,
         session_table.c.activity_at,
@@ -124,7 +125,10 @@ _positions: Final = Statement(
 
 #: Those that have checks of their own.
 _OTHERS: Final = frozenset(
-    {"id", "session_id", "message_count", "last_message_at", "last_activity_at", "activity_at", "change_number"}
+    {
+        *("id", "session_id", "message_count", "user_message_count"),
+        *("last_message_at", "last_activity_at", "activity_at", "change_number"),
+    }
 )
 _field_columns: Final = [column for column in session_table.columns if column.key not in _OTHERS]
 _fields: Final = Statement(
@@ -142,13 +146,15 @@ def check(unit: UnitOfWork, row_id: int) -> CheckedSession | None:
     row = unit.row(_session, {"session": row_id})
     if row is None:
         return None
-    session_id, stored_title, message_count, *times = row
+    session_id, stored_title, message_count, user_message_count, *times = row
     if type(session_id) is not str:
         return CheckedSession(f"(row {row_id})", 0, 0, [SessionFinding("fields", f"its id is {session_id!r}")])
     found, first, last = unit.row(_positions, {"session": row_id}) or (0, None, None)
     findings = _check_fields(unit, row_id)
     findings += _check_positions(message_count, found, first, last)
-    findings += _check_times(times, transcript_columns.last_times(unit, row_id))
+    expected = transcript_columns.of_stored(unit, row_id)
+    findings += _check_users(user_message_count, expected.pop("user_message_count"))
+    findings += _check_times(times, expected)
     state = search_state.read(unit)
     damaged_messages, indexed = _check_messages(unit, row_id, state)
     findings += (SessionFinding("history", problem) for problem in history_checks.problems(unit, row_id))
@@ -175,6 +181,13 @@ def _check_positions(message_count: Any, found: int, first: Any, last: Any) -> l
         problem = f"its {found} messages are at positions {first!r} to {last!r}, not 0 to {found - 1}"
         findings.append(SessionFinding("positions", problem))
     return findings
+
+
+def _check_users(user_message_count: Any, found: int) -> list[SessionFinding]:
+    if user_message_count == found:
+        return []
+    problem = f"its row counts {user_message_count!r} messages of the user, and has {found}"
+    return [SessionFinding("message_count", problem)]
 
 
 def _check_times(times: Sequence[Any], expected: dict[str, Any]) -> list[SessionFinding]:

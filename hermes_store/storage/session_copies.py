@@ -42,6 +42,6 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, state: State, values: C
     derived: dict[str, Any] = {"has_draft": document_reading.has_stored_draft(unit, row_id, new_id)}
     if state != kept_states.present(key):
         derived |= {"message_count": state.message_count, "updated_at": values.columns["updated_at"]}
-        derived |= transcript_columns.last_times(unit, row_id)
+        derived |= transcript_columns.of_stored(unit, row_id)
     session_rows.write_row(unit, row_id, derived)
     return row_id

@@ -27,6 +27,7 @@ class SessionKey(NamedTuple):
     transcript_revision: int
     fields_revision: int
     message_count: int
+    user_message_count: int
     last_message_at: float | None
     last_activity_at: float | None
     updated_at: float

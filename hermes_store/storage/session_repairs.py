@@ -55,7 +55,7 @@ def repair(unit: UnitOfWork, row_id: int) -> tuple[list[SessionFinding], Checked
     if all(finding.kind == "usage" for finding in wrong):  # which the session's row has nothing of
         return wrong, session_checks.check(unit, row_id)
     moved = message_rows.renumber(unit, row_id, session_rows.next_revision(key))
-    columns: dict[str, Any] = {"message_count": checked.messages, **transcript_columns.last_times(unit, row_id)}
+    columns: dict[str, Any] = {"message_count": checked.messages, **transcript_columns.of_stored(unit, row_id)}
     if moved or key.message_count > checked.messages:
         columns["recovered"] = True
         # It says at which positions messages stayed. With others there, a former transcript would be a wrong one.

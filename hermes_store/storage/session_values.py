@@ -31,7 +31,7 @@ _ID: Final = "session_id"
 _PARENT: Final = FILE_KEYS["parent_id"]
 _SOURCE: Final = FILE_KEYS["source"]
 #: Values that are always the column's, whatever documents there are.
-_OWN: Final = (_ID, "message_count", "last_message_at", "last_activity_at", "revision", "updated_at")
+_OWN: Final = (_ID, *session_json.COUNTS, "last_message_at", "last_activity_at", "revision", "updated_at")
 #: By key, the column that has its value, or a similar one where a document has the original.
 _COLUMNS: Final[Mapping[str, Any]] = {
     **{key: session_table.c[key] for key in (*_OWN, *session_json.COLUMNS)},

@@ -72,7 +72,7 @@ def append(
     Raises:
         DatabaseCorruptError: the session's count of messages, or its row, is damaged.
     """
-    values = {**transcript_columns.of_appended(key.message_count, messages), **columns}
+    values = {**transcript_columns.of_appended(key, messages), **columns}
     change = session_rows.change_of_append(key, values, touch=touch)
     row_id, changed = message_rows.append_and_change(unit, key.id, messages, first=key.message_count, change=change)
     session_rows.require_written(key, changed)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from . import json_codec
 
 ROLE_LIMIT: Final = 64
+USER: Final = "user"
 #: The role of messages that a tool wrote, in answer to the model. They do not count as activity.
 TOOL: Final = "tool"
 #: 2100-01-01: no later time is believed, because a session with one would be the first of every list for ever.
@@ -67,6 +68,11 @@ def _encoded(message: Any, payload: bytes) -> Encoded:
         if timestamp is None:
             timestamp = parse_time(message.get("_ts"))
     return Encoded(payload, json_codec.digest(payload), role, timestamp)
+
+
+def users(messages: Iterable[Encoded]) -> int:
+    """Return how many messages have the role "user"."""
+    return sum([message.role == USER for message in messages])
 
 
 def last_timestamp(messages: Sequence[Encoded]) -> float | None:

@@ -246,8 +246,8 @@ def _write_transcript(unit: UnitOfWork, key: SessionKey, saved: Saved) -> dict[s
     if digests[: len(stored)] == stored:
         added = messages[len(stored) :]
         saved.base.last_row = message_rows.append(unit, key.id, added, first=len(stored), revision=revision)
-        return transcript_columns.of_appended(len(stored), added)
+        return transcript_columns.of_appended(key._replace(message_count=len(stored)), added)
     difference = message_differences.compare_digests(unit, key.id, stored, digests)
-    cut_rows.keep_difference(unit, key, "save", difference)
+    users = cut_rows.keep_difference(unit, key, "save", difference)
     message_rows.write_difference(unit, key.id, difference, messages, revision)
-    return transcript_columns.of_all(messages)
+    return transcript_columns.of_difference(key, users, difference, messages)

@@ -159,9 +159,10 @@ class SessionStorage:
         """Return some values of all sessions that are not deleted, as a list needs them; at most two queries.
 
         Args:
-            keys: any keys of the session JSON but ``messages``; also ``message_count``, ``last_message_at`` (the time
-                of the last message), ``last_activity_at`` (of the last one that is not a tool's) and ``revision``. A
-                value that a session does not have is that of a new session, or None.
+            keys: any keys of the session JSON but ``messages``; also ``message_count``, ``user_message_count`` (how
+                many have the role "user"), ``last_message_at`` (the time of the last message), ``last_activity_at`` (of
+                the last one that is not a tool's) and ``revision``. A value that a session does not have is that of a
+                new session, or None.
             where: by key, the value that a session must have, or a list of values of which it must have one.
             order: "updated": the last changed first; "activity": by ``last_activity_at``, or ``updated_at`` where there
                 is none.

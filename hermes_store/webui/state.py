@@ -32,7 +32,6 @@ ROW_KEYS: Final = frozenset({*session_json.COLUMNS, *session_json.SOURCE_KEYS, P
 COMPACT_KEYS: Final = (*session_json.INDEX_KEYS, "is_streaming")
 #: The other keys that every session of the WebUI has.
 _DOCUMENT_KEYS: Final = frozenset(session_json.SESSION_KEYS) - ROW_KEYS - {MESSAGES, SESSION_ID}
-_MESSAGE_COUNT: Final = "message_count"
 #: The keys after the messages in the WebUI's files: whatever is as long as a transcript.
 LONG_KEYS: Final = frozenset(key_order.after(MESSAGES))
 #: The names of a live session's own attributes. Values with such keys stay in the store, and are not shown.
@@ -77,6 +76,7 @@ class State:
     session_id: str
     revision: int
     message_count: int
+    user_message_count: int
     #: By the WebUI's keys, without the messages and the id.
     values: dict[str, Any]
     extent: Extent = Extent.ROW
@@ -190,6 +190,7 @@ def _state(contents: SessionContents, extent: Extent, is_hidden: IsHidden) -> St
         session_id=record.session_id,
         revision=record.revision,
         message_count=record.message_count,
+        user_message_count=record.user_message_count,
         values=_values(record, shown, extent, is_hidden),
         extent=extent,
         small={key: value for key, value in values.items() if key not in shown},
@@ -199,10 +200,14 @@ def _state(contents: SessionContents, extent: Extent, is_hidden: IsHidden) -> St
 def _values(record: SessionRecord, documents: Mapping[str, Any], extent: Extent, is_hidden: IsHidden) -> dict[str, Any]:
     values = session_json.to_json(record, {**_defaults(_DOCUMENT_KEYS), **documents}, [])
     values = {"workspace": record.workspace, **values}
-    if _MESSAGE_COUNT in values:  # a newer WebUI's, which may be wrong
-        values[_MESSAGE_COUNT] = record.message_count
+    values |= _counts(record, values)
     hidden = {MESSAGES, SESSION_ID, *(_DOCUMENT_KEYS - _DEFAULTS[extent])}
     return {key: value for key, value in values.items() if key not in hidden and not is_hidden(key)}
+
+
+def _counts(counted: SessionRecord | State, keys: Collection[str]) -> dict[str, int]:
+    """Return the numbers of messages that are among some keys, as the columns have them."""
+    return {key: getattr(counted, key) for key in session_json.COUNTS if key in keys}
 
 
 def _defaults(keys: Collection[str]) -> dict[str, Any]:
@@ -238,6 +243,4 @@ def read_documents(unit: UnitOfWork, state: State, keys: Collection[str]) -> Non
     large = [key for key in keys if key not in found]
     if large:
         found |= document_reading.read_sound(unit, state.row_id, state.session_id, large)
-    if _MESSAGE_COUNT in found:  # a newer WebUI's, which may be wrong
-        found[_MESSAGE_COUNT] = state.message_count
-    state.values |= _defaults(_DOCUMENT_KEYS.intersection(keys)) | found
+    state.values |= _defaults(_DOCUMENT_KEYS.intersection(keys)) | found | _counts(state, found)

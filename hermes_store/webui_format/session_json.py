@@ -17,7 +17,7 @@ from ..errors import InvalidInputError
 from ..quoting import text_of
 from ..records import DEFAULT_PROFILE, UNTITLED, SessionRecord
 from ..transcripts import encoding, json_codec
-from ..transcripts.encoding import Encoded
+from ..transcripts.encoding import USER, Encoded
 from .key_order import in_order
 
 #: The keys that hermes-webui of 2026-04-24 writes, in its order, with what a new session has.
@@ -69,6 +69,11 @@ INDEX_KEYS: Final = (
     "compression_anchor_message_key",
     "active_stream_id",
 )
+
+
+#: The keys under which newer versions, or other programs, may write how many messages there are. That may be wrong:
+#: what the columns of these names count is read in its place.
+COUNTS: Final = ("message_count", "user_message_count")
 
 
 @dataclass
@@ -124,6 +129,8 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
     data.pop("session_id", None)
     if "message_count" in data:  # newer versions write it, and it may be wrong
         data["message_count"] = len(messages)
+    if "user_message_count" in data:
+        data["user_message_count"] = encoding.users(messages)
     for key in list(data):
         value = data.pop(key)
         if len(key) > validation.KEY_LIMIT:
@@ -195,6 +202,8 @@ def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[
     data["messages"] = messages
     if "message_count" in documents:
         data["message_count"] = len(messages)
+    if "user_message_count" in documents:
+        data["user_message_count"] = sum(isinstance(one, dict) and one.get("role") == USER for one in messages)
     return in_order(data)
 
 

@@ -45,7 +45,7 @@ def conversation(*ids: int, chain: tuple[str, ...] = ("talk",), taken_back: tupl
 
 def copy_of(imported: Conversation, *, transcript_revision: int = 1) -> Copy:
     """Return the copy that an import of a conversation made at revision 1."""
-    key = SessionKey(7, "talk", "default", 5, transcript_revision, 5, len(imported.messages), None, None, 2.0, None)
+    key = SessionKey(7, "talk", "default", 5, transcript_revision, 5, len(imported.messages), 0, None, None, 2.0, None)
     notes = decision.notes(imported, {"title": "Talk"})
     digest = digest_of([message.digest for message in imported.messages])
     return Copy.read(key, Entry("talk", 7, digest, None, None, 1, 0.0, notes, "talk", None))

@@ -16,8 +16,8 @@ from hermes_store import (
     SessionRecord,
     Store,
 )
-from tests.support.activity import wrong_times
 from tests.support.examples import examples
+from tests.support.message_columns import wrong_columns
 
 
 def said(at: float | None, role: str | None = "user") -> dict[str, Any]:
@@ -87,7 +87,7 @@ def test_other_writes_leave_the_last_activity(store: Store, session_id: str) -> 
     store.sessions.delete(session_id)
     store.sessions.restore(session_id)
     renamed = store.sessions.change_id(session_id, "renamed")
-    assert (renamed.last_activity_at, wrong_times(store)) == (5.0, [])
+    assert (renamed.last_activity_at, wrong_columns(store)) == (5.0, [])
 
 
 messages = st.lists(

@@ -149,7 +149,7 @@ def test_a_fork_of_a_blank_session_is_blank(store: Store, session_id: str) -> No
 
 def test_each_column_of_a_copy_has_a_rule() -> None:
     columns = {column.key for column in session_table.columns}
-    of_messages = {"message_count", "last_message_at", "last_activity_at", "activity_at"}
+    of_messages = {"message_count", "user_message_count", "last_message_at", "last_activity_at", "activity_at"}
     same = {"profile", "project_id", "workspace", "model", "personality"}
     new = {"title", "created_at", "updated_at", "has_draft", "parent_id", "parent_kind", "forked_at"}
     assert set(copied_keys.FORK_COLUMNS) | of_messages | same | new == session_rows.COPIED

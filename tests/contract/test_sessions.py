@@ -81,7 +81,8 @@ def test_what_is_left_out_has_its_default(store: Store) -> None:
     assert (made.input_tokens, made.output_tokens) == (0, 0)
     assert (made.pinned, made.archived, made.recovered) == (False, False, False)
     empty = set(SessionRecord.model_fields) - {
-        *("session_id", "created_at", "updated_at", "title", "profile", "message_count"),
+        *("session_id", "created_at", "updated_at", "title", "profile"),
+        *("message_count", "user_message_count"),
         *("revision", "transcript_revision", "fields_revision"),
         *("input_tokens", "output_tokens", "pinned", "archived", "recovered"),
     }

@@ -9,7 +9,7 @@ import pytest
 from hermes_store import InvalidInputError, Store
 from hermes_store.webui import SessionStorage
 from hermes_store.webui_format.key_order import in_order
-from hermes_store.webui_format.session_json import SESSION_KEYS
+from hermes_store.webui_format.session_json import COUNTS, SESSION_KEYS
 from tests.support.statements import executed
 from tests.support.webui.sessions import said
 
@@ -63,10 +63,11 @@ def test_the_last_active_is_first(storage: SessionStorage) -> None:
 def test_a_row_has_what_a_loaded_session_has(storage: SessionStorage) -> None:
     storage.save("s", {**VALUES, "source_tag": "cli", "project_id": "nowhere"}, said("a", "b"), base=None)
     loaded, token = storage.load("s")
-    keys = [key for key in [*loaded, "x_unknown", "message_count", "revision"] if key != "messages"]
+    keys = [key for key in [*loaded, "x_unknown", *COUNTS, "revision"] if key != "messages"]
     (row,) = storage.rows(keys, where={"session_id": "s"})
     del loaded["messages"]
-    assert row == {**loaded, "x_unknown": None, "message_count": 2, "revision": token.revision}
+    counts = {"message_count": 2, "user_message_count": 1}
+    assert row == {**loaded, "x_unknown": None, **counts, "revision": token.revision}
     assert list(row) == keys
 
 
@@ -78,7 +79,7 @@ def test_a_row_has_what_a_loaded_session_has(storage: SessionStorage) -> None:
         {"raw_source": "telegram", "source_tag": None},
         {"source_tag": "cli"},
         {"parent_session_id": None, "project_id": ""},
-        {"tool_calls": [1], "pending_attachments": ["a"], "message_count": 7},
+        {"tool_calls": [1], "pending_attachments": ["a"], "message_count": 7, "user_message_count": "many"},
         {"compression_anchor_message_key": {"role": "user"}, "created_at": None},
     ],
 )
@@ -149,7 +150,7 @@ def test_rows_take_two_queries_at_most(storage: SessionStorage, store: Store) ->
         storage.save(f"more{number}", {**VALUES, "parent_session_id": "old"}, base=None)
     assert statements("session_id", "title", *VALUES, "source_tag") == before == 2
     assert statements("session_id", where={"worktree_path": None}, profile=["default"]) == 2
-    assert statements("session_id", "message_count", "last_message_at", "revision", "updated_at") == 1
+    assert statements("session_id", *COUNTS, "last_message_at", "revision", "updated_at") == 1
 
 
 @pytest.mark.parametrize(

@@ -233,15 +233,17 @@ def test_files_are_readable_utf8_and_ascii_only_where_a_lone_surrogate_forces_it
 def test_what_is_renamed_or_changed_here_is_exported_as_it_is_now(
     store: Store, state: StateDir, tmp_path: Path
 ) -> None:
-    state.session("a", "hi", title=["odd"], message_count=1, parent_session_id="b", project_id="gone")
+    counts = {"message_count": 1, "user_message_count": 9}
+    state.session("a", "hi", title=["odd"], parent_session_id="b", project_id="gone", **counts)
     state.session("b", "hi")
     import_directory(store, state.root)
     store.sessions.update("a", title="Plain", parent_id=None, project_id=None)
-    store.messages.append("a", "more")
+    store.messages.append("a", {"role": "user"})
     store.sessions.change_id("a", "new")
     export_directory(store, tmp_path / "out")
     data = webui.load(tmp_path / "out", "new")
-    assert (data["title"], data["message_count"], data["project_id"]) == ("Plain", 2, None)
+    assert (data["title"], data["project_id"]) == ("Plain", None)
+    assert (data["message_count"], data["user_message_count"]) == (2, 1)
     assert "parent_session_id" not in data
     assert webui.session_ids(tmp_path / "out") == {"new", "b"}
 

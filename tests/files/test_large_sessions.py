@@ -14,8 +14,8 @@ from hermes_store.files import export_directory, import_directory
 from hermes_store.maintenance import verify
 from hermes_store.storage.batches import MOST_SESSIONS
 from hermes_store.webui import WebUIModels
-from tests.support.activity import wrong_times
 from tests.support.internals import writing
+from tests.support.message_columns import wrong_columns
 from tests.support.parts import ROWS, SIZE, Cost, before_parts, orphans, shrink_parts, staged_ids, write_costs
 from tests.support.state_dir import StateDir, by_name, outcomes
 
@@ -141,7 +141,7 @@ def test_a_session_in_parts_is_what_its_file_says(store: Store, state: StateDir,
         assert record.last_message_at == (expected[-1]["timestamp"] if expected else None)
         active = [one["timestamp"] for one in expected if one["role"] != "tool"]
         assert record.last_activity_at == (active[-1] if active else None)
-        assert wrong_times(store) == []
+        assert wrong_columns(store) == []
         assert store.documents.read("big")["context_messages"][0]["text"][:3] == "xxx"
         assert set(outcomes(import_directory(store, state.root)).values()) == {"unchanged"}
         change(state, name)

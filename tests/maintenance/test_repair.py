@@ -37,6 +37,7 @@ DERIVED: dict[str, tuple[str, int, bool]] = {
     "no message": (f"DELETE FROM messages WHERE session_id = {S} AND position = 1", 2, True),
     "moved away": (f"UPDATE messages SET position = 9 WHERE session_id = {S} AND position = 0", 3, True),
     "below zero": (f"UPDATE messages SET position = -3 WHERE session_id = {S} AND position = 1", 3, True),
+    "more of the user": (f"UPDATE sessions SET user_message_count = 2 WHERE id = {S}", 3, False),
     "times": (f"UPDATE sessions SET last_message_at = 1, last_activity_at = 2 WHERE id = {S}", 3, False),
     "order": (f"UPDATE sessions SET activity_at = 5 WHERE id = {S}", 3, False),
 }
@@ -97,6 +98,7 @@ def test_what_follows_from_messages_is_put_right(target: str, name: str) -> None
         assert verify(store).ok
         after = store.sessions.get("s")
         assert (after.message_count, after.recovered) == (count, is_short)
+        assert after.user_message_count == 1
         assert after.revision == before.revision + 1
         assert len(store.messages.read("s")) == count
         assert repair(target).repaired == []

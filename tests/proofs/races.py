@@ -159,7 +159,9 @@ WRONG: Final = {
         SELECT id FROM line WHERE id = parent_id""",
     "a count is wrong": """
         SELECT session_id FROM sessions
-        WHERE message_count <> (SELECT count(*) FROM messages WHERE messages.session_id = sessions.id)""",
+        WHERE message_count <> (SELECT count(*) FROM messages WHERE messages.session_id = sessions.id)
+        OR user_message_count <> (
+            SELECT count(*) FROM messages WHERE messages.session_id = sessions.id AND role = 'user')""",
     "an id is gone and found": """
         SELECT gone.public_id FROM gone_ids gone
         JOIN sessions found ON found.session_id = gone.public_id AND found.profile = gone.profile

@@ -14,9 +14,10 @@ from hermes_store.transcripts import json_codec
 from hermes_store.webui import SessionStorage
 from tests.support.examples import examples
 from tests.support.json_values import json_values
+from tests.support.message_columns import users
 
 #: Few different ones, so that many messages are equal; and any JSON value.
-messages = st.one_of(st.integers(0, 3), json_values)
+messages = st.one_of(st.integers(0, 1), st.sampled_from([{"role": "user"}, {"role": "tool"}]), json_values)
 lists = st.lists(messages, max_size=6)
 steps: st.SearchStrategy[tuple[str, list[Any], int]] = st.one_of(
     st.tuples(st.just("extend"), lists, st.just(0)),
@@ -43,6 +44,7 @@ class History:
     def note(self) -> None:
         transcript = self.store.messages.read(self.id)
         self.at[transcript.revision] = json_codec.encode(list(transcript))
+        assert self.store.sessions.get(self.id).user_message_count == users(transcript)
 
     def run(self, step: tuple[str, list[Any], int]) -> None:
         verb, values, number = step
@@ -83,7 +85,7 @@ class History:
         """Stream an answer, and meanwhile change another message, or the answer's own session."""
         with self.store.messages.stream(self.id, {"role": "assistant"}) as answer:
             self.note()
-            answer.checkpoint({"role": "assistant", "n": 1})
+            answer.checkpoint({"role": "user" if values else "assistant", "n": 1})
             self.note()
             if place < answer.position:
                 self.update(place, [*values, 0][0])
@@ -114,7 +116,7 @@ class History:
                 continue
             found = self.store.messages.read(fork.session_id)
             assert json_codec.encode(list(found)) == expected
-            assert fork.message_count == len(found)
+            assert (fork.message_count, fork.user_message_count) == (len(found), users(found))
             self.store.sessions.purge(fork.session_id)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hermes_store import StaleSessionError, Store
 from hermes_store.webui import SessionStorage
+from tests.support.message_columns import users
 
 _numbers = itertools.count()
 
@@ -39,7 +40,8 @@ class Writer:
 
     def new(self) -> dict[str, Any]:
         self.world.count += 1
-        return {"role": "user", "id": f"m{self.world.count}", "content": "x"}
+        role = "user" if self.world.count % 3 else "assistant"
+        return {"role": role, "id": f"m{self.world.count}", "content": "x"}
 
     def save(self, *new: Any, **arguments: Any) -> None:
         lengths = {message["id"]: len(message["content"]) for message in self.messages}
@@ -117,6 +119,8 @@ def test_no_acknowledged_append_is_lost(store: Store, done: list[tuple[str, str,
     loaded, token = storage.load(session_id)
     ids = [message["id"] for message in loaded["messages"]]
     assert len(ids) == len(set(ids)) == token.message_count
+    (row,) = storage.rows(["user_message_count"], where={"session_id": session_id})
+    assert row["user_message_count"] == users(loaded["messages"])
     assert set(ids) >= world.acknowledged.keys() - world.removed
     assert set(ids) <= world.acknowledged.keys()
     for message in loaded["messages"]:

@@ -19,12 +19,13 @@ from hermes_store import (
     StaleSessionError,
     Store,
 )
-from tests.support.activity import wrong_times
 from tests.support.examples import examples
+from tests.support.message_columns import users, wrong_columns
 
 pytestmark = pytest.mark.slow
 
-messages = st.lists(st.sampled_from(["a", "b", {"role": "user", "timestamp": 5.0}, None, "\ud83d"]), max_size=4)
+USERS = {"role": "user", "timestamp": 5.0}
+messages = st.lists(st.sampled_from(["a", "b", USERS, {"role": "users"}, None, "\ud83d"]), max_size=4)
 moments = st.sampled_from([1000.0, 2000.0, 3000.0])
 
 
@@ -190,8 +191,14 @@ class StoreMachine(RuleBasedStateMachine):
         session.written, session.settled = session.written[:keep], session.settled[:keep]
         self.settle(session_id, moment)
 
-    @rule(session_id=ids, position=st.integers(0, 5), message=st.integers(1, 3), age=st.integers(-1, 4), moment=moments)
-    def update_message(self, session_id: str, position: int, message: int, age: int, moment: float) -> None:
+    @rule(
+        session_id=ids,
+        position=st.integers(0, 5),
+        message=st.sampled_from([1, 2, USERS]),
+        age=st.integers(-1, 4),
+        moment=moments,
+    )
+    def update_message(self, session_id: str, position: int, message: Any, age: int, moment: float) -> None:
         error = self.refusal(session_id)
         session = self.sessions.get(session_id)
         expected = session.revision - age if session else 1
@@ -310,11 +317,19 @@ class StoreMachine(RuleBasedStateMachine):
             return
         page = self.store.sessions.list(total=True)
         shown = [
-            (s.session_id, s.title, s.pinned, s.message_count, s.last_message_at, s.last_activity_at)
+            (
+                s.session_id,
+                s.title,
+                s.pinned,
+                s.message_count,
+                s.user_message_count,
+                s.last_message_at,
+                s.last_activity_at,
+            )
             for s in page.items
         ]
         assert shown == [
-            (name, s.title, s.pinned, len(s.messages), *[5.0 if dated(s.messages) else None] * 2)
+            (name, s.title, s.pinned, len(s.messages), users(s.messages), *[5.0 if dated(s.messages) else None] * 2)
             for name, s in ((name, self.sessions[name]) for name in self.in_order())
         ]
         revisions = [(s.revision, s.transcript_revision, s.fields_revision) for s in page.items]
@@ -324,7 +339,7 @@ class StoreMachine(RuleBasedStateMachine):
         ]
         assert self.store.sessions.get_many(list(self.sessions)) == {item.session_id: item for item in page.items}
         assert page.total == len(shown)
-        assert wrong_times(self.store) == []
+        assert wrong_columns(self.store) == []
         deleted = {session.session_id for session in self.store.sessions.list_deleted().items}
         assert deleted == {name for name, session in self.sessions.items() if session.deleted}
 
@@ -341,7 +356,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 def dated(transcript: list[Any]) -> bool:
     """Whether a message says a time."""
-    return any(isinstance(message, dict) for message in transcript)
+    return USERS in transcript
 
 
 StoreMachine.TestCase.settings = settings(max_examples=examples(12), stateful_step_count=30, deadline=None)

@@ -32,7 +32,7 @@ from hermes_store.files import (
 from hermes_store.quoting import number_of
 from hermes_store.transcripts import json_codec
 from hermes_store.webui import SessionStorage, WebUIModels, shared_store
-from hermes_store.webui_format.session_json import SESSION_KEYS
+from hermes_store.webui_format.session_json import COUNTS, SESSION_KEYS
 from tests.support.agent.home import NAS, make_home
 from tests.support.hostile_values import HOSTILE
 from tests.support.state_dir import StateDir
@@ -438,7 +438,7 @@ def attributes(scene: Scene) -> Iterator[Call]:
     """Yield assignments to the attributes of live sessions, with a list before and after the save, and a reload."""
     cache: OrderedDict[str, Any] = OrderedDict()
     made = WebUIModels(scene.store, cache=cache)
-    for name in [*SESSION_KEYS, "custom", "parent_session_id", "source_tag", "message_count"]:
+    for name in [*SESSION_KEYS, "custom", "parent_session_id", "source_tag", *COUNTS]:
         for value_name, make in HOSTILE.items():
             call = functools.partial(_assign, scene, made, cache, name, make)
             yield Call(f"Session.{name} =", value_name, call, is_one_write=False)
@@ -474,7 +474,7 @@ def require_equal(made: WebUIModels, session: Any, values: dict[str, Any]) -> No
     """Require that a session has these values when it is read again."""
     again = made.Session.load(session.session_id)
     for name, value in values.items():
-        if name in ("updated_at", "message_count", "workspace") or _is_left_out(name, value):
+        if name in ("updated_at", *COUNTS, "workspace") or _is_left_out(name, value):
             continue
         stored = getattr(again, name)
         if stored != number_of(value) and json_codec.encode(stored) != json_codec.encode(value):

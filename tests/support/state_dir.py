@@ -55,6 +55,7 @@ OLD = {
 #: Keys that only newer versions write.
 NEWER_KEYS = {
     "message_count": 2,
+    "user_message_count": 1,
     "context_messages": MESSAGES[:1],
     "gateway_routing": {"tier": 1},
     "parent_session_id": "no-such-session",

@@ -14,8 +14,8 @@ import pytest
 from hermes_store import InvalidIdError, InvalidPayloadError, SessionExistsError, Store, errors
 from hermes_store.maintenance import reindex
 from hermes_store.webui import WebUIModels
-from tests.support.activity import wrong_times
 from tests.support.internals import store_of
+from tests.support.message_columns import wrong_columns
 from tests.support.statements import rows_written, vm_steps
 from tests.support.tables import all_rows
 from tests.support.webui.sessions import said, stored
@@ -86,7 +86,7 @@ def test_a_save_keeps_the_time_of_the_last_activity(models: WebUIModels) -> None
     assert saved() == 5.0
     session.messages[1]["role"] = "tool"
     assert saved() is None
-    assert wrong_times(store_of(models)) == []
+    assert wrong_columns(store_of(models)) == []
 
 
 def test_what_is_changed_deep_inside_is_stored(models: WebUIModels) -> None:

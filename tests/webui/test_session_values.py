@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hermes_store.webui import WebUIModels
 from hermes_store.webui.state import RESERVED
-from hermes_store.webui_format.session_json import SESSION_KEYS
+from hermes_store.webui_format.session_json import COUNTS, SESSION_KEYS
 from tests.support.json_values import any_text, json_values, nested, same
 from tests.support.webui.sessions import said, stored
 from tests.support.webui.standin import WebUI
@@ -90,6 +90,7 @@ ODD: list[tuple[str, Any]] = [
     ("tool_calls", None),
     ("tool_calls", nested("both", 3000)),
     ("message_count", "believed by nobody"),
+    ("user_message_count", "believed by nobody"),
     ("llm_title_generated", True),
     ("last_usage", {"in": NAN}),
     ("is_cli_session", False),
@@ -111,7 +112,7 @@ def test_an_odd_value_is_loaded_as_it_was_assigned(models: WebUIModels, name: st
     session.save()
     session.save(touch_updated_at=False)
     assert not session.is_dirty()
-    expected = 2 if name == "message_count" else value  # it is counted
+    expected = {"message_count": 2, "user_message_count": 1}.get(name, value)  # these are counted
     for how in (models.Session.load, models.Session.load_metadata_only):
         found = how(session.session_id)
         kept = getattr(found, name)
@@ -191,7 +192,7 @@ def test_what_is_loaded_as_its_equal_counts_as_the_same(
 attributes = st.dictionaries(
     (st.sampled_from(sorted(SESSION_KEYS)) | any_text).filter(
         lambda name: (
-            name not in {"session_id", "messages", "updated_at", "message_count", *RESERVED}
+            name not in {"session_id", "messages", "updated_at", *COUNTS, *RESERVED}
             and not name.startswith("__")
             and json.loads(json.dumps(name)) == name
         )

@@ -15,9 +15,9 @@ from .sqlite_cells import Row
 #: Message bodies, small documents, and copies of shares.
 UNDECIDED: Final = "message_blobs, session_extras or share_payloads"
 #: One letter for each column: text, integer, real number, bytes, a digest; a capital may be NULL, "-" is the row id.
-_SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrTi"
+_SESSION: Final = "-ttItTTTrrRiiiiiRIBTRTIIiRiiiiRrTii"
 #: By the number of columns of each revision.
-_SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006", 34: "0011"}
+_SESSION_COLUMNS: Final = {26: "0001", 28: "0002", 30: "0003", 32: "0004", 33: "0006", 34: "0011", 35: "0012"}
 #: Tables that came with a later revision, and have what is in no other table.
 _LATER_TABLES: Final = {"message_cuts": "0007", "kept_messages": "0007", "shares": "0008", "usage": "0009"}
 _SHAPES: Final[Mapping[str, str]] = {

@@ -15,6 +15,7 @@ from hermes_store.agent import AgentBridge
 from hermes_store.transcripts.encoding import encode, last_timestamp
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import insert
+from tests.support.message_columns import users
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def require_equal(store: Store, agent: AgentDb, session_id: str = "talk", copy: 
     assert store.messages.read(copy) == bridge.messages(session_id).items
     theirs, ours = bridge.session(session_id), store.sessions.get(copy)
     assert ours.message_count == len(bridge.messages(session_id).items)
+    assert ours.user_message_count == users(bridge.messages(session_id).items)
     spoken = [one for one in bridge.messages(session_id).items if one.get("role") != "tool"]
     assert ours.last_activity_at == last_timestamp(encode(spoken))
     assert (ours.title, ours.updated_at) == (theirs.title, theirs.last_active)
