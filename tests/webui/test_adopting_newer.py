@@ -123,6 +123,7 @@ part.save(only={"composer_draft"}, touch_updated_at=False)
 rows = {row["session_id"]: row for row in models.read_session_index()}
 assert rows["trip"]["composer_draft"] == {"text": "What"} and rows["old"]["title"] == "From a file"
 assert (rows["trip"]["message_count"], rows["trip"]["user_message_count"]) == (1, 1)
+assert (rows["old"]["message_count"], rows["old"]["user_message_count"]) == (1, 1)  # as it was imported
 old = Session.load("old")
 old.title = "Renamed"
 old.save()
@@ -196,6 +197,14 @@ assert rows()["trip"]["project_id"] is None
 other = Store.open(models.SESSION_DIR.with_suffix(".db"))
 SessionStorage(other).rename_id("trip", "tour")
 assert rows()["child"]["parent_session_id"] == "tour" and "trip" not in rows()
+storage = SessionStorage(other)
+storage.append("tour", [*messages, {"role": "assistant"}], base=storage.load_metadata("tour")[1])
+assert (rows()["tour"]["message_count"], rows()["tour"]["user_message_count"]) == (3, 2)
+# An earlier version of the module stored the count as a value.
+storage.save("tour", {"user_message_count": 9}, base=storage.load_metadata("tour")[1], only={"user_message_count"})
+assert rows()["tour"]["user_message_count"] == 2
+Session.load("tour").save()
+assert rows()["tour"]["user_message_count"] == 2
 other.sessions.update("tour", title="Tour")
 other.sessions.delete("child")
 other.close()
