@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -19,6 +20,8 @@ from sqlalchemy.exc import DataError, OperationalError
 #: `quote` gives a number that has exactly the same value; older versions write 15 digits into JSON.
 _PACKED: Final = "CASE typeof({0}) WHEN 'real' THEN quote({0}) WHEN 'blob' THEN hex({0}) ELSE {0} END"
 _UNPACKED: Final[dict[str, Callable[[str], Any]]] = {"real": float, "blob": bytes.fromhex}
+#: How many columns are packed into one array. SQLite's functions take some hundred arguments, of which each needs two.
+_PART: Final = 32
 
 
 def rows(connection: Connection, sql: str, parameters: Sequence[Any]) -> list[Any]:
@@ -33,6 +36,43 @@ def rows(connection: Connection, sql: str, parameters: Sequence[Any]) -> list[An
         return _fetch(connection, sql, parameters)
 
 
+@dataclass(frozen=True)
+class Query:
+    """A query whose rows are packed.
+
+    Args:
+        columns: names for the columns that it returns.
+        sql: the query.
+        parameters: those of the query.
+    """
+
+    columns: Sequence[str]
+    sql: str
+    parameters: Sequence[Any] = ()
+
+
+def packed(connection: Connection, queries: Mapping[str, Query]) -> dict[str, list[Any]]:
+    """Return the rows of queries, each list in the order of its query, in one step of SQLite.
+
+    Args:
+        connection: a connection.
+        queries: the queries by names. Each can read from those before it as from tables.
+    """
+    # Materialized, as SQLite would otherwise compute each value once for each time that it is named.
+    tables = ", ".join(
+        f"{name} ({', '.join(query.columns)}) AS MATERIALIZED ({query.sql})" for name, query in queries.items()
+    )
+    parameters = [value for query in queries.values() for value in query.parameters]
+    texts = ", ".join(_packing(name, query.columns) for name, query in queries.items())
+    try:
+        found = rows(connection, f"WITH {tables} SELECT {texts}", parameters)[0]
+    except (DataError, sqlite3.DataError) as error:
+        if getattr(getattr(error, "orig", error), "sqlite_errorname", None) != "SQLITE_TOOBIG":
+            raise
+        return {name: rows(connection, f"WITH {tables} SELECT * FROM {name}", parameters) for name in queries}
+    return {name: _unpack(text) for name, text in zip(queries, found, strict=True)}
+
+
 def packed_rows(connection: Connection, width: int, sql: str, parameters: Sequence[Any]) -> list[Any]:
     """Return what `rows` does, in the same order, in one step of SQLite.
 
@@ -42,22 +82,25 @@ def packed_rows(connection: Connection, width: int, sql: str, parameters: Sequen
         sql: the query.
         parameters: those of the query.
     """
-    names = [f"c{number}" for number in range(width)]
-    pairs = ", ".join(f"typeof({name}), {_PACKED.format(name)}" for name in names)
-    # Materialized, as SQLite would otherwise compute each value once for each time that it is named here.
-    packing = f"WITH r ({', '.join(names)}) AS MATERIALIZED ({sql}) SELECT json_group_array(json_array({pairs})) FROM r"
-    try:
-        packed = rows(connection, packing, parameters)[0][0]
-    except (DataError, sqlite3.DataError) as error:
-        if getattr(getattr(error, "orig", error), "sqlite_errorname", None) != "SQLITE_TOOBIG":
-            raise
-        return rows(connection, sql, parameters)
+    query = Query([f"c{number}" for number in range(width)], sql, parameters)
+    return packed(connection, {"r": query})["r"]
+
+
+def _packing(name: str, columns: Sequence[str]) -> str:
+    """Return SQL for: all rows of a table as one JSON text."""
+    pairs = [f"typeof({column}), {_PACKED.format(column)}" for column in columns]
+    parts = [f"json_array({', '.join(pairs[start : start + _PART])})" for start in range(0, len(pairs), _PART)]
+    return f"(SELECT json_group_array(json_array({', '.join(parts)})) FROM {name})"
+
+
+def _unpack(text: str) -> list[list[Any]]:
     return [
         [
             _UNPACKED[kind](value) if kind in _UNPACKED else value
-            for kind, value in zip(row[::2], row[1::2], strict=True)
+            for part in row
+            for kind, value in zip(part[::2], part[1::2], strict=True)
         ]
-        for row in json.loads(packed)
+        for row in json.loads(text)
     ]
 
 

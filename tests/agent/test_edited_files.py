@@ -179,3 +179,18 @@ def test_a_column_that_is_no_utf8_is_left_out(loose: tuple[Path, str], tmp_path:
             [table],
         )
     assert problems(path) == []
+
+
+def test_sessions_may_have_hundreds_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    create(
+        path,
+        Shape(version=30),
+        [({"id": "talk", "source": "cli", "started_at": BASE}, [{"role": "user", "content": "hi", "timestamp": BASE}])],
+    )
+    with closing(sqlite3.connect(path)) as db, db:
+        for number in range(200):
+            db.execute(f"ALTER TABLE sessions ADD COLUMN extra{number} INTEGER DEFAULT {number}")
+    found = AgentBridge(path).sessions().items[0]
+    assert found.title == "hi"
+    assert found.extra["extra199"] == 199

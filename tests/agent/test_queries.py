@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
-from hermes_store.agent.queries import driver_connection, packed_rows, rows
+from hermes_store.agent.queries import Query, driver_connection, packed, packed_rows, rows
 
 #: Texts with everything that JSON escapes, with NUL, and values at the ends of what SQLite holds.
 TEXTS = st.text() | st.sampled_from(["", "\x00json:[1]", '"\\\u2028', "a\x00b\x7f"])
@@ -54,7 +54,26 @@ def test_too_much_for_one_text_is_read_row_by_row(connection: Connection) -> Non
     driver = driver_connection(connection)
     longest = driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
     try:
-        found = packed_rows(connection, 1, "VALUES (?), (?), (?)", ["x" * 400] * 3)
+        values = Query(["c"], "VALUES (?), (?), (?)", ["x" * 400] * 3)
+        found = packed(connection, {"r": values, "one": Query(["c"], "SELECT c FROM r LIMIT ?", [1])})
     finally:
         driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
-    assert [*map(tuple, found)] == [("x" * 400,)] * 3
+    assert [*map(tuple, found["r"])] == [("x" * 400,)] * 3
+    assert [*map(tuple, found["one"])] == [("x" * 400,)]
+
+
+def test_queries_read_from_those_before_them(connection: Connection) -> None:
+    found = packed(
+        connection,
+        {
+            "numbers": Query(["n", "name"], "VALUES (?, 'one'), (?, 'two')", [1, 2.0]),
+            "names": Query(["name"], "SELECT name FROM numbers WHERE n > ? ORDER BY name DESC", [0]),
+            "none": Query(["x"], "SELECT 1 WHERE 0"),
+        },
+    )
+    assert found == {"numbers": [[1, "one"], [2.0, "two"]], "names": [["two"], ["one"]], "none": []}
+
+
+def test_any_number_of_columns_is_packed(connection: Connection) -> None:
+    columns = ", ".join(str(number) for number in range(300))
+    assert packed_rows(connection, 300, f"SELECT {columns}", ()) == [list(range(300))]
