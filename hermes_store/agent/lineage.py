@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from ..transcripts import json_codec
 from .order import last_of, usable
-from .snapshot import Snapshot
+from .queries import Query
+from .schema import AgentSchema
+from .snapshot import Snapshot, chunks, marks
 
-_PARENT: Final = "parent_session_id"
 #: The columns of the query for links.
-_WIDTH: Final = 8
+_COLUMNS: Final = ("id", "parent", "source", "end_reason", "ended", "archived", "hidden", "config")
 _MARKERS: Final = ("_delegate_from", "_branched_from", "_reset_from")
 
 
@@ -45,26 +46,25 @@ class Lineage:
         self._by_parent: defaultdict[str, dict[str, Link]] = defaultdict(dict)
         self._successors: dict[str, str | None] = {}
         self._chains: dict[str, tuple[str, ...]] = {}
-        self._child_rows = {} if snapshot.schema.session_index(_PARENT) else _child_rows(snapshot)
 
     def load(self, session_ids: Iterable[str]) -> None:
         """Read sessions, their ancestors, and all children that may continue one of them."""
-        ids, rowids = {one for one in session_ids if usable(one)} - self._links.keys(), list[int]()
-        full: list[str] = []
-        while ids or rowids:
-            rows = self._snapshot.packed_in_chunks(_WIDTH, self._query("id"), sorted(ids))
-            rows += self._snapshot.packed_in_chunks(_WIDTH, self._query("rowid"), rowids)
-            links = [_link(row) for row in rows if usable(row[0]) and self._links.get(row[0]) is None]
-            self._links.update(dict.fromkeys(ids))
-            self._links.update((link.id, link) for link in links)
-            for link in links:
-                if link.parent is not None:
-                    self._by_parent[link.parent][link.id] = link
-            ids = {link.parent for link in links if link.parent is not None} - self._links.keys()
-            fresh = [link.id for link in links if link.end_reason == "compression"]
-            rowids = self._children(fresh)
-            full += fresh
-        self._choose(full)
+        ids = sorted({one for one in session_ids if usable(one)} - self._links.keys())
+        for chunk in chunks(ids):
+            rows = self._snapshot.packed({"kin": kin(self._snapshot.schema, marks(chunk), chunk)})["kin"]
+            self.take(chunk, rows)
+
+    def take(self, session_ids: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Note the rows of the query `kin` for sessions."""
+        links = [_link(row) for row in rows if usable(row[0]) and self._links.get(row[0]) is None]
+        self._links.update((link.id, link) for link in links)
+        for link in links:
+            if link.parent is not None:
+                self._by_parent[link.parent][link.id] = link
+        # The others that were looked for do not exist.
+        for one in [*session_ids, *(link.parent for link in links if link.parent is not None)]:
+            self._links.setdefault(one, None)
+        self._choose([link.id for link in links if link.end_reason == "compression"])
 
     def link(self, session_id: str) -> Link | None:
         """Return a session's link, or None if the session does not exist."""
@@ -137,25 +137,33 @@ class Lineage:
             cycle.append(following)
         return min(cycle)
 
-    def _children(self, session_ids: list[str]) -> list[int]:
-        """Return the row numbers of the children of sessions. Each session is asked for once."""
-        if self._snapshot.schema.session_index(_PARENT):
-            query = "SELECT s.rowid FROM agent.sessions s WHERE s.parent_session_id IN ({})"
-            return [row[0] for row in self._snapshot.packed_in_chunks(1, query, session_ids)]
-        return [rowid for session_id in session_ids for rowid in self._child_rows.pop(session_id, ())]
 
-    def _query(self, key: str) -> str:
-        schema = self._snapshot.schema
-        config = schema.session("model_config")
-        marked = " OR ".join(f"instr({config}, '{marker}')" for marker in _MARKERS)
-        named = [schema.session(name) for name in ("parent_session_id", "source", "end_reason")]
-        flags = [
-            f"{schema.session('ended_at')} IS NOT NULL",
-            schema.session("archived"),
-            schema.session("hidden"),
-        ]
-        columns = ", ".join(["s.id", *named, *flags, f"CASE WHEN {marked} THEN {config} END"])
-        return f"SELECT {columns} FROM agent.sessions s WHERE s.{key} IN ({{}}) ORDER BY +s.rowid"
+def kin(schema: AgentSchema, sessions: str, parameters: Sequence[Any] = ()) -> Query:
+    """Return the query for sessions, their ancestors, and all children that may continue one of them.
+
+    Args:
+        schema: what the file has.
+        sessions: SQL for the ids of the sessions: values, or a query for them.
+        parameters: those of this SQL.
+    """
+    # Without these indexes, all sessions are read once instead of once for each.
+    indexed = schema.session_index("id") and schema.session_index("parent_session_id")
+    parent, ended = schema.session("parent_session_id"), schema.session("end_reason")
+    config = schema.session("model_config")
+    marked = " OR ".join(f"instr({config}, '{marker}')" for marker in _MARKERS)
+    values = [
+        *("s.id", parent, schema.session("source"), ended, f"{schema.session('ended_at')} IS NOT NULL"),
+        *(schema.session("archived"), schema.session("hidden"), f"CASE WHEN {marked} THEN {config} END"),
+    ]
+    sql = (
+        f"WITH RECURSIVE a AS {'NOT ' if indexed else ''}MATERIALIZED "
+        f"(SELECT s.rowid AS place, s.id AS id, {parent} AS parent, {ended} AS ended FROM agent.sessions s), "
+        f"k(place, id, parent, ended) AS (SELECT * FROM a WHERE a.id IN ({sessions}) "
+        "UNION SELECT a.* FROM k JOIN a ON a.id = k.parent "
+        "UNION SELECT a.* FROM k JOIN a ON a.parent = k.id WHERE k.ended = 'compression') "
+        f"SELECT {', '.join(values)} FROM agent.sessions s WHERE s.rowid IN (SELECT place FROM k) ORDER BY s.rowid"
+    )
+    return Query(_COLUMNS, sql, parameters)
 
 
 def _link(row: Sequence[Any]) -> Link:
@@ -168,17 +176,6 @@ def _stands_alone(child: Link, parent_end: str | None) -> bool:
     """Whether a child with a parent is a conversation of its own."""
     marked = child.markers & {"_branched_from", "_reset_from"}
     return bool(marked) or parent_end in ("branched", "compression")
-
-
-def _child_rows(snapshot: Snapshot) -> dict[str, list[int]]:
-    """Return the row numbers of each session's children, in one look at all rows: for files without an index."""
-    found: defaultdict[str, list[int]] = defaultdict(list)
-    if _PARENT in snapshot.schema.sessions:
-        for parent, rowid in snapshot.packed_rows(
-            2, "SELECT s.parent_session_id, s.rowid FROM agent.sessions s WHERE s.parent_session_id IS NOT NULL"
-        ):
-            found[parent].append(rowid)
-    return dict(found)
 
 
 def markers(config: Any) -> frozenset[str]:

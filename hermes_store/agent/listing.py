@@ -7,6 +7,7 @@ indexes alone, and only the rows of the page are read.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,9 +21,10 @@ from .decode import storable
 from .lineage import Lineage
 from .order import Activity, Recent, Sources, activities_of, everything, last_of, sane, started_of, usable
 from .order import recent as recently_active
+from .queries import Query
 from .records import AgentSession
-from .snapshot import Snapshot
-from .summaries import summaries
+from .snapshot import Snapshot, chunks, marks
+from .summaries import counting, summaries
 
 #: What a list leaves out unless it is included, with the sources that belong to it.
 GROUPS: Final[dict[str, frozenset[str]]] = {
@@ -279,18 +281,22 @@ def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[st
         *_NAMED,
         *(name for name in schema.sessions if name not in (*_NAMED, *_WIDE)),
     ]
-    wanted = sorted({member for one in page for member in one.chain})
-    rows = {
-        row[0]: dict(zip(columns, row, strict=True))
-        for row in snapshot.packed_in_chunks(
-            len(columns),
-            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({{}}) "
-            "ORDER BY s.rowid",
-            wanted,
+    names = [f"c{number}" for number in range(len(columns))]
+    title = f"c{columns.index('title')}"
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    for chunk in chunks(sorted({member for one in page for member in one.chain})):
+        query = (
+            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({marks(chunk)}) "
+            "ORDER BY s.rowid"
         )
-    }
+        no_title = f"SELECT c0 FROM sessions WHERE {title} IS NULL OR {title} = ''"
+        queries = {"sessions": Query(names, query, chunk), **counting(schema, chunk, no_title)}
+        for name, part in snapshot.packed(queries).items():
+            found[name] += part
+    rows = {row[0]: dict(zip(columns, row, strict=True)) for row in found["sessions"]}
+    members = [session for one in page for session in one.chain]
     untitled = [one.chain[0] for one in page if not (rows[one.head]["title"] or rows[one.chain[0]]["title"])]
-    counts, texts = summaries(snapshot, [session for one in page for session in one.chain], untitled, counted)
+    counts, texts = summaries(snapshot, members, untitled, counted, found)
     return [_session(one, rows, counts, texts.get(one.chain[0])) for one in page]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +46,11 @@ class Snapshot:
         self.deadline.check()
         return queries.packed_rows(self.connection, width, sql, parameters)
 
+    def packed(self, named: Mapping[str, queries.Query]) -> dict[str, list[Any]]:
+        """Run queries by names in one step of SQLite, and return their rows; see `queries.packed`."""
+        self.deadline.check()
+        return queries.packed(self.connection, named)
+
     def in_chunks(self, sql: str, values: list[Any]) -> list[Any]:
         """Run a query for a list of any length, in as many statements as SQLite's limit on parameters needs.
 
@@ -53,16 +58,29 @@ class Snapshot:
             sql: the query, in which each ``{}`` stands for the list.
             values: the list.
         """
-        return [row for query, parameters in _chunks(sql, values) for row in self.rows(query, *parameters)]
+        return [row for part in chunks(values) for row in self.rows(*_filled(sql, part))]
 
     def packed_in_chunks(self, width: int, sql: str, values: list[Any]) -> list[Any]:
         """Do the same as `in_chunks`, with `packed_rows`."""
         return [
-            row for query, parameters in _chunks(sql, values) for row in self.packed_rows(width, query, *parameters)
+            row
+            for part in chunks(values)
+            for query, *parameters in [_filled(sql, part)]
+            for row in self.packed_rows(width, query, *parameters)
         ]
 
 
-def _chunks(sql: str, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+def chunks(values: list[Any]) -> Iterator[list[Any]]:
+    """Yield a list in parts, each of so many values as a query takes."""
     for start in range(0, len(values), _CHUNK):
-        chunk = values[start : start + _CHUNK]
-        yield sql.replace("{}", ",".join("?" * len(chunk))), chunk * sql.count("{}")
+        yield values[start : start + _CHUNK]
+
+
+def marks(values: Sequence[Any]) -> str:
+    """Return the marks for so many parameters in SQL."""
+    return ",".join("?" * len(values))
+
+
+def _filled(sql: str, values: list[Any]) -> tuple[Any, ...]:
+    """Return a query for a list, and its parameters."""
+    return sql.replace("{}", marks(values)), *(values * sql.count("{}"))
