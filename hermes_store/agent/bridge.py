@@ -30,7 +30,7 @@ from .attach import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
 from .deleting import AgentDeletion, delete_session
 from .importing import AgentImporter, OnProgress, Progress
-from .order import usable
+from .queries import usable
 from .records import AgentInfo, AgentMessages, AgentSession
 from .snapshot import Snapshot
 

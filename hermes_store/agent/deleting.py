@@ -22,7 +22,7 @@ from ..quoting import quoted
 from ..records import Record
 from .attach import AgentFile, translate
 from .lineage import markers
-from .order import usable
+from .queries import usable
 from .reader_thread import Deadline, run_in_thread
 
 #: The triggers that the agent's own versions put on its messages; others might do anything on a delete.

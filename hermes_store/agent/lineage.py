@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..transcripts import json_codec
-from .order import last_of, usable
-from .queries import Query
+from .queries import Query, usable
 from .schema import AgentSchema
 from .snapshot import Snapshot, chunks, marks
+from .times import last_of
 
 #: The columns of the query for links.
 _COLUMNS: Final = ("id", "parent", "source", "end_reason", "ended", "archived", "hidden", "config")
@@ -51,19 +51,18 @@ class Lineage:
         """Read sessions, their ancestors, and all children that may continue one of them."""
         ids = sorted({one for one in session_ids if usable(one)} - self._links.keys())
         for chunk in chunks(ids):
-            rows = self._snapshot.packed({"kin": kin(self._snapshot.schema, marks(chunk), chunk)})["kin"]
-            self.take(chunk, rows)
+            self.take(self._snapshot.packed({"kin": kin(self._snapshot.schema, marks(chunk), chunk)})["kin"])
+            for one in chunk:
+                self._links.setdefault(one, None)  # it does not exist
 
-    def take(self, session_ids: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Note the rows of the query `kin` for sessions."""
+    def take(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Note the rows of the query `kin`."""
         links = [_link(row) for row in rows if usable(row[0]) and self._links.get(row[0]) is None]
         self._links.update((link.id, link) for link in links)
         for link in links:
             if link.parent is not None:
                 self._by_parent[link.parent][link.id] = link
-        # The others that were looked for do not exist.
-        for one in [*session_ids, *(link.parent for link in links if link.parent is not None)]:
-            self._links.setdefault(one, None)
+                self._links.setdefault(link.parent, None)  # no row is that of a parent that does not exist
         self._choose([link.id for link in links if link.end_reason == "compression"])
 
     def link(self, session_id: str) -> Link | None:

@@ -19,12 +19,13 @@ from ..records import Page
 from ..validation import items_of
 from .decode import storable
 from .lineage import Lineage
-from .order import Activity, Recent, Sources, activities_of, everything, last_of, sane, started_of, usable
+from .order import Activity, Recent, Sources, activities_of, everything
 from .order import recent as recently_active
-from .queries import Query
+from .queries import Query, usable
 from .records import AgentSession
 from .snapshot import Snapshot, chunks, marks
 from .summaries import counting, summaries
+from .times import last_of, sane, started_of
 
 #: What a list leaves out unless it is included, with the sources that belong to it.
 GROUPS: Final[dict[str, frozenset[str]]] = {
@@ -85,7 +86,8 @@ def list_page(
         last = (until, "") if last is None else min(last, (until, ""))
     before = math.inf if last is None else last[0]
     earliest = -math.inf if since is None else since
-    wanted = _Wanted(snapshot, Lineage(snapshot), source, include)
+    lineage = Lineage(snapshot)
+    wanted = _Wanted(snapshot, lineage, source, include)
 
     def likely(guess: Recent) -> tuple[float, list[str]] | None:
         page = wanted.newest(guess, limit + 1, last)
@@ -98,7 +100,14 @@ def list_page(
     page: list[_Conversation] = []
     counted: Mapping[str, Activity] = {}
     for recent in recently_active(
-        snapshot, before, 3 * limit + _SPARE, empty="empty" in include, sources=_sources(source, include), likely=likely
+        snapshot,
+        before,
+        3 * limit + _SPARE,
+        empty="empty" in include,
+        sources=_sources(source, include),
+        likely=likely,
+        lineage=lineage,
+        soon=_stride(limit + 1),
     ):
         page, counted = wanted.newest(recent, limit + 1, last), recent.counted
         if len(page) > limit or recent.floor == -math.inf or recent.floor < earliest:
@@ -133,7 +142,7 @@ def head_sessions(snapshot: Snapshot, *, source: str | None, include: frozenset[
     They are in the list's order, except that each comes after the conversation that it was branched from.
     """
     lineage = Lineage(snapshot)
-    recent = everything(snapshot, sources=_sources(source, include))
+    recent = everything(snapshot, sources=_sources(source, include), lineage=lineage)
     found = _Wanted(snapshot, lineage, source, include).newest(recent, 2**40, None)
     return _parents_first([one.head for one in found], lineage)
 
@@ -199,6 +208,11 @@ def _timed(
         yield _Conversation(head, chains[head], started[head])
 
 
+def _stride(room: int) -> int:
+    """Return how many sessions to look at for so many: some are left out, and one step is enough most times."""
+    return room + room // 2
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """The conversations that a list shows."""
@@ -213,7 +227,7 @@ class _Wanted:
         found: dict[str, _Conversation] = {}
         seen: set[str] = set()
         order = list(recent.order)
-        stride = room + room // 2  # as some are left out; so one step is enough most times
+        stride = _stride(room)
         for start in range(0, len(order), stride):
             step = order[start : start + stride]
             self.lineage.load(step)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .lineage import Lineage, kin
+from .queries import Query, usable
 from .snapshot import Snapshot
+from .times import SANE, is_sane, sane_time, started_of
 
-#: Timestamps outside are garbage of salvaged files: before 1990, after 2200.
-SANE: Final = (631_152_000.0, 7_258_118_400.0)
 #: Without an index, this many of the newest rows are read to guess which sessions were active last: the first number
 #: that is enough.
 _SAMPLES: Final = (10_000, 40_000, 160_000)
@@ -82,7 +83,15 @@ _Likely = Callable[[Recent], tuple[float, list[str]] | None]
 
 
 def recent(
-    snapshot: Snapshot, before: float, need: int, *, empty: bool, sources: Sources, likely: _Likely
+    snapshot: Snapshot,
+    before: float,
+    need: int,
+    *,
+    empty: bool,
+    sources: Sources,
+    likely: _Likely,
+    lineage: Lineage,
+    soon: int,
 ) -> Iterator[Recent]:
     """Yield the sessions last active at `before` or earlier: first about as many as needed, then, if asked for, all.
 
@@ -94,11 +103,17 @@ def recent(
         sources: those of the sessions that matter; sessions of others may be there as well.
         likely: takes a guess, and returns the moment after which everything that will be shown was active if the
             guess is right, with the sessions whose messages are to be counted; None where the guess is too short.
+        lineage: takes links that were found on the way.
+        soon: the links of so many sessions will be needed at once.
     """
     schema = snapshot.schema
     if schema.finds_last_activity or (schema.finds_messages and "timestamp" not in schema.messages):
-        yield _indexed(snapshot, before, need, empty=empty, sources=sources)
-        yield _indexed(snapshot, before, None, empty=empty, sources=sources)
+        first = _indexed(snapshot, before, need, empty=empty, sources=sources)
+        rows = snapshot.packed({"recent": first, "kin": kin(schema, f"SELECT id FROM recent LIMIT {soon}")})
+        lineage.take(rows["kin"])
+        yield _in_order(rows["recent"], need)
+        every = _indexed(snapshot, before, -1, empty=empty, sources=sources)
+        yield _in_order(snapshot.packed({"recent": every})["recent"], math.inf)
         return
     if not empty and (found := _guess(snapshot, before, likely)) is not None:
         moment, counted = found
@@ -108,43 +123,47 @@ def recent(
     yield _scanned(snapshot, before)
 
 
-def everything(snapshot: Snapshot, *, sources: Sources) -> Recent:
+def everything(snapshot: Snapshot, *, sources: Sources, lineage: Lineage) -> Recent:
     """Return all sessions."""
-    *_, found = recent(snapshot, math.inf, 1, empty=True, sources=sources, likely=lambda _: None)
+    how: dict[str, Any] = {"sources": sources, "likely": lambda _: None, "lineage": lineage}
+    *_, found = recent(snapshot, math.inf, 1, empty=True, soon=1, **how)
     return found
 
 
-def _indexed(snapshot: Snapshot, before: float, limit: int | None, *, empty: bool, sources: Sources) -> Recent:
-    """Return sessions in order, looking up each one's last message in an index: up to `limit`, or all."""
+def _indexed(snapshot: Snapshot, before: float, limit: int, *, empty: bool, sources: Sources) -> Query:
+    """Return the query for sessions in order, which looks up each one's last message in an index.
+
+    Its rows are up to `limit`, or all for -1: a session, when its last message was, and when it was last active.
+    """
     schema = snapshot.schema
     of_sources, parameters = _of_sources(snapshot, sources)
     last_message = (
         f"SELECT {schema.message('timestamp')} FROM agent.messages m "
-        f"WHERE m.session_id = s.id AND {_is_sane(schema.message('timestamp'))} "
+        f"WHERE m.session_id = s.id AND {is_sane(schema.message('timestamp'))} "
         f"ORDER BY {schema.message('timestamp')} DESC LIMIT 1"
     )
     began = (
         f"SELECT {schema.session('started_at')} FROM agent.sessions s "
-        f"WHERE s.id = c.id AND {_is_sane(schema.session('started_at'))}"
+        f"WHERE s.id = c.id AND {is_sane(schema.session('started_at'))}"
     )
     # With LIMIT -1 SQLite runs the inner query as it is, and looks up each last message once instead of three times.
     candidates = (
         f"SELECT s.id, s.rowid AS place, ({last_message}) AS last FROM agent.sessions s WHERE {of_sources} LIMIT -1"
     )
     conditions = ["last_active <= ?", _ALL if empty else _may_have_messages(snapshot)]
-    rows = snapshot.packed_rows(
-        3,
+    sql = (
         f"SELECT c.id, c.last, coalesce(c.last, ({began}), 0.0) AS last_active FROM ({candidates}) c "
-        f"WHERE {' AND '.join(conditions)} ORDER BY last_active DESC LIMIT ?",
-        *parameters,
-        min(before, SANE[1]),
-        -1 if limit is None else limit,
+        f"WHERE {' AND '.join(conditions)} ORDER BY last_active DESC LIMIT ?"
     )
-    full = limit is not None and len(rows) == limit
+    return Query(("id", "last", "last_active"), sql, [*parameters, min(before, SANE[1]), limit])
+
+
+def _in_order(rows: list[Any], limit: float) -> Recent:
+    """Return what up to `limit` rows of that query say."""
     return Recent(
         order={row[0]: float(row[2]) for row in rows if usable(row[0])},
         last={row[0]: float(row[1]) for row in rows if row[1] is not None},
-        floor=float(rows[-1][2]) if full else -math.inf,
+        floor=float(rows[-1][2]) if len(rows) == limit else -math.inf,
         whole=False,
     )
 
@@ -172,7 +191,7 @@ def _guess(snapshot: Snapshot, before: float, likely: _Likely) -> tuple[float, l
         newest = f"m.id > (SELECT max(m.id) FROM agent.messages m) - {size}"
         rows = snapshot.packed_rows(
             2,
-            f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time FROM agent.messages m WHERE {newest} "
+            f"SELECT m.session_id, max({sane_time(snapshot)}) AS time FROM agent.messages m WHERE {newest} "
             "GROUP BY m.session_id HAVING time <= ? ORDER BY time",
             min(before, SANE[1]),
         )
@@ -222,7 +241,7 @@ def _scan(snapshot: Snapshot, where: str, *parameters: Any) -> dict[str, Activit
     users = f"{schema.message('role')} = 'user' AND {schema.live}"
     rows = snapshot.packed_rows(
         4,
-        f"SELECT m.session_id, max({_sane_time(snapshot)}) AS time, sum({schema.shown}), "
+        f"SELECT m.session_id, max({sane_time(snapshot)}) AS time, sum({schema.shown}), "
         f"min(CASE WHEN {users} THEN m.id END) FROM agent.messages m WHERE {where} GROUP BY m.session_id ORDER BY time",
         *parameters,
     )
@@ -233,53 +252,6 @@ def _scan(snapshot: Snapshot, where: str, *parameters: Any) -> dict[str, Activit
     }
 
 
-def _is_sane(time: str) -> str:
-    return f"{time} BETWEEN {SANE[0]} AND {SANE[1]}"
-
-
-def _sane_time(snapshot: Snapshot) -> str:
-    """Return SQL for the time of the message ``m``, null where that is garbage."""
-    time = snapshot.schema.message("timestamp")
-    return f"CASE WHEN {_is_sane(time)} THEN {time} END"
-
-
 def _latest_first(own: dict[str, float], before: float) -> dict[str, float]:
     order = sorted(((time, one) for one, time in own.items() if time <= before), reverse=True)
     return {one: time for time, one in order}
-
-
-def last_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, float | None]:
-    """Return when sessions had their last message, without those that have none; None where none has a time."""
-    rows = snapshot.packed_in_chunks(
-        2,
-        f"SELECT m.session_id, max({_sane_time(snapshot)}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
-        "GROUP BY m.session_id",
-        list(session_ids),
-    )
-    return {row[0]: None if row[1] is None else float(row[1]) for row in rows}
-
-
-def started_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
-    """Return when sessions began; 0.0 where that is garbage."""
-    rows = snapshot.packed_in_chunks(
-        2,
-        f"SELECT s.id, {snapshot.schema.session('started_at')} FROM agent.sessions s WHERE s.id IN ({{}})",
-        session_ids,
-    )
-    return {row[0]: sane(row[1]) or 0.0 for row in rows}
-
-
-def sane(value: Any) -> float | None:
-    """Return a time if it is a number within `SANE`, else None."""
-    return float(value) if isinstance(value, int | float) and SANE[0] <= value <= SANE[1] else None
-
-
-def usable(session_id: Any) -> bool:
-    """Whether an id can be a parameter of a query. A salvaged file may have others, which nothing can refer to."""
-    if not isinstance(session_id, str):
-        return False
-    try:
-        session_id.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -125,3 +125,17 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
     return driver
+
+
+def usable(value: Any) -> bool:
+    """Whether an id or a name can be in a query, or a parameter of one.
+
+    A salvaged file may have others: no text, or one that is not UTF-8. Nothing can refer to them.
+    """
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

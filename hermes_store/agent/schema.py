@@ -69,7 +69,7 @@ class AgentSchema:
             if kinds.get(table) != "table":  # a view could compute anything
                 raise AgentSchemaError(f"{path} has no table {table!r}, so it is no agent's database.")
             info = queries.rows(connection, f"PRAGMA agent.table_info({table})", ())
-            columns[table] = tuple(row[1] for row in info if is_plain(row[1]))
+            columns[table] = tuple(row[1] for row in info if queries.usable(row[1]))
             has_key = [row[1:3] for row in info if row[5]] == [("id", "INTEGER")]
             missing = needed - set(columns[table])
             if missing:
@@ -77,7 +77,7 @@ class AgentSchema:
         usage: tuple[str, ...] = ()
         if kinds.get("session_model_usage") == "table":
             info = queries.rows(connection, "PRAGMA agent.table_info(session_model_usage)", ())
-            usage = tuple(row[1] for row in info if is_plain(row[1]))
+            usage = tuple(row[1] for row in info if queries.usable(row[1]))
         schema = cls(
             sessions=columns["sessions"],
             messages=columns["messages"],
@@ -143,15 +143,6 @@ def _identified(connection: Connection, path: Path) -> str:
     return _IDENTIFIED
 
 
-def is_plain(name: str) -> bool:
-    """Whether a name is UTF-8. One that is not cannot be in a query, and what it names is left out."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _quoted(name: str) -> str:
     """Return a name as SQL. Always used with its table before it: alone, an unknown one would be taken as text."""
     return '"' + name.replace('"', '""') + '"'
@@ -161,7 +152,7 @@ def _indexes(connection: Connection, table: str) -> list[tuple[str, ...]]:
     found = []
     for row in queries.rows(connection, f"PRAGMA agent.index_list({table})", ()):
         name, partial = row[1], row[4]
-        if not partial and is_plain(name):
+        if not partial and queries.usable(name):
             info = queries.rows(connection, f"PRAGMA agent.index_info({_quoted(name)})", ())
             found.append(tuple(entry[2] or "" for entry in info))
     return found

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from ..storage.usage_rows import MOST, Amounts, cost_of
 from ..validation import TEXT_LIMIT
-from .order import sane
 from .records import AgentSession
 from .snapshot import Snapshot
+from .times import sane
 
 _TABLE: Final = "session_model_usage"
 #: In the order of `Amounts`.
