@@ -26,7 +26,7 @@ from ..validation import (
     items_of,
 )
 from . import homes, listing, messages
-from .attach import AgentFile
+from .agent_file import AgentFile
 from .conversation import Conversation, read_batch, read_conversation
 from .deleting import AgentDeletion, delete_session
 from .importing import AgentImporter, OnProgress, Progress
@@ -42,7 +42,7 @@ logger = logging.getLogger("hermes_store.agent")
 class AgentBridge:
     """The sessions that the agent's command line, gateways and schedules keep.
 
-    It keeps nothing open: each call finds the file, attaches it read-only, reads one state of it and closes it.
+    It keeps nothing open: each call finds the file, opens it read-only, reads one state of it and closes it.
 
     Args:
         path: the state.db itself; or
@@ -332,16 +332,16 @@ class AgentBridge:
 
         def read(snapshot: Snapshot) -> AgentInfo:
             versions = (
-                snapshot.rows("SELECT max(version) FROM agent.schema_version")
+                snapshot.rows("SELECT max(version) FROM main.schema_version")
                 if "schema_version" in snapshot.schema.tables
                 else []
             )
             return AgentInfo(
                 path=str(path),
                 schema_version=versions[0][0] if versions else None,
-                sessions=snapshot.rows("SELECT count(*) FROM agent.sessions")[0][0],
-                messages=snapshot.rows("SELECT count(*) FROM agent.messages")[0][0],
-                journal_mode=snapshot.rows("PRAGMA agent.journal_mode")[0][0],
+                sessions=snapshot.rows("SELECT count(*) FROM main.sessions")[0][0],
+                messages=snapshot.rows("SELECT count(*) FROM main.messages")[0][0],
+                journal_mode=snapshot.rows("PRAGMA main.journal_mode")[0][0],
                 size_bytes=path.stat().st_size,
             )
 

@@ -128,7 +128,7 @@ def _message_ids(snapshot: Snapshot, sessions: Sequence[str]) -> dict[str, list[
     """
     order = f"coalesce({snapshot.schema.message('display_order')}, m.id)"
     rows = snapshot.in_chunks(
-        f"SELECT m.session_id, m.id FROM agent.messages m WHERE m.session_id IN ({{}}) "
+        f"SELECT m.session_id, m.id FROM main.messages m WHERE m.session_id IN ({{}}) "
         f"AND {snapshot.schema.identified} ORDER BY {order}, m.id",
         list(sessions),
     )
@@ -154,7 +154,7 @@ class _Reader:
         self._decoder = MessageDecoder(schema.messages)
         self._at = schema.messages.index("id")
         self._query = (
-            f"SELECT {', '.join(map(schema.message, schema.messages))} FROM agent.messages m WHERE m.id IN ({{}})"
+            f"SELECT {', '.join(map(schema.message, schema.messages))} FROM main.messages m WHERE m.id IN ({{}})"
         )
 
     def read(self, session: AgentSession) -> Conversation:

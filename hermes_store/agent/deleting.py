@@ -20,7 +20,7 @@ from typing import Final
 from .. import errors
 from ..quoting import quoted
 from ..records import Record
-from .attach import AgentFile, translate
+from .agent_file import AgentFile, translate
 from .lineage import markers
 from .queries import usable
 from .reader_thread import Deadline, run_in_thread

@@ -156,11 +156,11 @@ def kin(schema: AgentSchema, sessions: str, parameters: Sequence[Any] = ()) -> Q
     ]
     sql = (
         f"WITH RECURSIVE a AS {'NOT ' if indexed else ''}MATERIALIZED "
-        f"(SELECT s.rowid AS place, s.id AS id, {parent} AS parent, {ended} AS ended FROM agent.sessions s), "
+        f"(SELECT s.rowid AS place, s.id AS id, {parent} AS parent, {ended} AS ended FROM main.sessions s), "
         f"k(place, id, parent, ended) AS (SELECT * FROM a WHERE a.id IN ({sessions}) "
         "UNION SELECT a.* FROM k JOIN a ON a.id = k.parent "
         "UNION SELECT a.* FROM k JOIN a ON a.parent = k.id WHERE k.ended = 'compression') "
-        f"SELECT {', '.join(values)} FROM agent.sessions s WHERE s.rowid IN (SELECT place FROM k) ORDER BY s.rowid"
+        f"SELECT {', '.join(values)} FROM main.sessions s WHERE s.rowid IN (SELECT place FROM k) ORDER BY s.rowid"
     )
     return Query(_COLUMNS, sql, parameters)
 

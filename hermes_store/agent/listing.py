@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from ..quoting import quoted
 from ..records import Page
 from ..validation import items_of
 from .decode import storable
-from .lineage import Lineage
+from .lineage import Lineage, kin
 from .order import Activity, Recent, Sources, activities_of, everything
 from .order import recent as recently_active
 from .queries import Query, usable
 from .records import AgentSession
+from .schema import AgentSchema
 from .snapshot import Snapshot, chunks, marks
 from .summaries import counting, summaries
 from .times import last_of, sane, started_of
@@ -88,6 +89,8 @@ def list_page(
     earliest = -math.inf if since is None else since
     lineage = Lineage(snapshot)
     wanted = _Wanted(snapshot, lineage, source, include)
+    soon = f"SELECT id FROM recent LIMIT {_stride(limit + 1)}"
+    along = {"kin": kin(snapshot.schema, soon), **_details(snapshot.schema, soon)}
 
     def likely(guess: Recent) -> tuple[float, list[str]] | None:
         page = wanted.newest(guess, limit + 1, last)
@@ -99,6 +102,7 @@ def list_page(
 
     page: list[_Conversation] = []
     counted: Mapping[str, Activity] = {}
+    details: Mapping[str, list[Any]] = {}
     for recent in recently_active(
         snapshot,
         before,
@@ -106,14 +110,15 @@ def list_page(
         empty="empty" in include,
         sources=_sources(source, include),
         likely=likely,
-        lineage=lineage,
-        soon=_stride(limit + 1),
+        along=along,
     ):
+        details = details or recent.along
+        lineage.take(recent.along.get("kin", []))
         page, counted = wanted.newest(recent, limit + 1, last), recent.counted
         if len(page) > limit or recent.floor == -math.inf or recent.floor < earliest:
             break
     page = [one for one in page if one.last_active >= earliest]
-    items = _describe(snapshot, page[:limit], counted)
+    items = _describe(snapshot, page[:limit], counted, details)
     more = cursor_after(items[-1]) if len(page) > limit else None
     return Page[AgentSession].model_construct(items=items, next=more, total=None)
 
@@ -123,7 +128,7 @@ def find_prefix(snapshot: Snapshot, prefix: str, limit: int) -> list[str]:
     return [
         row[0]
         for row in snapshot.rows(
-            "SELECT s.id FROM agent.sessions s WHERE s.id >= ? AND s.id < ? ORDER BY s.id LIMIT ?",
+            "SELECT s.id FROM main.sessions s WHERE s.id >= ? AND s.id < ? ORDER BY s.id LIMIT ?",
             prefix,
             f"{prefix}\U0010ffff",
             limit,
@@ -142,7 +147,7 @@ def head_sessions(snapshot: Snapshot, *, source: str | None, include: frozenset[
     They are in the list's order, except that each comes after the conversation that it was branched from.
     """
     lineage = Lineage(snapshot)
-    recent = everything(snapshot, sources=_sources(source, include), lineage=lineage)
+    recent = everything(snapshot, sources=_sources(source, include))
     found = _Wanted(snapshot, lineage, source, include).newest(recent, 2**40, None)
     return _parents_first([one.head for one in found], lineage)
 
@@ -189,7 +194,7 @@ def describe(snapshot: Snapshot, session_ids: list[str]) -> list[AgentSession]:
         last = {one: activity.last for one, activity in counted.items()}
     found = _timed(snapshot, {chain[-1]: chain for chain in chains}, last, empty=True)
     by_head = {one.head: one for one in found}
-    return _describe(snapshot, [by_head[chain[-1]] for chain in chains], counted)
+    return _describe(snapshot, [by_head[chain[-1]] for chain in chains], counted, {})
 
 
 def _timed(
@@ -288,27 +293,48 @@ _NAMED: Final = (
 _WIDE: Final = ("system_prompt",)
 
 
-def _describe(snapshot: Snapshot, page: list[_Conversation], counted: Mapping[str, Activity]) -> list[AgentSession]:
-    """Return the conversations with all that is known about them. Only their rows are read."""
-    schema = snapshot.schema
-    columns = [
-        *_NAMED,
-        *(name for name in schema.sessions if name not in (*_NAMED, *_WIDE)),
-    ]
+def _columns(schema: AgentSchema) -> list[str]:
+    """Return the columns that are read of a session: "id" is the first."""
+    return [*_NAMED, *(name for name in schema.sessions if name not in (*_NAMED, *_WIDE))]
+
+
+def _details(schema: AgentSchema, sessions: str, parameters: Sequence[str] = ()) -> dict[str, Query]:
+    """Return the queries, by names, for what a list shows of sessions.
+
+    Args:
+        schema: what the file has.
+        sessions: SQL for the ids of the sessions: values, or a query for them.
+        parameters: those of this SQL.
+    """
+    columns = _columns(schema)
     names = [f"c{number}" for number in range(len(columns))]
-    title = f"c{columns.index('title')}"
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    for chunk in chunks(sorted({member for one in page for member in one.chain})):
-        query = (
-            f"SELECT {', '.join(map(schema.session, columns))} FROM agent.sessions s WHERE s.id IN ({marks(chunk)}) "
-            "ORDER BY s.rowid"
-        )
-        no_title = f"SELECT c0 FROM sessions WHERE {title} IS NULL OR {title} = ''"
-        queries = {"sessions": Query(names, query, chunk), **counting(schema, chunk, no_title)}
-        for name, part in snapshot.packed(queries).items():
-            found[name] += part
-    rows = {row[0]: dict(zip(columns, row, strict=True)) for row in found["sessions"]}
+    values = ", ".join(map(schema.session, columns))
+    rows = f"SELECT {values} FROM main.sessions s WHERE s.id IN ({sessions}) ORDER BY s.rowid"
+    return {"sessions": Query(names, rows, parameters), **counting(schema, sessions, parameters)}
+
+
+def _describe(
+    snapshot: Snapshot,
+    page: list[_Conversation],
+    counted: Mapping[str, Activity],
+    details: Mapping[str, list[Any]],
+) -> list[AgentSession]:
+    """Return the conversations with all that is known about them.
+
+    Args:
+        snapshot: the file.
+        page: the conversations.
+        counted: what a scan of the messages has counted already.
+        details: the rows of the queries of `_details` for some sessions. Those of the others are read.
+    """
     members = [session for one in page for session in one.chain]
+    found = defaultdict[str, list[Any]](list, {name: list(rows) for name, rows in details.items()})
+    known = {row[0] for row in found["sessions"]}
+    for chunk in chunks(sorted(set(members) - known)):
+        for name, part in snapshot.packed(_details(snapshot.schema, marks(chunk), chunk)).items():
+            found[name] += part
+    columns = _columns(snapshot.schema)
+    rows = {row[0]: dict(zip(columns, row, strict=True)) for row in found["sessions"]}
     untitled = [one.chain[0] for one in page if not (rows[one.head]["title"] or rows[one.chain[0]]["title"])]
     counts, texts = summaries(snapshot, members, untitled, counted, found)
     return [_session(one, rows, counts, texts.get(one.chain[0])) for one in page]

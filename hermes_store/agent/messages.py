@@ -76,7 +76,7 @@ def _messages(
     columns = ", ".join(schema.message(name) for name in schema.messages)
     at = schema.messages.index("id")
     rows = snapshot.in_chunks(
-        f"SELECT {columns} FROM agent.messages m WHERE m.id IN ({{}})", [message_id for _, message_id in places]
+        f"SELECT {columns} FROM main.messages m WHERE m.id IN ({{}})", [message_id for _, message_id in places]
     )
     found = {row[at]: row for row in rows}
     decoder = MessageDecoder(schema.messages)
@@ -96,7 +96,7 @@ def _places(
     if include_rewound:
         parts = (schema.identified,)
     selects = " UNION ALL ".join(
-        f"SELECT {order} AS place, m.id AS id FROM agent.messages m WHERE m.session_id = ? AND {part} AND {after}"
+        f"SELECT {order} AS place, m.id AS id FROM main.messages m WHERE m.session_id = ? AND {part} AND {after}"
         for part in parts
     )
     parameters = [session, *(begin or ())[0 if displayed else 1 :]]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .lineage import Lineage, kin
 from .queries import Query, usable
 from .snapshot import Snapshot
 from .times import SANE, is_sane, sane_time, started_of
@@ -26,10 +25,10 @@ _COUNTED: Final = 500
 #: SQL: no condition.
 _ALL: Final = "1"
 #: SQL: the sessions that are the parent of another one, and the row numbers of those that have a parent.
-_PARENTS: Final = "SELECT x.parent_session_id FROM agent.sessions x WHERE x.parent_session_id IS NOT NULL"
-_CHILDREN: Final = "SELECT x.rowid FROM agent.sessions x WHERE x.parent_session_id IS NOT NULL"
+_PARENTS: Final = "SELECT x.parent_session_id FROM main.sessions x WHERE x.parent_session_id IS NOT NULL"
+_CHILDREN: Final = "SELECT x.rowid FROM main.sessions x WHERE x.parent_session_id IS NOT NULL"
 #: SQL: the session ``c`` has a message.
-_HAS_MESSAGES: Final = "EXISTS (SELECT 1 FROM agent.messages m WHERE m.session_id = c.id)"
+_HAS_MESSAGES: Final = "EXISTS (SELECT 1 FROM main.messages m WHERE m.session_id = c.id)"
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,8 @@ class Recent:
     whole: bool
     #: What a scan counted.
     counted: Mapping[str, Activity] = field(default_factory=dict)
+    #: The rows of the queries that were to be run along.
+    along: Mapping[str, list[Any]] = field(default_factory=dict)
 
 
 _Likely = Callable[[Recent], tuple[float, list[str]] | None]
@@ -90,8 +91,7 @@ def recent(
     empty: bool,
     sources: Sources,
     likely: _Likely,
-    lineage: Lineage,
-    soon: int,
+    along: Mapping[str, Query],
 ) -> Iterator[Recent]:
     """Yield the sessions last active at `before` or earlier: first about as many as needed, then, if asked for, all.
 
@@ -103,17 +103,15 @@ def recent(
         sources: those of the sessions that matter; sessions of others may be there as well.
         likely: takes a guess, and returns the moment after which everything that will be shown was active if the
             guess is right, with the sessions whose messages are to be counted; None where the guess is too short.
-        lineage: takes links that were found on the way.
-        soon: the links of so many sessions will be needed at once.
+        along: queries by names that are run in the same statement, if one is enough to find the sessions. They can read
+            the ids of the sessions, in order, from a table ``recent``.
     """
     schema = snapshot.schema
     if schema.finds_last_activity or (schema.finds_messages and "timestamp" not in schema.messages):
         first = _indexed(snapshot, before, need, empty=empty, sources=sources)
-        rows = snapshot.packed({"recent": first, "kin": kin(schema, f"SELECT id FROM recent LIMIT {soon}")})
-        lineage.take(rows["kin"])
-        yield _in_order(rows["recent"], need)
+        yield _in_order(snapshot.packed({"recent": first, **along}), need)
         every = _indexed(snapshot, before, -1, empty=empty, sources=sources)
-        yield _in_order(snapshot.packed({"recent": every})["recent"], math.inf)
+        yield _in_order(snapshot.packed({"recent": every}), math.inf)
         return
     if not empty and (found := _guess(snapshot, before, likely)) is not None:
         moment, counted = found
@@ -123,10 +121,9 @@ def recent(
     yield _scanned(snapshot, before)
 
 
-def everything(snapshot: Snapshot, *, sources: Sources, lineage: Lineage) -> Recent:
+def everything(snapshot: Snapshot, *, sources: Sources) -> Recent:
     """Return all sessions."""
-    how: dict[str, Any] = {"sources": sources, "likely": lambda _: None, "lineage": lineage}
-    *_, found = recent(snapshot, math.inf, 1, empty=True, soon=1, **how)
+    *_, found = recent(snapshot, math.inf, 1, empty=True, sources=sources, likely=lambda _: None, along={})
     return found
 
 
@@ -138,17 +135,17 @@ def _indexed(snapshot: Snapshot, before: float, limit: int, *, empty: bool, sour
     schema = snapshot.schema
     of_sources, parameters = _of_sources(snapshot, sources)
     last_message = (
-        f"SELECT {schema.message('timestamp')} FROM agent.messages m "
+        f"SELECT {schema.message('timestamp')} FROM main.messages m "
         f"WHERE m.session_id = s.id AND {is_sane(schema.message('timestamp'))} "
         f"ORDER BY {schema.message('timestamp')} DESC LIMIT 1"
     )
     began = (
-        f"SELECT {schema.session('started_at')} FROM agent.sessions s "
+        f"SELECT {schema.session('started_at')} FROM main.sessions s "
         f"WHERE s.id = c.id AND {is_sane(schema.session('started_at'))}"
     )
     # With LIMIT -1 SQLite runs the inner query as it is, and looks up each last message once instead of three times.
     candidates = (
-        f"SELECT s.id, s.rowid AS place, ({last_message}) AS last FROM agent.sessions s WHERE {of_sources} LIMIT -1"
+        f"SELECT s.id, s.rowid AS place, ({last_message}) AS last FROM main.sessions s WHERE {of_sources} LIMIT -1"
     )
     conditions = ["last_active <= ?", _ALL if empty else _may_have_messages(snapshot)]
     sql = (
@@ -158,13 +155,15 @@ def _indexed(snapshot: Snapshot, before: float, limit: int, *, empty: bool, sour
     return Query(("id", "last", "last_active"), sql, [*parameters, min(before, SANE[1]), limit])
 
 
-def _in_order(rows: list[Any], limit: float) -> Recent:
-    """Return what up to `limit` rows of that query say."""
+def _in_order(found: dict[str, list[Any]], limit: float) -> Recent:
+    """Return what up to `limit` rows of that query say, with the rows of others."""
+    rows = found.pop("recent")
     return Recent(
         order={row[0]: float(row[2]) for row in rows if usable(row[0])},
         last={row[0]: float(row[1]) for row in rows if row[1] is not None},
         floor=float(rows[-1][2]) if len(rows) == limit else -math.inf,
         whole=False,
+        along=found,
     )
 
 
@@ -188,10 +187,10 @@ def _may_have_messages(snapshot: Snapshot) -> str:
 def _guess(snapshot: Snapshot, before: float, likely: _Likely) -> tuple[float, list[str]] | None:
     """Guess from the newest rows: nearly always they are the latest messages."""
     for size in _SAMPLES:
-        newest = f"m.id > (SELECT max(m.id) FROM agent.messages m) - {size}"
+        newest = f"m.id > (SELECT max(m.id) FROM main.messages m) - {size}"
         rows = snapshot.packed_rows(
             2,
-            f"SELECT m.session_id, max({sane_time(snapshot)}) AS time FROM agent.messages m WHERE {newest} "
+            f"SELECT m.session_id, max({sane_time(snapshot)}) AS time FROM main.messages m WHERE {newest} "
             "GROUP BY m.session_id HAVING time <= ? ORDER BY time",
             min(before, SANE[1]),
         )
@@ -220,7 +219,7 @@ def _scanned(snapshot: Snapshot, before: float) -> Recent:
     found = _scan(snapshot, _ALL)
     last = {one: activity.last for one, activity in found.items()}
     own = {one: time for one, time in last.items() if time is not None}
-    rows = snapshot.packed_rows(1, "SELECT s.id FROM agent.sessions s")
+    rows = snapshot.packed_rows(1, "SELECT s.id FROM main.sessions s")
     own |= started_of(snapshot, [row[0] for row in rows if usable(row[0]) and row[0] not in own])
     counted = {**dict.fromkeys(own, _NOTHING), **found}
     return Recent(_latest_first(own, before), last, -math.inf, whole=True, counted=counted)
@@ -242,7 +241,7 @@ def _scan(snapshot: Snapshot, where: str, *parameters: Any) -> dict[str, Activit
     rows = snapshot.packed_rows(
         4,
         f"SELECT m.session_id, max({sane_time(snapshot)}) AS time, sum({schema.shown}), "
-        f"min(CASE WHEN {users} THEN m.id END) FROM agent.messages m WHERE {where} GROUP BY m.session_id ORDER BY time",
+        f"min(CASE WHEN {users} THEN m.id END) FROM main.messages m WHERE {where} GROUP BY m.session_id ORDER BY time",
         *parameters,
     )
     return {

@@ -38,13 +38,13 @@ class AgentSchema:
 
     @classmethod
     def read(cls, connection: Connection, path: Path) -> AgentSchema:
-        """Look at an attached file.
+        """Look at a file.
 
         Raises:
             AgentSchemaError: it has not what every agent's file has.
         """
         # The text of the schema says everything but what the data decides, so it is analysed once.
-        query = "SELECT name, type, sql FROM agent.sqlite_master WHERE type IN ('table', 'view', 'index')"
+        query = "SELECT name, type, sql FROM main.sqlite_master WHERE type IN ('table', 'view', 'index')"
         rows = queries.packed_rows(connection, 3, query, ())
         text = tuple(map(tuple, rows))
         schema = _analysed.get(text)
@@ -68,7 +68,7 @@ class AgentSchema:
         for table, needed in _NEEDED.items():
             if kinds.get(table) != "table":  # a view could compute anything
                 raise AgentSchemaError(f"{path} has no table {table!r}, so it is no agent's database.")
-            info = queries.rows(connection, f"PRAGMA agent.table_info({table})", ())
+            info = queries.rows(connection, f"PRAGMA main.table_info({table})", ())
             columns[table] = tuple(row[1] for row in info if queries.usable(row[1]))
             has_key = [row[1:3] for row in info if row[5]] == [("id", "INTEGER")]
             missing = needed - set(columns[table])
@@ -76,7 +76,7 @@ class AgentSchema:
                 raise AgentSchemaError(f"{path}: its table {table!r} has no column {', '.join(sorted(missing))}.")
         usage: tuple[str, ...] = ()
         if kinds.get("session_model_usage") == "table":
-            info = queries.rows(connection, "PRAGMA agent.table_info(session_model_usage)", ())
+            info = queries.rows(connection, "PRAGMA main.table_info(session_model_usage)", ())
             usage = tuple(row[1] for row in info if queries.usable(row[1]))
         schema = cls(
             sessions=columns["sessions"],
@@ -136,7 +136,7 @@ _IDENTIFIED: Final = "typeof(m.id) = 'integer'"
 
 def _identified(connection: Connection, path: Path) -> str:
     """Return SQL for: the message has an id; log how many have none."""
-    query = f"SELECT count(*) FROM agent.messages m WHERE NOT ({_IDENTIFIED})"
+    query = f"SELECT count(*) FROM main.messages m WHERE NOT ({_IDENTIFIED})"
     count = connection.exec_driver_sql(query).scalar()
     if count:
         log_once("%s has %d messages without an id that is a number. They are left out.", path, count)
@@ -150,9 +150,9 @@ def _quoted(name: str) -> str:
 
 def _indexes(connection: Connection, table: str) -> list[tuple[str, ...]]:
     found = []
-    for row in queries.rows(connection, f"PRAGMA agent.index_list({table})", ()):
+    for row in queries.rows(connection, f"PRAGMA main.index_list({table})", ()):
         name, partial = row[1], row[4]
         if not partial and queries.usable(name):
-            info = queries.rows(connection, f"PRAGMA agent.index_info({_quoted(name)})", ())
+            info = queries.rows(connection, f"PRAGMA main.index_info({_quoted(name)})", ())
             found.append(tuple(entry[2] or "" for entry in info))
     return found

@@ -21,7 +21,7 @@ class Snapshot:
     """One state of the agent's data, valid inside the read that it is made for.
 
     Args:
-        connection: a connection inside a transaction, with the file attached as ``agent``.
+        connection: a connection to the file, inside a transaction.
         schema: what the file has.
         deadline: when the read has to end.
     """

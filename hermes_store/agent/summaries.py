@@ -9,35 +9,37 @@ from .decode import content_text, decode_content
 from .order import Activity, activities_of
 from .queries import Query
 from .schema import AgentSchema
-from .snapshot import Snapshot, marks
+from .snapshot import Snapshot
 
 _TITLE_LENGTH: Final = 64
 #: Where the user's first message is looked for among those of a session, if it is not the first of all.
 _ROUNDS: Final = ((1, 20), (21, 2**40))
 
 
-def counting(schema: AgentSchema, sessions: Sequence[str], untitled: str) -> dict[str, Query]:
+def counting(schema: AgentSchema, sessions: str, parameters: Sequence[str]) -> dict[str, Query]:
     """Return the queries, by names, whose rows `summaries` takes; none where no index leads to a session's messages.
 
     Args:
         schema: what the file has.
-        sessions: the sessions whose messages are counted.
-        untitled: SQL for a query for the ids of those that may have no title.
+        sessions: SQL for the ids of the sessions whose messages are counted.
+        parameters: those of this SQL.
     """
     if not schema.finds_messages:
         return {}
     # A group for each part of the condition, as the agent's index serves each part alone.
     parts = schema.shown_parts
     selects = (
-        f"SELECT {part == schema.live:d} AS live, m.session_id, count(*), min(m.id) AS first FROM agent.messages m "
-        f"WHERE {part} AND m.session_id IN ({marks(sessions)}) GROUP BY m.session_id"
+        f"SELECT {part == schema.live:d} AS live, m.session_id, count(*), min(m.id) AS first FROM main.messages m "
+        f"WHERE {part} AND m.session_id IN ({sessions}) GROUP BY m.session_id"
         for part in parts
     )
     counts = f"{' UNION ALL '.join(selects)} ORDER BY first"
-    found = {"counts": Query(("live", "session", "count", "first"), counts, [*sessions] * len(parts))}
+    found = {"counts": Query(("live", "session", "count", "first"), counts, [*parameters] * len(parts))}
     if _has_texts(schema):
+        title = schema.session("title")
+        untitled = f"SELECT s.id FROM main.sessions s WHERE s.id IN ({sessions}) AND ({title} IS NULL OR {title} = '')"
         firsts = f"SELECT first FROM counts WHERE live AND session IN ({untitled})"
-        found["texts"] = Query(("id", "session", "content"), _user_texts(schema, firsts))
+        found["texts"] = Query(("id", "session", "content"), _user_texts(schema, firsts), parameters)
     return found
 
 
@@ -62,7 +64,7 @@ def summaries(
     if snapshot.schema.finds_messages:
         counts, begun = dict.fromkeys(sessions, 0), dict[str, int]()
         for live, session, count, first in found["counts"]:
-            counts[session] += count
+            counts[session] = counts.get(session, 0) + count
             if live:
                 begun[session] = first
         return counts, _first_texts(snapshot, untitled, begun, _beginnings(found.get("texts", [])))
@@ -86,7 +88,7 @@ def _first_texts(
         ids = snapshot.packed_in_chunks(
             1,
             "SELECT f.id FROM (SELECT m.session_id, m.id, row_number() OVER (PARTITION BY m.session_id ORDER BY m.id) "
-            f"AS n FROM agent.messages m WHERE m.session_id IN ({{}}) AND {snapshot.schema.identified}) f "
+            f"AS n FROM main.messages m WHERE m.session_id IN ({{}}) AND {snapshot.schema.identified}) f "
             f"WHERE f.n BETWEEN {low} AND {high}",
             sessions,
         )
@@ -102,7 +104,7 @@ def _texts(snapshot: Snapshot, ids: list[int]) -> dict[str, str]:
 def _user_texts(schema: AgentSchema, ids: str) -> str:
     """Return SQL for the user's messages among those with some ids."""
     return (
-        "SELECT m.id, m.session_id, m.content FROM agent.messages m "
+        "SELECT m.id, m.session_id, m.content FROM main.messages m "
         f"WHERE m.role = 'user' AND {schema.live} AND m.id IN ({ids})"
     )
 

@@ -26,7 +26,7 @@ def last_of(snapshot: Snapshot, session_ids: Iterable[str]) -> dict[str, float |
     """Return when sessions had their last message, without those that have none; None where none has a time."""
     rows = snapshot.packed_in_chunks(
         2,
-        f"SELECT m.session_id, max({sane_time(snapshot)}) FROM agent.messages m WHERE m.session_id IN ({{}}) "
+        f"SELECT m.session_id, max({sane_time(snapshot)}) FROM main.messages m WHERE m.session_id IN ({{}}) "
         "GROUP BY m.session_id",
         list(session_ids),
     )
@@ -37,7 +37,7 @@ def started_of(snapshot: Snapshot, session_ids: list[str]) -> dict[str, float]:
     """Return when sessions began; 0.0 where that is garbage."""
     rows = snapshot.packed_in_chunks(
         2,
-        f"SELECT s.id, {snapshot.schema.session('started_at')} FROM agent.sessions s WHERE s.id IN ({{}})",
+        f"SELECT s.id, {snapshot.schema.session('started_at')} FROM main.sessions s WHERE s.id IN ({{}})",
         session_ids,
     )
     return {row[0]: sane(row[1]) or 0.0 for row in rows}

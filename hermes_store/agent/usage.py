@@ -77,14 +77,14 @@ def read_uses(snapshot: Snapshot, sessions: Sequence[AgentSession]) -> dict[str,
     schema = snapshot.schema
     ids = [member for session in sessions for member in session.chain]
     columns = ", ".join(map(schema.session, _SESSION))
-    rows = snapshot.in_chunks(f"SELECT {columns} FROM agent.sessions s WHERE s.id IN ({{}}) ORDER BY s.rowid", ids)
+    rows = snapshot.in_chunks(f"SELECT {columns} FROM main.sessions s WHERE s.id IN ({{}}) ORDER BY s.rowid", ids)
     members: dict[str, _Member] = {}
     for values in rows:
         row = dict(zip(_SESSION, values, strict=True))
         members[row["id"]] = _Member(_model(row), _amounts(row))
     if {"session_id", "model"} <= set(schema.usage):
         names = ", ".join(f'u."{name}"' if name in schema.usage else "NULL" for name in _ROW)
-        query = f"SELECT {names} FROM agent.{_TABLE} u WHERE u.session_id IN ({{}}) ORDER BY u.session_id, u.model"
+        query = f"SELECT {names} FROM main.{_TABLE} u WHERE u.session_id IN ({{}}) ORDER BY u.session_id, u.model"
         for values in snapshot.in_chunks(query, ids):
             row = dict(zip(_ROW, values, strict=True))
             if row["session_id"] in members:

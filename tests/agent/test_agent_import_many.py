@@ -15,7 +15,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.agent import AgentBridge, bridge, conversation
-from hermes_store.agent.attach import AgentFile
+from hermes_store.agent.agent_file import AgentFile
 from hermes_store.outcomes import Outcome
 from hermes_store.reports import ImportProgress
 from tests.support.agent.agentdb import AgentDb, require_equal

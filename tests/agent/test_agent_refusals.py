@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.agent import AgentBridge, attach, degrade, reader_thread
+from hermes_store.agent import AgentBridge, agent_file, degrade, reader_thread
+from hermes_store.agent.queries import driver_connection
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import (
     AgentCorruptError,
@@ -207,7 +208,7 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
 ) -> None:
     path = state_db()
     clock = _Clock()
-    monkeypatch.setattr(attach, "time", clock)
+    monkeypatch.setattr(agent_file, "time", clock)
     monkeypatch.setattr(reader_thread, "time", clock)
     met = 0
 
@@ -220,8 +221,25 @@ def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
         raise fault
 
     with pytest.raises(AgentError, match="SQLITE_IOERR_READ"):
-        attach.AgentFile(path=path, deadline=30).read(fail)
+        agent_file.AgentFile(path=path, deadline=30).read(fail)
     assert met == attempts
+
+
+@pytest.mark.parametrize("busy_timeout", [0.5, 60.0])
+def test_every_attempt_reads_one_state(state_db: StateDb, busy_timeout: float) -> None:
+    found: list[tuple[bool, int]] = []
+
+    def fail_once(snapshot: Snapshot) -> None:
+        driver = driver_connection(snapshot.connection)
+        found.append((driver.in_transaction, driver.execute("PRAGMA busy_timeout").fetchone()[0]))
+        if len(found) == 1:
+            fault = sqlite3.OperationalError("disk I/O error")
+            fault.sqlite_errorname = "SQLITE_IOERR_READ"
+            raise fault
+
+    agent_file.AgentFile(path=state_db(), deadline=30, busy_timeout=busy_timeout).read(fail_once)
+    assert [one[0] for one in found] == [True, True]
+    assert all(patience <= min(busy_timeout, 30) * 1000 for _, patience in found)
 
 
 def test_a_change_cut_off_in_its_middle_waits_for_the_agent(state_db: StateDb) -> None:

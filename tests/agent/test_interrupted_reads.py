@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from hermes_store.agent import degrade, reader_thread
-from hermes_store.agent.attach import AgentFile
+from hermes_store.agent.agent_file import AgentFile
 from hermes_store.agent.reader_thread import Deadline, run_in_thread
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
@@ -33,7 +33,7 @@ from tests.support.threads import readers_end, threads
 pytestmark = pytest.mark.slow
 
 StateDb = Callable[..., Path]
-COUNT = "SELECT count(*) FROM agent.messages m"
+COUNT = "SELECT count(*) FROM main.messages m"
 ENDLESS = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
 
 
@@ -275,7 +275,7 @@ def test_an_exception_between_the_queries_is_raised(state_db: StateDb) -> None:
 
 PROGRAM = f"""
 import sys
-from hermes_store.agent.attach import AgentFile
+from hermes_store.agent.agent_file import AgentFile
 from pathlib import Path
 def read(found):
     print("reading", flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermes_store import AgentCorruptError, AgentError, DatabaseCorruptError, DatabaseUnavailableError, Store
-from hermes_store.agent.attach import translate
+from hermes_store.agent.agent_file import translate
 from tests.proofs import disk
 
 READ_ERRORS = ("SQLITE_IOERR", "SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
