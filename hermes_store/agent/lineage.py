@@ -145,22 +145,25 @@ def kin(schema: AgentSchema, sessions: str, parameters: Sequence[Any] = ()) -> Q
         sessions: SQL for the ids of the sessions: values, or a query for them.
         parameters: those of this SQL.
     """
-    # Without these indexes, all sessions are read once instead of once for each.
-    indexed = schema.session_index("id") and schema.session_index("parent_session_id")
-    parent, ended = schema.session("parent_session_id"), schema.session("end_reason")
     config = schema.session("model_config")
     marked = " OR ".join(f"instr({config}, '{marker}')" for marker in _MARKERS)
     values = [
-        *("s.id", parent, schema.session("source"), ended, f"{schema.session('ended_at')} IS NOT NULL"),
-        *(schema.session("archived"), schema.session("hidden"), f"CASE WHEN {marked} THEN {config} END"),
+        *map(schema.session, ("id", "parent_session_id", "source", "end_reason")),
+        f"{schema.session('ended_at')} IS NOT NULL",
+        *map(schema.session, ("archived", "hidden")),
+        f"CASE WHEN {marked} THEN {config} END",
     ]
+    columns = ", ".join(f"{value} AS {name}" for value, name in zip(values, _COLUMNS, strict=True))
+    # Without these indexes, all sessions are read once instead of once for each.
+    indexed = schema.session_index("id") and schema.session_index("parent_session_id")
+    names = ", ".join(_COLUMNS)
     sql = (
         f"WITH RECURSIVE a AS {'NOT ' if indexed else ''}MATERIALIZED "
-        f"(SELECT s.rowid AS place, s.id AS id, {parent} AS parent, {ended} AS ended FROM main.sessions s), "
-        f"k(place, id, parent, ended) AS (SELECT * FROM a WHERE a.id IN ({sessions}) "
+        f"(SELECT s.rowid AS place, {columns} FROM main.sessions s), "
+        f"k(place, {names}) AS (SELECT * FROM a WHERE a.id IN ({sessions}) "
         "UNION SELECT a.* FROM k JOIN a ON a.id = k.parent "
-        "UNION SELECT a.* FROM k JOIN a ON a.parent = k.id WHERE k.ended = 'compression') "
-        f"SELECT {', '.join(values)} FROM main.sessions s WHERE s.rowid IN (SELECT place FROM k) ORDER BY s.rowid"
+        "UNION SELECT a.* FROM k JOIN a ON a.parent = k.id WHERE k.end_reason = 'compression') "
+        f"SELECT {names} FROM k ORDER BY place"
     )
     return Query(_COLUMNS, sql, parameters)
 

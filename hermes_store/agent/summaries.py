@@ -16,13 +16,14 @@ _TITLE_LENGTH: Final = 64
 _ROUNDS: Final = ((1, 20), (21, 2**40))
 
 
-def counting(schema: AgentSchema, sessions: str, parameters: Sequence[str]) -> dict[str, Query]:
+def counting(schema: AgentSchema, sessions: str, parameters: Sequence[str], untitled: str) -> dict[str, Query]:
     """Return the queries, by names, whose rows `summaries` takes; none where no index leads to a session's messages.
 
     Args:
         schema: what the file has.
         sessions: SQL for the ids of the sessions whose messages are counted.
         parameters: those of this SQL.
+        untitled: SQL for a query for the ids of those that may have no title.
     """
     if not schema.finds_messages:
         return {}
@@ -36,10 +37,8 @@ def counting(schema: AgentSchema, sessions: str, parameters: Sequence[str]) -> d
     counts = f"{' UNION ALL '.join(selects)} ORDER BY first"
     found = {"counts": Query(("live", "session", "count", "first"), counts, [*parameters] * len(parts))}
     if _has_texts(schema):
-        title = schema.session("title")
-        untitled = f"SELECT s.id FROM main.sessions s WHERE s.id IN ({sessions}) AND ({title} IS NULL OR {title} = '')"
         firsts = f"SELECT first FROM counts WHERE live AND session IN ({untitled})"
-        found["texts"] = Query(("id", "session", "content"), _user_texts(schema, firsts), parameters)
+        found["texts"] = Query(("id", "session", "content"), _user_texts(schema, firsts))
     return found
 
 
