@@ -112,7 +112,7 @@ def list_page(
         likely=likely,
         along=along,
     ):
-        details = details or recent.along
+        details = details or recent.along  # all sessions, if they are needed, come without it
         lineage.take(recent.along.get("kin", []))
         page, counted = wanted.newest(recent, limit + 1, last), recent.counted
         if len(page) > limit or recent.floor == -math.inf or recent.floor < earliest:
@@ -214,7 +214,7 @@ def _timed(
 
 
 def _stride(room: int) -> int:
-    """Return how many sessions to look at for so many: some are left out, and one step is enough most times."""
+    """Return how many sessions to look at to find so many, as some are left out; so one step is enough most times."""
     return room + room // 4
 
 
