@@ -36,8 +36,8 @@ def live(store: Store, session_id: str, **values: Any) -> None:
 
 
 def move(store: Store, session_id: str, chance: random.Random) -> None:
-    store.projects.create(name="P", project_id=f"p{chance.randrange(10**9)}")
-    store.sessions.update(session_id, project_id=store.projects.list().items[-1].project_id)
+    project = store.projects.create(name="P", project_id=f"p{chance.randrange(10**9)}")
+    store.sessions.update(session_id, project_id=project.project_id)
 
 
 def delete_projects(store: Store, session_id: str, chance: random.Random) -> None:
