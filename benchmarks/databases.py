@@ -14,12 +14,12 @@ from typing import Any, Final
 from hermes_store import Store
 from hermes_store.maintenance import reindex
 
-from .workload import BEGINNING, encode, messages
+from .workload import BEGINNING, encode, messages, users
 
 _SESSION: Final = (
     "INSERT INTO sessions (session_id, profile, project_id, title, workspace, model, created_at, updated_at, "
-    "activity_at, last_message_at, last_activity_at, message_count, pinned, archived, input_tokens, output_tokens, "
-    "estimated_cost) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "activity_at, last_message_at, last_activity_at, message_count, user_message_count, pinned, archived, "
+    "input_tokens, output_tokens, estimated_cost) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 
 
@@ -126,6 +126,7 @@ def _sessions(content: Content, projects: Mapping[str, Sequence[int]]) -> Iterat
             updated if content.each else None,
             updated if content.each else None,
             content.each,
+            content.each,
             place < content.pinned,
             chance.random() < content.archived,
             1000,
@@ -136,14 +137,14 @@ def _sessions(content: Content, projects: Mapping[str, Sequence[int]]) -> Iterat
 
 def _add_long(connection: sqlite3.Connection, session_id: str, count: int) -> None:
     last = BEGINNING + count - 1
+    encoded = [encode(one) for one in messages(count)]
     key = connection.execute(
         "INSERT INTO sessions (session_id, title, workspace, model, created_at, updated_at, activity_at, "
-        "last_message_at, last_activity_at, message_count) "
-        "VALUES (?, ?, '/home/someone/code', 'claude', ?, ?, ?, ?, ?, ?)",
-        (session_id, f"{count} messages", BEGINNING, BEGINNING, last, last, last, count),
+        "last_message_at, last_activity_at, message_count, user_message_count) "
+        "VALUES (?, ?, '/home/someone/code', 'claude', ?, ?, ?, ?, ?, ?, ?)",
+        (session_id, f"{count} messages", BEGINNING, BEGINNING, last, last, last, count, users(encoded)),
     ).lastrowid
     (first,) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM messages").fetchone()
-    encoded = [encode(one) for one in messages(count)]
     connection.executemany(
         "INSERT INTO messages (id, session_id, position, role, timestamp, digest) VALUES (?,?,?,?,?,?)",
         [(first + n, key, n, one.role, one.timestamp, one.digest) for n, one in enumerate(encoded)],

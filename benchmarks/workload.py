@@ -6,7 +6,7 @@ import functools
 import hashlib
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import pydantic_core
@@ -71,6 +71,11 @@ def encode(value: dict[str, Any]) -> Encoded:
     """Encode a message with the codec and the digest that the library uses, without its checks."""
     payload = pydantic_core.to_json(value, inf_nan_mode="constants")
     return Encoded(payload, digest(payload), value.get("role"), value.get("timestamp"))
+
+
+def users(encoded: Sequence[Encoded]) -> int:
+    """Return how many messages are the user's."""
+    return sum(one.role == "user" for one in encoded)
 
 
 def digest(payload: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from hermes_store import SessionRecord
 
-from ..workload import Encoded, decode, digest, encode
+from ..workload import Encoded, decode, digest, encode, users
 from . import floor_changes, floor_history, floor_usage
 from .floor_changes import NEXT
 
@@ -33,7 +33,8 @@ _MESSAGE_WITH_ID: Final = (
 )
 _PAYLOAD: Final = "INSERT INTO message_blobs (message_id, payload) VALUES (?,?)"
 _TOUCH: Final = (
-    "UPDATE sessions SET message_count = ?, last_message_at = ?, last_activity_at = ?, activity_at = ?, "
+    "UPDATE sessions SET message_count = ?, user_message_count = user_message_count + ?, "
+    "last_message_at = ?, last_activity_at = ?, activity_at = ?, "
     f"updated_at = ?, revision = ?, transcript_revision = ?, change_number = {NEXT} WHERE id = ?"
 )
 _RANGE: Final = (
@@ -100,7 +101,8 @@ class Floor:
             else:
                 self.insert(key, count, encoded, revision)
             last = encoded[-1].timestamp
-            execute(_TOUCH, (count + len(encoded), last, last, last, time.time(), revision, revision, key))
+            counts = (count + len(encoded), users(encoded))
+            execute(_TOUCH, (*counts, last, last, last, time.time(), revision, revision, key))
         except BaseException:
             execute("ROLLBACK")
             raise
@@ -132,10 +134,12 @@ class Floor:
             revision += 1
             query = "SELECT id, digest FROM messages WHERE session_id = ? ORDER BY position"
             stored = execute(query, (key,)).fetchall()
+            more = users(encoded[len(stored) :])
             for at, ((row, before), one) in enumerate(zip(stored, encoded, strict=False)):
                 if before != one.digest:
                     runs = [(0, 0, at), (at + 1, at + 1, count - at - 1)]
-                    floor_history.keep(self.connection, key, counts, runs, range(at, at + 1))
+                    more -= floor_history.keep(self.connection, key, counts, runs, range(at, at + 1))
+                    more += users([one])
                     execute(
                         "UPDATE messages SET role = ?, timestamp = ?, digest = ?, revision = ? WHERE id = ?",
                         (one.role, one.timestamp, one.digest, revision, row),
@@ -144,7 +148,7 @@ class Floor:
             if len(encoded) > len(stored):
                 self.insert(key, len(stored), encoded[len(stored) :], revision)
             last = encoded[-1].timestamp
-            execute(_TOUCH, (len(encoded), last, last, last, time.time(), revision, revision, key))
+            execute(_TOUCH, (len(encoded), more, last, last, last, time.time(), revision, revision, key))
         except BaseException:
             execute("ROLLBACK")
             raise
@@ -244,11 +248,11 @@ class Floor:
         key, count, revision, transcript_revision, deleted_at = execute(_FIND, (session_id,)).fetchone()
         _require(deleted_at is None and transcript_revision <= expected_revision)
         counts = (count, revision, transcript_revision)
-        floor_history.keep(self.connection, key, counts, [(0, 0, keep)], range(keep, count))
+        fewer = floor_history.keep(self.connection, key, counts, [(0, 0, keep)], range(keep, count))
         revision += 1
         execute("DELETE FROM messages WHERE session_id = ? AND position >= ?", (key, keep))
         (last,) = execute(_LAST_TIME, (key,)).fetchone()
-        execute(_TOUCH, (keep, last, last, last, time.time(), revision, revision, key))
+        execute(_TOUCH, (keep, -fewer, last, last, last, time.time(), revision, revision, key))
         execute("COMMIT")
         return int(revision)
 
@@ -259,9 +263,9 @@ class Floor:
         key, _, revision, transcript_revision, deleted_at = execute(_FIND, (session_id,)).fetchone()
         _require(deleted_at is None)
         revision += 1
-        count = floor_history.undo(self.connection, key, transcript_revision, revision)
+        counts = floor_history.undo(self.connection, key, transcript_revision, revision)
         (last,) = execute(_LAST_TIME, (key,)).fetchone()
-        execute(_TOUCH, (count, last, last, last, time.time(), revision, revision, key))
+        execute(_TOUCH, (*counts, last, last, last, time.time(), revision, revision, key))
         execute("COMMIT")
         return int(revision)
 

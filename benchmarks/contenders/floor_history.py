@@ -15,7 +15,8 @@ _CUT: Final = (
     "messages, size, runs) VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
 _MEASURE: Final = (
-    "SELECT count(*), total(length(b.payload)) FROM messages m JOIN message_blobs b ON b.message_id = m.id "
+    "SELECT count(*), count(*) FILTER (WHERE m.role = 'user'), total(length(b.payload)) "
+    "FROM messages m JOIN message_blobs b ON b.message_id = m.id "
     "WHERE m.session_id = ? AND m.position BETWEEN ? AND ?"
 )
 _KEEP: Final = (
@@ -33,8 +34,8 @@ _DROP_OLDEST: Final = (
 
 def keep(
     connection: sqlite3.Connection, key: int, counts: tuple[int, int, int], runs: Sequence[Sequence[int]], cut: range
-) -> None:
-    """Keep the messages at some positions that are about to be removed or overwritten.
+) -> int:
+    """Keep messages that are about to be removed or overwritten, and return how many of them are the user's.
 
     Args:
         key: the row id of their session.
@@ -44,7 +45,7 @@ def keep(
     """
     execute = connection.execute
     count, revision, since = counts
-    kept, size = execute(_MEASURE, (key, cut[0], cut[-1])).fetchone()
+    kept, users, size = execute(_MEASURE, (key, cut[0], cut[-1])).fetchone()
     values = (
         key,
         "truncate",
@@ -62,6 +63,7 @@ def keep(
     cuts, total = execute(_BOUND, (key,)).fetchone()
     if cuts > 100 or total > 64 * 2**20:
         execute(_DROP_OLDEST, (key, key))
+    return int(users)
 
 
 _LAST_CUT: Final = (
@@ -72,14 +74,17 @@ _PUT_BACK: Final = (
     "INSERT INTO messages (session_id, position, role, timestamp, digest, revision) "
     "SELECT ?, position, role, timestamp, digest, ? FROM kept_messages WHERE cut_id = ? ORDER BY position"
 )
+_KEPT_USERS: Final = "SELECT count(*) FROM kept_messages WHERE cut_id = ? AND role = 'user'"
 _PUT_PAYLOADS_BACK: Final = (
     "INSERT INTO message_blobs (message_id, payload) SELECT m.id, k.payload FROM kept_messages k "
     "JOIN messages m ON m.session_id = ? AND m.position = k.position WHERE k.cut_id = ?"
 )
 
 
-def undo(connection: sqlite3.Connection, key: int, transcript_revision: int, revision: int) -> int:
-    """Put back what the last cut of a session removed from its end, and return how many messages that makes.
+def undo(connection: sqlite3.Connection, key: int, transcript_revision: int, revision: int) -> tuple[int, int]:
+    """Put back what the last cut of a session removed from its end.
+
+    It returns how many messages that makes, and how many of those that are back are the user's.
 
     Args:
         key: the row id of the session.
@@ -93,14 +98,18 @@ def undo(connection: sqlite3.Connection, key: int, transcript_revision: int, rev
     if execute(_PUT_BACK, (key, revision, cut)).rowcount != kept:
         raise LookupError(cut)
     execute(_PUT_PAYLOADS_BACK, (key, cut))
+    (users,) = execute(_KEPT_USERS, (cut,)).fetchone()
     before = execute(_LAST_CUT, (key, cut)).fetchone()
     if before is not None and before[2] == since:
         execute("UPDATE message_cuts SET undo_revision = ? WHERE id = ?", (revision, before[0]))
     execute("DELETE FROM message_cuts WHERE id = ?", (cut,))
-    return int(count)
+    return int(count), int(users)
 
 
-_COLUMNS: Final = "profile, project_id, workspace, model, personality, message_count, last_message_at, last_activity_at"
+_COLUMNS: Final = (
+    "profile, project_id, workspace, model, personality, message_count, user_message_count, last_message_at, "
+    "last_activity_at"
+)
 _FORK: Final = (
     f"INSERT INTO sessions (session_id, title, created_at, updated_at, activity_at, parent_id, parent_kind, forked_at, "
     f"source, change_number, {_COLUMNS}) SELECT ?, title || ' (fork)', ?, ?, coalesce(last_activity_at, ?), id, "

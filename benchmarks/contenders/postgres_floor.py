@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from ..workload import decode, digest, encode
+from ..workload import decode, digest, encode, users
 from .floor import COLUMNS, FIELDS, JOINS
 
 #: The number of a write, which also tells those who listen.
@@ -26,7 +26,8 @@ _MESSAGE: Final = (
 )
 _PAYLOAD: Final = "INSERT INTO message_blobs (message_id, payload) VALUES (%s, %s)"
 _TOUCH: Final = (
-    "UPDATE sessions SET message_count = %s, last_message_at = %s, last_activity_at = %s, activity_at = %s, "
+    "UPDATE sessions SET message_count = %s, user_message_count = user_message_count + %s, "
+    "last_message_at = %s, last_activity_at = %s, activity_at = %s, "
     f"updated_at = %s, revision = %s, transcript_revision = %s, change_number = {_NEXT} WHERE id = %s"
 )
 _RANGE: Final = (
@@ -96,7 +97,8 @@ class PostgresFloor:
                 )
                 cursor.executemany(_PAYLOAD, [(*row_id, one.payload) for row_id, one in zip(ids, encoded, strict=True)])
             last = encoded[-1].timestamp
-            cursor.execute(_TOUCH, (count + len(rows), last, last, last, time.time(), revision, revision, key))
+            counts = (count + len(rows), users(encoded))
+            cursor.execute(_TOUCH, (*counts, last, last, last, time.time(), revision, revision, key))
         return int(revision)
 
     def read(self, session_id: str) -> list[Any]:

@@ -18,7 +18,7 @@ from ..contenders.floor import Floor
 from ..contenders.json_files import session
 from ..results import FLOOR, OURS
 from ..timing import Action, Figures, figures, timed
-from ..workload import digest, encode, messages
+from ..workload import digest, encode, messages, users
 
 #: hermes_store reads a file again that is younger than this, as it may change unnoticed.
 _SETTLED_SECONDS = 2.5
@@ -68,11 +68,12 @@ def _insert_by_hand(paths: Sequence[Path], floor: Floor) -> None:
             encoded = [encode(one) for one in data["messages"]]
             key = execute(
                 "INSERT INTO sessions (session_id, title, workspace, model, created_at, updated_at, activity_at, "
-                "last_message_at, last_activity_at, message_count) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                "last_message_at, last_activity_at, message_count, user_message_count) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     *(data[name] for name in ("session_id", "title", "workspace", "model", "created_at", "updated_at")),
                     *[encoded[-1].timestamp] * 3,
                     len(encoded),
+                    users(encoded),
                 ),
             ).lastrowid
             floor.insert(key or 0, 0, encoded)
