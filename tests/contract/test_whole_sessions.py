@@ -52,6 +52,7 @@ ODD: dict[str, Any] = {
     "compression_anchor_visible_idx": -0.0,
     "half \ud83d": "nul\x00",
     "message_count": 3,
+    "user_message_count": 0,
     "messages": [None, "text", {"role": ["list"], "timestamp": "never", "half": "\ud83d"}],
     "large": "x" * 5000,
 }
