@@ -7,25 +7,18 @@ Nothing is kept between two reads, so a file that was replaced or upgraded is se
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import sqlite3
 import stat
-import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
-
 from .. import errors
-from ..storage.fork_gate import renew_after_fork
-from .queries import driver_connection
 from .reader_thread import Deadline, run_in_thread
 from .schema import AgentSchema
 from .snapshot import Snapshot
@@ -74,22 +67,20 @@ class AgentFile:
         for attempt in itertools.count(1):
             try:
                 return self._read_once(path, deadline, callback)
-            except (DBAPIError, sqlite3.Error) as error:
-                origin = getattr(error, "orig", None) or error
-                if attempt == _ATTEMPTS or not _is_transient(origin) or deadline.is_over:
-                    raise translate(origin, path) from error
+            except sqlite3.Error as error:
+                if attempt == _ATTEMPTS or not _is_transient(error) or deadline.is_over:
+                    raise translate(error, path) from error
                 time.sleep(_PAUSE)
         raise AssertionError("the loop returns or raises")
 
     def _read_once(self, path: Path, deadline: Deadline, callback: Callable[[Snapshot], T]) -> T:
-        patience = min(self.busy_timeout, self.deadline)
-        with _engine(path, patience).connect() as connection:
-            driver = driver_connection(connection)
-            if deadline.remaining < patience:
-                _set_busy_timeout(driver, deadline.remaining)
-            with deadline.applies_to(driver), connection.begin():
-                schema = AgentSchema.read(connection, path)
-                return callback(Snapshot(connection, schema, deadline))
+        patience = min(self.busy_timeout, deadline.remaining)
+        with (
+            closing(_connect(path, patience)) as connection,  # which ends the transaction, too
+            deadline.applies_to(connection),
+        ):
+            schema = AgentSchema.read(connection, path)
+            return callback(Snapshot(connection, schema, deadline))
 
     def check(self) -> Path:
         """Return the real path of the file, after looking with `stat` whether it can be read.
@@ -132,37 +123,17 @@ def _same_file(status: os.stat_result, other: Path) -> bool:
     return (status.st_dev, status.st_ino) == (found.st_dev, found.st_ino)
 
 
-def _make_engine(path: Path, busy_timeout: float) -> Engine:
-    """Return an engine that opens a connection for each use and closes it afterwards."""
-
-    def connect() -> sqlite3.Connection:
-        uri = f"{path.as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None)
-        try:
-            # A script: a statement that is executed alone releases Python's lock twice as often; see `queries`.
-            connection.executescript("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
-        except BaseException:  # whatever it is, nobody else would close the connection
-            connection.close()
-            raise
-        return connection
-
-    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
-    event.listen(engine, "begin", lambda connection: driver_connection(connection).executescript("BEGIN"))
-    return engine
-
-
-def _engine_cache() -> Callable[[Path, float], Engine]:
-    return functools.lru_cache(maxsize=32)(_make_engine)
-
-
-# An engine has locks of SQLAlchemy's, which another thread may hold at the moment of a fork.
-_engine = _engine_cache()
-renew_after_fork(sys.modules[__name__], "_engine", _engine_cache)
-
-
-def _set_busy_timeout(driver: sqlite3.Connection, seconds: float) -> None:
-    """Set how long a query waits while the agent locks the file."""
-    driver.executescript(f"PRAGMA busy_timeout = {max(0, round(1000 * seconds))}")
+def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """Return a connection that reads the file, in a transaction."""
+    uri = f"{path.as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=max(0.0, busy_timeout), isolation_level=None)
+    try:
+        # A script: a statement that is executed alone releases Python's lock twice as often; see `queries`.
+        connection.executescript("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; BEGIN")
+    except BaseException:  # whatever it is, nobody else would close the connection
+        connection.close()
+        raise
+    return connection
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -10,12 +10,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-
-from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, OperationalError
 
 #: What JSON cannot hold as it is, by the names of SQLite's types: how it is packed, and how it is unpacked. SQLite's
 #: `quote` gives a number that has exactly the same value; older versions write 15 digits into JSON.
@@ -25,15 +22,15 @@ _UNPACKED: Final[dict[str, Callable[[str], Any]]] = {"real": float, "blob": byte
 _PART: Final = 32
 
 
-def rows(connection: Connection, sql: str, parameters: Sequence[Any]) -> list[Any]:
+def rows(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> list[Any]:
     """Run a query and return its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
     try:
         return _fetch(connection, sql, parameters)
-    except (OperationalError, sqlite3.OperationalError) as error:
-        if not str(getattr(error, "orig", error)).startswith("Could not decode to UTF-8"):
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("Could not decode to UTF-8"):
             raise
     # A text factory in Python is slower than the default one, so it is used only where that failed.
-    with _undecoded(driver_connection(connection)):
+    with _undecoded(connection):
         return _fetch(connection, sql, parameters)
 
 
@@ -52,7 +49,7 @@ class Query:
     parameters: Sequence[Any] = ()
 
 
-def packed(connection: Connection, queries: Mapping[str, Query]) -> dict[str, list[Any]]:
+def packed(connection: sqlite3.Connection, queries: Mapping[str, Query]) -> dict[str, list[Any]]:
     """Return the rows of queries, each list in the order of its query, in one step of SQLite.
 
     Args:
@@ -67,14 +64,14 @@ def packed(connection: Connection, queries: Mapping[str, Query]) -> dict[str, li
     texts = ", ".join(_packing(name, query.columns) for name, query in queries.items())
     try:
         found = rows(connection, f"WITH {tables} SELECT {texts}", parameters)[0]
-    except (DataError, sqlite3.DataError) as error:
-        if getattr(getattr(error, "orig", error), "sqlite_errorname", None) != "SQLITE_TOOBIG":
+    except sqlite3.DataError as error:
+        if error.sqlite_errorname != "SQLITE_TOOBIG":
             raise
         return {name: rows(connection, f"WITH {tables} SELECT * FROM {name}", parameters) for name in queries}
     return {name: _unpack(text) for name, text in zip(queries, found, strict=True)}
 
 
-def packed_rows(connection: Connection, width: int, sql: str, parameters: Sequence[Any]) -> list[Any]:
+def packed_rows(connection: sqlite3.Connection, width: int, sql: str, parameters: Sequence[Any]) -> list[Any]:
     """Return what `rows` does, in the same order, in one step of SQLite.
 
     Args:
@@ -105,27 +102,18 @@ def _unpack(text: str) -> list[list[Any]]:
     ]
 
 
-def _fetch(connection: Connection, sql: str, parameters: Sequence[Any]) -> list[Any]:
-    with closing(connection.exec_driver_sql(sql, tuple(parameters))) as result:
-        # The driver's rows: making SQLAlchemy's of them takes as long as reading them.
-        return list(result.cursor.fetchall())
+def _fetch(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> list[Any]:
+    return connection.execute(sql, parameters).fetchall()
 
 
 @contextmanager
-def _undecoded(driver: sqlite3.Connection) -> Iterator[None]:
+def _undecoded(connection: sqlite3.Connection) -> Iterator[None]:
     """Read bytes in a text that are not UTF-8 as lone surrogates."""
-    driver.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
+    connection.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
     try:
         yield
     finally:
-        driver.text_factory = str
-
-
-def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the connection of Python's `sqlite3` module that a connection of SQLAlchemy's uses."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
-    return driver
+        connection.text_factory = str
 
 
 def usable(value: Any) -> bool:

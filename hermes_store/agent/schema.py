@@ -5,11 +5,10 @@ Forks reuse the agent's version numbers, and the agent adds columns without coun
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-
-from sqlalchemy import Connection
 
 from ..errors import AgentSchemaError
 from ..storage.row_types import log_once
@@ -37,7 +36,7 @@ class AgentSchema:
     identified: str = "1"
 
     @classmethod
-    def read(cls, connection: Connection, path: Path) -> AgentSchema:
+    def read(cls, connection: sqlite3.Connection, path: Path) -> AgentSchema:
         """Look at a file.
 
         Raises:
@@ -59,7 +58,7 @@ class AgentSchema:
         return schema
 
     @classmethod
-    def _analyse(cls, connection: Connection, path: Path, kinds: dict[str, str]) -> tuple[AgentSchema, bool]:
+    def _analyse(cls, connection: sqlite3.Connection, path: Path, kinds: dict[str, str]) -> tuple[AgentSchema, bool]:
         """Return what the file has, and whether the keys of its tables give each message an id."""
         if kinds.get("message_blobs") == "table":
             raise AgentSchemaError(f"{path} is a store of this library, not an agent's database.")
@@ -134,10 +133,10 @@ _analysed: dict[tuple[tuple[object, ...], ...], AgentSchema] = {}
 _IDENTIFIED: Final = "typeof(m.id) = 'integer'"
 
 
-def _identified(connection: Connection, path: Path) -> str:
+def _identified(connection: sqlite3.Connection, path: Path) -> str:
     """Return SQL for: the message has an id; log how many have none."""
     query = f"SELECT count(*) FROM main.messages m WHERE NOT ({_IDENTIFIED})"
-    count = connection.exec_driver_sql(query).scalar()
+    count = connection.execute(query).fetchone()[0]
     if count:
         log_once("%s has %d messages without an id that is a number. They are left out.", path, count)
     return _IDENTIFIED
@@ -148,7 +147,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _indexes(connection: Connection, table: str) -> list[tuple[str, ...]]:
+def _indexes(connection: sqlite3.Connection, table: str) -> list[tuple[str, ...]]:
     found = []
     for row in queries.rows(connection, f"PRAGMA main.index_list({table})", ()):
         name, partial = row[1], row[4]

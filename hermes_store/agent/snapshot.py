@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-
-from sqlalchemy import Connection
 
 from . import queries
 from .reader_thread import Deadline
@@ -26,7 +25,7 @@ class Snapshot:
         deadline: when the read has to end.
     """
 
-    connection: Connection
+    connection: sqlite3.Connection
     schema: AgentSchema
     deadline: Deadline
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from hermes_store.agent import degrade, reader_thread
 from hermes_store.agent.agent_file import AgentFile
@@ -26,6 +25,7 @@ from hermes_store.agent.reader_thread import Deadline, run_in_thread
 from hermes_store.agent.snapshot import Snapshot
 from hermes_store.errors import AgentTimeoutError
 from tests.support.agent import writers
+from tests.support.agent.connections import watched
 from tests.support.examples import examples
 from tests.support.finalizers import dropped_in_finalizers
 from tests.support.threads import readers_end, threads
@@ -261,16 +261,12 @@ def test_exceptions_at_any_moment_stop_no_later_read(
 
 
 def test_an_exception_between_the_queries_is_raised(state_db: StateDb) -> None:
-    def raise_it(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+    def raise_it(_connection: sqlite3.Connection, text: str, _parameters: Any) -> None:
         if text == "SELECT 1":
             raise KeyboardInterrupt
 
-    event.listen(Engine, "after_cursor_execute", raise_it)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            AgentFile(path=state_db()).read(query("SELECT 1"))
-    finally:
-        event.remove(Engine, "after_cursor_execute", raise_it)
+    with watched(after=raise_it), pytest.raises(KeyboardInterrupt):
+        AgentFile(path=state_db()).read(query("SELECT 1"))
 
 
 PROGRAM = f"""

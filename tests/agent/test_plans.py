@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from hermes_store.agent import AgentBridge, order
+from tests.support.agent.connections import watched
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import Shape, create, insert
 
@@ -71,15 +71,12 @@ def executed() -> Iterator[list[Statement]]:
     """Collect the queries that are executed in the block."""
     found: list[Statement] = []
 
-    def note(_connection: Any, _cursor: Any, text: str, parameters: Any, _context: Any, _many: bool) -> None:
+    def note(_connection: sqlite3.Connection, text: str, parameters: Any) -> None:
         if text.lstrip().startswith(("SELECT", "WITH")) and "sqlite_master" not in text:
             found.append((text, parameters))
 
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with watched(before=note):
         yield found
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 def plan(path: Path, statement: Statement) -> list[str]:
@@ -109,14 +106,8 @@ def steps(read: Callable[[], object]) -> int:
         count += 1
         return 0
 
-    def watch(connection: Any, *_: Any) -> None:
-        connection.connection.driver_connection.set_progress_handler(step, 100)
-
-    event.listen(Engine, "before_cursor_execute", watch)
-    try:
+    with watched(before=lambda connection, *_: connection.set_progress_handler(step, 100)):
         read()
-    finally:
-        event.remove(Engine, "before_cursor_execute", watch)
     assert count, "nothing ran, so nothing was measured"
     return count
 

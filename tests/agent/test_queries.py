@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import StaticPool
 
-from hermes_store.agent.queries import Query, driver_connection, packed, packed_rows, rows
+from hermes_store.agent.queries import Query, packed, packed_rows, rows
 
 #: Texts with everything that JSON escapes, with NUL, and values at the ends of what SQLite holds.
 TEXTS = st.text() | st.sampled_from(["", "\x00json:[1]", '"\\\u2028', "a\x00b\x7f"])
@@ -21,15 +20,13 @@ VALUES = st.none() | TEXTS | NUMBERS | st.binary()
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    with engine.connect() as connection:
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as connection:
         yield connection
-    engine.dispose()
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=5))
-def test_packed_rows_have_the_same_values(connection: Connection, values: list[tuple[object, object]]) -> None:
+def test_packed_rows_have_the_same_values(connection: sqlite3.Connection, values: list[tuple[object, object]]) -> None:
     query = " UNION ALL ".join(f"SELECT {number} AS n, ? AS a, ? AS b" for number in range(len(values)))
     parameters = [value for row in values for value in row]
     plain = rows(connection, f"SELECT a, b FROM ({query}) ORDER BY n DESC", parameters)
@@ -41,28 +38,27 @@ def _typed(row: Sequence[object]) -> list[tuple[type, object]]:
     return [(type(value), value) for value in row]
 
 
-def test_packed_text_may_be_no_utf_8(connection: Connection) -> None:
+def test_packed_text_may_be_no_utf_8(connection: sqlite3.Connection) -> None:
     query = "SELECT CAST(x'6180ff' AS TEXT), CAST(x'eda080' AS TEXT)"
     assert packed_rows(connection, 2, query, ()) == [["a\udc80\udcff", "\udced\udca0\udc80"]]
 
 
-def test_no_row_is_an_empty_list(connection: Connection) -> None:
+def test_no_row_is_an_empty_list(connection: sqlite3.Connection) -> None:
     assert packed_rows(connection, 1, "SELECT 1 WHERE 0", ()) == []
 
 
-def test_too_much_for_one_text_is_read_row_by_row(connection: Connection) -> None:
-    driver = driver_connection(connection)
-    longest = driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
+def test_too_much_for_one_text_is_read_row_by_row(connection: sqlite3.Connection) -> None:
+    longest = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
     try:
         values = Query(["c"], "VALUES (?), (?), (?)", ["x" * 400] * 3)
         found = packed(connection, {"r": values, "one": Query(["c"], "SELECT c FROM r LIMIT ?", [1])})
     finally:
-        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
     assert [*map(tuple, found["r"])] == [("x" * 400,)] * 3
     assert [*map(tuple, found["one"])] == [("x" * 400,)]
 
 
-def test_queries_read_from_those_before_them(connection: Connection) -> None:
+def test_queries_read_from_those_before_them(connection: sqlite3.Connection) -> None:
     found = packed(
         connection,
         {
@@ -74,6 +70,6 @@ def test_queries_read_from_those_before_them(connection: Connection) -> None:
     assert found == {"numbers": [[1, "one"], [2.0, "two"]], "names": [["two"], ["one"]], "none": []}
 
 
-def test_any_number_of_columns_is_packed(connection: Connection) -> None:
+def test_any_number_of_columns_is_packed(connection: sqlite3.Connection) -> None:
     columns = ", ".join(str(number) for number in range(300))
     assert packed_rows(connection, 300, f"SELECT {columns}", ()) == [list(range(300))]
