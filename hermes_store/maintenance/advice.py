@@ -23,6 +23,7 @@ ADVICE: Final = {
     FindingKind.UNREADABLE: SALVAGE,
     FindingKind.FIELDS: f"{_RESTORE}set the field again with sessions.update. No verb finds a session without its id.",
     FindingKind.MESSAGE_COUNT: _REPAIR,
+    FindingKind.USER_MESSAGE_COUNT: _REPAIR,
     FindingKind.POSITIONS: f"{_RESTORE}close the gaps: {_REPAIR}",
     FindingKind.TIMES: _REPAIR,
     FindingKind.MESSAGE: f"{_RESTORE}write it again with messages.update. messages.page reads the others.",

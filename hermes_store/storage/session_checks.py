@@ -187,7 +187,7 @@ def _check_users(user_message_count: Any, found: int) -> list[SessionFinding]:
     if user_message_count == found:
         return []
     problem = f"its row counts {user_message_count!r} messages of the user, and has {found}"
-    return [SessionFinding("message_count", problem)]
+    return [SessionFinding("user_message_count", problem)]
 
 
 def _check_times(times: Sequence[Any], expected: dict[str, Any]) -> list[SessionFinding]:

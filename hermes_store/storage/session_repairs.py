@@ -25,7 +25,7 @@ from .session_checks import CheckedSession, SessionFinding
 from .unit_of_work import UnitOfWork
 
 #: The kinds of findings that are put right.
-DERIVED: Final = frozenset({"message_count", "positions", "times", "usage"})
+DERIVED: Final = frozenset({"message_count", "user_message_count", "positions", "times", "usage"})
 
 
 def derived(findings: Sequence[SessionFinding]) -> list[SessionFinding]:

@@ -34,7 +34,9 @@ def of_appended(key: SessionKey, messages: Sequence[Encoded]) -> dict[str, Any]:
 
 
 def of_difference(key: SessionKey, users: int, difference: Difference, messages: Sequence[Encoded]) -> dict[str, Any]:
-    """Return the columns of a session whose transcript became another one. It looks at no message that stayed.
+    """Return the columns of a session whose transcript became another one.
+
+    Of the messages that stayed, it looks at the last ones alone, for their times.
 
     Args:
         key: the session before that.

@@ -62,7 +62,7 @@ DAMAGE: dict[str, tuple[str, list[tuple[str, int | None, str | None]]]] = {
     "fewer counted": (f"UPDATE sessions SET message_count = 0 WHERE id = {S}", [("message_count", None, None)]),
     "more of the user": (
         f"UPDATE sessions SET user_message_count = 7 WHERE id = {S}",
-        [("message_count", None, None)],
+        [("user_message_count", None, None)],
     ),
     "no message": (
         f"DELETE FROM messages WHERE id = {SECOND}",
@@ -161,7 +161,7 @@ def test_rows_that_refer_to_nothing_are_found(sqlite_store: Store, sqlite_path: 
 #: Values of another type than the column's.
 TYPES = {
     "text count": ("UPDATE sessions SET message_count = 'many' WHERE session_id = 's'", "message_count"),
-    "text count of the user": ("UPDATE sessions SET user_message_count = 'x'", "message_count"),
+    "text count of the user": ("UPDATE sessions SET user_message_count = 'x'", "user_message_count"),
     "text position": (f"UPDATE messages SET position = 'x' WHERE id = {SECOND}", "positions"),
     "text body": (f"UPDATE message_blobs SET payload = 'text' WHERE message_id = {SECOND}", "message"),
     "text time": ("UPDATE sessions SET last_activity_at = 'noon' WHERE session_id = 's'", "times"),
