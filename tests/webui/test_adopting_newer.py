@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hermes_store import Store
+from tests.support.webui.trash import deleted_ago, trash
 from tests.webui.test_adopting_page import modules
 
 #: What the page's module uses of `api.models`, with files as far as its own tests need them.
@@ -144,6 +146,28 @@ assert [project["name"] for project in models.load_projects()] == ["Work"]
 """,
     )
     run(webui, "assert Session.load('old').title == 'Renamed' and models._persisted_message_count('trip') == 1")
+
+
+@pytest.mark.slow
+def test_deleted_sessions_are_purged_after_thirty_days(webui: Path) -> None:
+    run(
+        webui,
+        """
+for name in ("old", "young", "side-question"):
+    Session(name, messages=[{"role": "user", "content": "hello"}]).save()
+models.delete_session("old")
+models.delete_session("young")
+models.discard_session("side-question")
+models.discard_session("side-question")
+assert models.session_ids() == frozenset()
+""",
+    )
+    store = Store.open(webui / "state" / "sessions.db")
+    assert trash(store) == ["old", "young"]
+    deleted_ago(store, "old", 30.1)
+    run(webui, "Session('last').save(); models.delete_session('last')")
+    assert trash(store) == ["last", "young"]
+    store.close()
 
 
 @pytest.mark.slow

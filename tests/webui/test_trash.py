@@ -13,25 +13,12 @@ from hermes_store.webui import WebUIModels
 from tests.support.internals import writing
 from tests.support.state_dir import StateDir
 from tests.support.webui.sessions import stored, warnings_of
-
-DAY = 86_400.0
+from tests.support.webui.trash import DAY, deleted_ago, trash
 
 
 @pytest.fixture
 def store(sqlite_store: Store) -> Store:
     return sqlite_store
-
-
-def deleted_ago(store: Store, session_id: str, days: float) -> None:
-    """Let a session have been deleted some days ago."""
-    with writing(store) as connection:
-        connection.exec_driver_sql(
-            "UPDATE sessions SET deleted_at = ? WHERE session_id = ?", (time.time() - days * DAY, session_id)
-        )
-
-
-def trash(store: Store) -> list[str]:
-    return sorted(session.session_id for session in store.sessions.list_deleted(limit=1000).items)
 
 
 def delete(models: WebUIModels, *names: str) -> None:
