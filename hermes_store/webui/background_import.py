@@ -91,7 +91,11 @@ class BackgroundImport:
             return job, False
         # (Two threads may both start one: the second finds that there is nothing to do.)
         self._job = job = _Job(self._imports, folder)
-        job.start(store)
+        try:
+            job.start(store)
+        except BaseException:
+            self._job = None  # it would count as under way for ever, and nothing would be imported
+            raise
         return job, True
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import sqlite3
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -149,3 +151,19 @@ def test_many_calls_wait_for_an_import_only_once(store: Store, sqlite_path: Path
         assert models.import_status().running
         assert time.monotonic() - started < 10  # not 40 times half a second
     until(lambda: not models.import_status().running)
+
+
+def test_an_interrupted_start_keeps_no_import_waiting(store: Store, state: StateDir) -> None:
+    state.session("filed", HELLO)
+    models = WebUIModels(store, session_dir=state.sessions, import_wait=60.0)
+
+    def press_control_c(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is threading.Thread.start.__code__:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(press_control_c)
+    with pytest.raises(KeyboardInterrupt):
+        models.all_sessions()
+    assert not models.import_status().running
+    assert [row["session_id"] for row in models.all_sessions()] == ["filed"]
