@@ -16,6 +16,7 @@ from hermes_store import FilesError, Store
 from hermes_store.files import ExportProgress, export_directory, import_directory
 from tests.support.import_programs import export_small
 from tests.support.json_values import same_json, small_json_values, texts
+from tests.support.message_columns import users
 from tests.support.paths import EXAMPLE_HOME
 from tests.support.processes import output, run_function
 from tests.support.state_dir import (
@@ -59,6 +60,8 @@ def _expected(data: dict[str, Any], session_id: str, exported: dict[str, Any]) -
         expected["profile"] = "default"
     if "message_count" in data:
         expected["message_count"] = len(expected["messages"])
+    if "user_message_count" in data:
+        expected["user_message_count"] = users(expected["messages"])
     if data.get("created_at") is None:
         expected["created_at"] = exported["created_at"]
     if not _is_time(data.get("updated_at")):  # it is a column that every write sets
