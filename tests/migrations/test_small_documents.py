@@ -245,6 +245,7 @@ JSON_PIECES = [
 @given(st.lists(st.sampled_from(JSON_PIECES), max_size=12).map("".join))
 @example('{"a":[1,{"b":null}],"c":"\\ud83d"}')
 @example('["\x00"]')
+@example("],[")
 def test_deep_payloads_are_judged_as_the_standard_parser_does(text: str) -> None:
     def is_sound(text: str) -> bool:
         try:
@@ -256,7 +257,8 @@ def test_deep_payloads_are_judged_as_the_standard_parser_does(text: str) -> None
     depth = 3_000
     deep = ("[" * depth + text + "]" * depth).encode()
     assert REVISION.is_json(text.encode()) == is_sound(text)
-    assert REVISION.is_json(deep) == is_sound(f"[{text}]")
+    # The text may end some of the lists that it is in, at most one with each piece.
+    assert REVISION.is_json(deep) == is_sound("[" * 20 + text + "]" * 20)
 
 
 # ── Large databases ──
