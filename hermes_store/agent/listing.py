@@ -214,7 +214,7 @@ def _timed(
 
 
 def _stride(room: int) -> int:
-    """Return how many sessions to look at to find so many, as some are left out; so one step is enough most times."""
+    """Return how many sessions to read to find `room` of them: some are left out, and one read is mostly enough."""
     return room + room // 4
 
 
