@@ -13,7 +13,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 from .. import errors
 from .reader_thread import Deadline, run_in_thread
 from .schema import AgentSchema
-from .snapshot import Snapshot
+from .snapshot import SchemaChangedError, Snapshot
 
 T = TypeVar("T")
 
@@ -79,16 +79,19 @@ class AgentFile:
             closing(_connect(path, patience)) as connection,  # which ends the transaction, too
             deadline.applies_to(connection),
         ):
-            schema = AgentSchema.read(connection, path)
-            return callback(Snapshot(connection, schema, deadline))
+            # Each statement takes milliseconds while other threads are busy, so the schema has none of its own.
+            if (schema := AgentSchema.latest(path)) is not None:
+                with suppress(SchemaChangedError):
+                    return _call(callback, Snapshot(connection, schema, deadline, assumed=True))
+            return callback(Snapshot(connection, AgentSchema.read(connection, path), deadline))
 
     def check(self) -> Path:
-        """Return the real path of the file, after looking with `stat` whether it can be read.
+        """Return the absolute path of the file, after looking with `stat` whether it can be read.
 
         Raises:
             AgentError: it cannot.
         """
-        path = Path(os.path.realpath(self.path))
+        path = self.path.absolute()
         try:
             status = path.stat()
         except FileNotFoundError as error:
@@ -107,12 +110,25 @@ class AgentFile:
     def _check_owner(self, path: Path, status: os.stat_result) -> None:
         if not hasattr(os, "geteuid") or self.foreign_owner or os.geteuid() in (0, status.st_uid):
             return
-        if not path.with_name(path.name + "-shm").exists():
+        if not Path(f"{os.path.realpath(path)}-shm").exists():
             raise errors.AgentPermissionError(
                 f"{path} belongs to another user, and SQLite would leave -wal and -shm files of yours next to it, "
                 "which lock the agent out of its own database. Read it as its owner, or while the agent has it open; "
                 "foreign_owner=True reads it all the same."
             )
+
+
+def _call(callback: Callable[[Snapshot], T], snapshot: Snapshot) -> T:
+    """Call `callback`, and confirm the schema if no query has done so: the result depends on it alone."""
+    try:
+        result = callback(snapshot)
+    except errors.HermesStoreError:
+        if snapshot.assumed:
+            snapshot.confirm()
+        raise
+    if snapshot.assumed:
+        snapshot.confirm()
+    return result
 
 
 def _same_file(status: os.stat_result, other: Path) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .queries import Query, usable
-from .snapshot import Snapshot
+from .snapshot import CURRENT, Snapshot
 from .times import SANE, is_sane, sane_time, started_of
 
 #: Without an index, this many of the newest rows are read to guess which sessions were active last: the first number
@@ -109,9 +109,9 @@ def recent(
     schema = snapshot.schema
     if schema.finds_last_activity or (schema.finds_messages and "timestamp" not in schema.messages):
         first = _indexed(snapshot, before, need, empty=empty, sources=sources)
-        yield _in_order(snapshot.packed({"recent": first, **along}), need)
+        yield _in_order(snapshot.packed_if_current({"recent": first, **along}), need)
         every = _indexed(snapshot, before, -1, empty=empty, sources=sources)
-        yield _in_order(snapshot.packed({"recent": every}), math.inf)
+        yield _in_order(snapshot.packed_if_current({"recent": every}), math.inf)
         return
     if not empty and (found := _guess(snapshot, before, likely)) is not None:
         moment, counted = found
@@ -143,9 +143,10 @@ def _indexed(snapshot: Snapshot, before: float, limit: int, *, empty: bool, sour
         f"SELECT {schema.session('started_at')} FROM main.sessions s "
         f"WHERE s.id = c.id AND {is_sane(schema.session('started_at'))}"
     )
-    # With LIMIT -1 SQLite runs the inner query as it is, and looks up each last message once instead of three times.
+    # With a LIMIT SQLite runs the inner query as it is, and looks up each last message once instead of three times.
     candidates = (
-        f"SELECT s.id, s.rowid AS place, ({last_message}) AS last FROM main.sessions s WHERE {of_sources} LIMIT -1"
+        f"SELECT s.id, s.rowid AS place, ({last_message}) AS last FROM main.sessions s WHERE {of_sources} "
+        f"LIMIT CASE WHEN {CURRENT} THEN -1 ELSE 0 END"
     )
     conditions = ["last_active <= ?", _ALL if empty else _may_have_messages(snapshot)]
     sql = (

@@ -61,14 +61,14 @@ def packed(connection: sqlite3.Connection, queries: Mapping[str, Query]) -> dict
         f"{name} ({', '.join(query.columns)}) AS MATERIALIZED ({query.sql})" for name, query in queries.items()
     )
     parameters = [value for query in queries.values() for value in query.parameters]
-    texts = ", ".join(_packing(name, query.columns) for name, query in queries.items())
+    texts = ", ".join(packing(name, query.columns) for name, query in queries.items())
     try:
         found = rows(connection, f"WITH {tables} SELECT {texts}", parameters)[0]
     except sqlite3.DataError as error:
         if error.sqlite_errorname != "SQLITE_TOOBIG":
             raise
         return {name: rows(connection, f"WITH {tables} SELECT * FROM {name}", parameters) for name in queries}
-    return {name: _unpack(text) for name, text in zip(queries, found, strict=True)}
+    return {name: unpack(text) for name, text in zip(queries, found, strict=True)}
 
 
 def packed_rows(connection: sqlite3.Connection, width: int, sql: str, parameters: Sequence[Any]) -> list[Any]:
@@ -84,14 +84,15 @@ def packed_rows(connection: sqlite3.Connection, width: int, sql: str, parameters
     return packed(connection, {"r": query})["r"]
 
 
-def _packing(name: str, columns: Sequence[str]) -> str:
-    """Return SQL for: all rows of a table as one JSON text."""
+def packing(name: str, columns: Sequence[str]) -> str:
+    """Return SQL for: all rows of a table, or of a query in parentheses, as one JSON text."""
     pairs = [f"typeof({column}), {_PACKED.format(column)}" for column in columns]
     parts = [f"json_array({', '.join(pairs[start : start + _PART])})" for start in range(0, len(pairs), _PART)]
     return f"(SELECT json_group_array(json_array({', '.join(parts)})) FROM {name})"
 
 
-def _unpack(text: str) -> list[list[Any]]:
+def unpack(text: str) -> list[list[Any]]:
+    """Return the rows of such a text."""
     return [
         [
             _UNPACKED[kind](value) if kind in _UNPACKED else value

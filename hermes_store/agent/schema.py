@@ -8,15 +8,21 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from ..errors import AgentSchemaError
 from ..storage.row_types import log_once
 from . import queries
 
+K = TypeVar("K")
+
 _NEEDED: Final = {"sessions": {"id"}, "messages": {"id", "session_id"}}
-#: How many schemas are remembered; files of one version of the agent have the same.
-_MAX_ANALYSED: Final = 16
+#: How many schemas are remembered, and of how many files; files of one version of the agent have the same.
+_MAX_REMEMBERED: Final = 16
+#: SQL: a file's schema as one text, which says everything but what the data decides.
+_TEXT: Final = queries.packing(
+    "(SELECT name, type, sql FROM main.sqlite_master WHERE type IN ('table', 'view', 'index'))", ("name", "type", "sql")
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class AgentSchema:
     #: SQL for: the message has an id. It is true of all where the table's key sees to that; in a salvaged file the key
     #: may be lost, and with it what tells one message from another.
     identified: str = "1"
+    #: What all of this was found in; none where the data decides as well.
+    text: str | None = None
 
     @classmethod
     def read(cls, connection: sqlite3.Connection, path: Path) -> AgentSchema:
@@ -42,20 +50,28 @@ class AgentSchema:
         Raises:
             AgentSchemaError: it has not what every agent's file has.
         """
-        # The text of the schema says everything but what the data decides, so it is analysed once.
-        query = "SELECT name, type, sql FROM main.sqlite_master WHERE type IN ('table', 'view', 'index')"
-        rows = queries.packed_rows(connection, 3, query, ())
-        text = tuple(map(tuple, rows))
+        text = queries.rows(connection, f"SELECT {_TEXT}", ())[0][0]
         schema = _analysed.get(text)
         if schema is None:
-            schema, has_key = cls._analyse(connection, path, {row[0]: row[1] for row in text})
+            schema, has_key = cls._analyse(connection, path, {row[0]: row[1] for row in queries.unpack(text)})
             if has_key:
-                if len(_analysed) >= _MAX_ANALYSED:
-                    _analysed.clear()
-                _analysed[text] = schema
+                # What is no UTF-8 cannot be a parameter.
+                schema = replace(schema, text=text if queries.usable(text) else None)
+                _remember(_analysed, text, schema)
             else:
                 schema = replace(schema, identified=_identified(connection, path))
+        _remember(_latest, path, schema)
         return schema
+
+    @classmethod
+    def latest(cls, path: Path) -> AgentSchema | None:
+        """Return what a file had when it was last read, as far as its text says it; None where that is not known."""
+        schema = _latest.get(path)
+        return None if schema is None or schema.text is None else schema
+
+    def is_current(self) -> queries.Query:
+        """Return the query for: the file has this schema. Its one row is 1 if it has."""
+        return queries.Query(("is_current",), f"SELECT {_TEXT} = ?", (self.text,))
 
     @classmethod
     def _analyse(cls, connection: sqlite3.Connection, path: Path, kinds: dict[str, str]) -> tuple[AgentSchema, bool]:
@@ -127,10 +143,18 @@ class AgentSchema:
         return any(index[:2] == ("session_id", "timestamp") for index in self.message_indexes)
 
 
-#: The schemas that were analysed, by the rows of `sqlite_master`.
-_analysed: dict[tuple[tuple[object, ...], ...], AgentSchema] = {}
+#: The schemas that were analysed, by their texts.
+_analysed: dict[str, AgentSchema] = {}
+#: What each file had when it was last read.
+_latest: dict[Path, AgentSchema] = {}
 
 _IDENTIFIED: Final = "typeof(m.id) = 'integer'"
+
+
+def _remember(schemas: dict[K, AgentSchema], key: K, schema: AgentSchema) -> None:
+    if key not in schemas and len(schemas) >= _MAX_REMEMBERED:
+        schemas.clear()
+    schemas[key] = schema
 
 
 def _identified(connection: sqlite3.Connection, path: Path) -> str:

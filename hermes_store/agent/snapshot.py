@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,11 +12,17 @@ from . import queries
 from .reader_thread import Deadline
 from .schema import AgentSchema
 
+#: SQL: the file has the schema that the query was written for. True or false inside `Snapshot.packed_if_current`.
+CURRENT: Final = "(SELECT is_current FROM current)"
 #: How many values a query takes; SQLite has a limit on its parameters.
 _CHUNK: Final = 500
 
 
-@dataclass(frozen=True)
+class SchemaChangedError(Exception):
+    """The file no longer has the schema that it had when it was last read."""
+
+
+@dataclass
 class Snapshot:
     """One state of the agent's data, valid inside the read that it is made for.
 
@@ -23,15 +30,18 @@ class Snapshot:
         connection: a connection to the file, inside a transaction.
         schema: what the file has.
         deadline: when the read has to end.
+        assumed: whether `schema` is only what the file had when it was last read. The first query confirms it, or
+            raises SchemaChangedError; the read then begins anew.
     """
 
     connection: sqlite3.Connection
     schema: AgentSchema
     deadline: Deadline
+    assumed: bool = False
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         """Run a query and return all its rows. Bytes in a text that are not UTF-8 become lone surrogates."""
-        self.deadline.check()
+        self.confirm()
         return queries.rows(self.connection, sql, parameters)
 
     def packed_rows(self, width: int, sql: str, *parameters: Any) -> list[Any]:
@@ -42,13 +52,47 @@ class Snapshot:
             sql: the query.
             parameters: those of the query.
         """
-        self.deadline.check()
+        self.confirm()
         return queries.packed_rows(self.connection, width, sql, parameters)
 
     def packed(self, named: Mapping[str, queries.Query]) -> dict[str, list[Any]]:
         """Run queries by names in one step of SQLite, and return their rows; see `queries.packed`."""
-        self.deadline.check()
+        self.confirm()
         return queries.packed(self.connection, named)
+
+    def packed_if_current(self, named: Mapping[str, queries.Query]) -> dict[str, list[Any]]:
+        """Do the same as `packed`, and confirm an assumed schema in the same statement.
+
+        Args:
+            named: the queries. If `CURRENT` is not true, the first one must return nothing, at once, and the others
+                must find little to do: the indexes that they were written for may be gone.
+        """
+        if not self.assumed:
+            return self.packed({"current": queries.Query(("is_current",), "SELECT 1"), **named})
+        self.deadline.check()
+        try:
+            found = queries.packed(self.connection, {"current": self.schema.is_current(), **named})
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):  # the first error is the one to raise, unless a column is gone
+                self.confirm()
+            raise
+        self._decide(found["current"])
+        return found
+
+    def confirm(self) -> None:
+        """Make sure that the schema is the file's, and that there is time for a query.
+
+        Raises:
+            SchemaChangedError: it is another one.
+        """
+        self.deadline.check()
+        if self.assumed:
+            self._decide(queries.packed(self.connection, {"current": self.schema.is_current()})["current"])
+
+    def _decide(self, current: list[Any]) -> None:
+        if current != [[1]]:
+            raise SchemaChangedError
+        self.assumed = False
 
     def in_chunks(self, sql: str, values: list[Any]) -> list[Any]:
         """Run a query for a list of any length, in as many statements as SQLite's limit on parameters needs.

@@ -68,11 +68,11 @@ def _session(number: int) -> dict[str, Any]:
 
 @contextmanager
 def executed() -> Iterator[list[Statement]]:
-    """Collect the queries that are executed in the block."""
+    """Collect the queries on the agent's tables that are executed in the block."""
     found: list[Statement] = []
 
     def note(_connection: sqlite3.Connection, text: str, parameters: Any) -> None:
-        if text.lstrip().startswith(("SELECT", "WITH")) and "sqlite_master" not in text:
+        if any(table in text for table in ("main.sessions ", "main.messages ")):
             found.append((text, parameters))
 
     with watched(before=note):
