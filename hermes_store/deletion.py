@@ -12,7 +12,7 @@ from .collection import Collection
 from .pagination import check_limit
 from .records import Page, SessionRecord
 from .results import PurgeResult
-from .storage import session_keys, session_listing, session_records, session_rows
+from .storage import empty_sessions, session_keys, session_listing, session_records, session_rows
 from .storage.list_filter import BLANK_SECONDS, ListFilter
 from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
@@ -96,7 +96,7 @@ class Deletion(Collection):
             turns.wait()
             with self._transactions.write() as unit:
                 unit.reserve(Reserved.SESSIONS)
-                found = session_rows.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)))
+                found = session_keys.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)))
                 batch = _first(found)
                 for key in batch:
                     session_rows.purge(unit, key)
@@ -158,7 +158,7 @@ class Deletion(Collection):
         profile = self._own_profile(profile)
         until = time.time() - check_time(older_than)
         with self._transactions.write() as unit:
-            return session_rows.delete_empty(unit, until=until, profile=profile, untitled_only=untitled_only)
+            return empty_sessions.delete_empty(unit, until=until, profile=profile, untitled_only=untitled_only)
 
 
 def is_inactive(session: SessionRecord, until: float) -> bool:

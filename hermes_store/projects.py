@@ -12,7 +12,7 @@ from .errors import InvalidInputError, ProjectNotFoundError
 from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Page, ProjectRecord
 from .results import ProjectDeletion
-from .storage import project_rows, session_rows
+from .storage import project_rows
 from .storage.row_locks import Reserved, RowLock
 from .storage.unit_of_work import UnitOfWork
 from .validation import ProjectChanges, check_id, check_ids, check_time, project_changes
@@ -140,14 +140,14 @@ class Projects(Collection):
         while True:
             with self._transactions.write() as unit:
                 row_id, _, _ = project_rows.find(unit, project_id, self._scope, lock=RowLock.REMOVE)
-                some = session_rows.release_members(unit, row_id, _RELEASED_AT_ONCE)
+                some = project_rows.release_members(unit, row_id, _RELEASED_AT_ONCE)
                 released += some
-                if some < _RELEASED_AT_ONCE and not session_rows.has_members(unit, row_id):
+                if some < _RELEASED_AT_ONCE and not project_rows.has_members(unit, row_id):
                     project_rows.remove(unit, row_id)
                     return ProjectDeletion(project_id=check_id(project_id), released=released)
             if some < _RELEASED_AT_ONCE:  # the others are locked by writers, who may wait for the project
                 with self._transactions.write() as unit:
-                    session_rows.wait_for_member(unit, row_id)
+                    project_rows.wait_for_member(unit, row_id)
 
     def _get(self, unit: UnitOfWork, project_id: str) -> ProjectRecord:
         project_id = check_id(project_id, "project id")

@@ -359,7 +359,7 @@ def _columns(session: AgentSession) -> dict[str, Any]:
 
 def _increments(unit: UnitOfWork, key: SessionKey, conversation: Conversation, changed: Mapping[str, Any]) -> list[Use]:
     """Return what a conversation used that its copy does not have yet, as far as its totals are to be written."""
-    if _TOTALS.isdisjoint(changed):
+    if not usage_rows.has_total(changed):
         return []
     return _uses(conversation, changed, usage_rows.by_model(unit, key.id))
 
@@ -379,9 +379,6 @@ def _uses(
         if more:
             uses.append(Use("total", use.model, use.provider, use.at, more))
     return uses
-
-
-_TOTALS: Final = frozenset(usage_rows.TOTALS)
 
 
 def _with_kind(columns: Mapping[str, Any], session: AgentSession) -> dict[str, Any]:

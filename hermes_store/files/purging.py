@@ -63,7 +63,7 @@ def purge_deleted_with_files(
     while left > 0:
         turns.wait()
         with store.database.read() as unit:
-            found = session_rows.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)), lock=False)
+            found = session_keys.find_deleted(unit, until, profile, limit=int(min(_BATCH, left)), lock=False)
         if not found:
             break
         for key in found:

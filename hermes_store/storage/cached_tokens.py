@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..transcripts import json_codec
-from . import session_rows, usage_rows
+from . import usage_rows
 from .unit_of_work import UnitOfWork
 from .usage_rows import Amounts, Use
 
@@ -61,4 +61,4 @@ def _uses(before: usage_rows.Totals, columns: Mapping[str, Any], cached: Amounts
         return []
     now = before.written(columns)
     amounts = now.amounts - before.amounts + cached
-    return [Use("total", now.model, None, session_rows.used_at(columns), amounts)]
+    return [Use("total", now.model, None, usage_rows.used_at(columns), amounts)]

@@ -15,8 +15,8 @@ from sqlalchemy.sql import ColumnElement
 
 from ..errors import InvalidInputError
 from ..records import WITHOUT, Missing, SessionOrder
+from .empty_sessions import AHEAD_SECONDS
 from .schema import BLANK, ORDER_TIMES, VISIBLE, session_table
-from .session_rows import AHEAD_SECONDS
 
 #: Seconds after its last write for which a blank session is listed.
 BLANK_SECONDS: Final = 60.0

@@ -23,7 +23,7 @@ from ..errors import ProjectExistsError, ProjectNotFoundError
 from ..pagination import no_cursor, read_cursor, read_row_cursor, write_cursor, write_row_cursor
 from ..records import ProjectRecord
 from ..validation import MAX_INT, check_id, is_id
-from . import change_rows
+from . import change_rows, session_rows
 from .row_locks import RowLock, lockable, with_lock
 from .schema import import_item_table, project_table, session_table
 from .statement import RowStatement, Statement, next_change, one_of
@@ -323,6 +323,29 @@ def remove(unit: UnitOfWork, row_id: int) -> None:
     for project_id, profile in unit.rows(_place, {"row_id": row_id}):
         change_rows.add_gone(unit, "project", project_id, profile, row_id)
     unit.execute(_delete, {"row_id": row_id})
+
+
+_member: Final = (
+    select(session_table.c.id).where(session_table.c.project_id == bindparam("project")).limit(bindparam("some"))
+)
+_free_members: Final = Statement(_member.with_for_update(key_share=True, skip_locked=True))
+_lock_members: Final = Statement(with_lock(_member, RowLock.CHANGE))
+_members: Final = Statement(_member)
+
+
+def release_members(unit: UnitOfWork, row_id: int, limit: int) -> int:
+    """Take at most `limit` sessions out of a project, but those that others have locked, and return how many."""
+    return session_rows.release_rows(unit, unit.values(_free_members, {"project": row_id, "some": limit}))
+
+
+def has_members(unit: UnitOfWork, row_id: int) -> bool:
+    """Whether a project has sessions."""
+    return unit.row(_members, {"project": row_id, "some": 1}) is not None
+
+
+def wait_for_member(unit: UnitOfWork, row_id: int) -> None:
+    """Wait until a session of a project is not locked by others."""
+    unit.rows(_lock_members, {"project": row_id, "some": 1})
 
 
 _count: Final = Statement(select(func.count()).select_from(project_table))

@@ -6,7 +6,7 @@ deadlock, and there is none, because
 - a transaction that locks the rows of more than one session reserves `Reserved.SESSIONS` first, so that there is one at
   a time, or passes over the rows that others have locked;
 - every other one waits for nobody but for a project while it holds the row of a session;
-- a transaction that keeps others from linking to a project waits for no session (`session_rows.release_members`).
+- a transaction that keeps others from linking to a project waits for no session (`project_rows.release_members`).
 
 `UnitOfWork.reserve` comes before any lock of a row.
 """

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, or_, select
 
 from ..errors import DatabaseCorruptError, SessionDeletedError, SessionNotFoundError
 from ..validation import MAX_INT, check_id
-from .row_locks import RowLock, lockable
+from .row_locks import RowLock, lockable, with_lock
 from .row_types import Row
-from .schema import STAGED_PREFIX, retired_id_table, session_table
+from .schema import DELETED, STAGED_PREFIX, retired_id_table, session_table
 from .statement import Statement, one_of
 from .types import IdList
 from .unit_of_work import UnitOfWork
@@ -175,6 +176,30 @@ def find_row(unit: UnitOfWork, row_id: int, *, lock: RowLock | None = None) -> S
 def is_staged(session_id: str) -> bool:
     """Whether a public id is that of a staged row, which is no session (see `staged_rows`)."""
     return session_id.startswith(STAGED_PREFIX)
+
+
+@functools.cache
+def _find_deleted(of_profile: bool, lock: bool) -> Statement:
+    statement = KEY.where(DELETED, session_table.c.deleted_at <= bindparam("until"))
+    if of_profile:
+        statement = statement.where(session_table.c.profile == bindparam("of_profile"))
+    statement = statement.order_by(session_table.c.deleted_at, session_table.c.id).limit(bindparam("some"))
+    return Statement(with_lock(statement, RowLock.REMOVE) if lock else statement)
+
+
+def find_deleted(
+    unit: UnitOfWork, until: float, profile: str | None, *, limit: int, lock: bool = True
+) -> list[SessionKey]:
+    """Return at most `limit` sessions that were deleted at a time or before it, the first deleted first.
+
+    Args:
+        profile: only this profile's; all when None.
+        lock: keep others from changing their rows until the transaction ends.
+    """
+    parameters: dict[str, Any] = {"until": until, "some": limit}
+    if profile is not None:
+        parameters["of_profile"] = profile
+    return [key_of(row) for row in unit.rows(_find_deleted(profile is not None, lock), parameters)]
 
 
 _retired: Final = Statement(

@@ -9,24 +9,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, exists, insert, literal_column, or_, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
-from ..errors import DatabaseCorruptError, SessionExistsError
-from ..records import FORK, UNTITLED
+from ..errors import DatabaseCorruptError
+from ..records import FORK
 from ..transcripts.encoding import LATEST
 from . import change_rows, import_log, retired_ids, search_rows, session_keys, share_rows, usage_rows
-from .row_locks import Reserved, RowLock, with_lock
-from .schema import BLANK, DELETED, EMPTY, project_table, session_table
-from .session_keys import KEY, SessionKey, locked
+from .schema import project_table, session_table
+from .session_keys import SessionKey, locked
 from .statement import NO_PARAMETERS, Bound, Statement, next_change, one_of
-from .types import IdList, PublicId, RowIdList, TextList
+from .types import PublicId, RowIdList
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 from .usage_rows import Totals, Use
-
-_TOTALS: Final = frozenset(usage_rows.TOTALS)
 
 
 @functools.cache
@@ -46,13 +43,8 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Seq
         SessionExistsError: another session has the id.
     """
     values = _derived({**columns, "session_id": session_id})
-    try:
+    with _taking(unit, session_id):
         row_id: int = unit.value(_insert(frozenset(values)), values)
-    except INTEGRITY_ERRORS as error:
-        # Another process may have taken the id since it was found to be free; nobody knows in which profile.
-        if unit.violates_unique(error, "sessions", "session_id"):
-            raise retired_ids.not_free(session_id) from error
-        raise
     retired_ids.confirm(unit, session_id)
     if "title" in values:
         search_rows.add_title(unit, row_id, values["title"])
@@ -60,10 +52,25 @@ def add(unit: UnitOfWork, session_id: str, columns: Mapping[str, Any], uses: Seq
     return row_id
 
 
+@contextlib.contextmanager
+def _taking(unit: UnitOfWork, session_id: str) -> Iterator[None]:
+    """Write a row with a public id that was found to be free.
+
+    Raises:
+        SessionExistsError: another process has taken the id since; nobody knows in which profile.
+    """
+    try:
+        yield
+    except INTEGRITY_ERRORS as error:
+        if unit.violates_unique(error, "sessions", "session_id"):
+            raise retired_ids.not_free(session_id) from error
+        raise
+
+
 def add_first_use(unit: UnitOfWork, row_id: int, columns: Mapping[str, Any], uses: Sequence[Use] = ()) -> None:
     """Write the totals that a new session begins with as usage; `columns` and `uses` as in `add`."""
-    if uses or any(columns.get(name) for name in _TOTALS):
-        usage_rows.add_difference(unit, row_id, usage_rows.NOTHING, columns, used_at(columns), uses)
+    if uses or any(columns.get(name) for name in usage_rows.TOTALS):
+        usage_rows.add_difference(unit, row_id, usage_rows.NOTHING, columns, uses)
 
 
 def _derived(values: dict[str, Any], key: SessionKey | None = None) -> dict[str, Any]:
@@ -113,15 +120,11 @@ def copy(unit: UnitOfWork, key: SessionKey, new_id: str, changed: Mapping[str, A
     retired_ids.require_free(unit, new_id)
     values = _derived(dict(changed), key)
     parameters = {f"new_{name}": value for name, value in values.items()}
-    try:
+    with _taking(unit, new_id):
         row_id: int = unit.value(_copy(frozenset(values)), {"new_id": new_id, "row_id": key.id, **parameters})
-    except INTEGRITY_ERRORS as error:
-        if unit.violates_unique(error, "sessions", "session_id"):
-            raise retired_ids.not_free(new_id) from error
-        raise
     retired_ids.confirm(unit, new_id)
     search_rows.add_title(unit, row_id, unit.value(_title, {"row_id": row_id}))
-    if _TOTALS.isdisjoint(changed):
+    if not usage_rows.has_total(changed):
         usage_rows.add_copy(unit, row_id, key.id, time.time())
     return row_id
 
@@ -158,19 +161,13 @@ def change(
     Raises:
         DatabaseCorruptError: the row is damaged, or was lost meanwhile.
     """
-    before = usage_rows.totals_of(unit, key.id) if uses or not _TOTALS.isdisjoint(values) else None
+    before = usage_rows.totals_of(unit, key.id) if uses or usage_rows.has_total(values) else None
     revision = _write(unit, key, values, transcript=transcript, fields=fields, touch=touch)
     if values.get("profile", key.profile) != key.profile:
         usage_rows.set_profile(unit, key.id, values["profile"])
     if before is not None:
-        usage_rows.add_difference(unit, key.id, before, values, used_at(values), uses)
+        usage_rows.add_difference(unit, key.id, before, values, uses)
     return revision
-
-
-def used_at(values: Mapping[str, Any]) -> float:
-    """Return when a session used what columns that are written say, as far as they tell."""
-    known = (values.get("last_activity_at"), values.get("updated_at"))
-    return next((value for value in known if value is not None), time.time())
 
 
 def use(unit: UnitOfWork, key: SessionKey, used: Use) -> tuple[int, Totals]:
@@ -284,12 +281,8 @@ def rename(unit: UnitOfWork, key: SessionKey, new_id: str, profile: str | None =
     """
     retired_ids.reclaim(unit, new_id, key.id)  # it may go back to an id that was its own
     retired_ids.require_free(unit, new_id, profile)
-    try:
+    with _taking(unit, new_id):
         revision = change(unit, key, {"session_id": new_id}, fields=True)
-    except INTEGRITY_ERRORS as error:
-        if unit.violates_unique(error, "sessions", "session_id"):
-            raise retired_ids.not_free(new_id) from error
-        raise
     retired_ids.confirm(unit, new_id)
     retired_ids.retire(unit, key.session_id, successor=key.id)
     import_log.carry_forward(unit, key.id, key.revision, revision)
@@ -297,30 +290,6 @@ def rename(unit: UnitOfWork, key: SessionKey, new_id: str, profile: str | None =
 
 
 _delete: Final = Statement(delete(session_table).where(session_table.c.id == bindparam("row_id")))
-
-
-@functools.cache
-def _find_deleted(of_profile: bool, lock: bool) -> Statement:
-    statement = KEY.where(DELETED, session_table.c.deleted_at <= bindparam("until"))
-    if of_profile:
-        statement = statement.where(session_table.c.profile == bindparam("of_profile"))
-    statement = statement.order_by(session_table.c.deleted_at, session_table.c.id).limit(bindparam("some"))
-    return Statement(with_lock(statement, RowLock.REMOVE) if lock else statement)
-
-
-def find_deleted(
-    unit: UnitOfWork, until: float, profile: str | None, *, limit: int, lock: bool = True
-) -> list[SessionKey]:
-    """Return at most `limit` sessions that were deleted at a time or before it, the first deleted first.
-
-    Args:
-        profile: only this profile's; all when None.
-        lock: keep others from changing their rows until the transaction ends.
-    """
-    parameters: dict[str, Any] = {"until": until, "some": limit}
-    if profile is not None:
-        parameters["of_profile"] = profile
-    return [session_keys.key_of(row) for row in unit.rows(_find_deleted(profile is not None, lock), parameters)]
 
 
 def purge(unit: UnitOfWork, key: SessionKey) -> None:
@@ -331,23 +300,6 @@ def purge(unit: UnitOfWork, key: SessionKey) -> None:
     change_rows.add_gone(unit, "session", key.session_id, key.profile, key.id)
     unit.execute(_delete, {"row_id": key.id})
     retired_ids.retire(unit, key.session_id, successor=None)
-
-
-def retire_unused(unit: UnitOfWork, session_ids: Collection[str]) -> set[str]:
-    """Retire those of some ids that no session has or had, as if it was purged; return them.
-
-    So an import of a session that was deleted elsewhere does not bring it here.
-    """
-    unit.reserve(Reserved.SESSIONS)
-    retired = retired_ids.unused_among(unit, session_ids)
-    now = time.time()
-    for session_id in sorted(retired):
-        # Another process may retire it, or create a session of that id, at this moment: then that is how it is.
-        with contextlib.suppress(SessionExistsError, *INTEGRITY_ERRORS), unit.savepoint():
-            # A session of the id, for a moment: then nobody else is creating one.
-            remove_row(unit, add(unit, session_id, {"created_at": now, "updated_at": now}))
-            retired_ids.retire(unit, session_id, successor=None)
-    return retired
 
 
 def remove_row(unit: UnitOfWork, row_id: int) -> None:
@@ -364,12 +316,8 @@ def write_row(unit: UnitOfWork, row_id: int, values: Mapping[str, Any]) -> bool:
         SessionExistsError: they give it the id of another session.
     """
     written = _derived(dict(values))
-    try:
+    with _taking(unit, written.get("session_id", "")):
         is_there = unit.execute(_update(frozenset(written)), {"row_id": row_id, **written}) == 1
-    except INTEGRITY_ERRORS as error:
-        if unit.violates_unique(error, "sessions", "session_id"):
-            raise SessionExistsError(values["session_id"]) from error
-        raise
     if is_there and "title" in written:
         search_rows.put_title(unit, row_id, written["title"])
     return is_there
@@ -390,7 +338,7 @@ def move_links(unit: UnitOfWork, before: int, after: int) -> None:
     import_log.move(unit, before, after)
 
 
-def _next_revision(**values: Any) -> dict[str, Any]:
+def _as_next_revision(**values: Any) -> dict[str, Any]:
     revision = session_table.c.revision + 1
     return {"revision": revision, "fields_revision": revision, "change_number": next_change(), **values}
 
@@ -398,7 +346,7 @@ def _next_revision(**values: Any) -> dict[str, Any]:
 _release_children: Final = Statement(
     update(session_table)
     .where(session_table.c.parent_id == bindparam("parent"))
-    .values(_next_revision(parent_id=None, parent_kind=None))
+    .values(_as_next_revision(parent_id=None, parent_kind=None))
 )
 
 
@@ -411,33 +359,10 @@ def release_children(unit: UnitOfWork, key: SessionKey) -> None:
     unit.execute(_release_children, {"parent": key.id})
 
 
-_member: Final = (
-    select(session_table.c.id).where(session_table.c.project_id == bindparam("project")).limit(bindparam("some"))
-)
-_free_members: Final = Statement(_member.with_for_update(key_share=True, skip_locked=True))
-_lock_members: Final = Statement(with_lock(_member, RowLock.CHANGE))
-_members: Final = Statement(_member)
-
-
-def release_members(unit: UnitOfWork, project: int, limit: int) -> int:
-    """Take at most `limit` sessions out of a project, but those that others have locked, and return how many."""
-    return release_rows(unit, unit.values(_free_members, {"project": project, "some": limit}))
-
-
-def has_members(unit: UnitOfWork, project: int) -> bool:
-    """Whether a project has sessions."""
-    return unit.row(_members, {"project": project, "some": 1}) is not None
-
-
-def wait_for_member(unit: UnitOfWork, project: int) -> None:
-    """Wait until a session of a project is not locked by others."""
-    unit.rows(_lock_members, {"project": project, "some": 1})
-
-
 _release_rows: Final = Statement(
     update(session_table)
     .where(one_of(session_table.c.id, bindparam("rows", type_=RowIdList)))
-    .values(_next_revision(project_id=None))
+    .values(_as_next_revision(project_id=None))
 )
 
 
@@ -446,73 +371,27 @@ def release_rows(unit: UnitOfWork, rows: Collection[int]) -> int:
     return unit.execute(_release_rows, {"rows": list(rows)}) if rows else 0
 
 
-#: Seconds by which a clock may be ahead. A blank session that was written to later than that counts as old.
-AHEAD_SECONDS: Final = 3600.0
-
-
-@functools.cache
-def _find_empty(untitled_only: bool, of_profile: bool, with_streams: bool) -> Statement:
-    conditions = [BLANK if untitled_only and not with_streams else EMPTY]
-    if untitled_only:
-        conditions.append(session_table.c.title == literal_column(f"'{UNTITLED}'"))
-    if of_profile:
-        conditions.append(session_table.c.profile == bindparam("of_profile"))
-    if with_streams:
-        stale = ~one_of(session_table.c.active_stream_id, bindparam("streams", type_=TextList))
-        conditions.append(or_(session_table.c.active_stream_id.is_(None), stale))
-    conditions.append(
-        or_(session_table.c.updated_at <= bindparam("until"), session_table.c.updated_at > bindparam("ahead"))
-    )
-    conditions.append(~one_of(session_table.c.session_id, bindparam("keep", type_=IdList)))
-    return Statement(select(session_table.c.id).where(*conditions).with_for_update(key_share=True, skip_locked=True))
-
-
 _mark_deleted: Final = Statement(
     update(session_table)
     .where(one_of(session_table.c.id, bindparam("rows", type_=RowIdList)))
-    .values(_next_revision(deleted_at=bindparam("now")))
+    .values(_as_next_revision(deleted_at=bindparam("now")))
     .returning(session_table.c.session_id)
 )
 
 
-def delete_empty(
-    unit: UnitOfWork,
-    *,
-    until: float,
-    profile: str | None = None,
-    untitled_only: bool = True,
-    streams: Collection[str] | None = None,
-    keep: Collection[str] = (),
-) -> list[str]:
-    """Delete the sessions without messages and drafts, but those that others have locked, and return their ids.
-
-    Args:
-        until: leave those written to after this time, unless it is later than any clock can be.
-        profile: only this profile's; all when None.
-        untitled_only: leave those that have a title.
-        streams: the ids of the streams that are running: a session with another one counts as having none. When None,
-            every session with a stream is left if `untitled_only`.
-        keep: public ids of sessions to leave.
-    """
-    now = time.time()
-    parameters: dict[str, Any] = {"until": until, "ahead": now + AHEAD_SECONDS, "keep": list(keep)}
-    if profile is not None:
-        parameters["of_profile"] = profile
-    if streams is not None:
-        parameters["streams"] = sorted(streams)
-    found = unit.values(_find_empty(untitled_only, profile is not None, streams is not None), parameters)
-    return sorted(unit.values(_mark_deleted, {"rows": found, "now": now})) if found else []
+def mark_deleted(unit: UnitOfWork, rows: Collection[int]) -> list[str]:
+    """Delete sessions, by row id, and return their public ids."""
+    return unit.values(_mark_deleted, {"rows": list(rows), "now": time.time()}) if rows else []
 
 
 _parent: Final = session_table.alias("parent")
-_links: Final = ((session_table.c.project_id, project_table.c.id), (session_table.c.parent_id, _parent.c.id))
 _unlinks: Final = tuple(
     Statement(
         update(session_table)
         .where(link.is_not(None), ~exists().where(there == link))
-        .values(_next_revision(**{link.key: None}))
+        .values(_as_next_revision(**{link.key: None}))
     )
-    for link, there in _links
+    for link, there in ((session_table.c.project_id, project_table.c.id), (session_table.c.parent_id, _parent.c.id))
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Double, bindparam, cast, delete, exists, func, insert, select, update
@@ -66,6 +66,17 @@ class Use(NamedTuple):
     #: Epoch seconds.
     at: float
     amounts: Amounts
+
+
+def has_total(columns: Collection[str]) -> bool:
+    """Whether one of `TOTALS` is among the names of columns."""
+    return any(name in columns for name in TOTALS)
+
+
+def used_at(columns: Mapping[str, Any]) -> float:
+    """Return when a session used what columns of it that are written add up to: its last activity, else now."""
+    known = (columns.get("last_activity_at"), columns.get("updated_at"))
+    return next((value for value in known if value is not None), time.time())
 
 
 def cost_of(value: float | None) -> int | None:
@@ -145,8 +156,8 @@ def totals_of(unit: UnitOfWork, session: int) -> Totals:
     return Totals._make(rows[0]) if rows else NOTHING
 
 
-def add_difference(  # noqa: PLR0917 - two states, and what is known of how one became the other
-    unit: UnitOfWork, session: int, before: Totals, written: Mapping[str, Any], at: float, uses: Sequence[Use]
+def add_difference(
+    unit: UnitOfWork, session: int, before: Totals, written: Mapping[str, Any], uses: Sequence[Use]
 ) -> None:
     """Insert what a session's new totals are more, or less, than those before.
 
@@ -154,8 +165,7 @@ def add_difference(  # noqa: PLR0917 - two states, and what is known of how one 
         session: its row id.
         before: the totals before.
         written: the columns that are written.
-        at: when it was used, as far as is known.
-        uses: what is known of it. The rest is one more row, of the session's model.
+        uses: what is known of the difference. The rest is one more row, of the session's model.
     """
     now = before.written(written)
     rest = now.amounts - before.amounts
@@ -164,7 +174,7 @@ def add_difference(  # noqa: PLR0917 - two states, and what is known of how one 
         rest -= use.amounts
     rest = rest._replace(cache_read_tokens=0, cache_write_tokens=0, reasoning_tokens=0)  # of these it has no totals
     if rest:
-        add(unit, session, now.profile, Use("total", now.model, None, at, rest))
+        add(unit, session, now.profile, Use("total", now.model, None, used_at(written), rest))
 
 
 def add_copy(unit: UnitOfWork, session: int, source: int, at: float) -> None:

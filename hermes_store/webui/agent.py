@@ -12,7 +12,7 @@ from ..agent.bridge import AgentBridge
 from ..agent.records import AgentSession
 from ..errors import AgentError, AgentMissingError, HermesStoreError, InvalidInputError, SessionNotFoundError
 from ..quoting import quoted, text_of
-from ..storage import retired_ids, session_rows
+from ..storage import retired_ids, unused_ids
 from ..store import Store
 from ..validation import is_id
 from .sidebar import sendable
@@ -100,7 +100,7 @@ class AgentSessions:
         chain = bridge.session(session_id).chain
         ids = [member for member in chain if is_id(member)]
         with self._store().database.write() as unit:
-            hidden = session_rows.retire_unused(unit, ids)
+            hidden = unused_ids.retire(unit, ids)
             is_removed = bool(retired_ids.removed_among(unit, ids))
         deleted = False
         try:

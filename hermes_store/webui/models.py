@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..paths import path_of
 from ..quoting import number_of, quoted, text_of
-from ..storage import retired_ids, session_keys, session_rows
+from ..storage import empty_sessions, retired_ids, session_keys
 from ..storage.engine import Database
 from ..storage.row_locks import Reserved
 from ..store import Store
@@ -423,7 +423,7 @@ class WebUIModels:
         self.import_new_files()
         unsaved = [session.session_id for session in self._cache.all() if session.message_total]
         with self.database().write() as unit:
-            deleted = session_rows.delete_empty(
+            deleted = empty_sessions.delete_empty(
                 unit, until=math.inf, untitled_only=not zero_only, streams=self._active_stream_ids(), keep=unsaved
             )
         for session_id in deleted:

@@ -91,10 +91,10 @@ def release(unit: UnitOfWork, project_id: str) -> int:
     row_id = project_rows.row_id_of(unit, project_id) if is_id(project_id) else None
     if row_id is None:
         return released
-    released += session_rows.release_members(unit, row_id, _ALL)
-    while session_rows.has_members(unit, row_id):
-        session_rows.wait_for_member(unit, row_id)
-        released += session_rows.release_members(unit, row_id, _ALL)
+    released += project_rows.release_members(unit, row_id, _ALL)
+    while project_rows.has_members(unit, row_id):
+        project_rows.wait_for_member(unit, row_id)
+        released += project_rows.release_members(unit, row_id, _ALL)
     return released
 
 

@@ -23,7 +23,7 @@ from hermes_store import (
     Store,
 )
 from hermes_store.projects import _RELEASED_AT_ONCE as BATCH
-from hermes_store.storage import session_rows
+from hermes_store.storage import project_rows
 
 
 def names(store: Store, profile: str | None = None) -> list[str]:
@@ -261,7 +261,7 @@ def test_an_interrupted_deletion_leaves_a_project_with_the_rest(
 ) -> None:
     _fill(store, 3 * BATCH // 2)
     with monkeypatch.context() as patch:
-        patch.setattr(session_rows, "release_members", _interrupted_at_second(session_rows.release_members))
+        patch.setattr(project_rows, "release_members", _interrupted_at_second(project_rows.release_members))
         with pytest.raises(KeyboardInterrupt):
             store.projects.delete("work")
     assert store.projects.get("work").session_count == BATCH // 2

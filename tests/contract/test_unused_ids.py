@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hermes_store import SessionDeletedError, Store
-from hermes_store.storage import retired_ids, session_rows
+from hermes_store.storage import retired_ids, unused_ids
 from tests.support.internals import database_of
 
 
@@ -17,9 +17,9 @@ def test_only_ids_that_nobody_had_are_retired(store: Store) -> None:
     store.sessions.change_id("before", "after")
     ids = ["live", "deleted", "purged", "before", "after", "unused", "another"]
     with database_of(store).write() as unit:
-        assert session_rows.retire_unused(unit, ids) == {"unused", "another"}
+        assert unused_ids.retire(unit, ids) == {"unused", "another"}
         assert retired_ids.removed_among(unit, ids) == {"deleted", "purged", "unused", "another"}
-        assert session_rows.retire_unused(unit, ids) == set()
+        assert unused_ids.retire(unit, ids) == set()
     with pytest.raises(SessionDeletedError):
         store.sessions.create(session_id="unused")
     assert store.sessions.get("after").title == store.sessions.get("live").title == "Trip"

@@ -27,7 +27,7 @@ from hermes_store import (
     UnsupportedDatabaseError,
 )
 from hermes_store.maintenance import verify
-from hermes_store.storage import session_rows
+from hermes_store.storage import unused_ids
 from hermes_store.webui import SessionStorage, projects
 from tests.proofs.result import Result
 from tests.support.internals import reading, writing
@@ -45,7 +45,7 @@ def _create_and_purge(store: Store, of: str) -> None:
 
 def _retire(store: Store, of: str) -> None:
     with store.database.write() as unit:
-        session_rows.retire_unused(unit, [f"{of}-new"])
+        unused_ids.retire(unit, [f"{of}-new"])
 
 
 def _save_with_links(store: Store, of: str) -> None:
