@@ -26,7 +26,6 @@ from ..storage import (
     session_keys,
     session_rows,
     statistics,
-    usage_rows,
 )
 from ..storage.batches import Batch, write_first
 from ..storage.engine import Database
@@ -35,13 +34,10 @@ from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..storage.unit_of_work import INTEGRITY_ERRORS, REFUSED_VALUES, UnitOfWork
-from ..storage.usage_rows import Amounts, Use
-from ..transcripts import json_codec
-from ..validation import SOURCE_LIMIT, TEXT_LIMIT, is_id
-from . import decision
+from ..validation import is_id
+from . import copied_values, decision
 from .conversation import Conversation, Mark, digest_of
 from .decision import Copy
-from .lineage import markers
 from .records import AgentSession
 
 OnProgress = Callable[[ImportProgress], None]
@@ -101,7 +97,7 @@ class AgentImporter:
         return self._import_alone(conversation, self._writer(conversation))
 
     def _writer(self, conversation: Conversation) -> PartWriter:
-        documents = _documents(conversation.session)
+        documents = copied_values.documents(conversation.session)
         return PartWriter(self._database, self._turns, conversation.messages, documents, keep_documents=True)
 
     def _import_all(self, waiting: list[tuple[Conversation, PartWriter]]) -> Iterator[ImportItem]:
@@ -186,8 +182,12 @@ class AgentImporter:
         except SessionDeletedError:
             return _report(conversation, Outcome.SKIPPED, "it is deleted in the store")
         written = {**decision.following(conversation), "parent_id": self._parent(unit, session, self._profile)}
-        columns = {**_columns(session), "profile": self._profile, **_with_kind(written, session)}
-        row_id = writer.add(unit, session.session_id, columns, _uses(conversation, columns, {}))
+        columns = {
+            **copied_values.first_columns(session),
+            "profile": self._profile,
+            **copied_values.with_parent_kind(written, session),
+        }
+        row_id = writer.add(unit, session.session_id, columns, copied_values.uses_beyond(conversation, columns, {}))
         self._record(unit, conversation, conversation.root, row_id, revision=1, written=written, new=True)
         self._refer(unit, session.chain[1:], row_id)
         return _report(conversation, Outcome.IMPORTED)
@@ -205,9 +205,12 @@ class AgentImporter:
         conflict = decision.find_conflict(conversation, copy, is_changed_here=stored != copy.digest, stored=marks)
         if conflict:
             return _report(conversation, Outcome.CONFLICT, f"{conflict}; the store's copy was kept", key.session_id)
-        columns = {**_with_kind(changed, conversation.session), "updated_at": conversation.session.last_active}
+        columns = {
+            **copied_values.with_parent_kind(changed, conversation.session),
+            "updated_at": conversation.session.last_active,
+        }
         row_id, revision = writer.overwrite(
-            unit, key, columns, fields=bool(changed), uses=_increments(unit, key, conversation, changed)
+            unit, key, columns, fields=bool(changed), uses=copied_values.increments(unit, key, conversation, changed)
         )
         self._record_again(unit, conversation, copy, row_id, revision, changed)
         return _report(conversation, Outcome.UPDATED, decision.describe_messages(copy, conversation), key.session_id)
@@ -225,14 +228,14 @@ class AgentImporter:
             return _report(conversation, Outcome.UNCHANGED, public_id=key.session_id)
         revision = key.revision
         if changed:
-            columns = _with_kind(changed, conversation.session)
+            columns = copied_values.with_parent_kind(changed, conversation.session)
             revision = session_rows.change(
                 unit,
                 key,
                 columns,
                 fields=True,
                 touch=False,
-                uses=_increments(unit, key, conversation, changed),
+                uses=copied_values.increments(unit, key, conversation, changed),
             )
         # A change of the user's has to be noticed the next time, too.
         self._record_again(unit, conversation, copy, key.id, revision if is_same else copy.revision, changed)
@@ -343,57 +346,3 @@ def _report(conversation: Conversation, outcome: Outcome, reason: str = "", publ
         reason=reason,
         messages=len(conversation.messages),
     )
-
-
-def _columns(session: AgentSession) -> dict[str, Any]:
-    """Return the columns of a new copy that do not follow the agent."""
-    return {
-        "workspace": _short(session.cwd, TEXT_LIMIT),
-        "model": _short(session.model, TEXT_LIMIT),
-        "source": _short(session.source, SOURCE_LIMIT),
-        "created_at": session.started_at if session.started_at is not None else session.last_active,
-        "updated_at": session.last_active,
-        "archived": session.archived,
-    }
-
-
-def _increments(unit: UnitOfWork, key: SessionKey, conversation: Conversation, changed: Mapping[str, Any]) -> list[Use]:
-    """Return what a conversation used that its copy does not have yet, as far as its totals are to be written."""
-    if not usage_rows.has_total(changed):
-        return []
-    return _uses(conversation, changed, usage_rows.by_model(unit, key.id))
-
-
-def _uses(
-    conversation: Conversation, written: Mapping[str, Any], known: Mapping[tuple[str | None, str | None], Amounts]
-) -> list[Use]:
-    """Return what a conversation used beyond what is known by model and provider, of the columns that are written."""
-    uses = []
-    for use in conversation.uses:
-        more = use.amounts - known.get((use.model, use.provider), Amounts())
-        more = more._replace(
-            input_tokens=more.input_tokens if "input_tokens" in written else 0,
-            output_tokens=more.output_tokens if "output_tokens" in written else 0,
-            cost=more.cost if "estimated_cost" in written else None,
-        )
-        if more:
-            uses.append(Use("total", use.model, use.provider, use.at, more))
-    return uses
-
-
-def _with_kind(columns: Mapping[str, Any], session: AgentSession) -> dict[str, Any]:
-    """Return columns with the one that says why the copy has a parent, if they have one: it works for it, or forked."""
-    if columns.get("parent_id") is None:
-        return dict(columns)
-    works = session.source == "subagent" or "_delegate_from" in markers(session.extra.get("model_config"))
-    return {**columns, "parent_kind": "subagent" if works else "fork"}
-
-
-def _short(value: Any, limit: int) -> str | None:
-    return value if isinstance(value, str) and len(value) <= limit else None
-
-
-def _documents(session: AgentSession) -> dict[str, bytes]:
-    """Return the documents that mark a session for the WebUI as the agent's."""
-    values = {"is_cli_session": True, "source_tag": session.source_tag, "_cli_origin": session.session_id}
-    return {key: json_codec.encode(value) for key, value in values.items()}

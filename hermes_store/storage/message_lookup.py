@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, func, select
 
 from ..transcripts.encoding import Encoded
-from .schema import message_blob_table, message_table
+from .schema import message_blob_table, message_table, session_table
 from .statement import Statement, one_of
 from .types import TextList
 from .unit_of_work import UnitOfWork
@@ -110,3 +110,16 @@ def without_payloads(unit: UnitOfWork, session: int) -> list[Encoded]:
 def roles_and_timestamps(unit: UnitOfWork, session: int) -> list[tuple[str | None, float | None]]:
     """Return the role and the timestamp of each of a session's messages."""
     return [(role, timestamp) for role, timestamp in unit.rows(_marks, {"session": session})]
+
+
+_lost_sessions: Final = Statement(
+    select(message_table.c.session_id, func.min(message_table.c.timestamp), func.max(message_table.c.timestamp))
+    .where(~exists().where(session_table.c.id == message_table.c.session_id))
+    .group_by(message_table.c.session_id),
+    checked=False,
+)
+
+
+def without_session(unit: UnitOfWork) -> list[tuple[Any, Any, Any]]:
+    """Return the row ids of sessions that messages refer to and that are not there, with their first and last time."""
+    return [(row[0], row[1], row[2]) for row in unit.rows(_lost_sessions)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
 
@@ -17,7 +17,7 @@ from . import search_rows
 from .message_differences import Difference, compare
 from .message_inserts import COLUMNS, INSERT_PAYLOAD
 from .message_lookup import IN_SESSION
-from .schema import message_blob_table, message_table, session_table
+from .schema import message_blob_table, message_table
 from .statement import Bound, RowStatement, Statement
 from .unit_of_work import INTEGRITY_ERRORS, UnitOfWork
 
@@ -383,20 +383,9 @@ def truncate_some(unit: UnitOfWork, session: int, *, rows: int, size: int) -> in
     return 0 if keep is None else truncate(unit, session, keep)
 
 
-_lost_sessions: Final = Statement(
-    select(message_table.c.session_id, func.min(message_table.c.timestamp), func.max(message_table.c.timestamp))
-    .where(~exists().where(session_table.c.id == message_table.c.session_id))
-    .group_by(message_table.c.session_id),
-    checked=False,
-)
 _remove_bodies: Final = Statement(
     delete(message_blob_table).where(~exists().where(message_table.c.id == message_blob_table.c.message_id))
 )
-
-
-def without_session(unit: UnitOfWork) -> list[tuple[Any, Any, Any]]:
-    """Return the row ids of sessions that messages refer to and that are not there, with their first and last time."""
-    return [(row[0], row[1], row[2]) for row in unit.rows(_lost_sessions)]
 
 
 def remove_lone_bodies(unit: UnitOfWork) -> int:

@@ -11,6 +11,7 @@ from . import (
     cut_rows,
     document_rows,
     import_log,
+    message_lookup,
     message_rows,
     retired_ids,
     session_checks,
@@ -93,7 +94,7 @@ def repair_links(unit: UnitOfWork) -> list[str]:
 
 def _make(unit: UnitOfWork) -> list[str]:
     """Make rows for sessions that only messages or documents refer to, and return their public ids."""
-    times = {row_id: (first, last) for row_id, first, last in message_rows.without_session(unit)}
+    times = {row_id: (first, last) for row_id, first, last in message_lookup.without_session(unit)}
     for row_id in document_rows.without_session(unit):
         times.setdefault(row_id, (None, None))
     made = []
