@@ -7,7 +7,7 @@ from collections import Counter
 from pydantic import Field
 
 from .outcomes import ItemKind, Outcome, RemovalOutcome
-from .records import Record
+from .record_base import Record
 
 
 class ImportItem(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .records import Record
+from .record_base import Record
 
 
 class UsageResult(Record):

@@ -10,7 +10,8 @@ from pydantic import ConfigDict
 
 from ..errors import AgentError
 from ..pagination import MAX_LIMIT, check_limit, read_cursor, write_cursor
-from ..records import Record, SessionRecord
+from ..record_base import Record
+from ..records import SessionRecord
 from ..sessions import Sessions
 from ..storage import import_log, retired_ids, session_records
 from ..storage.engine import Nested

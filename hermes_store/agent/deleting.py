@@ -19,7 +19,7 @@ from typing import Final
 
 from .. import errors
 from ..quoting import quoted
-from ..records import Record
+from ..record_base import Record
 from .agent_file import AgentFile, translate
 from .lineage import markers
 from .queries import usable

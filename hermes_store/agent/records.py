@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..records import Record
+from ..record_base import Record
 
 
 class AgentSession(Record):

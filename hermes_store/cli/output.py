@@ -58,7 +58,7 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 def plain(value: Any) -> Any:
     """Return a record as a dict, with the records in it, whatever depth its JSON values have."""
-    from ..records import Record
+    from ..record_base import Record
 
     if isinstance(value, Record):
         return {name: plain(part) for name, part in vars(value).items()}

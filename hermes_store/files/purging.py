@@ -10,7 +10,7 @@ from typing import Final
 
 from ..errors import SessionNotFoundError
 from ..pagination import check_limit
-from ..records import Record
+from ..record_base import Record
 from ..reports import FileRemoval
 from ..results import PurgeResult
 from ..storage import session_keys, session_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from ..records import Record
+from ..record_base import Record
 
 
 class Severity(enum.StrEnum):

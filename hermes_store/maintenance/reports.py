@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..records import Record
+from ..record_base import Record
 
 
 class BackupProgress(Record):

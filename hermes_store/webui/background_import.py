@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from ..records import Record
+from ..record_base import Record
 from ..reports import ImportProgress
 from ..storage.fork_gate import renew_after_fork
 from ..store import Store

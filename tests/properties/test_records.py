@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hermes_store import AppendResult, MessagePage, Page, ProjectRecord, SessionRecord, Store
-from hermes_store.records import Record
+from hermes_store.record_base import Record
 from tests.support.json_values import any_text, json_values
 
 KINDS: list[type[Record]] = [SessionRecord, ProjectRecord, Page[SessionRecord], MessagePage, AppendResult]
