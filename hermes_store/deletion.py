@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from .arguments import check_flag
 from .collection import Collection
 from .pagination import check_limit
 from .records import Page, SessionRecord
@@ -18,7 +19,7 @@ from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
 from .storage.turns import Turns
 from .storage.unit_of_work import UnitOfWork
-from .validation import check_flag, check_time, is_id
+from .validation import check_time, is_id
 
 #: The most sessions that one transaction purges or deletes, and the most messages that it purges, unless one session
 #: has more.

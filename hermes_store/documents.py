@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from .arguments import check_flag, mapping_of
 from .collection import UNCHECKED, Collection, Unchecked, require_current
 from .errors import InvalidInputError
 from .quoting import quoted, text_of
 from .results import WriteResult
 from .storage import document_reading, document_rows, session_rows
 from .transcripts import json_codec
-from .validation import KEY_LIMIT, check_flag, check_revision, mapping_of
+from .validation import KEY_LIMIT, check_revision
 from .webui_format.session_json import DRAFT_KEYS
 
 

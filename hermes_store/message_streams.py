@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Final, Self
 
+from .arguments import mapping_of
 from .collection import Collection
 from .errors import InvalidInputError, SessionDeletedError, SessionNotFoundError, StaleSessionError
 from .quoting import quoted
@@ -16,7 +17,6 @@ from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, kept_runs
 from .transcripts.encoding import Encoded
-from .validation import mapping_of
 
 #: The key that marks a message as unfinished: hermes-webui's own, of what was left of an answer that was stopped.
 PARTIAL: Final = "_partial"

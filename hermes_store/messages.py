@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from .arguments import items_of
 from .collection import UNCHECKED, Unchecked, require_current
 from .errors import InvalidCursorError, InvalidInputError, MessageNotFoundError
 from .message_changes import ChangedMessages
@@ -29,7 +30,7 @@ from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, kept_runs
 from .transcripts.encoding import Encoded
 from .transcripts.kept_runs import Run
-from .validation import MAX_INT, check_revision, check_text, items_of
+from .validation import MAX_INT, check_revision, check_text
 
 
 class Messages(MessageHistory, ChangedMessages):

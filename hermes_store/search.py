@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+from .arguments import check_tristate
 from .collection import Collection
 from .errors import InvalidInputError
 from .pagination import check_limit
@@ -12,7 +13,7 @@ from .records import Missing, SearchOrder, SearchPage
 from .storage import project_rows, search_pages
 from .storage.search_pages import SearchFilter
 from .storage.unit_of_work import UnitOfWork
-from .validation import check_source, check_text, check_time, check_tristate
+from .validation import check_source, check_text, check_time
 from .words.query import parse
 
 

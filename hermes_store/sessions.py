@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Unpack
 
+from .arguments import check_flag, check_tristate
 from .collection import UNCHECKED, Unchecked, require_current
 from .deletion import Deletion
 from .errors import InvalidInputError, SessionNotFoundError
@@ -29,14 +30,12 @@ from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
 from .validation import (
     SessionChanges,
-    check_flag,
     check_id,
     check_ids,
     check_order,
     check_revision,
     check_source,
     check_time,
-    check_tristate,
     file_key,
     is_id,
     session_changes,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .arguments import mapping_of
 from .collection import Collection
 from .errors import SessionDeletedError, ShareNotFoundError, ShareRevokedError
 from .records import Page, Share, ShareRecord
@@ -14,7 +15,7 @@ from .storage import message_reading, session_records, share_rows
 from .storage.session_keys import SessionKey
 from .storage.share_rows import ShareRow
 from .storage.unit_of_work import UnitOfWork
-from .validation import check_id, mapping_of
+from .validation import check_id
 from .webui_format import share_json
 
 #: Bytes of chance in a token, as hermes-webui has them.

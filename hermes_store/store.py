@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, cast
 
+from .arguments import check_flag, check_timeout, mapping_of
 from .changes import Following
 from .documents import Documents
 from .errors import InvalidInputError
@@ -24,7 +25,7 @@ from .storage.dialects import Durability, JournalMode, Settings, Target
 from .storage.engine import Database, Transactions
 from .storage.fork_gate import delay_forks
 from .usage import Usage
-from .validation import check_flag, check_profile, check_timeout, mapping_of
+from .validation import check_profile
 from .watching import Watch, watch
 
 

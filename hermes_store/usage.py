@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, get_args
 
+from .arguments import items_of
 from .collection import Collection
 from .errors import InvalidInputError
 from .periods import check_zone
@@ -16,7 +17,7 @@ from .results import UsageResult
 from .storage import document_rows, session_rows, usage_rows, usage_totals
 from .storage.usage_rows import Amounts, Use
 from .transcripts.encoding import LATEST
-from .validation import TEXT_LIMIT, check_time, items_of, text
+from .validation import TEXT_LIMIT, check_time, text
 
 _GROUPS: Final = get_args(UsageGroup)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from .arguments import items_of, mapping_of
 from .collection import Collection
 from .errors import DatabaseCorruptError
 from .records import DEFAULT_PROFILE, SessionRecord
@@ -16,7 +17,7 @@ from .storage.session_writer import add_whole
 from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, json_codec
 from .transcripts.encoding import Encoded
-from .validation import check_id, items_of, mapping_of
+from .validation import check_id
 from .webui_format import session_json
 from .webui_format.field_mapping import map_links
 

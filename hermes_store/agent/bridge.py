@@ -10,21 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from ..arguments import check_callable, check_duration, check_flag, check_instance, items_of
 from ..errors import AgentError, InvalidIdError, InvalidInputError, SessionNotFoundError, TransactionError
 from ..pagination import check_limit
 from ..quoting import quoted, text_of
 from ..records import DEFAULT_PROFILE, Page
 from ..reports import ImportItem, ImportReport
 from ..store import Store
-from ..validation import (
-    check_callable,
-    check_duration,
-    check_flag,
-    check_instance,
-    check_profile,
-    check_time,
-    items_of,
-)
+from ..validation import check_profile, check_time
 from . import homes, listing, messages
 from .agent_file import AgentFile
 from .conversation import Conversation, read_batch, read_conversation

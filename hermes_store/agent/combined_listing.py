@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ConfigDict
 
+from ..arguments import check_flag, check_instance
 from ..errors import AgentError
 from ..pagination import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from ..record_base import Record
@@ -17,7 +18,7 @@ from ..storage import import_log, retired_ids, session_records
 from ..storage.engine import Nested
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
-from ..validation import check_flag, check_instance, is_id
+from ..validation import is_id
 from .bridge import AgentBridge
 from .importing import KIND
 from .listing import cursor_after

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..arguments import items_of
 from ..errors import InvalidInputError
 from ..pagination import check_limit, read_cursor, write_cursor
 from ..quoting import quoted
 from ..records import Page
-from ..validation import items_of
 from .decode import storable
 from .lineage import Lineage, kin
 from .order import Activity, Recent, Sources, activities_of, everything

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from ..arguments import items_of, mapping_of
 from ..records import UNTITLED
 from ..transcripts import json_codec
 from ..transcripts.encoding import parse_time
-from ..validation import items_of, mapping_of
 from .parts import Message, read_message
 
 

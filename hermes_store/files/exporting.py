@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..arguments import check_callable, check_instance
 from ..errors import DatabaseCorruptError, FilesError
 from ..paths import path_of
 from ..records import ProjectRecord
@@ -22,7 +23,7 @@ from ..storage import (
 from ..storage.session_keys import SessionKey
 from ..storage.unit_of_work import DRIVER_ERRORS, UnitOfWork
 from ..store import Store
-from ..validation import check_callable, check_instance, is_id
+from ..validation import is_id
 from ..webui_format import project_json, session_json
 from .directory import INCOMPLETE, INDEX, PROJECTS, SESSIONS, SHARES, file_name
 from .json_text import json_text

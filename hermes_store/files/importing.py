@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Literal
 
+from ..arguments import check_callable, check_flag, check_instance
 from ..errors import InvalidInputError
 from ..outcomes import WRITTEN, ItemKind, Outcome
 from ..quoting import quoted, text_of
@@ -20,7 +21,6 @@ from ..storage.row_locks import Reserved
 from ..storage.turns import Turns
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
-from ..validation import check_callable, check_flag, check_instance
 from . import linking
 from .backups import BackupImporter
 from .decided import Decisions

@@ -8,6 +8,7 @@ import os
 import time
 from typing import Final
 
+from ..arguments import check_instance
 from ..errors import SessionNotFoundError
 from ..pagination import check_limit
 from ..record_base import Record
@@ -18,7 +19,7 @@ from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
 from ..store import Store
-from ..validation import check_instance, check_profile, check_time
+from ..validation import check_profile, check_time
 from .removing import remove_imported_files
 
 #: The most sessions that one transaction purges.

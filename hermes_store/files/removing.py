@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ..arguments import check_instance
 from ..outcomes import Outcome, RemovalOutcome
 from ..paths import path_of
 from ..reports import FileRemoval
 from ..storage import cut_rows, import_log, message_lookup, session_keys
 from ..store import Store
 from ..transcripts import json_codec
-from ..validation import check_instance
 from .directory import INDEX, SESSIONS, SHARES
 from .held_folder import ChangedError, Found, HeldFolder
 from .reading import UnreadableError, parse_session

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ..arguments import check_callable, check_instance
 from ..errors import BackupError, DatabaseFullError, InvalidInputError, UnsupportedDatabaseError
 from ..paths import DATABASE_NAME, path_of
 from ..quoting import quoted
@@ -19,7 +20,6 @@ from ..storage import migrations
 from ..storage.dialects import Dialect
 from ..storage.dialects.file_systems import sync
 from ..store import Store
-from ..validation import check_callable, check_instance
 from .reports import BackupProgress, BackupReport
 
 OnBackupProgress = Callable[[BackupProgress], None]

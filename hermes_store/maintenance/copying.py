@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..arguments import check_callable
 from ..storage import copying
 from ..storage.dialects import Target
 from ..store import Store
-from ..validation import check_callable
 from .reports import CopyProgress, CopyReport
 
 OnCopyProgress = Callable[[CopyProgress], None]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from ..arguments import check_callable
 from ..errors import (
     DatabaseError,
     DatabaseMissingError,
@@ -22,7 +23,6 @@ from ..storage import migrations, schema_version
 from ..storage.dialects import Target
 from ..storage.row_types import damage_collected
 from ..store import Store
-from ..validation import check_callable
 from .diagnosis import Diagnosis, DoctorReport, Severity
 from .file_diagnosis import diagnose_files
 from .pending_imports import pending_imports

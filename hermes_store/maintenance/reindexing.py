@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..arguments import check_callable, check_instance
 from ..storage import search_filling
 from ..store import Store
-from ..validation import check_callable, check_instance
 from .reports import ReindexProgress, ReindexReport
 
 OnReindexProgress = Callable[[ReindexProgress], None]

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from ..arguments import check_callable, check_flag
 from ..errors import DatabaseCorruptError, DatabaseError, InvalidInputError
 from ..quoting import count
 from ..storage import change_repairs, migrations, schema_repair, search_filling, session_checks, session_repairs
 from ..storage.dialects import Dialect, Target
 from ..storage.engine import Database
 from ..store import Store
-from ..validation import check_callable, check_flag
 from .advice import reason_of
 from .backups import stamp, writing
 from .other_rows import of_changes, of_imports, of_projects

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from ..arguments import check_callable, check_flag
 from ..errors import (
     BackupError,
     DatabaseCorruptError,
@@ -18,7 +19,6 @@ from ..errors import (
 from ..paths import path_of
 from ..storage import migrations
 from ..storage.dialects import Target
-from ..validation import check_callable, check_flag
 from .backups import part_of, stamp, writing
 from .reports import BackupProgress, RestoreReport
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from ..arguments import check_callable
 from ..errors import BackupError, DatabaseMissingError
 from ..paths import path_of
 from ..storage import salvaging, session_repairs
 from ..storage.dialects.file_systems import sync
 from ..storage.dialects.sqlite_salvage import SalvagedSession
 from ..store import Store
-from ..validation import check_callable
 from .backups import part_of, writing
 from .repairing import repair
 from .reports import SalvagedItem, SalvageProgress, SalvageReport, SalvageState

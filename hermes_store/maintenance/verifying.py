@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from ..arguments import check_callable, check_instance
 from ..errors import DatabaseCorruptError
 from ..storage import schema_repair, search_rows, search_state, session_checks
 from ..storage.engine import Database
 from ..storage.session_checks import CheckedSession
 from ..store import Store
-from ..validation import check_callable, check_instance
 from .advice import ADVICE, INDEX, SALVAGE, reason_of
 from .other_rows import of_changes, of_imports, of_projects
 from .reports import Finding, FindingKind, VerifyProgress, VerifyReport

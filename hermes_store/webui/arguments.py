@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..arguments import items_of, mapping_of
 from ..errors import InvalidInputError
 from ..paths import path_of
 from ..quoting import number_of, quoted, text_of
 from ..storage.session_values import Condition
 from ..transcripts import json_codec
-from ..validation import KEY_LIMIT, MAX_INT, check_profile, items_of, mapping_of
+from ..validation import KEY_LIMIT, MAX_INT, check_profile
 from .state import MESSAGES, SESSION_ID
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ..arguments import check_callable, check_duration, check_flag, check_instance, items_of
 from ..errors import (
     ConflictError,
     HermesStoreError,
@@ -32,7 +33,7 @@ from ..storage import empty_sessions, retired_ids, session_keys
 from ..storage.engine import Database
 from ..storage.row_locks import Reserved
 from ..store import Store
-from ..validation import check_callable, check_duration, check_flag, check_id, check_instance, is_id, items_of
+from ..validation import check_id, is_id
 from . import projects, sidebar
 from .agent import AgentSessions, Homes
 from .arguments import given

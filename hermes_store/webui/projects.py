@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ..arguments import items_of
 from ..errors import InvalidInputError
 from ..projects import Projects
 from ..quoting import quoted
@@ -17,7 +18,7 @@ from ..storage.row_locks import Reserved
 from ..storage.unit_of_work import UnitOfWork
 from ..transcripts import json_codec
 from ..transcripts.copying import deep_copy
-from ..validation import is_id, items_of
+from ..validation import is_id
 from ..webui_format import project_json
 from ..webui_format.field_mapping import PROJECT as _KEY
 

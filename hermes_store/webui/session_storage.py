@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..arguments import check_flag, check_instance, items_of
 from ..errors import InvalidInputError
 from ..pagination import check_limit
 from ..paths import path_of
@@ -27,7 +28,7 @@ from ..storage.session_writer import copy_whole
 from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
 from ..transcripts import encoding
-from ..validation import check_flag, check_id, check_ids, check_instance, check_profile, check_text, items_of
+from ..validation import check_id, check_ids, check_profile, check_text
 from ..webui_format.key_order import in_order
 from ..words.query import parse
 from . import saving

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ..arguments import items_of
 from ..quoting import text_of
 from ..records import UNTITLED
-from ..validation import items_of
 
 _LENGTH: Final = 64
 
