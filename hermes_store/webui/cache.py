@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..arguments import check_instance
+from ..errors import InvalidInputError
+from ..quoting import number_of, quoted
 from ..storage.fork_gate import renew_after_fork
 from .session import LiveSession
 
@@ -16,24 +20,31 @@ class LiveSessions:
     """The WebUI's own table of live sessions, under its own lock.
 
     Args:
-        entries: the table; others read and change it, too.
+        entries: the table; others read and change it, too. One of its own when None.
         lock: its lock, which need not be reentrant: nothing here calls out while holding it. One of its own when None.
-        size: returns how many to keep.
-        may_drop: whether a session has nothing that is nowhere else. It is called without the lock.
+        size: how many to keep, or a callable that returns it.
+
+    Raises:
+        InvalidInputError: an argument is not of the right kind.
     """
 
     _lock: contextlib.AbstractContextManager[Any]
 
     def __init__(
         self,
-        entries: OrderedDict[str, Any],
+        entries: OrderedDict[str, Any] | None,
         lock: contextlib.AbstractContextManager[Any] | None,
-        size: Callable[[], int],
-        may_drop: Callable[[LiveSession], bool],
+        size: int | Callable[[], int],
     ) -> None:
-        self._entries = entries
+        if entries is not None:
+            check_instance("cache", entries, OrderedDict)
+        if lock is not None:
+            check_instance("lock", lock, contextlib.AbstractContextManager)
+        if not callable(size):
+            _checked_size(size)
+        self._entries: OrderedDict[str, Any] = OrderedDict() if entries is None else entries
         self._size = size
-        self._may_drop = may_drop
+        self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
         if lock is None:
             renew_after_fork(self, "_lock", threading.Lock)
         else:
@@ -71,7 +82,7 @@ class LiveSessions:
             ]
             is_full = self._is_full()
         for key, one in stored if is_full else []:
-            may_drop = self._may_drop(one)
+            may_drop = self.is_refused(one) or one.is_idle()  # without the lock: it may wait for a save
             with self._lock:
                 if self._is_full() and self._entries.get(key) is one:
                     if may_drop:
@@ -82,7 +93,7 @@ class LiveSessions:
                     return
 
     def _is_full(self) -> bool:
-        return len(self._entries) > self._size()
+        return len(self._entries) > _checked_size(self._size() if callable(self._size) else self._size)
 
     def drop(self, session_id: str, session: Any = None) -> None:
         """Remove a session; if `session` is given, only if it is this very object."""
@@ -98,7 +109,31 @@ class LiveSessions:
                 self._entries[new] = session
             return session
 
+    def refuse(self, session: LiveSession) -> None:
+        """Note that the last save of a live session was refused, or not complete: it is not to be used again."""
+        self._refused.add(session)
+
+    def accept(self, session: LiveSession) -> None:
+        """Note that all of a live session is stored."""
+        self._refused.discard(session)
+
+    def is_refused(self, session: LiveSession) -> bool:
+        """Whether the last save of a live session was refused, or not complete."""
+        return session in self._refused
+
     def all(self) -> list[LiveSession]:
         """Return the live sessions."""
         with self._lock:
             return [one for one in self._entries.values() if isinstance(one, LiveSession)]
+
+
+def _checked_size(value: Any) -> int:
+    """Return a number of live sessions to keep.
+
+    Raises:
+        InvalidInputError: it is no whole number.
+    """
+    plain = number_of(value)
+    if isinstance(plain, int):
+        return plain
+    raise InvalidInputError(f"cache_size is a number of sessions, not {quoted(value)}.")

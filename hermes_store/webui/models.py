@@ -9,27 +9,20 @@ import contextlib
 import logging
 import math
 import os
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..arguments import check_callable, check_duration, check_flag, check_instance, items_of
+from ..arguments import check_callable, check_flag, items_of
 from ..errors import (
-    ConflictError,
     HermesStoreError,
-    InvalidIdError,
-    InvalidInputError,
-    NotFoundError,
     SessionDeletedError,
-    SessionExistsError,
     SessionNotFoundError,
     StaleSessionError,
 )
-from ..paths import path_of
-from ..quoting import number_of, quoted, text_of
-from ..storage import empty_sessions, retired_ids, session_keys
+from ..quoting import text_of
+from ..storage import empty_sessions, session_keys
 from ..storage.engine import Database
 from ..storage.row_locks import Reserved
 from ..store import Store
@@ -37,11 +30,13 @@ from ..validation import check_id, is_id
 from . import projects, sidebar
 from .agent import AgentSessions, Homes
 from .arguments import given
-from .background_import import BackgroundImport, ImportStatus
+from .background_import import ImportStatus
 from .cache import LiveSessions
-from .folder_import import FolderImport
+from .id_rotation import rotate
 from .session import LiveSession
+from .session_files import SessionFiles
 from .session_storage import SessionStorage
+from .shared_stores import present_store
 from .sidebar_cache import SidebarCache
 from .titles import title_from
 from .trash import Trash, checked_days
@@ -50,11 +45,6 @@ logger = logging.getLogger("hermes_store.webui")
 
 _CACHE_SIZE: Final = 100
 _IMPORT_WAIT: Final = 0.3
-#: How many times as long an empty list waits for the first sessions of an import, and how often it looks, in seconds.
-_FIRST_WAIT: Final = 10
-_LOOK: Final = 0.05
-#: The most seconds that a session which an import may bring is waited for.
-_LONGEST_WAIT: Final = 60.0
 
 
 class WebUIModels:
@@ -107,45 +97,23 @@ class WebUIModels:
         trash_days: float | None = 30,
         remove_imported_files: bool = False,
     ) -> None:
-        callables = {"active_streams": active_streams, "default_model": default_model, "hermes_home": hermes_home}
-        callables |= {
-            "last_workspace": last_workspace,
-            "active_profile": active_profile,
-            "profile_homes": profile_homes,
-        }
-        for name, function in callables.items():
-            check_callable(name, function)
-        if default_workspace is not None:
-            check_callable("default_workspace", default_workspace)
-        if cache is not None:
-            check_instance("cache", cache, OrderedDict)
-        if lock is not None:
-            check_instance("lock", lock, contextlib.AbstractContextManager)
-        if not callable(store):
-            check_instance("store", store, Store)
-        self._store_now = store if callable(store) else lambda: store
+        check_callable("active_streams", active_streams)
+        check_callable("default_model", default_model)
+        check_callable("last_workspace", last_workspace)
+        check_callable("active_profile", active_profile)
+        check_callable("hermes_home", hermes_home)
+        check_callable("profile_homes", profile_homes)
+        self._store = present_store(store)
         #: The same sessions as dicts.
         self.storage = SessionStorage(self._store)
         self._active_streams = active_streams
-        self._session_dir = session_dir if callable(session_dir) else lambda: session_dir
+        self._files = SessionFiles(self._store, session_dir, import_wait=import_wait)
         self._last_workspace = last_workspace
         self._active_profile = active_profile
         self.default_model = default_model
-        self.default_workspace = default_workspace or last_workspace
-        self._cache = LiveSessions(
-            OrderedDict() if cache is None else cache,
-            lock,
-            lambda: _checked_size(cache_size() if callable(cache_size) else cache_size),
-            self._may_drop,
-        )
-        if not callable(cache_size):
-            _checked_size(cache_size)
-        if not callable(session_dir):
-            self.session_dir()  # a wrong one is told now
-        #: Live sessions whose last save was refused, or not complete: `get_session` does not return them again.
-        self._refused: weakref.WeakSet[LiveSession] = weakref.WeakSet()
-        self._import_wait = check_duration("import_wait", import_wait)
-        self._imports = BackgroundImport(FolderImport())
+        self.default_workspace = last_workspace if default_workspace is None else default_workspace
+        check_callable("default_workspace", self.default_workspace)
+        self._cache = LiveSessions(cache, lock, cache_size)
         self._trash = Trash(
             checked_days(trash_days),
             remove_files=check_flag("remove_imported_files", remove_imported_files),
@@ -158,61 +126,37 @@ class WebUIModels:
 
     # ── What the live sessions ask ──
 
-    def _store(self) -> Store:
-        """Return the present store."""
-        store = self._store_now()
-        check_instance("The store", store, Store)
-        return store
-
     def database(self) -> Database:
         """Return the database of the present store."""
         return self._store().database
 
     def session_dir(self) -> Path | None:
         """Return the folder of JSON files, if there is one now."""
-        folder = self._session_dir()
-        return None if folder is None else path_of(folder, "folder of sessions")
+        return self._files.folder()
 
     def import_new_files(self) -> None:
         """Import the JSON files that appeared, where there is a folder of them; an import that takes long goes on.
 
         While there are no sessions yet, it waits longer for the first ones.
         """
-        folder = self.session_dir()
-        if folder is not None:
-            store = self._store()
-            self._imports.run(store, folder, self._import_wait)
-            # An empty sidebar looks as if all were lost, and the WebUI does not read the list again by itself.
-            longest = _FIRST_WAIT * self._import_wait
-            while self._imports.status.running and self._imports.age < longest:
-                if store.sessions.list(limit=1).items:
-                    break
-                self._imports.wait(_LOOK)
+        self._files.import_new()
 
     def wait_for_import(self, sid: str) -> bool:
         """Wait for the import that is under way if it may bring a session, and return whether to look for it again."""
-        folder = self.session_dir()
-        if folder is None or not (folder / f"{sid}.json").exists():
-            return False
-        self._imports.wait(_LONGEST_WAIT)
-        return True  # also when none is under way: it may have ended since the session was looked for
+        return self._files.wait_for(sid)
 
     def import_status(self) -> ImportStatus:
         """Return how far the import of the JSON files is, or what became of the last one."""
-        return self._imports.status
+        return self._files.status
 
     def save_failed(self, session: LiveSession, error: HermesStoreError) -> None:
         """Note a live session that has what a save cannot write, so that `get_session` reads it anew."""
         if isinstance(error, StaleSessionError | SessionDeletedError | SessionNotFoundError):
-            self._refused.add(session)  # not dropped here: the caller of `save` may hold the cache's lock
+            self._cache.refuse(session)  # not dropped here: the caller of `save` may hold the cache's lock
 
     def save_succeeded(self, session: LiveSession) -> None:
         """Note that all of a live session is in the store."""
-        self._refused.discard(session)
-
-    def _may_drop(self, session: LiveSession) -> bool:
-        """Whether a live session that is not in the cache any more is no loss."""
-        return session in self._refused or session.is_idle()
+        self._cache.accept(session)
 
     # ── api/models.py ──
 
@@ -246,7 +190,7 @@ class WebUIModels:
             if revision is None:
                 self._cache.drop(sid, cached)
                 raise KeyError(sid)
-            if cached.is_at(revision) or (cached not in self._refused and cached.is_dirty()):
+            if cached.is_at(revision) or (not self._cache.is_refused(cached) and cached.is_dirty()):
                 return cached
         found = (self.Session.load_metadata_only if metadata_only else self.Session.load)(sid)
         if found is None:
@@ -452,41 +396,4 @@ class WebUIModels:
             return False
         old = check_id(old)
         self.import_new_files()
-        live = self._cache.get(old)
-        if not isinstance(live, LiveSession):
-            return self._rotate(old, new, None)
-        with live.exclusive():  # else a save in between would write under the old id
-            return self._rotate(old, new, live)
-
-    def _rotate(self, old: str, new: str, live: LiveSession | None) -> bool:
-        revision = None
-        try:
-            rival = self._cache.get(new)
-            if isinstance(rival, LiveSession) and rival is not live and rival.is_new:
-                raise SessionExistsError(new)
-            if live is not None and live.is_new:
-                with self.database().read() as unit:
-                    retired_ids.require_free(unit, new)
-            else:
-                revision = self._store().sessions.change_id(old, new).revision
-        except (NotFoundError, InvalidIdError):
-            return False
-        except ConflictError as error:
-            logger.warning("Session %s keeps its id: %s", old, error)
-            return False
-        self._cache.move(old, new)
-        if live is not None:
-            live.renamed(new, revision)
-        return True
-
-
-def _checked_size(value: Any) -> int:
-    """Return a number of live sessions to keep.
-
-    Raises:
-        InvalidInputError: it is no whole number.
-    """
-    plain = number_of(value)
-    if isinstance(plain, int):
-        return plain
-    raise InvalidInputError(f"cache_size is a number of sessions, not {quoted(value)}.")
+        return rotate(self._store(), self._cache, old, new)

@@ -40,7 +40,6 @@ from .state import (
     SESSION_ID,
     Extent,
     State,
-    digest_of,
     is_reserved,
     read,
     reserves_its_names,
@@ -334,7 +333,7 @@ class LiveSession(LazyValues):
         if base is None:
             return dict(self.__dict__)
         now = {key: value for key, value in dict(self.__dict__).items() if key in ROW_KEYS}
-        return {key: value for key, value in now.items() if not _is_same(base, key, value)}
+        return {key: value for key, value in now.items() if not base.has(key, value)}
 
     @property
     def is_new(self) -> bool:
@@ -398,10 +397,3 @@ class LiveSession(LazyValues):
         self._base = None if base is None else base.copy()
         self._database = None if base is None else self._models.database()
         self.__dict__.update(values)
-
-
-def _is_same(base: Base, key: str, value: Any) -> bool:
-    try:
-        return base.values.get(key) == digest_of(key, value)
-    except InvalidPayloadError:  # which the store never had
-        return False

@@ -7,7 +7,6 @@ token: the version that it read.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,24 +21,21 @@ from ..storage import retired_ids, search_pages, session_ids, session_keys, sess
 from ..storage.engine import Database
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.search_pages import SearchFilter
-from ..storage.session_keys import SessionKey
 from ..storage.session_values import ORDERS
 from ..storage.session_writer import copy_whole
-from ..storage.unit_of_work import UnitOfWork
 from ..store import Store
 from ..transcripts import encoding
 from ..validation import check_id, check_ids, check_profile, check_text
 from ..webui_format.key_order import in_order
 from ..words.query import parse
-from . import saving
 from .appending import append
 from .arguments import checked_conditions, checked_count, checked_keys, checked_profiles, checked_values
 from .contents import contents
-from .field_policy import UPDATED
 from .folder_import import FolderImport
-from .state import MESSAGES, SESSION_ID, Extent, find_current, read
+from .shared_stores import present_store
+from .state import MESSAGES, SESSION_ID, Extent, read
+from .token_saving import change, create, find
 from .tokens import Adopted, Token
-from .versions import Base, Local, compared_keys
 
 
 class SessionStorage:
@@ -53,15 +49,8 @@ class SessionStorage:
     """
 
     def __init__(self, store: Store | Callable[[], Store]) -> None:
-        if not callable(store):
-            check_instance("store", store, Store)
-        self._store_now = store if callable(store) else lambda: store
+        self._store = present_store(store)
         self._folder_import = FolderImport()
-
-    def _store(self) -> Store:
-        store = self._store_now()
-        check_instance("The store", store, Store)
-        return store
 
     def _database(self) -> Database:
         return self._store().database
@@ -286,57 +275,12 @@ class SessionStorage:
         if base is None:
             if only is not None:
                 raise InvalidInputError("A new session is saved whole, so `only` needs a `base`. Nothing was written.")
-            return self._create(session_id, given, transcript, touch=touch)
+            return create(self._database(), session_id, given, transcript, touch=touch)
         check_instance("base", base, Token)
         names = None if only is None else set(checked_keys(only))
         if names is not None:
             given = {key: value for key, value in given.items() if key in names}
-        return self._change(base, session_id, given, transcript, names, touch=touch)
-
-    def _create(
-        self, session_id: str, values: dict[str, Any], messages: list[Any] | None, *, touch: bool
-    ) -> tuple[Token, Adopted]:
-        if touch:
-            values[UPDATED] = time.time()
-        local = Local(session_id, values, messages or [], None, touched=touch)
-        database = self._database()
-        with database.write() as unit:
-            saved = saving.write(unit, None, local)
-        return Token(saved.base, database), Adopted.of(saved, local)
-
-    def _change(
-        self,
-        token: Token,
-        session_id: str,
-        values: dict[str, Any],
-        messages: list[Any] | None,
-        only: set[str] | None,
-        *,
-        touch: bool,
-    ) -> tuple[Token, Adopted]:
-        database = self._database()
-        version = token.base_in(database)
-        token.require_read(values.keys() | (only or set()), messages=messages is not None)
-        if touch:
-            values[UPDATED] = time.time()
-        compared = None if only is None else compared_keys(only, touch=touch)
-        base = token.for_save(compared, messages=messages is not None)
-        local = Local(session_id, values, messages, base, touched=touch)
-        if compared is not None:
-            local.watch_stream(base)
-        base.attempt = token.attempted(base, local)
-        try:
-            with database.write() as unit:
-                _find(unit, version, session_id, lock=None)  # `write` locks it, after what it may reserve
-                saved = saving.write(unit, base, local)
-        except BaseException:  # it may have been committed all the same
-            token.note_attempt(base.attempt)
-            raise
-        saved.log_lost()
-        conflict = saved.conflict()
-        if conflict is not None:
-            raise conflict
-        return token.after(saved, base), Adopted.of(saved, local)
+        return change(self._database(), base, session_id, given, transcript, only=names, touch=touch)
 
     def append(
         self, session_id: str, messages: Iterable[Any], *, base: Token, touch: bool = True
@@ -364,7 +308,7 @@ class SessionStorage:
         database = self._database()
         version = base.base_in(database)
         with database.write() as unit:
-            key = _find(unit, version, session_id)
+            key = find(unit, version, session_id, lock=RowLock.CHANGE)
             if not encoded:
                 return base, Adopted(session_id=key.session_id, values={})
             appended = append(unit, base, key, encoded, database, touch=touch)
@@ -442,22 +386,3 @@ class SessionStorage:
         """
         path: Path = path_of(folder, "folder of sessions")
         return self._folder_import.report(self._store(), path)
-
-
-def _find(unit: UnitOfWork, base: Base, session_id: str, *, lock: RowLock | None = RowLock.CHANGE) -> SessionKey:
-    """Return the session that a version is of.
-
-    Args:
-        lock: what others cannot do to its row until the transaction ends.
-
-    Raises:
-        SessionNotFoundError, SessionDeletedError: it is no longer there.
-        InvalidInputError: this is not its id, nor was it then.
-    """
-    key = find_current(unit, base.row_id, base.session_id, lock=lock)
-    if session_id not in (base.session_id, key.session_id):
-        raise InvalidInputError(
-            f"The token is of session {base.session_id!r}, not of {session_id!r}. Nothing was written; `copy_as` makes "
-            "a copy under another id, and `rename_id` gives the session another one."
-        )
-    return key

@@ -1,12 +1,14 @@
-"""One open store of this process for each database."""
+"""One open store of this process for each database, and the store that an object works on."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from ..arguments import check_instance
 from ..errors import DatabaseLockedError
 from ..paths import path_of
 from ..quoting import text_of
@@ -53,3 +55,24 @@ def shared_store(target: str | os.PathLike[str], **options: Any) -> Store:
         if store is None or store.closed:
             _stores[place] = store = Store.open(place, **options)
         return store
+
+
+def present_store(store: Store | Callable[[], Store]) -> Callable[[], Store]:
+    """Return a function that returns the store to use now.
+
+    Args:
+        store: a store, or a callable that is called each time, so that the store may change.
+
+    Raises:
+        InvalidInputError: it is neither; the returned function raises it if the callable returns no store.
+    """
+    if not callable(store):
+        check_instance("store", store, Store)
+        return lambda: store
+
+    def present() -> Store:
+        found = store()
+        check_instance("The store", found, Store)
+        return found
+
+    return present

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
+from ..errors import InvalidPayloadError
 from ..transcripts import json_codec
 from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, copy_of, is_unchanged
 from ..transcripts.same_contents import contents_of
@@ -118,6 +119,13 @@ class Base:
     def names(self) -> set[str]:
         """Return the keys of which it is known what the store had."""
         return set(self.only) if self.only is not None else self.values.keys() | self.absent
+
+    def has(self, key: str, value: Any) -> bool:
+        """Whether this has a value; False for one that is not JSON, which the store never has."""
+        try:
+            return self.values.get(key) == digest_of(key, value)
+        except InvalidPayloadError:
+            return False
 
     def changed(self, digests: Mapping[str, bytes]) -> set[str]:
         """Return the keys whose values are others now, are new, or are gone."""

@@ -89,7 +89,7 @@ class Program:
 
     def import_folder(self) -> None:
         self.state.session("filed later", *said("from a file"))
-        self.models._imports.run(self.store, self.state.sessions, 60.0)
+        self.models._files._imports.run(self.store, self.state.sessions, 60.0)
 
     def open_another(self) -> None:
         shared_store(self.folder / "another.db", durability="normal")
