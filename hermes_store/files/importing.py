@@ -127,19 +127,9 @@ class _Import:
         self._decisions.load(self._database)
         with self._project_transaction() as unit:
             self._projects.load(unit)
-        batch: Batch[ParsedFile] = Batch()
         with self._database.read() as unit:
             copies = [entry for entry in self._entries if self._backups.is_of_session(unit, entry)]
-        for loaded in self._loaded(copies):
-            if isinstance(loaded, ImportItem):
-                self._add_item(loaded)
-                continue
-            content = loaded.content
-            writer = PartWriter(self._database, self._turns, content.messages, content.documents)
-            if not batch.admits(writer):
-                self._import(batch.take_all())
-            batch.add(loaded, writer)
-        self._import(batch.take_all())
+        self._import_sessions(copies)
         for item in self._backups.run(self._database, self._turns, copies, self._sessions.simulated):
             self._add_item(item)
         self._import_shares()
@@ -164,6 +154,20 @@ class _Import:
             items=self._items,
             seconds=time.monotonic() - started,
         )
+
+    def _import_sessions(self, copies: list[Entry]) -> None:
+        """Import the files of sessions, but not those backup copies that are of one."""
+        batch: Batch[ParsedFile] = Batch()
+        for loaded in self._loaded(copies):
+            if isinstance(loaded, ImportItem):
+                self._add_item(loaded)
+                continue
+            content = loaded.content
+            writer = PartWriter(self._database, self._turns, content.messages, content.documents)
+            if not batch.admits(writer):
+                self._import(batch.take_all())
+            batch.add(loaded, writer)
+        self._import(batch.take_all())
 
     def _import_shares(self) -> None:
         """Import the shares of the sessions that are in the store by now."""

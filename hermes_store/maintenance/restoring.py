@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..paths import path_of
 from ..storage import migrations
-from ..storage.dialects import Target
+from ..storage.dialects import Dialect, Target
 from .backups import part_of, stamp, writing
 from .reports import BackupProgress, RestoreReport
 
@@ -62,18 +62,9 @@ def restore_backup(
     check_flag("dry_run", dry_run)
     if on_progress is not None:
         check_callable("on_progress", on_progress)
-    source = Path(os.path.abspath(path_of(backup, "backup")))  # noqa: PTH100 - resolve() would follow links
     dialect = migrations.dialect_of(target)
-    if dialect.backup_programs:
-        raise UnsupportedDatabaseError(f"{dialect.display} is no file: nothing was changed. {dialect.backup_programs}")
-    if dialect.path is None:
-        raise InvalidInputError("A database in memory is no target of a backup. Nothing was changed; name a file.")
-    if not os.path.isfile(source):  # noqa: PTH113 - Path.is_file() fails where it may not look
-        raise DatabaseMissingError(f"There is no backup {source}. Nothing was changed.")
+    source, path = _checked_paths(backup, dialect)
     started = time.monotonic()
-    path = Path(os.path.realpath(dialect.path))  # a link stays one
-    if os.path.exists(path) and os.path.samefile(source, path):  # noqa: PTH110, PTH121
-        raise BackupError(f"{source} is the database itself. Nothing was changed; name a backup.")
     now = stamp()
     part = path.with_name(f"{path.name}.{now}.restored.part")
     aside = path.with_name(f"{path.name}.{now}.replaced")
@@ -115,3 +106,18 @@ def restore_backup(
         dry_run=dry_run,
         open_in=[str(holder) for holder in dialect.holders()] if dry_run else [],
     )
+
+
+def _checked_paths(backup: str | os.PathLike[str], dialect: Dialect) -> tuple[Path, Path]:
+    """Return the paths of the backup and of the database that it is to replace; raises as `restore_backup`."""
+    source = Path(os.path.abspath(path_of(backup, "backup")))  # noqa: PTH100 - resolve() would follow links
+    if dialect.backup_programs:
+        raise UnsupportedDatabaseError(f"{dialect.display} is no file: nothing was changed. {dialect.backup_programs}")
+    if dialect.path is None:
+        raise InvalidInputError("A database in memory is no target of a backup. Nothing was changed; name a file.")
+    if not os.path.isfile(source):  # noqa: PTH113 - Path.is_file() fails where it may not look
+        raise DatabaseMissingError(f"There is no backup {source}. Nothing was changed.")
+    path = Path(os.path.realpath(dialect.path))  # a link stays one
+    if os.path.exists(path) and os.path.samefile(source, path):  # noqa: PTH110, PTH121
+        raise BackupError(f"{source} is the database itself. Nothing was changed; name a backup.")
+    return source, path

@@ -13,7 +13,7 @@ from ..errors import BackupError, DatabaseMissingError
 from ..paths import path_of
 from ..storage import salvaging, session_repairs
 from ..storage.dialects.file_systems import sync
-from ..storage.dialects.sqlite_salvage import SalvagedSession
+from ..storage.dialects.sqlite_salvage import SalvagedSession, SalvageFacts
 from ..store import Store
 from .backups import part_of, writing
 from .repairing import repair
@@ -55,16 +55,7 @@ def salvage(
     """
     if on_progress is not None:
         check_callable("on_progress", on_progress)
-    source, target = (
-        Path(os.path.abspath(path_of(one, "database")))  # noqa: PTH100 - resolve() would follow links
-        for one in (damaged, new)
-    )
-    if not os.path.exists(source):  # noqa: PTH110 - Path.exists() fails where it may not look
-        raise DatabaseMissingError(f"There is no file {source}. Nothing was written.")
-    if os.path.lexists(target):
-        raise BackupError(f"{target} exists already, and was left as it is. Name a new file.")
-    if not os.path.isdir(target.parent):  # noqa: PTH112 - Path.is_dir() fails where it may not look
-        raise BackupError(f"{target} cannot be written: {target.parent} is no folder. Nothing was read or written.")
+    source, target = _checked_paths(damaged, new)
     started = time.monotonic()
     report = on_progress or (lambda _: None)
     part = target.with_name(f"{target.name}.part")
@@ -77,11 +68,6 @@ def salvage(
 
     with writing(target), part_of(part):
         revision, facts = salvaging.salvage_file(source, part, on_done("read"), on_step, on_done("index"))
-        items = [_item(session) for session in facts.sessions]
-        items += [
-            SalvagedItem(session_id=session_id, state=SalvageState.LOST, messages=0, missing=[], problems=[])
-            for session_id in facts.lost
-        ]
         repair(part, on_progress=lambda now: report(SalvageProgress(step="check", done=now.done, total=now.total)))
         with Store.open(part, migrate=False, durability="normal", journal_mode="wal") as store:
             damaged_rows = [session.row_id for session in facts.sessions if not session.is_whole]
@@ -98,7 +84,7 @@ def salvage(
         source=str(source),
         target=str(target),
         schema_revision=revision,
-        sessions=sorted(items, key=lambda item: (_ORDER.index(item.state), item.session_id)),
+        sessions=_items(facts),
         messages=stats.messages,
         projects=stats.projects,
         damaged=facts.damaged,
@@ -107,11 +93,32 @@ def salvage(
     )
 
 
-#: What is missing comes first.
+def _checked_paths(damaged: str | os.PathLike[str], new: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Return the paths of the damaged file and of the new one; raises as `salvage`."""
+    source, target = (
+        Path(os.path.abspath(path_of(one, "database")))  # noqa: PTH100 - resolve() would follow links
+        for one in (damaged, new)
+    )
+    if not os.path.exists(source):  # noqa: PTH110 - Path.exists() fails where it may not look
+        raise DatabaseMissingError(f"There is no file {source}. Nothing was written.")
+    if os.path.lexists(target):
+        raise BackupError(f"{target} exists already, and was left as it is. Name a new file.")
+    if not os.path.isdir(target.parent):  # noqa: PTH112 - Path.is_dir() fails where it may not look
+        raise BackupError(f"{target} cannot be written: {target.parent} is no folder. Nothing was read or written.")
+    return source, target
+
+
 _ORDER: Final = (SalvageState.LOST, SalvageState.MESSAGES, SalvageState.PARTLY, SalvageState.WHOLE)
-
-
 _FORMER: Final = "former messages, which are kept for an undo, are missing"
+
+
+def _items(facts: SalvageFacts) -> list[SalvagedItem]:
+    """Return the report on each session, those of which something is missing first."""
+    lost = (
+        SalvagedItem(session_id=session_id, state=SalvageState.LOST, messages=0, missing=[], problems=[])
+        for session_id in facts.lost
+    )
+    return sorted((*map(_item, facts.sessions), *lost), key=lambda item: (_ORDER.index(item.state), item.session_id))
 
 
 def _item(session: SalvagedSession) -> SalvagedItem:

@@ -162,20 +162,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
             written.remove(name)
     changed, gone = saved.fields.changed, saved.fields.gone
     values = {name: value for name, value in {**local.copies, **saved.fields.adopted}.items() if name not in gone}
-    columns = _write_fields(unit, key, values, changed)
-    cached = Amounts() if changed.isdisjoint(cached_tokens.KEYS) else cached_tokens.of_values(values)
-    message_columns = _write_transcript(unit, key, saved)
-    if changed or columns or message_columns:
-        columns |= message_columns
-        saved.revision = written.revision = session_rows.change(
-            unit,
-            key,
-            columns,
-            transcript=bool(message_columns),
-            fields=bool(changed - {UPDATED}) or not message_columns,  # a revision is one of either
-            touch=False,
-            uses=cached_tokens.further_uses(unit, key.id, columns, cached),
-        )
+    written.revision = saved.revision = _write(unit, key, saved, values, changed)
     if saved.transcript is not None and saved.transcript.conflicts:
         written.revision = base.revision  # it has not all of the session at any later one
     elif not saved.is_alone and written.last_row:
@@ -183,6 +170,30 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         # has returned, so this is no later version than before.
         own.attempt = replace(given, last_row=written.last_row)
     return saved
+
+
+def _write(unit: UnitOfWork, key: SessionKey, saved: Saved, values: Mapping[str, Any], changed: Set[str]) -> int:
+    """Write fields and messages, and return the session's revision, which is the same if nothing is to be written.
+
+    Args:
+        values: all values of the session by key.
+        changed: the keys of those to write.
+    """
+    columns = _write_fields(unit, key, values, changed)
+    cached = Amounts() if changed.isdisjoint(cached_tokens.KEYS) else cached_tokens.of_values(values)
+    message_columns = _write_transcript(unit, key, saved)
+    if not (changed or columns or message_columns):
+        return key.revision
+    columns |= message_columns
+    return session_rows.change(
+        unit,
+        key,
+        columns,
+        transcript=bool(message_columns),
+        fields=bool(changed - {UPDATED}) or not message_columns,  # a revision is one of either
+        touch=False,
+        uses=cached_tokens.further_uses(unit, key.id, columns, cached),
+    )
 
 
 def _reserved(unit: UnitOfWork, names: Set[str]) -> RowLock:
