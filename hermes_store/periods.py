@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import zoneinfo
 from collections.abc import Collection, Iterator
@@ -26,11 +27,10 @@ def check_zone(value: Any) -> datetime.tzinfo:
     if type(value) in (zoneinfo.ZoneInfo, datetime.timezone):
         return value  # type: ignore[no-any-return]
     name = text_of(value)
-    try:
-        if name is not None:
+    if name is not None:
+        # ValueError and OSError are for a path, and for a directory of zones.
+        with contextlib.suppress(zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # also for what is a path, or a directory of zones
-        pass
     raise InvalidInputError(
         f"tz is the name of a time zone, such as 'Europe/Berlin', not {quoted(value)}. (Where the system has no time "
         "zones, they are in the package tzdata.) Nothing was read."

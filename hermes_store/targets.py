@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any, Final
@@ -40,10 +41,9 @@ def _shown_text(target: str) -> str:
     if scheme is None:
         return "…"
     if target.count("@") <= 1:
-        try:
+        # One that cannot be parsed (the port is no number, for example) is shown without what may be a password.
+        with contextlib.suppress(ArgumentError, ValueError):
             return _shown_url(make_url(target))
-        except (ArgumentError, ValueError):  # among them: the port is no number
-            pass
     return f"{scheme[1]}://…"
 
 

@@ -149,7 +149,7 @@ class _Session:
                 except DamageError as damage:
                     torn.update(damage.open_containers)
                 except ValueError:
-                    pass
+                    pass  # no message: its bytes are reported as lost with the others
                 else:
                     if recovery.is_message(value):
                         self._lose(start, match.start())

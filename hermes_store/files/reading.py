@@ -150,7 +150,7 @@ def parse_session(content: bytes) -> SessionFile:
     try:
         data = json_codec.decode_strictly(content)
     except ValueError:
-        pass  # it has to be parsed value by value
+        pass  # it is parsed value by value below, which finds what is whole in it
     else:
         arrays = [match.start() for match in _messages.finditer(content)]
         if len(arrays) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -114,10 +115,8 @@ def decode(content: bytes) -> tuple[Any, bool]:
     Raises:
         ValueError: it is no whole value.
     """
-    try:
+    with contextlib.suppress(ValueError):  # then it is read again, as a damaged one
         return json_codec.decode_strictly(content), False
-    except ValueError:
-        pass
     value = json_codec.decode_damaged(content)
     if isinstance(value, dict) and any(map(_has_control, value)):
         raise ValueError("a key has a character in it that no JSON text has")

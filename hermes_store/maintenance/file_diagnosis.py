@@ -5,6 +5,7 @@ No file is opened here: closing the database's would drop SQLite's locks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -136,12 +137,11 @@ def _left_over(path: Path) -> Iterator[Diagnosis]:
 
 
 def _scanned(folder: Path) -> list[tuple[str, os.stat_result]]:
+    """Return the files in a folder; none if there is no such folder, or it may not be read."""
     found = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
                 if entry.is_file(follow_symlinks=False):
                     found.append((entry.name, entry.stat(follow_symlinks=False)))
-    except OSError:  # there is none, or it may not be looked at
-        pass
     return found

@@ -132,17 +132,23 @@ def decode(public_id: str, rows: Sequence[Stored], first: int) -> list[Any]:
     Raises:
         DatabaseCorruptError: one is damaged; it names the position.
     """
-    try:
-        payloads = [row[0] for row in rows]
-        if json_codec.are_intact(payloads, [row[1] for row in rows]):
-            return json_codec.decode_all(payloads)
-    except (ValueError, TypeError):  # a payload that is no JSON, or no bytes
-        pass
+    messages = _decode_intact(rows)
+    if messages is not None:
+        return messages
     place = next(first + index for index, row in enumerate(rows) if not _is_sound(row))
     raise DatabaseCorruptError(
         f"Message {place} of session {public_id!r} is damaged in the database: it is not what was written. The others "
         "are read by `page`; restore a backup, write this one again with `update`, or remove it with `truncate`."
     )
+
+
+def _decode_intact(rows: Sequence[Stored]) -> list[Any] | None:
+    """Return the messages of some rows; None if one of them is damaged."""
+    try:
+        payloads = [row[0] for row in rows]
+        return json_codec.decode_all(payloads) if json_codec.are_intact(payloads, [row[1] for row in rows]) else None
+    except (ValueError, TypeError):  # a payload that is no JSON, or no bytes
+        return None
 
 
 def _is_sound(row: Stored) -> bool:
@@ -185,12 +191,9 @@ def decode_sound(session_id: str, rows: Sequence[Stored]) -> list[Any]:
         session_id: its public id, for the log.
         rows: as `read_many` returned them.
     """
-    try:
-        payloads = [row[0] for row in rows]
-        if json_codec.are_intact(payloads, [row[1] for row in rows]):
-            return json_codec.decode_all(payloads)
-    except (ValueError, TypeError):  # a payload that is no JSON, or no bytes
-        pass
+    messages = _decode_intact(rows)
+    if messages is not None:
+        return messages
     for row in rows:
         if not _is_sound(row):
             log_once("Message %s of session %r is damaged in the database, and left out.", row[2], session_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -105,9 +106,8 @@ class AgentSessions:
         deleted = False
         try:
             for member in reversed(chain):  # the last one first: it is the one that the agent may be at work on
-                deleted = member in bridge.delete_session(member).sessions or deleted
-        except SessionNotFoundError:  # the agent deleted it meanwhile
-            pass
+                with contextlib.suppress(SessionNotFoundError):  # the agent deleted it meanwhile
+                    deleted = member in bridge.delete_session(member).sessions or deleted
         except AgentError as error:
             if not is_removed:  # a copy of it is in the store
                 raise

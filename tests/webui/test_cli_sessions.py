@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import AgentBridge, SessionDeletedError
+from hermes_store import AgentBridge, SessionDeletedError, Store
 from hermes_store.agent.combined_listing import list_combined
 from hermes_store.webui import WebUIModels
 from tests.support.agent import foreign
@@ -390,6 +391,20 @@ def test_a_conversation_is_deleted_with_all_its_sessions(models: WebUIModels, ag
     assert models.delete_cli_session(LANTERN_2) is True
     assert agent.sql("SELECT count(*) FROM messages WHERE session_id IN (?, ?)", LANTERN, LANTERN_2) == [(0,)]
     assert set(listed(models)) == {*SHOWN} - {LANTERN_2}
+
+
+def test_a_missing_session_keeps_no_other_from_deletion(webui: WebUI, agent: AgentDb) -> None:
+    calls = itertools.count()
+
+    def store() -> Store:
+        """Return the store; the agent prunes the last session when the conversation is known and about to be hidden."""
+        if next(calls) == 1:
+            agent.sql("DELETE FROM messages WHERE session_id = ?", LANTERN_2)
+            agent.sql("DELETE FROM sessions WHERE id = ?", LANTERN_2)
+        return webui.store
+
+    assert WebUIModels(store, hermes_home=lambda: webui.home).delete_cli_session(LANTERN_2) is True
+    assert agent.sql("SELECT count(*) FROM sessions WHERE id IN (?, ?)", LANTERN, LANTERN_2) == [(0,)]
 
 
 def test_a_hidden_conversation_that_goes_on_stays_hidden(models: WebUIModels, agent: AgentDb) -> None:

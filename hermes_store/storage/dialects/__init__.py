@@ -6,6 +6,7 @@ describes what is open. `dialect_for` finds the one for a path or a URL.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Final
 
@@ -80,13 +81,11 @@ _HOST: Final = re.compile(r"[\w.:%~-]*")
 def _parse(target: str) -> URL:
     several = _SEVERAL_HOSTS.fullmatch(target)
     # The error that SQLAlchemy raises may quote a password, and so may not even be the cause of ours.
-    try:
+    with contextlib.suppress(ArgumentError, ValueError):
         url = make_url(target if several is None else several[1] + several[3])
         # Otherwise it has an @ too much, and a part of the password would be taken for the host, and shown.
         if _HOST.fullmatch(url.host or "") and "@" not in (url.database or ""):
             return url if several is None else url.update_query_pairs([("host", one) for one in several[2].split(",")])
-    except (ArgumentError, ValueError):
-        pass
     raise UnsupportedDatabaseError(
         f"{shown(target)} cannot be parsed as a URL: scheme://user:password@host:port/database, with a number as the "
         "port, and with %40, %3A and %2F for @, : and / in a user or password. Nothing was opened."

@@ -96,7 +96,7 @@ def make_engine(url: URL, settings: Settings, *, is_pooled: bool) -> Engine:
             f"PostgreSQL needs psycopg ({error}): pip install 'hermes-store[postgres]'"
         ) from error
     except (ArgumentError, ValueError, TypeError):  # the hosts and ports do not fit each other, for example
-        pass  # its text may quote a password, and so may not even be the cause of ours
+        pass  # raised below, without this cause: its text may quote a password
     else:
         if is_pooled:
             postgresql_pooler.set_in_each_transaction(engine, own_options)

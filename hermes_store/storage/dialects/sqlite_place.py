@@ -61,17 +61,20 @@ class Place:
             DatabaseMissingError: the file was deleted.
             DatabaseReplacedError: another file is there, or the log was removed.
         """
+        if not self._is_unmoved(connection):
+            raise self._error(_identity(self._path))
+
+    def _is_unmoved(self, connection: Any) -> bool:
         try:
             file = os.stat(self._path)  # noqa: PTH116 - twice as fast as Path.stat
-            if (file.st_dev, file.st_ino) == self._file:
-                if connection.log is None:
-                    return
-                log = os.stat(self._log_path)  # noqa: PTH116
-                if (log.st_dev, log.st_ino) == connection.log:
-                    return
-        except OSError:
-            pass
-        raise self._error(_identity(self._path))
+            if (file.st_dev, file.st_ino) != self._file:
+                return False
+            if connection.log is None:
+                return True
+            log = os.stat(self._log_path)  # noqa: PTH116
+        except OSError:  # one of them is missing
+            return False
+        return bool((log.st_dev, log.st_ino) == connection.log)
 
     def _error(self, found: _Identity) -> errors.DatabaseError:
         if found is None:
