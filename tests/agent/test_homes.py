@@ -75,5 +75,5 @@ def test_a_name_that_is_no_profile_s_is_refused(name: Any) -> None:
 
 
 def test_making_a_bridge_looks_at_nothing() -> None:
-    AgentBridge("/nowhere/at/all", profile="work")
-    AgentBridge(home="/nowhere")
+    bridges = [AgentBridge("/nowhere/at/all", profile="work"), AgentBridge(home="/nowhere")]
+    assert [str(bridge.path) for bridge in bridges] == ["/nowhere/at/all", "/nowhere/state.db"]

@@ -43,6 +43,7 @@ def test_closing_again_does_nothing(closed: Store) -> None:
         closed.close()
     with closed:
         pass
+    assert closed.closed
 
 
 def test_every_use_of_a_closed_store_says_that_it_is_closed(closed: Store) -> None:
