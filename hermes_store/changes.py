@@ -1,4 +1,4 @@
-"""Changes: which sessions and projects were written to, and since when."""
+"""Changes: the sessions and projects that were written since a cursor."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _DEFAULT: Final = 100
 
 
 class Following(Collection):
-    """The verbs of a view that follow what is written to it."""
+    """The verb of a view that reads its changes."""
 
     def changes(self, *, after: str | None = None, limit: int = _DEFAULT) -> ChangePage:
         """Return the sessions and projects that were created, changed, deleted, restored or purged since a cursor.
 
-        Each comes once, as it is now, in the order in which they were written to last. What was purged or deleted for
-        good, has another id or is in another profile comes as gone, for 30 days. No change that is committed is ever
-        missed. On a server, changes come once the transactions that began before them have ended.
+        Each session or project is returned once, as it is now, in the order of their last writes. One that was purged
+        or permanently deleted, has another id or is in another profile is returned as gone, for 30 days. No committed
+        change is missed. On PostgreSQL, a change is returned once all transactions that began before it have ended.
 
         Args:
-            after: `ChangePage.cursor` of the page before; None for everything there is.
+            after: `ChangePage.cursor` of the previous page; None for all sessions and projects.
             limit: the largest number of changes to return, 1 to 1000.
 
         Raises:
-            CursorExpiredError: the cursor is too old, or of a later state than that of a backup which was restored.
+            CursorExpiredError: the cursor is too old, or newer than a backup that was restored.
             InvalidCursorError: it is a cursor of another database, or no cursor of changes.
             InvalidInputError: the limit is not valid.
-            TransactionError: this is inside a transaction, whose changes are not committed yet.
+            TransactionError: the call is inside a transaction, whose changes are not committed yet.
         """
         limit = check_limit(limit)
         with self._transactions.read() as unit:

@@ -28,17 +28,27 @@ _MESSAGES: Final = 2_000
 
 
 class Deletion(Collection):
-    """The verbs of `Sessions` that delete, and those for what is deleted."""
+    """The verbs of `Sessions` that delete, restore and purge."""
 
     def list_deleted(
         self, *, profile: str | None = None, limit: int = 50, after: str | None = None
     ) -> Page[SessionRecord]:
-        """Return a page of the deleted sessions that can be restored, the last deleted first."""
+        """Return a page of the deleted sessions that can be restored, the last deleted first.
+
+        Args:
+            profile: only sessions of this profile; all when None.
+            limit: the largest number of sessions to return, 1 to 1000.
+            after: `Page.next` of the previous page.
+
+        Raises:
+            InvalidCursorError: `after` is not a cursor of this list.
+            InvalidInputError: an argument is not valid.
+        """
         with self._transactions.read() as unit:
             return session_listing.deleted_page(unit, self._own_profile(profile), limit, after)
 
     def delete(self, session_id: str) -> SessionRecord:
-        """Delete a session, and return it. It leaves every list and refuses every write until it is restored.
+        """Delete a session, and return it. Lists do not show it and writes to it are refused, until it is restored.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
@@ -49,10 +59,10 @@ class Deletion(Collection):
             return session_records.get_existing(unit, key.session_id)
 
     def restore(self, session_id: str) -> SessionRecord:
-        """Restore a deleted session with everything in it. One that is not deleted is not changed.
+        """Restore a deleted session with everything in it, and return it. One that is not deleted is not changed.
 
         Raises:
-            SessionNotFoundError: there is none of this id (any more).
+            SessionNotFoundError: no session has this id (in this profile), or it was purged.
         """
         with self._transactions.write() as unit:
             key = session_keys.find(unit, session_id, self._scope, lock=RowLock.CHANGE)
@@ -61,12 +71,13 @@ class Deletion(Collection):
             return session_records.get_existing(unit, key.session_id)
 
     def purge(self, session_id: str) -> PurgeResult:
-        """Remove a session, deleted or not, for good, with its messages and documents. Its id is not used again.
+        """Permanently remove a session, deleted or not, with its messages and documents. Its id is not used again.
 
-        Its text is overwritten in the database's file; `PurgeResult.erased` tells whether any is left in SQLite's log.
+        Its text is overwritten in the database's file. `PurgeResult.erased` says whether any text is left in SQLite's
+        log.
 
         Raises:
-            SessionNotFoundError: there is none of this id.
+            SessionNotFoundError: no session has this id (in this profile).
         """
         with self._transactions.write() as unit:
             unit.reserve(Reserved.SESSIONS)
@@ -76,13 +87,13 @@ class Deletion(Collection):
         return _result([key], erased=unit.is_erased)
 
     def purge_deleted(self, *, older_than: float, profile: str | None = None, limit: int | None = None) -> PurgeResult:
-        """Purge the sessions that were deleted some time ago, in several short transactions.
+        """Purge the sessions that were deleted some time ago, the first deleted first, in several short transactions.
 
-        Those that were deleted first are purged first. An error leaves those purged that were purged before it.
+        After an error, the sessions of the transactions before it are purged.
 
         Args:
-            older_than: seconds; keep sessions that were deleted more recently.
-            profile: only this profile's; all when None.
+            older_than: seconds; sessions that were deleted more recently are kept.
+            profile: only sessions of this profile; all when None.
             limit: the largest number of sessions to purge, 1 to 1000; no limit when None.
 
         Raises:
@@ -113,14 +124,15 @@ class Deletion(Collection):
     ) -> Sequence[str]:
         """Delete the sessions whose last activity was some time ago, in several short transactions; return their ids.
 
-        The last activity is the time that `list` sorts by with ``order="activity"``: that of the last message which is
-        not a tool's, or the last write where no message has a time. Blank sessions count, too. A session with a running
-        stream is kept if it was written to since. An error leaves those deleted that were deleted before it.
+        The last activity is the time by which `list` sorts with ``order="activity"``: `last_activity_at`, or
+        `updated_at` where that is None. Blank sessions are deleted as well. A session with a running stream is kept if
+        its last write is more recent. Sessions that another writer has locked are kept. After an error, the sessions of
+        the transactions before it are deleted.
 
         Args:
-            older_than: seconds; keep sessions that were active more recently.
-            keep_pinned: keep pinned sessions, however old.
-            profile: only this profile's; all when None.
+            older_than: seconds; sessions with a more recent activity are kept.
+            keep_pinned: keep all pinned sessions.
+            profile: only sessions of this profile; all when None.
 
         Raises:
             InvalidInputError: an argument is not valid.
@@ -145,12 +157,14 @@ class Deletion(Collection):
     def delete_empty(
         self, *, profile: str | None = None, untitled_only: bool = True, older_than: float = BLANK_SECONDS
     ) -> Sequence[str]:
-        """Delete the sessions without messages, and return their ids.
+        """Delete the sessions without messages and drafts, and return their ids.
+
+        Sessions that another writer has locked are kept.
 
         Args:
-            profile: only this profile's; all when None.
-            untitled_only: keep sessions that have a title, or a running stream.
-            older_than: seconds; keep sessions that were written to more recently.
+            profile: only sessions of this profile; all when None.
+            untitled_only: keep sessions that have a title or a running stream.
+            older_than: seconds; sessions with a more recent write are kept. A minute by default.
 
         Raises:
             InvalidInputError: an argument is not valid.

@@ -1,4 +1,4 @@
-"""Documents: a session's other values by key, each written only when it changed."""
+"""Documents: other values of a session by key, each written only when it changed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from .webui_format.session_json import DRAFT_KEYS
 
 
 class Documents(Collection):
-    """What sessions hold besides their fields and messages: ``tool_calls``, drafts, keys that this library does not
-    know."""
+    """The documents of sessions: values that are neither fields nor messages, such as ``tool_calls`` and drafts."""
 
     def read(self, session_id: str, *keys: str) -> dict[str, Any]:
-        """Return the values of those of `keys` that exist; of all keys, when none is named.
+        """Return the values of some keys, or of all keys when none is given. Missing keys are left out.
+
+        Args:
+            session_id: the session.
+            *keys: text of at most 500 characters each.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-            DatabaseCorruptError: a value is damaged; it names the key.
+            InvalidInputError: a key is not valid.
+            DatabaseCorruptError: a value is damaged. The error names its key.
         """
         checked = [_checked(name) for name in keys]
         with self._transactions.read() as unit:
@@ -40,15 +44,17 @@ class Documents(Collection):
         expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
         touch: bool = True,
     ) -> WriteResult:
-        """Set the values of some keys, writing those that differ or are damaged in the database.
+        """Set the values of some keys. Only values that differ, or are damaged in the database, are written.
 
-        The small documents of a session are one row. If that is damaged, the small ones among `values` replace it, and
-        the others are gone.
+        The small documents of a session are one row. If this row is damaged, it is replaced by the small ones among
+        `values`, and the other small documents are lost.
 
         Args:
+            session_id: the session.
             values: JSON values by key.
-            touch: make this the session's last write, which moves it to the front of lists.
-            expected_revision: write nothing if fields or documents changed after this revision of the session.
+            expected_revision: the revision at which the documents were read. Nothing is written if fields or documents
+                changed after it.
+            touch: set `updated_at` to now, which moves the session to the front of lists.
 
         Raises:
             InvalidInputError: `values` is not a mapping, or a key is not text of at most 500 characters.
@@ -67,10 +73,15 @@ class Documents(Collection):
         expected_revision: int | Literal[Unchecked.UNCHECKED] = UNCHECKED,
         touch: bool = True,
     ) -> WriteResult:
-        """Remove the values of `keys`, where there are any; `touch` as in `put`.
+        """Remove the values of some keys. Keys without a value are ignored.
+
+        Args:
+            session_id: the session.
+            *keys: text of at most 500 characters each.
+            expected_revision, touch: as in `put`.
 
         Raises:
-            DatabaseCorruptError: nothing was removed, because the small documents are damaged.
+            DatabaseCorruptError: the small documents are damaged. Nothing was removed.
             StaleSessionError, SessionNotFoundError, SessionDeletedError: as `put`.
         """
         return self._write(session_id, {}, tuple(map(_checked, keys)), expected_revision, touch, written={})

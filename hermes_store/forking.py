@@ -1,4 +1,4 @@
-"""Sessions: copies of them, and how they are related."""
+"""Sessions: forks, duplicates, and the relations between sessions."""
 
 from __future__ import annotations
 
@@ -36,25 +36,27 @@ class Forking(Collection):
     ) -> SessionRecord:
         """Create a session that begins with the messages of another one, and is linked to it.
 
-        It has the session's project, workspace, model, personality and other values, but not what marks the session
-        itself (pinned, archived, its draft, tokens and cost, …), as hermes-webui's branches have. Without the last
-        messages it has no value that is about all of them, such as ``context_messages``. The messages and large values
-        are copied inside the database, in one transaction.
+        The new session has the project, workspace, model, personality and other values of the session. It does not have
+        what belongs to the session alone: pinned, archived, the draft, tokens, cost and so on. hermes-webui's branches
+        are made in the same way. If the last messages are left out, values that depend on all messages, such as
+        ``context_messages``, are left out as well. Everything is copied inside the database, in one transaction.
 
         Args:
-            session_id: the session, which is not changed.
-            at: how many messages it begins with; all when None.
-            revision: the messages as they were at this revision of the session, one of `messages.history`; as they are
-                now when None.
-            title: the title; that of the session and " (fork)" when None.
-            new_id: its id; 12 random hexadecimal digits when None.
+            session_id: the session to copy from, which is not changed.
+            at: the number of messages to copy; all when None.
+            revision: a revision of `messages.history`: copy the messages as they were then. None: as they are now.
+            title: the title; the session's title and " (fork)" when None.
+            new_id: the id of the new session; 12 random hexadecimal digits when None.
+
+        Returns:
+            The new session.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
-            SessionExistsError, SessionDeletedError: the new id is, or was, another session's; as in `create`.
+            SessionExistsError, SessionDeletedError: another session has or had the new id; as in `create`.
             RevisionNotKeptError: the messages of this revision are not kept.
             InvalidInputError: `at` is out of range, the title is not valid, or the revision is not a whole number.
-            DatabaseCorruptError: what is kept is damaged.
+            DatabaseCorruptError: the kept messages are damaged.
         """
         new_id, given = _checked(title, new_id)
         if revision is not None:
@@ -72,14 +74,14 @@ class Forking(Collection):
             return self._copy(unit, key, new_id, _title(unit, key, "fork", given), state.first(count), values)
 
     def duplicate(self, session_id: str, *, title: str | None = None, new_id: str | None = None) -> SessionRecord:
-        """Create a copy of a session that is not linked to it, with all its messages, its tokens and its draft.
+        """Create a copy of a session with all its messages, tokens and its draft, and return it.
 
-        It does not have what is under way in the session, and is neither pinned nor archived.
+        The copy is not linked to the session. It has no running stream, and is neither pinned nor archived.
 
         Args:
-            session_id: the session, which is not changed.
-            title: the title; that of the session and " (copy)" when None.
-            new_id: its id; 12 random hexadecimal digits when None.
+            session_id: the session to copy, which is not changed.
+            title: the title; the session's title and " (copy)" when None.
+            new_id: the id of the copy; 12 random hexadecimal digits when None.
 
         Raises:
             SessionNotFoundError, SessionDeletedError, SessionExistsError, InvalidInputError: as `fork`.
@@ -92,7 +94,7 @@ class Forking(Collection):
             return self._copy(unit, key, new_id, _title(unit, key, "copy", given), kept_states.present(key), values)
 
     def children(self, session_id: str) -> list[SessionRecord]:
-        """Return the sessions whose parent is a session, the first linked row first; not the deleted ones.
+        """Return the sessions whose parent is this session, the first created one first. Deleted ones are left out.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
@@ -102,9 +104,9 @@ class Forking(Collection):
             return lineage_rows.children(unit, key.id, key.profile)
 
     def lineage(self, session_id: str) -> Lineage:
-        """Return what a session came from, and the tree of what came from it, at any depth; deleted ones included.
+        """Return the ancestors of a session and the tree of its descendants, including deleted sessions.
 
-        It takes one query. Links that make a ring, which only another program can have written, are followed once.
+        It takes one query. Links in a circle, which only another program can have written, are followed once.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.

@@ -1,4 +1,4 @@
-"""What imports of hermes-webui's files did, as the store keeps it."""
+"""The records of imports of hermes-webui's files."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ _PLAIN: Final = {
 
 
 class Imports(Collection):
-    """The outcome of each file and project that imports saw.
+    """The outcome of each file and project that an import looked at.
 
-    A file whose content is in the store says how it came there; the reason of a recovered one says what was missing. A
-    file that was imported once and is in conflict, or damaged, since has two records: the other one is of now.
+    The record of an imported file says how its content was imported, and of a recovered one what was missing. A file
+    that was imported and later was in conflict or damaged has two records: one for the import, and one for its present
+    state.
     """
 
     def records(self, *, origin: str | None = None) -> list[ImportRecord]:
-        """Return the records of all imports, by directory, then by file.
+        """Return the records of all imports, sorted by directory and then by file.
 
-        In the view of a profile, these are the ones of its sessions only: a file without a session is in no profile.
+        The view of a profile returns only records of its sessions, because a file without a session has no profile.
 
         Args:
-            origin: only those from this state directory: its real path, as in `ImportRecord.origin`.
+            origin: only records of this state directory: its real path, as in `ImportRecord.origin`.
 
         Raises:
-            InvalidInputError: `origin` is no text.
+            InvalidInputError: `origin` is not text.
         """
         if origin is not None and not (origin := text_of(origin)):
             raise InvalidInputError(f"origin is the path of a state directory, not {quoted(origin)}. Nothing was read.")
@@ -49,11 +50,10 @@ class Imports(Collection):
         return sorted(records, key=lambda record: (record.origin, record.path, record.imported_at))
 
     def of_session(self, session_id: str) -> list[ImportRecord]:
-        """Return the records of the files that became a session, or are in conflict with it.
+        """Return the records of the files that were imported as a session, or are in conflict with it.
 
         Raises:
-            SessionNotFoundError: there is none of this id.
-            SessionDeletedError: it is deleted.
+            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         session_id = check_id(session_id, "session id")
         with self._transactions.read() as unit:

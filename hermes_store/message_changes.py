@@ -15,21 +15,23 @@ from .validation import check_revision
 
 
 class ChangedMessages(Collection):
-    """The verb of `Messages` for who follows a transcript."""
+    """The verb of `Messages` that reads only what changed."""
 
     def changes(self, session_id: str, *, since: int) -> MessageChanges:
-        """Return the messages of a session that were written since a revision, and how many messages there are.
+        """Return the messages of a session that were written after a revision, and the number of all messages.
 
-        It reads no others. If nothing was written, it looks at no message at all.
+        Only these messages are read.
 
         Args:
-            since: a revision of the session, as in `MessageChanges.revision` or `Transcript.revision`; 0 for all.
+            session_id: the session.
+            since: a revision of the session, such as `MessageChanges.revision` or `Transcript.revision`; 0 for all
+                messages.
 
         Raises:
             StaleSessionError: the session was never at this revision: an older copy of the database was restored.
-            InvalidInputError: it is no revision.
+            InvalidInputError: `since` is no whole number.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-            DatabaseCorruptError: one of these messages is damaged or missing; it names the position.
+            DatabaseCorruptError: one of these messages is damaged or missing. The error names its position.
         """
         since = check_revision(since)
         with self._transactions.read() as unit:

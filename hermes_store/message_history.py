@@ -1,4 +1,4 @@
-"""Messages: what was removed or overwritten, and how it is brought back."""
+"""Messages: the history of what was removed or overwritten, and undo."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .validation import check_time
 class MessageHistory(Collection):
     """The verbs of `Messages` for what was removed or overwritten.
 
-    `truncate`, `clear`, `replace`, `update`, `undo`, a save of a live session and an import keep what they remove or
-    overwrite, for 30 days, up to 100 cuts and 64 MiB for a session (its last cut whatever its size), and 1 GiB for a
-    store. The oldest cuts go first.
+    `truncate`, `clear`, `replace`, `update`, `undo`, a save of a live session and an import keep the messages that they
+    remove or overwrite. They are kept for 30 days, up to 100 cuts and 64 MiB for a session and 1 GiB for a store. The
+    oldest cuts are removed first. The last cut of a session is kept whatever its size.
     """
 
     def history(self, session_id: str) -> list[MessageCut]:
-        """Return the cuts of a session: the writes of which something is kept, the last one first.
+        """Return the cuts of a session, the last one first: the writes of which messages are kept.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -43,14 +43,14 @@ class MessageHistory(Collection):
         ]
 
     def undo(self, session_id: str) -> UndoResult:
-        """Put back what the last cut removed or overwrote, and remove what it wrote instead.
+        """Put back the messages that the last cut removed or overwrote, and remove those that it wrote instead.
 
-        After that, the cut before it can be undone. What is removed is kept as well.
+        A second call undoes the cut before it. The messages that an undo removes are kept as well.
 
         Raises:
-            UndoError: nothing is kept, or messages were written since. (Other changes, such as a new title, do not
-                count.) `sessions.fork` with a revision of the history brings the messages back as a new session.
-            DatabaseCorruptError: what is kept is damaged.
+            UndoError: nothing is kept, or messages were written after the cut. Other changes, such as a new title, do
+                not count. `sessions.fork` with a revision of the history makes a new session of the former messages.
+            DatabaseCorruptError: the kept messages are damaged.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         with self._transactions.write() as unit:
@@ -64,9 +64,9 @@ class MessageHistory(Collection):
         )
 
     def purge_history(self, session_id: str) -> HistoryPurge:
-        """Remove all that is kept of a session's former messages, for good.
+        """Permanently remove all kept messages of a session's cuts.
 
-        The text is overwritten in the database's file, as by `sessions.purge`.
+        Their text is overwritten in the database's file, as by `sessions.purge`.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -79,11 +79,11 @@ class MessageHistory(Collection):
         return HistoryPurge(cuts=len(cuts), messages=sum(cut.messages for cut in cuts), erased=unit.is_erased)
 
     def prune_history(self, *, older_than: float = cut_rows.KEPT_SECONDS, profile: str | None = None) -> HistoryPurge:
-        """Remove for good what was cut some time ago, in several short transactions, the oldest first.
+        """Permanently remove the kept messages of old cuts, in several short transactions, the oldest first.
 
         Args:
-            older_than: seconds; keep what was cut more recently. 30 days by default.
-            profile: only this profile's; all when None.
+            older_than: seconds; more recent cuts are kept. 30 days by default.
+            profile: only cuts of sessions of this profile; all when None.
 
         Raises:
             InvalidInputError: an argument is not valid.

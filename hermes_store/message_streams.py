@@ -25,9 +25,9 @@ PARTIAL: Final = "_partial"
 class MessageStream(Collection):
     """One growing message; see `Messages.stream`.
 
-    It is appended when the `with` block begins. Each checkpoint overwrites it, marked as partial. At the end of the
-    block the mark is removed; when an exception ends the block, or the process ends inside it, the message stays as
-    the last checkpoint wrote it, with the mark.
+    The message is appended when the `with` block begins. Each checkpoint overwrites it and marks it as partial, with
+    the key ``_partial``. At the end of the block the mark is removed. If an exception ends the block, or the process
+    ends inside it, the message stays as the last checkpoint wrote it, with the mark.
     """
 
     def __init__(self, transactions: Transactions, scope: str | None, session_id: str, message: Any) -> None:
@@ -60,25 +60,28 @@ class MessageStream(Collection):
         return self
 
     def checkpoint(self, message: Any) -> WriteResult:
-        """Write the message as it is now, marked as partial.
+        """Write the present version of the message, marked as partial. It costs as much as an append.
 
-        It costs as much as an append. Only this message is compared with what the stream wrote last: appends, renames
-        and changes of other messages meanwhile are no conflict.
+        Only this message is compared with what the stream wrote last. Appends, renames and changes of other messages
+        are no conflict.
 
         Args:
             message: the whole message, a JSON object.
 
         Raises:
-            StaleSessionError: the message was changed or removed by others.
+            StaleSessionError: others changed or removed the message.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-            InvalidInputError: it is no JSON object, or the stream's block has not begun.
-            InvalidPayloadError: it is not a JSON value.
+            InvalidInputError: `message` is no JSON object, or the stream's block has not begun.
+            InvalidPayloadError: a value in it is not a JSON value.
         """
         whole = _object(message)
         return self._write(whole, {**whole, PARTIAL: True})
 
     def finish(self, message: Any = None) -> WriteResult:
-        """Write the message without the mark: the last checkpoint's, if none is given. (The end of the block does it.)
+        """Write the final message, without the mark. The end of the block does this with the last checkpoint's message.
+
+        Args:
+            message: the whole message, a JSON object; that of the last checkpoint when None.
 
         Raises:
             StaleSessionError, SessionNotFoundError, SessionDeletedError, InvalidInputError, InvalidPayloadError: as

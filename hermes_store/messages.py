@@ -1,25 +1,23 @@
-"""Messages: a session's transcript, read in pages or whole; writes store only what differs."""
+"""Messages: the transcript of a session, read in pages or whole. Writes store only what differs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from .arguments import items_of
 from .collection import UNCHECKED, Unchecked, require_current
-from .errors import InvalidCursorError, InvalidInputError, MessageNotFoundError
+from .errors import InvalidInputError, MessageNotFoundError
 from .message_changes import ChangedMessages
 from .message_history import MessageHistory
+from .message_pages import MessagePages
 from .message_streams import MessageStream
-from .pagination import MAX_KEY, check_limit, read_cursor, write_cursor
 from .quoting import quoted
-from .records import MessagePage, MessageWindow, Transcript
 from .results import AppendResult, ReplaceResult, TruncateResult, WriteResult
 from .storage import (
     cut_rows,
     message_differences,
     message_lookup,
-    message_reading,
     message_rows,
     session_rows,
     session_writer,
@@ -30,13 +28,13 @@ from .storage.unit_of_work import UnitOfWork
 from .transcripts import encoding, kept_runs
 from .transcripts.encoding import Encoded
 from .transcripts.kept_runs import Run
-from .validation import MAX_INT, check_revision, check_text
+from .validation import check_revision
 
 
-class Messages(MessageHistory, ChangedMessages):
+class Messages(MessagePages, MessageHistory, ChangedMessages):
     """The messages of the sessions of a store, or of one profile of it.
 
-    A message is any JSON value, and is read back equal. Positions are dense and begin with 0.
+    A message is any JSON value, and reading it returns an equal value. Positions begin with 0 and have no gaps.
     """
 
     def append(
@@ -45,11 +43,17 @@ class Messages(MessageHistory, ChangedMessages):
         """Add a message at the end. Without `expected_revision` it is always added, whatever others wrote.
 
         Args:
-            expected_revision: add nothing if any message changed after this revision of the session. An append whose
-                outcome is not known (`CommitUnknownError`) can be repeated with it: it is not added twice.
+            session_id: the session.
+            message: any JSON value.
+            expected_revision: the revision at which the messages were read. Nothing is added if any message changed
+                after it. With it, an append of unknown outcome (`CommitUnknownError`) can be repeated: the message is
+                not added twice.
+
+        Returns:
+            The position of the message, and the session's new revision.
 
         Raises:
-            InvalidPayloadError: it is not a JSON value.
+            InvalidPayloadError: `message` is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
             StaleSessionError: a message changed after `expected_revision`.
             InvalidInputError: `expected_revision` is not a whole number.
@@ -66,11 +70,15 @@ class Messages(MessageHistory, ChangedMessages):
         """Add messages at the end: all of them, or none.
 
         Args:
-            messages: in their order.
+            session_id: the session.
+            messages: JSON values, in their order.
             expected_revision: as in `append`.
 
+        Returns:
+            The positions of the messages, and the session's new revision.
+
         Raises:
-            InvalidInputError: `messages` is a single message (text or an object), not a list of messages, or
+            InvalidInputError: `messages` is a single message (text or an object) instead of a list of messages, or
                 `expected_revision` is not a whole number.
             InvalidPayloadError: a message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -99,157 +107,35 @@ class Messages(MessageHistory, ChangedMessages):
             }
         )
 
-    def read(self, session_id: str) -> Transcript:
-        """Return all messages: a list with the session's `revision`.
-
-        Raises:
-            DatabaseCorruptError: a message is damaged or missing; it names the position.
-            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-        """
-        with self._transactions.read_each() as unit:
-            key, _, rows = self._fetch(unit, session_id, lambda key: (0, key.message_count))
-        return Transcript(message_reading.decode(key.session_id, rows, 0), key.revision)
-
-    def count(self, session_id: str) -> int:
-        """Return how many messages the session has.
-
-        Raises:
-            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-        """
-        with self._transactions.read_each() as unit:
-            return self._find(unit, session_id).message_count
-
-    def tail(self, session_id: str, *, limit: int = 50) -> MessagePage:
-        """Return the last messages, and the cursor `previous` for those before them; see `page`."""
-        return self.page(session_id, before=_END, limit=limit)
-
-    def page(
-        self, session_id: str, *, before: str | None = None, after: str | None = None, limit: int = 50
-    ) -> MessagePage:
-        """Return consecutive messages: those before a cursor, those after one, or the first ones.
-
-        Args:
-            before: `MessagePage.previous` of a page, for the messages that end where it begins.
-            after: `MessagePage.next` of a page, for the messages that begin where it ends.
-            limit: the largest number of messages to return, 1 to 1000.
-
-        Raises:
-            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-            InvalidCursorError: the cursor is not one of a message page.
-            InvalidInputError: both cursors are given.
-            DatabaseCorruptError: one of these messages is damaged or missing; it names the position.
-        """
-        limit = check_limit(limit)
-        if before is not None and after is not None:
-            raise InvalidInputError("Give `before` or `after`, not both.")
-
-        def bounds(key: SessionKey) -> tuple[int, int]:
-            count = key.message_count
-            if before is not None:
-                stop = min(_position(before), count)
-                return max(0, stop - limit), stop
-            start = 0 if after is None else min(_position(after), count)
-            return start, min(start + limit, count)
-
-        with self._transactions.read_each() as unit:
-            key, (start, stop), rows = self._fetch(unit, session_id, bounds)
-        return MessagePage.from_trusted(
-            {
-                "items": message_reading.decode(key.session_id, rows, start),
-                "first_position": start,
-                "previous": write_cursor("messages", start) if start > 0 else None,
-                "next": write_cursor("messages", stop) if stop < key.message_count else None,
-                "message_count": key.message_count,
-                "revision": key.revision,
-            }
-        )
-
-    def window(
-        self,
-        session_id: str,
-        *,
-        visible: int = 30,
-        before: int | None = None,
-        roles: Iterable[str] = ("user", "assistant"),
-    ) -> MessageWindow:
-        """Return the last messages of some roles, and all others between them and after them.
-
-        It reads backwards, so it takes time for the messages that it returns, whatever the transcript's length.
-
-        Args:
-            visible: how many messages of these roles, 1 to 1000.
-            before: a position: only messages before it. `MessageWindow.first_position` gives the window before one.
-                None for the end.
-            roles: the roles that count.
-
-        Raises:
-            InvalidInputError: `visible`, `before` or `roles` cannot be such.
-            SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-            DatabaseCorruptError: one of these messages is damaged or missing; it names the position.
-        """
-        visible = check_limit(visible, "visible")
-        if before is not None and (type(before) is not int or not 0 <= before <= MAX_INT):
-            raise InvalidInputError(f"before is a position, a whole number from 0, not {quoted(before)}.")
-        counted = [check_text(role, "role") for role in items_of(roles, "roles", "Nothing was read.")]
-
-        def bounds(key: SessionKey) -> tuple[int, int]:
-            stop = key.message_count if before is None else min(before, key.message_count)
-            return message_lookup.window_start(unit, key.id, stop, counted, visible), stop
-
-        with self._transactions.read_each() as unit:
-            key, (start, stop), rows = self._fetch(unit, session_id, bounds)
-        return MessageWindow.from_trusted(
-            {
-                "items": message_reading.decode(key.session_id, rows, start),
-                "first_position": start,
-                "stop_position": stop,
-                "message_count": key.message_count,
-                "revision": key.revision,
-            }
-        )
-
     def stream(self, session_id: str, message: Mapping[str, Any]) -> MessageStream:
-        """Append a message that grows while it is written, for a `with` block; see `MessageStream`.
+        """Return a context manager that appends a message and writes its growing versions; see `MessageStream`.
 
         Args:
-            message: its beginning, a JSON object.
+            session_id: the session.
+            message: the first version, a JSON object.
 
         Raises:
-            InvalidInputError: it is no JSON object.
-            InvalidPayloadError: it is not a JSON value. Raised, as the following, when the block begins.
+            InvalidInputError: `message` is no mapping.
+            InvalidPayloadError: a value in it is not a JSON value. This error and the following ones are raised when
+                the `with` block begins.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         return MessageStream(self._transactions, self._scope, session_id, message)
 
-    def _fetch(
-        self, unit: UnitOfWork, session_id: str, bounds: Callable[[SessionKey], tuple[int, int]]
-    ) -> tuple[SessionKey, tuple[int, int], Sequence[message_reading.Stored]]:
-        """Return a session, positions of it, and the messages there; `bounds` are the positions."""
-        while True:
-            key = self._find(unit, session_id)
-            start, stop = bounds(key)
-            rows = message_reading.fetch_at(
-                unit,
-                key.id,
-                key.session_id,
-                start=start,
-                stop=stop,
-                count=key.message_count,
-                revision=key.revision,
-            )
-            if rows is not None:
-                return key, (start, stop), rows
-
     def replace(self, session_id: str, messages: Iterable[Any], *, expected_revision: int) -> ReplaceResult:
-        """Replace the transcript by `messages`, writing only what differs or is damaged in the database.
+        """Replace the transcript. Only what differs, or is damaged in the database, is written.
 
         Args:
-            messages: the whole transcript.
-            expected_revision: the session's revision that the edited transcript was read at, as in
-                ``read(…).revision``.
+            session_id: the session.
+            messages: the whole new transcript.
+            expected_revision: the revision at which the edited transcript was read: ``read(…).revision``.
+
+        Returns:
+            The numbers of messages that were kept, inserted, updated and removed, and the session's revision.
 
         Raises:
-            StaleSessionError: a message changed since. (Other changes, such as a new title, do not count.)
+            StaleSessionError: a message changed after `expected_revision`. Other changes, such as a new title, do not
+                count.
             InvalidInputError: `expected_revision` is not a whole number, or `messages` is a single message.
             InvalidPayloadError: a message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -276,17 +162,18 @@ class Messages(MessageHistory, ChangedMessages):
         )
 
     def update(self, session_id: str, position: int, message: Any, *, expected_revision: int) -> WriteResult:
-        """Replace the message at a position, also by an equal one if it is damaged or missing in the database.
+        """Replace the message at a position. An equal message is written only if the stored one is damaged or missing.
 
         Args:
-            position: 0 to the number of messages less one.
+            session_id: the session.
+            position: the position of the message, counted from 0.
             message: any JSON value.
-            expected_revision: a revision of the session at which the message was read.
+            expected_revision: the revision of the session at which the message was read.
 
         Raises:
             MessageNotFoundError: there is no message at this position.
-            StaleSessionError: this message was written after `expected_revision`, or messages were inserted or removed
-                before it. (Messages that were appended do not count.)
+            StaleSessionError: this message changed after `expected_revision`, or messages before it were inserted or
+                removed. Appended messages do not count.
             InvalidPayloadError: the message is not a JSON value.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
@@ -314,15 +201,16 @@ class Messages(MessageHistory, ChangedMessages):
             return WriteResult(changed=True, revision=revision)
 
     def truncate(self, session_id: str, *, keep: int, expected_revision: int) -> TruncateResult:
-        """Keep the first `keep` messages and remove the others, which `undo` puts back for 30 days.
+        """Remove all messages except the first `keep`. For 30 days, `undo` can put the others back.
 
         Args:
-            keep: 0 to the number of messages.
-            expected_revision: the session's revision that the messages were read at.
+            session_id: the session.
+            keep: the number of messages to keep, from 0.
+            expected_revision: the revision of the session at which the messages were read.
 
         Raises:
-            InvalidInputError: `keep` is out of range.
-            StaleSessionError: a message changed since.
+            InvalidInputError: `keep` is larger than the number of messages, or is no whole number.
+            StaleSessionError: a message changed after `expected_revision`.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         check_revision(expected_revision)
@@ -337,13 +225,14 @@ class Messages(MessageHistory, ChangedMessages):
             return _truncate(unit, key, keep, "truncate")
 
     def clear(self, session_id: str, *, expected_revision: int) -> TruncateResult:
-        """Remove all messages. What is removed is kept, as `truncate` keeps it.
+        """Remove all messages. For 30 days, `undo` can put them back.
 
         Args:
-            expected_revision: the session's revision that the messages were read at.
+            session_id: the session.
+            expected_revision: the revision of the session at which the messages were read.
 
         Raises:
-            StaleSessionError: a message changed since.
+            StaleSessionError: a message changed after `expected_revision`.
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
         """
         check_revision(expected_revision)
@@ -365,16 +254,3 @@ def _truncate(unit: UnitOfWork, key: SessionKey, keep: int, verb: cut_rows.Verb)
 
 def _many(messages: Any) -> Sequence[Any]:
     return items_of(messages, "messages", "Nothing was written.")
-
-
-#: The cursor after every message.
-_END = write_cursor("messages", MAX_KEY - 1)
-
-
-def _position(cursor: str) -> int:
-    (position,) = read_cursor("messages", cursor, int)
-    if position < 0:
-        raise InvalidCursorError(
-            f"{quoted(cursor)} is not a cursor of a message page. Nothing was read; begin without one."
-        )
-    return int(position)

@@ -33,17 +33,17 @@ class Projects(Collection):
         project_id: str | None = None,
         created_at: float | None = None,
     ) -> ProjectRecord:
-        """Create a project, last in its profile's order.
+        """Create a project, and return it. It is the last one in the order of its profile.
 
         Args:
             name: 1 to 128 characters.
-            color: ``#`` and three to eight hexadecimal digits.
-            profile: "default" (or the view's) when None.
+            color: ``#`` and three to eight hexadecimal digits, or None.
+            profile: "default", or the profile of the view, when None.
             project_id: its id; 12 random hexadecimal digits when None.
             created_at: epoch seconds; now when None.
 
         Raises:
-            ProjectExistsError: the id is taken.
+            ProjectExistsError: the id is in use.
             InvalidInputError: a value is not valid.
         """
         values = {**project_changes({"name": name, "color": color})}
@@ -60,21 +60,22 @@ class Projects(Collection):
         """Return a project.
 
         Raises:
-            ProjectNotFoundError: there is none of this id.
+            ProjectNotFoundError: no project has this id (in this profile).
         """
         with self._transactions.read() as unit:
             return self._get(unit, project_id)
 
     def list(self, *, profile: str | None = None, limit: int = 1000, after: str | None = None) -> Page[ProjectRecord]:
-        """Return a page of the projects of one profile (all profiles', when None) in their order.
+        """Return a page of projects, sorted by profile and then by their positions.
 
         Args:
-            profile: only this profile's; all when None.
+            profile: only projects of this profile; all when None.
             limit: the largest number of projects to return, 1 to 1000.
-            after: `Page.next` of the page before.
+            after: `Page.next` of the previous page.
 
         Raises:
             InvalidCursorError: `after` is not a cursor of this list.
+            InvalidInputError: an argument is not valid.
         """
         limit = check_limit(limit)
         profile = self._own_profile(profile)
@@ -83,15 +84,19 @@ class Projects(Collection):
         return Page[ProjectRecord].from_trusted({"items": items, "next": more, "total": None})
 
     def rename(self, project_id: str, name: str) -> ProjectRecord:
-        """Give a project another name; as `update`."""
+        """Change the name of a project, and return it. The errors are those of `update`."""
         return self.update(project_id, name=name)
 
     def update(self, project_id: str, **changes: Unpack[ProjectChanges]) -> ProjectRecord:
-        """Change the fields of a project that are named: its name, its colour, or both.
+        """Change the named fields of a project, and return it.
+
+        Args:
+            project_id: the project.
+            **changes: `name`, `color`, or both, as in `create`.
 
         Raises:
-            ProjectNotFoundError: there is none of this id.
-            InvalidInputError: a value is not valid, or nothing was named.
+            ProjectNotFoundError: no project has this id (in this profile).
+            InvalidInputError: a value is not valid, or no field is named.
         """
         checked = project_changes(changes)
         if not checked:
@@ -105,14 +110,14 @@ class Projects(Collection):
             return self._get(unit, project_id)
 
     def reorder(self, project_ids: Sequence[str], *, profile: str | None = None) -> None:
-        """Put a profile's projects in another order.
+        """Change the order of the projects of a profile.
 
         Args:
-            project_ids: each of the profile's projects, once.
-            profile: "default" (or the view's) when None.
+            project_ids: the ids of all projects of the profile, each once, in the new order.
+            profile: "default", or the profile of the view, when None.
 
         Raises:
-            InvalidInputError: one is missing, of another profile, or named twice; the order is as it was.
+            InvalidInputError: a project is missing, of another profile, or named twice. The order is not changed.
         """
         wanted = check_ids(project_ids, "project id")
         profile = self._own_profile(profile) or DEFAULT_PROFILE
@@ -127,14 +132,14 @@ class Projects(Collection):
             project_rows.set_positions(unit, moved)
 
     def delete(self, project_id: str) -> ProjectDeletion:
-        """Delete a project; its sessions are in no project then.
+        """Delete a project. Its sessions are kept, and are in no project then.
 
-        The sessions of a large project leave it in several transactions, so that other writers do not wait for all of
-        them. If that is interrupted, the project is still there with the rest; call it again. (Inside
-        `Store.transaction` it is all one transaction.)
+        The sessions of a large project are taken out of it in several transactions, so that other writers wait for a
+        short time only. After an interruption the project still exists, with the remaining sessions. Call it again to
+        continue. Inside `Store.transaction` everything is one transaction.
 
         Raises:
-            ProjectNotFoundError: there is none of this id.
+            ProjectNotFoundError: no project has this id (in this profile).
         """
         released = 0
         while True:

@@ -21,13 +21,13 @@ class Missing(enum.Enum):
     WITHOUT = "without"
 
 
-#: As a filter: only the sessions that have no such value. (None does not filter at all.)
+#: As a filter: only the sessions without such a value. (None does not filter.)
 WITHOUT: Final = Missing.WITHOUT
 
 
-#: Why a session has a parent. "fork": it began with the parent's messages. "compression": it goes on where the parent
-#: was summarised. "subagent": it works for the parent. "import": its session JSON names the
-#: parent and does not say why.
+#: Why a session has a parent. "fork": it began with the parent's messages. "compression": it continues the parent,
+#: whose messages were summarised. "subagent": it works for the parent. "import": its session JSON names the parent, but not
+#: the reason.
 ParentKind = Literal["fork", "compression", "subagent", "import"]
 FORK: Final = "fork"
 
@@ -47,15 +47,15 @@ class SessionRecord(Record):
     model: str | None
     personality: str | None
     created_at: float
-    #: The last write of any kind.
+    #: The time of the last write of any kind.
     updated_at: float
     #: The timestamp of the last message that has one.
     last_message_at: float | None
-    #: The timestamp of the last message that has one and whose role is not "tool". Lists by activity are sorted by it,
-    #: or by `updated_at` where there is none.
+    #: The timestamp of the last message that has one and whose role is not "tool". Lists with ``order="activity"`` are
+    #: sorted by it, or by `updated_at` where it is None.
     last_activity_at: float | None
     message_count: int
-    #: How many of the messages have the role "user".
+    #: The number of messages with the role "user".
     user_message_count: int
     pinned: bool
     archived: bool
@@ -66,77 +66,79 @@ class SessionRecord(Record):
     compression_anchor_message_key: Any
     active_stream_id: str | None
     pending_started_at: float | None
-    #: Where it comes from ("cli", "telegram", …); None for sessions of the user interface itself.
+    #: The program that it comes from ("cli", "telegram", …); None for sessions of the user interface itself.
     source: str | None
-    #: The public id of the session it was forked from.
+    #: The public id of the parent; None if there is none.
     parent_id: str | None
-    #: How many of the parent's messages it began with.
+    #: The number of the parent's messages that it began with.
     forked_at: int | None
-    #: Why it has a parent; see `ParentKind`. Like `forked_at`, it stays when the parent is purged.
+    #: Why it has a parent; see `ParentKind`. This and `forked_at` stay when the parent is purged.
     parent_kind: ParentKind | None
-    #: Counts the writes to the session and its messages.
+    #: The number of writes to the session and its messages.
     revision: int
     #: The revision of the last change of any message.
     transcript_revision: int
     #: The revision of the last change of anything else: fields, documents, links.
     fields_revision: int
-    #: Whether it was imported from a damaged file: `store.imports.of_session` says what is missing.
+    #: Whether it was imported from a damaged file. `store.imports.of_session` says what is missing.
     recovered: bool
+    #: When it was deleted; None if it is not.
     deleted_at: float | None
 
 
 class RelatedSession(Record):
-    """A session in the lineage of another one."""
+    """An ancestor or a descendant of a session. Times are epoch seconds."""
 
     session_id: str
-    #: The public id of its parent; None where it has none (in this profile).
+    #: The public id of its parent; None if it has none (in this profile).
     parent_id: str | None
     #: Why it has a parent.
     kind: ParentKind | None
-    #: Where it left off: how many of the parent's messages it began with. None if that is not known.
+    #: The number of the parent's messages that it began with; None if it is not known.
     forked_at: int | None
     title: str
     message_count: int
     created_at: float
     updated_at: float
     deleted_at: float | None
-    #: How many links it is away.
+    #: The number of links between the two sessions.
     distance: int
 
 
 class Lineage(Record):
-    """What a session came from, and what came from it, deleted sessions included."""
+    """The ancestors and descendants of a session, including deleted ones."""
 
     session_id: str
-    #: Its parent, that one's parent, and so on; the root is the last.
+    #: Its parent, the parent of that one, and so on. The root is the last.
     ancestors: list[RelatedSession]
-    #: All that came from it as a tree: each one is followed by what came from it, the oldest first.
+    #: All descendants as a tree: each session is followed by its own descendants, the oldest child first.
     descendants: list[RelatedSession]
 
 
 class ProjectRecord(Record):
-    """A project: a name under which sessions of one profile are grouped."""
+    """A project: a named group of sessions of one profile."""
 
     project_id: str
     profile: str
     name: str
-    #: ``#`` and three to eight hexadecimal digits.
+    #: ``#`` and three to eight hexadecimal digits, or None.
     color: str | None
-    #: Its place in the profile's order, from 0.
+    #: Its position among the projects of the profile, from 0.
     position: int
+    #: Epoch seconds.
     created_at: float
-    #: The other values of the project's JSON object, from its import.
+    #: Other values of the JSON object that it was imported from.
     extra: dict[str, Any]
-    #: How many sessions it has that are not deleted.
+    #: The number of its sessions that are not deleted.
     session_count: int
 
 
 class ShareRecord(Record):
     """A share of a conversation, without the copy itself. Times are epoch seconds."""
 
-    #: What is in the link.
+    #: The text in the link.
     token: str
-    #: The conversation that it is of.
+    #: The session that was copied.
     session_id: str
     created_at: float
     #: When the copy was made.
@@ -145,21 +147,22 @@ class ShareRecord(Record):
 
 
 class Share(ShareRecord):
-    """A share with the copy: a JSON object, as hermes-webui has it with `title`, `messages` and `message_count`."""
+    """A share with the copy."""
 
+    #: The copy, a JSON object: in hermes-webui it has `title`, `messages` and `message_count`.
     payload: dict[str, Any]
 
 
-#: Why there is a record of usage. "record": `usage.record` was called. "total": the totals of the session were written,
-#: by an import for example, and this is the difference. "copy": the session is a copy, and this is what the one that it
-#: was copied from had used; `usage.totals` does not count it again.
+#: Why a usage record exists. "record": `usage.record` was called. "total": the totals of the session were written, by
+#: an import for example, and the record is the difference. "copy": the session is a copy, and the record is the usage of
+#: the original session, which `usage.totals` does not count again.
 UsageKind = Literal["record", "total", "copy"]
-#: What `usage.totals` can group by.
+#: The groups of `usage.totals`.
 UsageGroup = Literal["day", "week", "month", "model", "provider", "profile", "project", "session", "source"]
 
 
 class UsageRecord(Record):
-    """What a session used at one time."""
+    """The usage of a session at one time."""
 
     session_id: str
     #: Epoch seconds.
@@ -172,12 +175,12 @@ class UsageRecord(Record):
     cache_read_tokens: int
     cache_write_tokens: int
     reasoning_tokens: int
-    #: In the unit of `SessionRecord.estimated_cost`; None if it is not known.
+    #: The cost in the unit of `SessionRecord.estimated_cost`; None if it is not known.
     cost: float | None
 
 
 class UsageTotal(Record):
-    """What was used in one group of `usage.totals`. Groups that were not asked for are None."""
+    """The sum of usage in one group of `usage.totals`. Groups that were not requested are None."""
 
     #: The day, as "2026-11-28".
     day: str | None = None
@@ -192,30 +195,30 @@ class UsageTotal(Record):
     project: str | None = None
     #: The public id of the session; None for sessions that were purged.
     session: str | None = None
-    #: Where the sessions come from; None for those of the user interface itself, and for purged ones.
+    #: The source of the sessions; None for those of the user interface itself, and for purged ones.
     source: str | None = None
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
     reasoning_tokens: int
-    #: The sum of the costs that are known; None if none is.
+    #: The sum of the known costs; None if none is known.
     cost: float | None
-    #: How many records it is the sum of.
+    #: The number of usage records in the sum.
     records: int
 
 
 class Page(Record, Generic[T]):
-    """Some rows of a listing, in its order."""
+    """A page of a list."""
 
     items: list[T]
     #: Pass it as ``after`` for the next page; None on the last page.
     next: str | None
-    #: The number of rows on all pages, if the call asked for it.
+    #: The number of rows on all pages, if it was requested; else None.
     total: int | None = None
 
 
-#: The orders of a search: the best matches first, or the newest.
+#: The orders of a search: the best matches first, or the newest first.
 SearchOrder = Literal["relevance", "recent"]
 
 
@@ -224,23 +227,23 @@ class SearchHit(Record):
 
     #: Its session.
     session: SessionRecord
-    #: The message's position; None if it is the title that matches.
+    #: The message's position; None if the title matches.
     position: int | None
     role: str | None
-    #: The message's timestamp, if it has one.
+    #: The message's timestamp in epoch seconds, if it has one.
     timestamp: float | None
-    #: A part of its text, around the first matches.
+    #: A part of the text, around the first matches.
     snippet: str
-    #: Where in the snippet the matches are: the index of the first character, and that after the last.
+    #: The matches in the snippet: the index of the first character, and the one after the last character.
     matches: list[tuple[int, int]]
-    #: How well it matches: above 0, at most 1 for a message and 2 for a title.
+    #: The relevance: above 0, at most 1 for a message and 2 for a title.
     score: float
 
 
 class SearchPage(Page[SearchHit]):
-    """Some of what a search found. It may have fewer hits than the limit, also none, though `next` is not None."""
+    """A page of hits. It may have fewer hits than the limit, or none, although `next` is not None."""
 
-    #: Whether everything was in the index of words. Otherwise (the store has none, or it is being filled) the other
+    #: Whether all messages were in the index of words. If not (there is no index, or it is being filled), the other
     #: messages are read one by one, a limited number for each page.
     is_indexed: bool
 
@@ -249,27 +252,27 @@ class MessagePage(Record):
     """Consecutive messages of a session, oldest first, with cursors in both directions."""
 
     items: list[Any]
-    #: The position of the first item (or where it would be).
+    #: The position of the first item, or of the next message if there is no item.
     first_position: int
     #: Pass it as ``before`` for the messages before these; None at the beginning.
     previous: str | None
     #: Pass it as ``after`` for the messages after these; None at the end.
     next: str | None
-    #: How many messages the session has.
+    #: The number of messages of the session.
     message_count: int
     #: The session's revision that this page shows.
     revision: int
 
 
 class MessageWindow(Record):
-    """The last messages of some roles before a position, and all others between them and after them."""
+    """The last messages of some roles before a position, and all other messages between and after them."""
 
     items: list[Any]
-    #: The position of the first item. Pass it as ``before`` for the window before this one; 0 is the beginning.
+    #: The position of the first item. Pass it as ``before`` for the previous window; 0 is the beginning.
     first_position: int
     #: The position after the last item.
     stop_position: int
-    #: How many messages the session has.
+    #: The number of messages of the session.
     message_count: int
     #: The session's revision that this window shows.
     revision: int
@@ -283,29 +286,29 @@ class WrittenMessage(Record):
 
 
 class MessageChanges(Record):
-    """What was written to the messages of a session since a revision.
+    """The changes of a session's messages after a revision.
 
-    Who has the messages of that revision drops those from position `message_count` on, and then puts each of `items` at
+    To update the messages of that revision, remove those from position `message_count` on, and put each of `items` at
     its position.
     """
 
     #: The messages that were written or moved, in their order.
     items: list[WrittenMessage]
-    #: How many messages the session has.
+    #: The number of messages of the session.
     message_count: int
-    #: The session's revision that this shows. Pass it as ``since`` the next time.
+    #: The session's revision that this shows. Pass it as ``since`` in the next call.
     revision: int
 
 
 class Change(Record):
-    """A session or a project that was written to, as it is now."""
+    """A session or a project that was written, as it is now."""
 
     kind: Literal["session", "project"]
     #: Its id.
     id: str
     profile: str
-    #: "present"; "deleted", for a session that can be restored; "gone", if nothing has this id (in this profile) any
-    #: more: it was purged, deleted for good, got another id, or moved to another profile.
+    #: "present"; "deleted" for a session that can be restored; "gone" if nothing has this id (in this profile) any
+    #: more: it was purged or permanently deleted, has another id, or is in another profile.
     state: Literal["present", "deleted", "gone"]
     #: The session, unless it is gone.
     session: SessionRecord | None
@@ -314,36 +317,36 @@ class Change(Record):
 
 
 class ChangePage(Record):
-    """Some changes, in their order."""
+    """A page of changes, in the order of the last writes."""
 
     items: list[Change]
-    #: Pass it as ``after`` for the changes after these, now or later. It is a text to be stored.
+    #: Pass it as ``after`` for the changes after these, now or later. It can be stored as text.
     cursor: str
-    #: Whether there are more already.
+    #: Whether there are more changes now.
     has_more: bool
 
 
 class MessageCut(Record):
     """A write that removed, overwrote or moved messages of a session; what it removed or overwrote is kept."""
 
-    #: The last revision before it: `sessions.fork` with this revision brings the messages back as they were.
+    #: The last revision before it: `sessions.fork` with this revision makes a session of the messages as they were.
     revision: int
-    #: What it was: "truncate", "clear", "replace", "update", "undo"; "save" of a live session or a `SessionStorage`,
+    #: The verb: "truncate", "clear", "replace", "update", "undo"; "save" of a live session or a `SessionStorage`,
     #: "import", or "stream".
     verb: str
-    #: When, in epoch seconds.
+    #: The time of the write, in epoch seconds.
     cut_at: float
-    #: How many messages the session had before it.
+    #: The number of messages before it.
     message_count: int
-    #: How many of them it removed or overwrote, and the bytes of their JSON, which are kept.
+    #: The number of messages that it removed or overwrote, which are kept, and the bytes of their JSON.
     messages: int
     size_bytes: int
 
 
 class Transcript(list[Any]):
-    """A session's messages, and the revision at which they were read.
+    """A list of a session's messages, with the revision at which they were read.
 
-    Otherwise a plain list: change it and pass it to ``messages.replace`` with its own ``revision``.
+    To edit a transcript, change the list and pass it to ``messages.replace`` with its ``revision``.
     """
 
     def __init__(self, messages: list[Any], revision: int) -> None:

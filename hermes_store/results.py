@@ -1,4 +1,4 @@
-"""What the verbs that write return, and what a store says of itself: frozen values, as the records are."""
+"""The results of verbs that write, and facts about a store: frozen values, as the records are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class UsageResult(Record):
 class AppendResult(Record):
     """The result of an append: the positions of the new messages.
 
-    When there was nothing to append, `first_position` is where the next message goes, and `last_position` is one less.
+    If there was nothing to append, `first_position` is the position of the next message, and `last_position` is one
+    less.
     """
 
     first_position: int
@@ -29,12 +30,14 @@ class AppendResult(Record):
 
 
 class ReplaceResult(Record):
-    """The result of replacing a transcript; `kept` messages were not written."""
+    """The result of replacing a transcript, in numbers of messages."""
 
+    #: Messages that did not differ and were not written.
     kept: int
     inserted: int
     updated: int
     removed: int
+    #: The number of messages now.
     message_count: int
     revision: int
 
@@ -48,8 +51,9 @@ class TruncateResult(Record):
 
 
 class WriteResult(Record):
-    """The result of a write that stores nothing when nothing differs."""
+    """The result of a write that stores nothing if the value is the same."""
 
+    #: Whether something was written.
     changed: bool
     revision: int
 
@@ -57,35 +61,36 @@ class WriteResult(Record):
 class UndoResult(Record):
     """The result of undoing a cut."""
 
-    #: What was undone; see `MessageCut.verb`.
+    #: The verb of the cut that was undone; see `MessageCut.verb`.
     verb: str
-    #: How many messages were put back.
+    #: The number of messages that were put back.
     restored: int
-    #: How many were removed that the cut had written.
+    #: The number of messages that were removed, because the cut had written them.
     removed: int
     message_count: int
     revision: int
 
 
 class HistoryPurge(Record):
-    """The result of removing what is kept of former messages."""
+    """The result of removing the kept messages of cuts."""
 
+    #: The number of cuts, and of their messages.
     cuts: int
     messages: int
-    #: Whether nothing of them is left in the files that are the database; see `PurgeResult.erased`.
+    #: Whether no text of them is left in the database's files; see `PurgeResult.erased`.
     erased: bool
 
 
 class PurgeResult(Record):
-    """The result of removing sessions for good."""
+    """The result of removing sessions permanently."""
 
     session_ids: list[str]
-    #: How many messages they had.
+    #: The number of messages that they had.
     messages: int
-    #: Whether nothing of them is left in the files that are the database. False on SQLite: its log, which has older
-    #: versions of what was removed, is in use by another connection, or a transaction is not over; the next purge, or
-    #: `Store.close`, empties it. Or the index of words is larger than 32 MiB: then `compact` removes the words from it.
-    #: False on PostgreSQL, where VACUUM removes old rows.
+    #: Whether no text of them is left in the database's files. It is False on SQLite if another connection uses the
+    #: log, which has older versions of pages, or if a transaction has not ended: the next purge, or `Store.close`,
+    #: empties the log. It is also False if the index of words is larger than 32 MiB: `compact` removes the words from
+    #: it. It is always False on PostgreSQL, where VACUUM removes old rows.
     erased: bool
 
 
@@ -93,12 +98,12 @@ class ProjectDeletion(Record):
     """The result of deleting a project."""
 
     project_id: str
-    #: How many sessions were in it, and are in no project now.
+    #: The number of sessions that were in it, and are in no project now.
     released: int
 
 
 class StoreStats(Record):
-    """How much a store (or one profile of it) holds."""
+    """The numbers of what is in a store, or in one profile of it."""
 
     #: Sessions that are not deleted, blank ones included.
     sessions: int
@@ -107,14 +112,15 @@ class StoreStats(Record):
     #: Sessions that are deleted and can be restored.
     deleted: int
     projects: int
-    #: The cuts of which messages are kept for `messages.undo`, how many these are, and the bytes of their JSON.
+    #: The number of cuts whose messages are kept for `messages.undo`, the number of these messages, and the bytes of
+    #: their JSON.
     cuts: int
     kept_messages: int
     kept_bytes: int
 
 
 class StoreInfo(Record):
-    """What a store has open."""
+    """Facts about the database that a store has open."""
 
     #: The path or URL, without a password.
     target: str
@@ -129,14 +135,14 @@ class StoreInfo(Record):
     durability: str
     read_only: bool
     schema_revision: str | None
-    #: Whether it has an index of words for `search`.
+    #: Whether the database has an index of words for `search`.
     search: bool = False
 
 
 class ReplicaLag(Record):
     """How far a standby lags."""
 
-    #: False where the primary itself is read.
+    #: False if `replica` is the primary itself.
     is_standby: bool
     #: Bytes of the primary's log that the standby has not replayed. Other databases of the server count as well.
     lacking_bytes: int

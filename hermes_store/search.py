@@ -35,26 +35,26 @@ class Searching(Collection):
         limit: int = 20,
         after: str | None = None,
     ) -> SearchPage:
-        """Return a page of the messages and titles that have some words, in sessions that are not deleted.
+        """Return a page of the messages and titles that contain all of some words, in sessions that are not deleted.
 
-        Every word has to be there. ``"words in quotes"`` have to follow each other; ``begin*`` is found by its
-        beginning; ``-without`` must not be there. Anything else is text. Case and accents do not matter, and Chinese,
-        Japanese, Korean and Thai are found by any part. `docs/search.md` has the details.
+        ``"words in quotes"`` must follow each other. ``begin*`` matches words that begin so. ``-without`` must not
+        occur. Everything else is text. Case and accents are ignored. Chinese, Japanese, Korean and Thai text is matched
+        by any part of it. `docs/search.md` has the details.
 
         Args:
-            words: what is looked for. Without a word that has to be there, nothing is found.
-            profile: only this profile's sessions; all when None.
-            project_id: only sessions of this project, or `WITHOUT` one.
-            archived: only those that are (True) or are not (False).
+            words: the query. It needs at least one word without ``-``; otherwise nothing is found.
+            profile: only sessions of this profile; all when None.
+            project_id: only sessions of this project; `WITHOUT`: only sessions in no project.
+            archived: True: only archived sessions; False: only the others.
             role: only messages of this role, and no titles.
-            source: only sessions of this source, or `WITHOUT` one.
-            since: only messages whose timestamp is this one or later. One without a timestamp, and a title, has the
-                time of the session's last activity.
-            until: only messages whose timestamp is before this one.
-            order: "relevance": the best first, titles before messages. It compares the 256 matches that were written
-                last, then those before them. "recent": the newest first, in groups of 2,000.
-            limit: the largest number of hits, 1 to 1000.
-            after: `Page.next` of the page before. A page may have fewer hits than `limit` although there are more.
+            source: only sessions of this source; `WITHOUT`: only those of the user interface itself.
+            since: only messages with this timestamp or a later one, in epoch seconds. A message without a timestamp,
+                and a title, has the time of the session's last activity.
+            until: only messages with a timestamp before this one, in epoch seconds.
+            order: "relevance": the best matches first, titles before messages. It ranks the 256 latest matches, then
+                the 256 before them, and so on. "recent": the newest first, in groups of 2,000.
+            limit: the largest number of hits to return, 1 to 1000.
+            after: `Page.next` of the previous page. A page may have fewer hits than `limit` although more follow.
 
         Raises:
             ProjectNotFoundError: there is no such project.

@@ -51,13 +51,16 @@ class Sessions(Deletion, Forking, WholeSessions):
 
         Args:
             session_id: its id; 12 random hexadecimal digits when None.
-            **fields: see `SessionRecord`. Without them the title is "Untitled", the profile "default" (or the view's),
-                both times are now, and the rest is empty.
+            **fields: fields of `SessionRecord`. The default title is "Untitled", and the default profile is "default"
+                or that of the view. Both times are now, and all other fields are empty.
+
+        Returns:
+            The new session.
 
         Raises:
-            SessionExistsError: the id is taken. (In the view of a profile, also if it was ever used in another one.)
-            SessionDeletedError: the id is that of a deleted or purged session.
-            ProjectNotFoundError, SessionNotFoundError: the profile has no such project, or parent.
+            SessionExistsError: the id is in use. In the view of a profile: or another profile used it before.
+            SessionDeletedError: a deleted or purged session has this id.
+            ProjectNotFoundError, SessionNotFoundError: the profile has no such project, or no such parent.
             InvalidInputError: a field is not valid.
         """
         changes = session_changes(fields)
@@ -74,8 +77,9 @@ class Sessions(Deletion, Forking, WholeSessions):
         """Return a session.
 
         Raises:
-            SessionNotFoundError: there is none of this id.
-            SessionDeletedError: it is deleted.
+            SessionNotFoundError: no session has this id (in this profile).
+            SessionDeletedError: the session is deleted.
+            InvalidIdError: the id is not valid.
         """
         session_id = check_id(session_id, "session id")
         with self._transactions.read_each() as unit:
@@ -86,14 +90,14 @@ class Sessions(Deletion, Forking, WholeSessions):
             raise SessionNotFoundError(session_id)
 
     def get_many(self, session_ids: Iterable[str], *, deleted: bool | None = False) -> dict[str, SessionRecord]:
-        """Return those of some sessions that exist, by id.
+        """Return several sessions in one query, by id. Ids that no session has are left out.
 
         Args:
-            session_ids: their ids.
-            deleted: only those that are (True) or are not (False) deleted; None: both.
+            session_ids: the ids.
+            deleted: True: only deleted sessions; False: only the others; None: both.
 
         Raises:
-            InvalidIdError: one cannot be an id.
+            InvalidIdError: an id is not valid.
             InvalidInputError: an argument is not valid.
         """
         wanted = check_ids(session_ids, "session id")
@@ -103,22 +107,22 @@ class Sessions(Deletion, Forking, WholeSessions):
             return session_records.get_many(unit, wanted, self._scope, deleted=deleted)
 
     def exists(self, session_id: str) -> bool:
-        """Whether there is a session of this id that is not deleted.
+        """Whether a session has this id and is not deleted.
 
         Raises:
-            InvalidIdError: it cannot be an id.
+            InvalidIdError: the id is not valid.
         """
         session_id = check_id(session_id, "session id")
         with self._transactions.read_each() as unit:
             return session_keys.exists(unit, session_id, self._scope)
 
     def find(self, prefix: str, *, limit: int = 20, deleted: bool | None = False) -> list[str]:
-        """Return the ids that begin with a text, in order.
+        """Return the ids of sessions that begin with a text, in order.
 
         Args:
             prefix: at least one character.
             limit: the largest number of ids to return, 1 to 1000.
-            deleted: only those of sessions that are (True) or are not (False) deleted; None: both.
+            deleted: True: only the ids of deleted sessions; False: only those of the others; None: both.
 
         Raises:
             InvalidInputError: an argument is not valid.
@@ -148,30 +152,30 @@ class Sessions(Deletion, Forking, WholeSessions):
         after: str | None = None,
         total: bool = False,
     ) -> Page[SessionRecord]:
-        """Return a page of sessions: pinned ones first, then those with the latest time first.
+        """Return a page of sessions: pinned ones first, then by time, the latest first.
 
-        Pages are keyset-based: sessions created or deleted between two calls are neither skipped nor repeated. (One
-        whose time changes moves to the front.) None as a filter does not filter.
+        Pages are keyset-based: sessions created or deleted between two calls neither skip nor repeat others. A session
+        whose time changes moves to the front. A filter that is None does not filter.
 
         Args:
-            profile: only this profile's.
-            project_id: only this project's, or `WITHOUT`: those in no project.
-            archived, pinned: only those that are (True) or are not (False) archived or pinned.
-            source: only those of this source, or `WITHOUT`: those of the user interface itself. Not together with
-                `project_id`.
-            since, until: only those whose time, by which they are sorted, is at or after `since`, or before `until`, in
-                epoch seconds.
+            profile: only sessions of this profile.
+            project_id: only sessions of this project; `WITHOUT`: only sessions in no project.
+            archived, pinned: True: only archived or pinned sessions; False: only the others.
+            source: only sessions of this source; `WITHOUT`: only those of the user interface itself. It cannot be
+                combined with `project_id`.
+            since, until: only sessions whose time is at or after `since`, or before `until`, in epoch seconds. The time
+                is the one that `order` names.
             include_empty: also blank sessions: untitled ones without messages or a stream, older than a minute.
-            order: which time they are sorted by: "updated" by `updated_at`, which every write moves; "activity" by
-                `last_activity_at`, which only messages move, or by `updated_at` where that is None.
-            limit: the largest number of rows to return, 1 to 1000.
-            after: `Page.next` of the page before.
-            total: count the rows of all pages as well, which takes time that grows with them.
+            order: the time to sort by. "updated": `updated_at`, which every write sets. "activity":
+                `last_activity_at`, which only messages set, or `updated_at` where it is None.
+            limit: the largest number of sessions to return, 1 to 1000.
+            after: `Page.next` of the previous page.
+            total: also count the sessions on all pages. The time for it grows with their number.
 
         Raises:
             ProjectNotFoundError: there is no such project.
-            InvalidCursorError: `after` is not a cursor of this list, or one of another order.
-            InvalidInputError: a filter has a wrong type, or there is no index for the combination.
+            InvalidCursorError: `after` is not a cursor of this list, or is one of another order.
+            InvalidInputError: an argument has a wrong type, or no index serves the combination of filters.
         """
         check_flag("total", total)
         # One page of all sessions, or of a profile's, is one statement.
@@ -198,7 +202,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         include_empty: bool = False,
         order: SessionOrder = "updated",
     ) -> Iterator[SessionRecord]:
-        """Yield every session that `list` shows on all its pages; the arguments are those of `list`."""
+        """Yield the sessions of all pages of `list`. The arguments and errors are those of `list`."""
         after: str | None = None
         while True:
             page = self.list(
@@ -232,7 +236,7 @@ class Sessions(Deletion, Forking, WholeSessions):
         include_empty: bool = False,
         order: SessionOrder = "updated",
     ) -> int:
-        """Return how many sessions `list` shows on all its pages; `order` says which time `since` and `until` mean."""
+        """Return the number of sessions on all pages of `list`. The arguments and errors are those of `list`."""
         with self._transactions.read() as unit:
             wanted = self._filter(
                 unit, profile, project_id, archived, pinned, source, since, until, include_empty, order
@@ -247,21 +251,22 @@ class Sessions(Deletion, Forking, WholeSessions):
         touch: bool = True,
         **changes: Unpack[SessionChanges],
     ) -> SessionRecord:
-        """Change the fields that are named, and no others. Without `expected_revision` the last writer wins.
+        """Change the named fields of a session, and return it. Without `expected_revision` the last writer wins.
 
         Args:
-            expected_revision: change nothing if fields or documents changed after this revision of the session.
-                (Messages do not count.)
-            touch: make this the session's last write, which moves it to the front of lists.
-            **changes: see `SessionRecord`. `updated_at` is now unless it is named, or `touch` is False, or stays as it
-                is if that is later: a clock that was set back moves no session back. A session that moves to another
-                profile leaves its project and its fork links.
+            session_id: the session.
+            expected_revision: the revision at which the fields were read. Nothing is changed if fields or documents
+                changed after it. Messages do not count.
+            touch: set `updated_at` to now, which moves the session to the front of lists. It stays as it is if it is
+                later than now.
+            **changes: fields of `SessionRecord` with their new values. A session that moves to another profile leaves
+                its project and loses its links to a parent and to forks.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
             StaleSessionError: fields or documents changed after `expected_revision`.
             ProjectNotFoundError: the profile has no such project.
-            InvalidInputError: a field is not valid, nothing was named, or the revision is not a whole number.
+            InvalidInputError: a field is not valid, no field is named, or the revision is not a whole number.
         """
         checked = session_changes(changes)
         if not checked:
@@ -285,11 +290,16 @@ class Sessions(Deletion, Forking, WholeSessions):
             return session_records.get_existing(unit, key.session_id)
 
     def change_id(self, session_id: str, new_id: str) -> SessionRecord:
-        """Give a session another public id. The old one is never used for another session.
+        """Change the public id of a session, and return it. The old id is never used for another session.
+
+        Args:
+            session_id: the present id.
+            new_id: the new one: 1 to 128 letters, digits, ``_`` and ``-``.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
-            SessionExistsError, SessionDeletedError: the new id is, or was, another session's; as in `create`.
+            SessionExistsError, SessionDeletedError: another session has or had the new id; as in `create`.
+            InvalidIdError: an id is not valid.
         """
         new_id = check_id(new_id, "session id")
         with self._transactions.write() as unit:

@@ -1,4 +1,4 @@
-"""Shares: frozen copies of conversations, which others read by a token."""
+"""Shares: copies of conversations that others can read with a token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .storage.unit_of_work import UnitOfWork
 from .validation import check_id
 from .webui_format import share_json
 
-#: Bytes of chance in a token, as hermes-webui has them.
+#: Random bytes in a token, as many as hermes-webui uses.
 _TOKEN_BYTES: Final = 18
 _NOUN: Final = "share token"
 
@@ -26,8 +26,8 @@ _NOUN: Final = "share token"
 class Shares(Collection):
     """Copies of conversations for people who have a link.
 
-    A copy is frozen: no later change of the conversation changes it. It is gone when its session is purged, and is not
-    served while its session is deleted.
+    Later changes of the conversation do not change the copy. While the session is deleted, the copy cannot be read. A
+    purge of the session removes it.
     """
 
     def create(
@@ -35,23 +35,24 @@ class Shares(Collection):
     ) -> ShareRecord:
         """Create a share of a session, and return it.
 
-        The store does not look for secrets in the text. A server that makes shares public passes a copy from which they
-        are removed.
+        Secrets in the text are not removed. A server that publishes shares has to remove them and pass the result as
+        `payload`.
 
         Args:
             session_id: the session.
-            payload: the copy, as a JSON object: `title`, `messages`, `message_count`, and what else readers need. Its
-                keys `token`, `source_session_id`, `created_at`, `updated_at` and `revoked_at` do not count. When None,
-                it is the session's title and the text of the messages of "user" and "assistant".
-            token: what is in the link: 1 to 128 letters, digits, ``_`` and ``-``. When None, one that nobody can guess.
+            payload: the copy, as a JSON object: `title`, `messages`, `message_count`, and other values for readers. The
+                keys `token`, `source_session_id`, `created_at`, `updated_at` and `revoked_at` in it are ignored. When
+                None, the copy is the session's title and the text of the messages with the role "user" or "assistant".
+            token: the text in the link: 1 to 128 letters, digits, ``_`` and ``-``. 36 random hexadecimal
+                digits when None.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
-            ShareExistsError: the token is taken.
-            InvalidIdError: it cannot be a token.
+            ShareExistsError: the token is in use.
+            InvalidIdError: the token is not valid.
             InvalidInputError: `payload` is no mapping.
             InvalidPayloadError: a value in it is not a JSON value.
-            DatabaseCorruptError: the session's messages are damaged, and no copy was made of them.
+            DatabaseCorruptError: the session's messages are damaged. No share was created.
         """
         copy = _encoded(payload)
         token = secrets.token_hex(_TOKEN_BYTES) if token is None else check_id(token, _NOUN)
@@ -63,11 +64,15 @@ class Shares(Collection):
             return self._share(unit, token).record
 
     def refresh(self, token: str, payload: Mapping[str, Any] | None = None) -> ShareRecord:
-        """Replace the copy of a share by one of now, under the same token; `payload` as in `create`.
+        """Replace the copy of a share by a new copy of its session, and return the share.
+
+        Args:
+            token: the token of the share.
+            payload: as in `create`.
 
         Raises:
-            ShareNotFoundError: there is no such share.
-            ShareRevokedError: it is revoked, and stays so.
+            ShareNotFoundError: no share has this token (in this profile).
+            ShareRevokedError: the share is revoked.
             SessionDeletedError: its session is deleted.
             InvalidIdError, InvalidInputError, InvalidPayloadError, DatabaseCorruptError: as `create`.
         """
@@ -82,11 +87,11 @@ class Shares(Collection):
             return self._share(unit, token).record
 
     def get(self, token: str) -> Share:
-        """Return a share with its copy, to be served.
+        """Return a share with its copy.
 
         Raises:
-            ShareNotFoundError: there is no such share, or its session was purged.
-            ShareRevokedError: it is revoked.
+            ShareNotFoundError: no share has this token (in this profile), or its session was purged.
+            ShareRevokedError: the share is revoked.
             SessionDeletedError: its session is deleted.
             DatabaseCorruptError: the copy is damaged.
         """
@@ -104,15 +109,15 @@ class Shares(Collection):
         limit: int = 50,
         after: str | None = None,
     ) -> Page[ShareRecord]:
-        """Return a page of shares without their copies, the newest first. Revoked ones are among them.
+        """Return a page of shares without their copies, the newest first.
 
-        Those of deleted sessions are left out.
+        Revoked shares are included. Shares of deleted sessions are not.
 
         Args:
-            session_id: only those of this session.
-            profile: only those of this profile's sessions; of all when None.
-            limit: how many at most, 1 to 1000.
-            after: `Page.next` of the page before.
+            session_id: only shares of this session; of all when None.
+            profile: only shares of sessions of this profile; of all when None.
+            limit: the largest number of shares to return, 1 to 1000.
+            after: `Page.next` of the previous page.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -124,10 +129,10 @@ class Shares(Collection):
             return share_rows.page(unit, profile, session, limit, after)
 
     def revoke(self, token: str) -> ShareRecord:
-        """Revoke a share, and return it: it is served no more. One that is revoked already is not changed.
+        """Revoke a share, and return it. Its copy cannot be read any more. A revoked share is not changed.
 
         Raises:
-            ShareNotFoundError: there is no such share.
+            ShareNotFoundError: no share has this token (in this profile).
         """
         token = check_id(token, _NOUN)
         with self._transactions.write() as unit:
@@ -137,10 +142,10 @@ class Shares(Collection):
             return self._share(unit, token).record
 
     def delete(self, token: str) -> None:
-        """Remove a share for good, with its copy. An import does not bring it back.
+        """Remove a share and its copy permanently. Imports do not create it again.
 
         Raises:
-            ShareNotFoundError: there is no such share.
+            ShareNotFoundError: no share has this token (in this profile).
         """
         token = check_id(token, _NOUN)
         with self._transactions.write() as unit:

@@ -48,7 +48,7 @@ class View(Searching, Following):
         self.imports = Imports(transactions, scope)
 
     def stats(self) -> StoreStats:
-        """Return how many sessions, messages and projects there are."""
+        """Return the numbers of sessions, messages and projects."""
         with self._transactions.read() as unit:
             return session_ids.stats(unit, self._scope)
 
@@ -104,31 +104,31 @@ class Store(View):
 
         Args:
             target: a path (``~`` is the home directory), ``:memory:``, or a URL: ``sqlite:///…``,
-                ``postgresql://…``. Missing folders of a path are made; a new file is readable for you only.
+                ``postgresql://…``. Missing folders of a path are made. Only its owner can read a new file.
             durability: "full": committed writes survive a power loss. "normal": faster; a power loss never corrupts the
                 database, but the last writes may be lost.
-            migrate: upgrade an older schema. When false, one that needs it is refused.
-            read_only: write nothing, whatever is called; a database that is missing or needs an upgrade is refused.
-            busy_timeout: seconds to wait for another writer, above 0. Less than a millisecond counts as one, and more
-                than 2,000,000 s (23 days) as that.
+            migrate: upgrade an older schema. When false, a database that needs an upgrade is refused.
+            read_only: refuse all writes. A database that is missing or needs an upgrade is refused.
+            busy_timeout: seconds to wait for another writer, above 0. It is limited to at least a millisecond and at
+                most 2,000,000 s (23 days).
             journal_mode: of a SQLite file. "auto": a file with data keeps its mode; a new one gets "wal", or "delete"
                 on a network file system or one shared with a virtual machine. "wal" or "delete": switch to this mode.
-            search: when the database is created, give it an index of words for `search`. One that exists keeps what it
-                has; `info` tells.
-            engine_options: of PostgreSQL: ``pool_size`` (8 connections are kept), ``max_overflow`` (24 more at most),
+            search: create a new database with an index of words for `search`. An existing database is not changed;
+                `StoreInfo.search` says whether it has the index.
+            engine_options: for PostgreSQL: ``pool_size`` (8 connections are kept), ``max_overflow`` (24 more at most),
                 ``pool_recycle``, ``pool_pre_ping`` and ``pool_use_lifo`` as in SQLAlchemy's `create_engine`;
                 ``connect_args``, parameters of libpq by name; ``credentials``, a function that is called for each new
-                connection and returns a mapping with its ``user`` and ``password``. Or ``engine`` alone: an Engine of
-                yours for ``postgresql+psycopg``, which the store uses and does not close.
-            replica: the URL of a standby of this PostgreSQL database, for the reads of `replica`. The options hold for
-                it as well, without an ``engine``. It is connected to when it is first used.
+                connection and returns a mapping with its ``user`` and ``password``. Or ``engine`` alone: an existing
+                Engine for ``postgresql+psycopg``, which the store uses and does not close.
+            replica: the URL of a standby of this PostgreSQL database, for `Store.replica`. The other options apply to
+                it as well, except ``engine``. The store connects to it when it is first used.
 
         Raises:
             InvalidInputError: an argument is not valid.
-            DatabaseMissingError: there is none, and `read_only` forbids making one.
+            DatabaseMissingError: there is no database, and `read_only` forbids to create one.
             DatabaseUnavailableError: it cannot be opened or reached.
             DatabaseCorruptError: the file is damaged, or not a database.
-            UnsupportedDatabaseError: not SQLite or PostgreSQL, or tables of something else are in it.
+            UnsupportedDatabaseError: it is not SQLite or PostgreSQL, or it has tables of another program.
             SchemaNewerError: a newer version of this library upgraded it.
             SchemaOutdatedError: it needs an upgrade that `migrate` or `read_only` forbids.
         """
@@ -157,28 +157,28 @@ class Store(View):
                     schema_repair.ensure_readable(store.database)
                 else:
                     migrations.ensure(store.database, allow_upgrade=migrate)
-            except BaseException:  # whatever it is, nobody has the store
+            except BaseException:  # the caller gets no store to close
                 store.close()
                 raise
         return store
 
     @classmethod
     def _of(cls, target: Target, settings: Settings) -> Self:
-        """Return a store that has looked at nothing yet."""
+        """Return a store that has not connected to its database yet."""
         store = cls.__new__(cls)
         store.database = Database(target, settings)
         View.__init__(store, store.database)
         return store
 
     def close(self) -> None:
-        """Close every connection; any later call raises `StoreClosedError`. Closing again does nothing."""
+        """Close all connections. Later calls raise `StoreClosedError`; closing again does nothing."""
         self.database.close()
         if self._replica is not None:
             self._replica.close()
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the store was closed."""
         return self.database.is_closed
 
     def __enter__(self) -> Self:
@@ -193,9 +193,9 @@ class Store(View):
     def transaction(self) -> Iterator[View]:
         """Give the same verbs (``tx.sessions``, ``tx.messages``, …) in one transaction.
 
-        It is committed when the block ends, and rolled back when an exception leaves it. A verb that fails
-        inside it has changed nothing, so catching its error and going on is fine. Other writers wait: keep it
-        short. It belongs to the thread that began it, which cannot use the store itself inside the block.
+        It is committed when the block ends, and rolled back when an exception leaves the block. A verb that fails
+        inside it has changed nothing, so you can catch its error and continue. Other writers wait until it ends, so
+        keep it short. Only the thread that began it can use it, and that thread cannot use the store inside the block.
 
         Raises:
             TransactionError: this thread is inside a transaction of this store already.
@@ -206,12 +206,12 @@ class Store(View):
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[View]:
-        """Give the reading verbs over one state of the data, whatever others write meanwhile.
+        """Give the verbs that read, on one consistent state of the data: writes of others are not seen.
 
-        Keep it short: while it lasts, SQLite cannot reuse the space of its write-ahead log.
+        Keep it short. While it lasts, SQLite cannot reuse the space of its write-ahead log.
 
         Raises:
-            TransactionError: this thread is inside a transaction of this store already; or, from a verb, it writes.
+            TransactionError: this thread is inside a transaction of this store already, or a verb in the block writes.
         """
         with self.database.snapshot() as snapshot:
             yield View(snapshot)
@@ -219,32 +219,36 @@ class Store(View):
     def watch(self, *, after: str | None = None, timeout: float | None = None) -> Watch:
         """Return an iterator of the changes that are committed from now on, by any process; see `changes`.
 
-        It waits for the next one, which comes within a tenth of a second. It ends when nothing came for a time, or when
-        the store is closed. Close it, or use it as a context manager. `Watch.cursor` is where to go on later.
+        It waits for the next change, and returns it within a tenth of a second. It ends after `timeout` seconds without
+        a change, or when the store is closed. Close it, or use it as a context manager. To continue later, pass
+        `Watch.cursor` as `after`.
 
         Args:
-            after: a cursor, to begin with the changes after it; None to begin now.
-            timeout: seconds after which it ends when nothing came; it waits for ever when None.
+            after: a cursor: begin with the changes after it. None: begin now.
+            timeout: seconds without a change after which it ends; it never does when None.
 
         Raises:
             CursorExpiredError, InvalidCursorError: as `changes`; the first one from the iterator.
             InvalidInputError: the timeout is not valid.
-            DatabaseUnavailableError: from the iterator: the server cannot be reached for longer than the busy timeout.
+            DatabaseUnavailableError: from the iterator: the server was not reached for longer than the busy timeout.
         """
         return watch(self.database, None, after, timeout)
 
     def profile(self, name: str) -> ProfileView:
-        """Return the view of one profile.
+        """Return the view of one profile, whose verbs neither see nor change the rows of other profiles.
+
+        Args:
+            name: the profile: text of 1 to 255 characters. It need not have any sessions.
 
         Raises:
-            InvalidIdError: it cannot be a profile's name.
+            InvalidIdError: the name is not valid.
         """
         return ProfileView(self.database, name)
 
     def replica(self) -> Self:
-        """Return the store of the standby, for reads that may lag: the same verbs, and those that write are refused.
+        """Return the store of the standby, which reads what it has replayed so far and refuses writes.
 
-        It is closed with this store. Without a standby it is this store itself.
+        It is closed with this store. Without a standby, this store itself is returned.
 
         Raises:
             DatabaseUnavailableError: the standby cannot be reached.
@@ -260,10 +264,10 @@ class Store(View):
         return self._replica
 
     def replica_lag(self) -> ReplicaLag:
-        """Return how far the standby lags.
+        """Return how far the standby lags behind the primary, in bytes and seconds.
 
         Raises:
-            DatabaseUnavailableError: one of the two cannot be reached.
+            DatabaseUnavailableError: the primary or the standby cannot be reached.
         """
         standby = self.replica().database
         with self.database.read_each() as unit:
@@ -273,7 +277,7 @@ class Store(View):
         return ReplicaLag(is_standby=is_standby, lacking_bytes=lacking, seconds=seconds)
 
     def info(self) -> StoreInfo:
-        """Return what is open: place, engine, size, schema revision."""
+        """Return the place, engine, size, settings and schema revision of the database."""
         database = self.database
         with database.read() as unit:
             return StoreInfo(

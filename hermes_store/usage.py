@@ -23,10 +23,10 @@ _GROUPS: Final = get_args(UsageGroup)
 
 
 class Usage(Collection):
-    """What sessions used: tokens and cost, each time with the model.
+    """The usage of sessions: records of tokens and cost, each with its time and model.
 
-    It belongs to its session, and moves to another profile with it. What a deleted session used still counts, and what
-    a purged one used, too, without the session.
+    A record belongs to a session, and moves to another profile with it. The usage of deleted and purged sessions still
+    counts; records of a purged session no longer name it.
     """
 
     def record(
@@ -43,20 +43,20 @@ class Usage(Collection):
         cost: float | None = None,
         at: float | None = None,
     ) -> UsageResult:
-        """Record what a session used, and return its totals with it.
+        """Record usage of a session, and return the new totals of the session.
 
-        The input and output tokens and the cost are added to those of the session in the same transaction. The session
-        keeps its place in lists.
+        The input and output tokens and the cost are added to the session's fields in the same transaction. The session
+        stays at its place in lists.
 
         Args:
             session_id: the session.
-            model: the model, None if it is not known.
-            provider: who was paid, None if it is not known.
-            input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens: how many, up to 10^15.
-                They are not added to each other: whether input tokens include cached ones is up to the caller.
-            cost: in the unit of `SessionRecord.estimated_cost`, which hermes-webui has in US dollars; kept in
-                billionths. 0 is a cost, None is one that is not known.
-            at: when, in epoch seconds; now when None.
+            model: the name of the model; None if it is not known.
+            provider: the name of the provider; None if it is not known.
+            input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens: numbers of tokens, 0
+                to 10^15. They are stored as given: the caller decides whether input tokens include cached ones.
+            cost: 0 to 1,000,000 in the unit of `SessionRecord.estimated_cost`, which is US dollars in hermes-webui. It
+                is stored in billionths. None: the cost is not known.
+            at: the time of the usage, in epoch seconds; now when None.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -80,12 +80,12 @@ class Usage(Collection):
         return UsageResult.from_trusted({"session_id": key.session_id, "revision": revision, **totals.columns})
 
     def list(self, session_id: str, *, limit: int = 50, after: str | None = None) -> Page[UsageRecord]:
-        """Return a page of what a session used, the newest first.
+        """Return a page of the usage records of a session, the newest first.
 
         Args:
             session_id: the session.
-            limit: how many at most, 1 to 1000.
-            after: `Page.next` of the page before.
+            limit: the largest number of records to return, 1 to 1000.
+            after: `Page.next` of the previous page.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `sessions.get`.
@@ -104,19 +104,20 @@ class Usage(Collection):
         tz: str | datetime.tzinfo | None = None,
         profile: str | None = None,
     ) -> Sequence[UsageTotal]:
-        """Return the sums of what was used, in groups, sorted by the groups in the order of `by`.
+        """Return sums of usage by group, sorted by the groups in the order of `by`.
 
-        What deleted and purged sessions used is included. What a duplicate took over from the session that it was
-        copied from is not.
+        The usage of deleted and purged sessions is included. The usage that a duplicate has from its original is not
+        counted again.
 
         Args:
-            by: one group or several. "day", "week" (from Monday) and "month" are of the time zone `tz`; "project",
-                "session" and "source" are those that a session has now. Without any, there is one sum of all.
-            since: only what was used at this time or later.
-            until: only what was used before this time.
-            tz: where days begin: the name of a time zone, such as "Europe/Berlin", or a `ZoneInfo` or
-                `timezone`; UTC when None.
-            profile: only what sessions of this profile used; all when None.
+            by: one group or several. "day", "week" (from Monday) and "month" are those of the time zone `tz`.
+                "project", "session" and "source" are those that a session has now. Without a group, the result is one
+                sum.
+            since: only usage at this time or later, in epoch seconds.
+            until: only usage before this time, in epoch seconds.
+            tz: the time zone in which days begin: a name such as "Europe/Berlin", a `ZoneInfo` or a `timezone`. UTC
+                when None.
+            profile: only usage of sessions of this profile; all when None.
 
         Raises:
             InvalidInputError: an argument is not valid.

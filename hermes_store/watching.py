@@ -1,4 +1,4 @@
-"""Watching a store: changes as they are committed, by whichever process."""
+"""Watching a store: an iterator of the changes that any process commits."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _HELD_BACK: Final = 0.05
 
 
 class Watch(Iterator[Change]):
-    """The changes of a store, as they are committed: an iterator, which waits for the next one.
+    """An iterator of the changes of a store, which waits for the next change that is committed.
 
-    It ends when nothing came for `timeout` seconds, or when it or its store is closed. One thread iterates; any may
-    close it. A forked child can go on with its own copy.
+    It ends after `timeout` seconds without a change, or when it or its store is closed. Only one thread may iterate;
+    any thread may close it. A forked child process can continue with its own copy.
     """
 
     def __init__(self, database: Database, scope: str | None, after: str | None, timeout: float) -> None:
@@ -50,7 +50,7 @@ class Watch(Iterator[Change]):
 
     @property
     def cursor(self) -> str:
-        """Where to go on after the last change that was returned; see `ChangePage.cursor`."""
+        """The cursor after the last change that was returned; see `ChangePage.cursor`."""
         return change_pages.write_cursor(self._key, self._place)
 
     def __iter__(self) -> Self:
@@ -105,7 +105,7 @@ class Watch(Iterator[Change]):
         return self._watcher
 
     def close(self) -> None:
-        """End it: a thread that waits for the next change gets none. Closing again does nothing."""
+        """End the iterator, also while a thread waits for the next change. Closing again does nothing."""
         self._is_closed = True
         self._release()
 

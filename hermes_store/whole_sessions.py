@@ -28,33 +28,33 @@ class WholeSessions(Collection):
     """The verbs for a session as one JSON object."""
 
     def as_json(self, session_id: str) -> dict[str, Any]:
-        """Return a session whole, as the JSON object that is its file in hermes-webui: what an export writes.
+        """Return a whole session as a JSON object, as hermes-webui has it in a file and as an export writes it.
 
-        Besides its fields, documents and `messages`, it has the keys that hermes-webui always writes, in its order.
+        It has the session's fields, documents and `messages`, and all keys that hermes-webui always writes, in its
+        order.
 
         Raises:
             SessionNotFoundError, SessionDeletedError: as `get`.
-            DatabaseCorruptError: a message or a document is damaged or missing; it names the place.
+            DatabaseCorruptError: a message or a document is damaged or missing. The error names its place.
         """
         with self._transactions.read() as unit:
             return _read(unit, lambda: self._find(unit, session_id))
 
     def create_from_json(self, values: Mapping[str, Any]) -> SessionRecord:
-        """Create a session from the JSON object that is its file in hermes-webui; `as_json` returns it again.
+        """Create a session from a JSON object as `as_json` returns it, and return the session.
 
-        A value that its column cannot hold is kept as a document, as an import does it.
+        A value that its column cannot hold is kept as a document, as in an import.
 
         Args:
-            values: the object, with its `session_id`. Without a profile, it is created in "default", or the view's. A
-                time that it does not have, or that is none, is its messages', its other time, or now. A project or a
-                parent that the profile does not have is kept as a document, and the next import of a directory links
-                it.
+            values: the object, with its `session_id`. The default profile is "default" or that of the view. A time that
+                is missing or not valid is taken from the messages or from the other time, or is now. A project or a
+                parent that the profile does not have is kept as a document; the next import of a directory links it.
 
         Raises:
-            SessionExistsError, SessionDeletedError: the id is, or was, another session's; as in `create`.
-            InvalidIdError: `session_id` is missing, or cannot be an id.
-            InvalidInputError: it is no object, its messages are no list, a key is too long, or the profile is another
-                one than the view's.
+            SessionExistsError, SessionDeletedError: another session has or had the id; as in `create`.
+            InvalidIdError: `session_id` is missing or not valid.
+            InvalidInputError: `values` is no object, its messages are no list, a key is too long, or the profile is not
+                that of the view.
             InvalidPayloadError: a value is not a JSON value.
         """
         session = _NewSession(values)
