@@ -26,8 +26,8 @@ WITHOUT: Final = Missing.WITHOUT
 
 
 #: Why a session has a parent. "fork": it began with the parent's messages. "compression": it continues the parent,
-#: whose messages were summarised. "subagent": it works for the parent. "import": its session JSON names the parent, but not
-#: the reason.
+#: whose messages were summarised. "subagent": it works for the parent. "import": its session JSON names the parent,
+#: but not the reason.
 ParentKind = Literal["fork", "compression", "subagent", "import"]
 FORK: Final = "fork"
 
@@ -154,8 +154,8 @@ class Share(ShareRecord):
 
 
 #: Why a usage record exists. "record": `usage.record` was called. "total": the totals of the session were written, by
-#: an import for example, and the record is the difference. "copy": the session is a copy, and the record is the usage of
-#: the original session, which `usage.totals` does not count again.
+#: an import for example, and the record is the difference. "copy": the session is a copy, and the record is the usage
+#: of the original session, which `usage.totals` does not count again.
 UsageKind = Literal["record", "total", "copy"]
 #: The groups of `usage.totals`.
 UsageGroup = Literal["day", "week", "month", "model", "provider", "profile", "project", "session", "source"]
