@@ -112,7 +112,7 @@ def test_a_session_goes_with_its_messages_and_nothing_else_does(agent: Agent) ->
         agent.bridge().session(NAS)
 
 
-def test_subagents_go_along_and_usage_too_but_other_children_are_cut_loose(agent: Agent) -> None:
+def test_a_delete_takes_subagents_and_releases_other_children(agent: Agent) -> None:
     agent.child("deeper", HELPER, model_config='{"_delegate_from": "x"}')
     agent.child("branch", LANTERN_2, model_config='{"_branched_from": "x"}')
     agent.child("of-helper", HELPER)
@@ -131,7 +131,7 @@ def test_subagents_go_along_and_usage_too_but_other_children_are_cut_loose(agent
     agent.require_sound()
 
 
-def test_the_session_that_goes_on_stays_when_the_one_before_is_deleted(agent: Agent) -> None:
+def test_a_continuation_stays_when_its_predecessor_is_deleted(agent: Agent) -> None:
     report = agent.bridge().delete_session(LANTERN)
     assert (report.sessions, report.released) == ((LANTERN,), (LANTERN_2,))
     assert agent.bridge().session(LANTERN_2).chain == (LANTERN_2,)
@@ -207,7 +207,7 @@ def test_a_dry_run_tells_the_same_and_changes_no_byte(agent: Agent, session_id: 
     assert told.model_copy(update={"dry_run": False}) == done
 
 
-def test_a_dry_run_leaves_the_log_of_an_agent_that_died_alone(generated: Callable[..., Agent]) -> None:
+def test_dry_run_leaves_a_dead_agent_s_log(generated: Callable[..., Agent]) -> None:
     agent = generated()
     writers.run("leave", agent.path)
     before = agent.bytes()
@@ -275,9 +275,7 @@ def test_a_session_whose_subagent_has_not_ended_is_refused(agent: Agent) -> None
     ("table", "column"), [("compression_locks", "session_id"), ("session_turn_leases", "conversation_id")]
 )
 @pytest.mark.parametrize("holder", [LANTERN_2, HELPER])
-def test_a_session_that_the_agent_is_at_work_on_is_refused_until_the_lease_ends(
-    agent: Agent, table: str, column: str, holder: str
-) -> None:
+def test_sessions_in_use_are_refused_until_leases_end(agent: Agent, table: str, column: str, holder: str) -> None:
     agent.sql(f"CREATE TABLE IF NOT EXISTS {table} ({column} TEXT PRIMARY KEY, holder, acquired_at, expires_at REAL)")
     agent.sql(f"INSERT INTO {table} VALUES (?, 'pid', ?, ?)", holder, time.time(), time.time() + 600)
     require_refusal(agent, err.AgentSessionInUseError, LANTERN_2, table)
@@ -287,7 +285,7 @@ def test_a_session_that_the_agent_is_at_work_on_is_refused_until_the_lease_ends(
     assert HELPER in agent.bridge().delete_session(LANTERN_2).sessions
 
 
-def test_a_turn_s_lease_is_the_whole_chain_s_and_no_branch_s(agent: Agent) -> None:
+def test_turn_lease_covers_the_chain_not_a_branch(agent: Agent) -> None:
     agent.sql("CREATE TABLE session_turn_leases (conversation_id TEXT PRIMARY KEY, holder, acquired_at, expires_at)")
     agent.sql("INSERT INTO session_turn_leases VALUES (?, 'pid', 0, ?)", LANTERN, time.time() + 600)
     agent.sql("UPDATE sessions SET end_reason = 'compression' WHERE id = ?", LANTERN)
@@ -330,7 +328,7 @@ def test_a_session_that_is_not_there_is_told(agent: Agent, session_id: str) -> N
 
 @pytest.mark.parametrize("table", ["sessions", "messages"])
 @pytest.mark.parametrize("replacement", ["CREATE VIEW {0} AS SELECT * FROM moved", ""])
-def test_a_view_or_nothing_in_the_place_of_a_table_is_refused(agent: Agent, table: str, replacement: str) -> None:
+def test_views_in_place_of_tables_are_refused(agent: Agent, table: str, replacement: str) -> None:
     for (name,) in agent.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
         agent.sql(f"DROP TRIGGER {name}")
     agent.sql(f"ALTER TABLE {table} RENAME TO moved")
@@ -363,7 +361,7 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, name: str) -> None
     assert [entry.name for entry in folder.iterdir()] == [name]
 
 
-def test_a_file_that_goes_away_at_the_last_moment_is_not_made(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_disappears_late_is_not_created(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
 
     def late(*arguments: Any, **more: Any) -> sqlite3.Connection:
@@ -384,9 +382,7 @@ def test_a_file_that_goes_away_at_the_last_moment_is_not_made(agent: Agent, monk
         (EXAMPLE_STATE_DB.read_bytes()[:20_000], err.AgentCorruptError),
     ],
 )
-def test_a_file_that_is_no_whole_database_is_told_and_left_alone(
-    agent: Agent, content: bytes, error: type[Exception]
-) -> None:
+def test_a_damaged_file_is_reported_and_not_changed(agent: Agent, content: bytes, error: type[Exception]) -> None:
     agent.path.write_bytes(content)
     require_refusal(agent, error)
 
@@ -418,14 +414,14 @@ def test_an_error_half_way_undoes_everything(agent: Agent, action: str) -> None:
     agent.bridge().delete_session(NAS)
 
 
-def test_a_table_that_refers_to_the_session_and_does_not_let_go_undoes_everything(agent: Agent) -> None:
+def test_a_table_that_blocks_the_delete_undoes_everything(agent: Agent) -> None:
     agent.sql("CREATE TABLE notes (session_id TEXT REFERENCES sessions(id))")
     agent.sql("INSERT INTO notes VALUES (?)", NAS)
     require_refusal(agent, err.AgentError, NAS, "FOREIGN KEY")
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_an_index_with_a_tokenizer_of_the_agent_s_own_is_told(agent: Agent, dry_run: bool) -> None:
+def test_an_index_with_an_agent_tokenizer_is_reported(agent: Agent, dry_run: bool) -> None:
     with closing(sqlite3.connect(agent.path)) as db, db:
         db.execute("PRAGMA writable_schema = ON")
         db.execute(

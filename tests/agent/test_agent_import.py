@@ -236,7 +236,7 @@ def test_a_title_that_both_gave_stays_the_user_s(sqlite_store: Store, agent: Age
         assert sqlite_store.sessions.get("talk").title == "Same"
 
 
-def test_tokens_and_cost_that_are_counted_after_the_last_message_come_along(store: Store, agent: AgentDb) -> None:
+def test_tokens_counted_after_the_last_message_are_imported(store: Store, agent: AgentDb) -> None:
     imported(store, agent)
     agent.sql("UPDATE sessions SET input_tokens = 77, estimated_cost_usd = 0.1 WHERE id = 'talk'")
     item = imported(store, agent)
@@ -266,7 +266,7 @@ def _truncate(store: Store) -> None:
 
 
 @pytest.mark.parametrize("change", [_append, _edit, _truncate])
-def test_messages_that_both_changed_are_a_conflict_each_time_and_ours_are_kept(
+def test_messages_that_both_changed_stay_a_conflict(
     store: Store, agent: AgentDb, change: Callable[[Store], None]
 ) -> None:
     imported(store, agent)
@@ -334,9 +334,7 @@ def test_a_file_that_was_replaced_by_another_takes_nothing_away(
     assert texts(sqlite_store) == ["hello", "hi", "how are you", "fine"]
 
 
-def test_a_backup_that_was_restored_and_went_on_otherwise_takes_nothing_away(
-    sqlite_store: Store, agent: AgentDb, tmp_path: Path
-) -> None:
+def test_a_restored_backup_of_the_agent_removes_nothing(sqlite_store: Store, agent: AgentDb, tmp_path: Path) -> None:
     backup = AgentDb(Path(shutil.copy(agent.path, tmp_path / "backup.db")))
     agent.say("talk", "after the backup", "lost to the agent")
     imported(sqlite_store, agent)
@@ -347,9 +345,7 @@ def test_a_backup_that_was_restored_and_went_on_otherwise_takes_nothing_away(
     assert texts(sqlite_store)[-2:] == ["after the backup", "lost to the agent"]
 
 
-def test_messages_taken_back_in_another_file_that_has_their_ids_take_nothing_away(
-    sqlite_store: Store, agent: AgentDb
-) -> None:
+def test_another_file_with_the_same_ids_removes_nothing(sqlite_store: Store, agent: AgentDb) -> None:
     imported(sqlite_store, agent)
     ids = agent.ids("talk")[2:]
     agent.mark(ids, active=0)
@@ -450,9 +446,7 @@ def test_imports_go_into_the_profile_that_is_asked_for(
 
 
 @pytest.mark.parametrize("name", ["x" * 256, 7, ""])
-def test_a_name_that_no_profile_of_the_store_can_have_is_refused(
-    sqlite_store: Store, agent: AgentDb, name: Any
-) -> None:
+def test_an_invalid_profile_name_is_refused(sqlite_store: Store, agent: AgentDb, name: Any) -> None:
     with pytest.raises(InvalidIdError, match="cannot be a profile"):
         AgentBridge(agent.path, store=sqlite_store, store_profile=name)
     longest = "x" * 255

@@ -37,18 +37,14 @@ def cut(agent: AgentDb, session_id: str) -> None:
 
 
 @pytest.mark.parametrize("parent", ["talk", "talk-2", "talk-3"])
-def test_a_branch_of_any_session_of_a_chain_comes_from_the_conversation(
-    sqlite_store: Store, agent: AgentDb, parent: str
-) -> None:
+def test_a_branch_belongs_to_the_whole_conversation(sqlite_store: Store, agent: AgentDb, parent: str) -> None:
     agent.begin("offshoot", "hello", parent_session_id=parent, model_config=BRANCHED)
     AgentBridge(agent.path, store=sqlite_store).import_sessions()
     assert sqlite_store.sessions.get("offshoot").parent_id == "talk-3"
 
 
 @pytest.mark.parametrize("parent", ["talk", "talk-2", "talk-3"])
-def test_a_parent_that_is_imported_later_or_has_another_id_is_found(
-    sqlite_store: Store, agent: AgentDb, parent: str
-) -> None:
+def test_a_parent_imported_later_or_renamed_is_found(sqlite_store: Store, agent: AgentDb, parent: str) -> None:
     agent.begin("offshoot", "hello", parent_session_id=parent, model_config=BRANCHED)
     imported(sqlite_store, agent, "offshoot")
     assert sqlite_store.sessions.get("offshoot").parent_id is None
@@ -109,9 +105,7 @@ def test_a_conversation_whose_beginning_was_cut_off_is_known_again(sqlite_store:
 
 
 @pytest.mark.parametrize("verb", ["delete", "purge"])
-def test_what_was_deleted_here_stays_deleted_when_its_beginning_is_cut_off(
-    sqlite_store: Store, agent: AgentDb, verb: str
-) -> None:
+def test_what_was_deleted_stays_so_after_pruning(sqlite_store: Store, agent: AgentDb, verb: str) -> None:
     imported(sqlite_store, agent, "talk")
     getattr(sqlite_store.sessions, verb)("talk-3")
     agent.compress("talk-3", "talk-4", "[summary]")
@@ -122,9 +116,7 @@ def test_what_was_deleted_here_stays_deleted_when_its_beginning_is_cut_off(
     assert not sqlite_store.sessions.exists("talk-4")
 
 
-def test_a_session_that_turns_out_to_go_on_from_another_takes_that_one_s_messages_in(
-    sqlite_store: Store, agent: AgentDb
-) -> None:
+def test_a_late_continuation_takes_over_the_earlier_messages(sqlite_store: Store, agent: AgentDb) -> None:
     agent.begin("first", "hello")
     agent.begin("second", "on", parent_session_id="first")
     imported(sqlite_store, agent, "second")  # before the agent came to say why the first one ended
@@ -136,9 +128,7 @@ def test_a_session_that_turns_out_to_go_on_from_another_takes_that_one_s_message
         sqlite_store.sessions.get("first")
 
 
-def test_a_list_of_both_sides_has_a_conversation_once_whichever_session_it_begins_with(
-    sqlite_store: Store, agent: AgentDb
-) -> None:
+def test_a_combined_list_has_each_conversation_once(sqlite_store: Store, agent: AgentDb) -> None:
     agent.begin("first", "hello")
     agent.begin("second", "on", parent_session_id="first")
     imported(sqlite_store, agent, "second")
@@ -161,7 +151,7 @@ def test_a_list_of_both_sides_has_a_conversation_once_whichever_session_it_begin
 
 @pytest.mark.parametrize("member", ["talk", "talk-2", "talk-3"])
 @pytest.mark.parametrize(("verb", "outcome"), [(None, Outcome.CONFLICT), ("delete", Outcome.SKIPPED)])
-def test_a_conversation_one_of_whose_ids_is_a_session_s_from_elsewhere_is_not_taken_in_beside_it(
+def test_conversation_with_a_foreign_id_is_not_imported(
     sqlite_store: Store, agent: AgentDb, member: str, verb: str | None, outcome: Outcome
 ) -> None:
     sqlite_store.sessions.create(session_id=member, title="Mine")

@@ -156,9 +156,7 @@ def test_an_import_that_is_killed_is_finished_by_the_next(sqlite_path: Path, age
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3])
-def test_an_import_that_is_killed_inside_a_long_conversation_has_nothing_of_it(
-    sqlite_path: Path, agent: AgentDb, chunk: int
-) -> None:
+def test_an_import_killed_in_a_conversation_writes_none(sqlite_path: Path, agent: AgentDb, chunk: int) -> None:
     _generate(agent, 1, 20, messages=2_500)
     killed = run_function(import_agent_and_be_killed, sqlite_path, agent.path, chunk, "INSERT INTO message_blobs")
     assert killed.returncode == -signal.SIGKILL

@@ -34,9 +34,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
         yield one, other
 
 
-def test_a_message_that_the_user_adds_during_an_import_is_not_taken_away(
-    stores: tuple[Store, Store], agent: AgentDb
-) -> None:
+def test_a_message_added_during_an_import_stays(stores: tuple[Store, Store], agent: AgentDb) -> None:
     store, user = stores
     AgentBridge(agent.path, store=store).import_session("talk")
     agent.say("talk", "theirs")
@@ -54,9 +52,7 @@ def test_a_message_that_the_user_adds_during_an_import_is_not_taken_away(
     assert store.sessions.get("talk").message_count == 4
 
 
-def test_a_message_that_the_user_adds_just_before_the_import_writes_is_not_taken_away(
-    stores: tuple[Store, Store], agent: AgentDb
-) -> None:
+def test_a_message_added_before_the_import_stays(stores: tuple[Store, Store], agent: AgentDb) -> None:
     store, user = stores
     AgentBridge(agent.path, store=store).import_session("talk")
     agent.say("talk", "theirs")

@@ -171,9 +171,7 @@ def test_a_file_that_another_process_keeps_to_itself_is_locked(state_db: StateDb
     assert bridge.info().sessions
 
 
-def test_a_locked_file_is_waited_for_once_and_no_longer_than_the_deadline(
-    state_db: StateDb, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_file_is_waited_for_once(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
     path = state_db()
     patience = []
     connect: Any = sqlite3.connect
@@ -203,7 +201,7 @@ class _Clock:
 
 
 @pytest.mark.parametrize(("duration", "attempts"), [(0, 3), (14, 3), (16, 2), (40, 1)])
-def test_a_fault_that_passes_is_met_three_times_at_most_and_within_the_deadline(
+def test_a_passing_fault_is_retried_within_the_deadline(
     state_db: StateDb, monkeypatch: pytest.MonkeyPatch, duration: float, attempts: int
 ) -> None:
     path = state_db()
@@ -267,9 +265,7 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_another_user_s_file_is_not_read_where_that_would_lock_its_owner_out(
-    state_db: StateDb, open_folder: Path
-) -> None:
+def test_reading_never_locks_a_file_s_owner_out(state_db: StateDb, open_folder: Path) -> None:
     if os.geteuid() != 0:  # who is not root has no file of another user's but the system's
         with pytest.raises(AgentPermissionError, match=r"belongs to another user.*foreign_owner=True"):
             AgentBridge("/etc/passwd").info()
@@ -288,7 +284,7 @@ def test_another_user_s_file_is_not_read_where_that_would_lock_its_owner_out(
     assert read("anyway") == "1\n"
 
 
-def test_the_owner_of_a_file_that_may_not_be_read_is_told_so(state_db: StateDb, open_folder: Path) -> None:
+def test_an_unreadable_file_s_owner_is_named(state_db: StateDb, open_folder: Path) -> None:
     if os.geteuid() != 0:
         path = state_db()
         path.chmod(0)

@@ -10,7 +10,7 @@ import hermes_store
 from hermes_store import agent, errors
 
 
-def test_the_bridge_its_values_and_its_errors_are_imported_from_the_library_itself() -> None:
+def test_agent_s_names_are_exported_by_the_library() -> None:
     public = set(hermes_store.__all__)
     values = {name for name in agent.__all__ if inspect.isclass(getattr(agent, name))}
     family = {

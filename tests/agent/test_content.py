@@ -154,7 +154,7 @@ def test_whatever_is_read_can_be_stored(state_db: StateDb) -> None:
         assert json_codec.decode(json_codec.encode(items)) == items
 
 
-def test_values_of_the_wrong_kind_in_a_session_s_row_do_no_harm(state_db: StateDb) -> None:
+def test_wrong_types_in_a_row_do_no_harm(state_db: StateDb) -> None:
     path = state_db()
     with closing(sqlite3.connect(path)) as db:
         db.execute(
@@ -172,7 +172,7 @@ def test_values_of_the_wrong_kind_in_a_session_s_row_do_no_harm(state_db: StateD
     json_codec.encode(session.model_dump())
 
 
-def test_invalid_text_in_one_session_breaks_no_list_and_no_search_for_it(state_db: StateDb) -> None:
+def test_invalid_text_in_a_session_breaks_no_list(state_db: StateDb) -> None:
     path = state_db()
     with closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE sessions SET title = CAST(x'e9e9' AS TEXT), cwd = CAST(x'ff' AS TEXT) WHERE id = 'login'")

@@ -184,9 +184,7 @@ def test_nothing_is_interrupted_after_its_read_ended(state_db: StateDb, monkeypa
     assert readers_end(before)
 
 
-def test_without_a_thread_to_spare_a_read_is_done_in_its_caller_s(
-    state_db: StateDb, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_spare_thread_the_caller_reads(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -53,7 +53,7 @@ def test_a_cycle_of_parents_loses_no_session_and_ends(path: Path, put: Put) -> N
         assert name in AgentBridge(path).messages(name).chain
 
 
-def test_a_chain_that_runs_into_a_cycle_loses_no_session_and_ends(path: Path, put: Put) -> None:
+def test_a_chain_with_a_cycle_loses_no_session(path: Path, put: Put) -> None:
     put("a", "c", **FULL)
     put("b", "a", **FULL)
     put("c", "b", **FULL)
@@ -81,7 +81,7 @@ def test_what_goes_on_for_a_helper_is_that_helper(path: Path, put: Put) -> None:
     assert chains(path, "subagent") == [("old", "old-2"), ("busy", "busy-2"), ("main",)]
 
 
-def test_a_branch_and_a_helper_of_a_full_session_do_not_go_on_for_it(path: Path, put: Put) -> None:
+def test_branches_and_helpers_do_not_continue_a_session(path: Path, put: Put) -> None:
     put("full", at=1, **FULL)
     put("branch", "full", at=2, model_config='{"_branched_from": "full"}')
     put("helper", "full", at=3, model_config='{"_delegate_from": "full"}')
@@ -100,7 +100,7 @@ def test_a_branch_and_a_helper_of_a_full_session_do_not_go_on_for_it(path: Path,
         pytest.param({"at": 2}, {"at": 9}, id="last active"),
     ],
 )
-def test_of_two_that_may_go_on_the_agent_s_choice_is_taken(
+def test_of_two_continuations_the_agent_s_choice_counts(
     path: Path, put: Put, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     put("full", at=1, **FULL)
@@ -126,7 +126,7 @@ def test_a_chain_is_as_active_as_its_most_active_part(path: Path, put: Put) -> N
     assert found == [("root", "tip"), ("webui-root", "cli-tip"), ("other",)]
 
 
-def test_one_session_s_messages_are_read_without_those_it_goes_on_for(path: Path, put: Put) -> None:
+def test_a_session_is_read_without_its_predecessors(path: Path, put: Put) -> None:
     put("one", at=1, **FULL)
     put("two", "one", at=2)
     bridge = AgentBridge(path)

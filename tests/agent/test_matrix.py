@@ -147,7 +147,7 @@ def test_the_matrix_has_every_version_and_state() -> None:
     }
 
 
-def test_a_group_that_there_is_not_is_refused_with_those_that_there_are(state_db: Any) -> None:
+def test_unknown_group_is_refused_naming_the_known_ones(state_db: Any) -> None:
     with pytest.raises(InvalidInputError, match="archived, cron, empty, hidden, subagent, tool, webui"):
         AgentBridge(state_db()).sessions(include=["kanban"])
     limit: Any

@@ -131,9 +131,7 @@ def test_the_list_never_scans_the_wide_rows_nor_the_messages(
 
 
 @pytest.mark.parametrize("version", [16, 22, 30])
-def test_each_session_of_the_sources_asked_for_costs_one_look_into_the_index(
-    big: Callable[[Shape], Path], version: int
-) -> None:
+def test_each_session_costs_one_look_into_the_index(big: Callable[[Shape], Path], version: int) -> None:
     path = big(Shape(version))
     found = lines(path, lambda: AgentBridge(path).sessions(limit=20))
     assert scans(found, "s") == ["SCAN s USING COVERING INDEX idx_sessions_source_id"]
@@ -158,9 +156,7 @@ def test_most_pages_of_the_list_take_one_statement(big: Callable[[Shape], Path],
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_without_an_index_the_messages_are_scanned_once_and_the_sessions_never(
-    big: Callable[[Shape], Path], version: int
-) -> None:
+def test_without_an_index_messages_are_scanned_once(big: Callable[[Shape], Path], version: int) -> None:
     path = big(Shape(version, index=False))
     bridge = AgentBridge(path)
     found = lines(path, lambda: bridge.sessions(limit=20))
@@ -172,7 +168,7 @@ def test_without_an_index_the_messages_are_scanned_once_and_the_sessions_never(
     assert len(scans(lines(path, lambda: bridge.messages(last, limit=5)), "m")) == 1
 
 
-def test_without_an_index_the_guess_takes_as_many_rows_as_it_needs(
+def test_without_an_index_the_estimate_reads_enough_rows(
     big: Callable[[Shape], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = big(Shape(index=False))
@@ -187,9 +183,7 @@ def test_without_an_index_the_guess_takes_as_many_rows_as_it_needs(
     assert "NOT BETWEEN" in scans_of_all[0], "it groups every message"
 
 
-def test_without_an_index_sessions_without_a_message_cost_no_look_at_the_messages(
-    big: Callable[[Shape], Path], tmp_path: Path
-) -> None:
+def test_empty_sessions_cost_no_look_without_an_index(big: Callable[[Shape], Path], tmp_path: Path) -> None:
     source = big(Shape(index=False))
     path = tmp_path / "state.db"
     shutil.copy(source, path)
@@ -222,9 +216,7 @@ def test_a_page_of_messages_uses_the_index_on_them(big: Callable[[Shape], Path],
 
 @pytest.mark.parametrize("version", [*VERSIONS, 17])
 @pytest.mark.parametrize("index", [True, False], ids=["index", "no index"])
-def test_of_the_wide_rows_of_messages_only_the_page_s_are_read(
-    big: Callable[[Shape], Path], version: int, index: bool
-) -> None:
+def test_only_message_rows_of_the_page_are_read(big: Callable[[Shape], Path], version: int, index: bool) -> None:
     path = big(Shape(version, index=index))
     bridge = AgentBridge(path)
     page = bridge.messages("s0005", limit=5)
@@ -241,7 +233,7 @@ def test_of_the_wide_rows_of_messages_only_the_page_s_are_read(
 
 
 @pytest.mark.parametrize("read", ["sessions", "messages", "session"])
-def test_the_wide_rows_that_are_read_are_the_page_s_and_their_kin(big: Callable[[Shape], Path], read: str) -> None:
+def test_wide_rows_are_read_for_the_page_only(big: Callable[[Shape], Path], read: str) -> None:
     """Counted by SQLite itself: a scan of the whole table would be more instructions than this leaves room for."""
     path = big(Shape())
     bridge = AgentBridge(path)

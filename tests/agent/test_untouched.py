@@ -102,9 +102,7 @@ def test_a_path_may_be_relative(state_db: StateDb, monkeypatch: pytest.MonkeyPat
     assert [one.name for one in (tmp_path / "here").iterdir()] == ["state.db"]
 
 
-def test_a_link_to_the_file_is_read_with_its_log_and_has_nothing_put_beside_it(
-    state_db: StateDb, tmp_path: Path
-) -> None:
+def test_reading_a_linked_file_creates_nothing_beside_it(state_db: StateDb, tmp_path: Path) -> None:
     path = state_db(name="real/state.db")
     (tmp_path / "link").mkdir()
     link = tmp_path / "link" / "other-name.db"

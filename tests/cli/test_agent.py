@@ -47,7 +47,7 @@ def test_a_row_has_title_messages_model_source_age_and_id(run: Any, home: Path) 
 
 
 @pytest.mark.parametrize("columns", [30, 60, 80, 200])
-def test_no_row_is_wider_than_the_terminal_and_each_has_its_id(run: Any, home: Path, columns: int) -> None:
+def test_agent_rows_fit_the_terminal_with_whole_ids(run: Any, home: Path, columns: int) -> None:
     rows = run("agent", "list", "--home", home, columns=columns).stdout.partition("\n\n")[0].splitlines()
     assert [row.split()[-1] for row in rows] == ["Id", *LISTED]
     assert max(map(len, rows)) <= columns
@@ -141,7 +141,7 @@ def test_an_ambiguous_beginning_names_the_ids_that_fit(run: Any, home: Path) -> 
 
 
 @pytest.mark.parametrize("given", ["zzz", "", "…", "\x1b[31m"])
-def test_an_id_that_the_agent_does_not_have_ends_with_one_line(run: Any, home: Path, given: str) -> None:
+def test_an_unknown_agent_id_ends_with_one_line(run: Any, home: Path, given: str) -> None:
     done = run("agent", "show", given, "--home", home, code=3)
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
     assert "\x1b" not in done.stderr
@@ -154,9 +154,7 @@ def test_info_says_what_the_file_is(run: Any, run_json: Json, home: Path) -> Non
     assert run_json("agent", "info", "--home", home) == AgentBridge(home=home).info().model_dump()
 
 
-def test_the_file_is_named_by_its_path_its_home_a_profile_or_the_environment(
-    run_json: Json, home: Path, tmp_path: Path
-) -> None:
+def test_file_is_found_by_each_way_of_naming(run_json: Json, home: Path, tmp_path: Path) -> None:
     (home / "profiles" / "work").mkdir(parents=True)
     work = (home / "state.db").rename(home / "profiles" / "work" / "state.db")
     for options, env in (
@@ -187,9 +185,7 @@ def test_options_that_make_no_sense_are_wrong_usage(run: Any, command: list[str]
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_a_missing_file_is_exit_code_3_and_an_unreadable_one_4(
-    run: Any, home: Path, tmp_path: Path, command: list[str]
-) -> None:
+def test_missing_and_unreadable_files_have_exit_codes(run: Any, home: Path, tmp_path: Path, command: list[str]) -> None:
     database = tmp_path / "new" / "chats.db"
     for path, code in ((tmp_path / "none.db", 3), (home, 4), (home / "webui" / "projects.json", 4)):
         done = run("--db", database, "agent", *command, "--path", path, code=code)
@@ -204,7 +200,7 @@ def test_reading_the_agents_file_needs_no_database(run: Any, home: Path, tmp_pat
     assert not (tmp_path / "none.db").exists()
 
 
-def test_an_import_says_what_it_took_in_and_again_only_what_is_new(run: Any, home: Path, tmp_path: Path) -> None:
+def test_import_reports_all_and_then_only_new_items(run: Any, home: Path, tmp_path: Path) -> None:
     database = tmp_path / "new" / "chats.db"
     said = run("--db", database, "agent", "import", "--home", home).stdout
     assert re.match(r"5 sessions in \d+\.\d s: 5 imported\.\nFrom .*state\.db into .*chats\.db\.\n$", said)
@@ -238,7 +234,7 @@ def test_an_import_of_an_unknown_session_makes_no_database(run: Any, home: Path,
     assert not (tmp_path / "chats.db").exists()
 
 
-def test_conflicts_and_failures_are_named_and_a_failure_is_exit_code_1(run: Any, home: Path, database: Path) -> None:
+def test_conflicts_and_failures_have_exit_code_1(run: Any, home: Path, database: Path) -> None:
     change(
         home,
         "INSERT INTO sessions (id, source, started_at) VALUES ('no id', 'cli', 1786480000)",

@@ -79,7 +79,7 @@ def test_ids_of_the_agent_are_completed(complete: Complete, home: Path, command:
     assert complete("agent", command, "--home", home / "none", "2") == []
 
 
-def test_an_id_of_the_agent_that_a_shell_might_run_is_left_out(complete: Complete, home: Path) -> None:
+def test_agent_ids_unsafe_for_shells_are_left_out(complete: Complete, home: Path) -> None:
     with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         row = ("20260618$(touch pwned)", "cli", 1786480000)
         connection.execute("INSERT INTO sessions (id, source, started_at) VALUES (?, ?, ?)", row)

@@ -83,7 +83,7 @@ def test_no_command_but_import_makes_a_database(run: Any, tmp_path: Path, comman
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_default_database_is_spoken_of_without_its_path_in_the_advice(run: Any, tmp_path: Path) -> None:
+def test_advice_does_not_name_a_default_database_path(run: Any, tmp_path: Path) -> None:
     done = run("list", code=3, HERMES_WEBUI_STATE_DIR=str(tmp_path))
     assert done.stderr == f"There is no database at {tmp_path}/hermes.db; `hermes-store import` makes one.\n"
 
@@ -119,7 +119,7 @@ def other_database(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [no_database, newer_database, other_database])
 @pytest.mark.parametrize("command", [*READING, ["import"]], ids=lambda command: command[0])
-def test_a_database_that_is_not_ours_ends_every_command_with_one_line(
+def test_foreign_databases_end_every_command_with_one_line(
     run: Any, home: Path, tmp_path: Path, command: list[str], make: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "it.db"
@@ -133,15 +133,13 @@ def test_a_database_that_is_not_ours_ends_every_command_with_one_line(
 
 
 @pytest.mark.parametrize("target", ["mysql://root@localhost/x", "postgresql://me:secret@localhost:1/x", "://"])
-def test_a_target_that_cannot_be_reached_is_one_line_without_the_password(run: Any, target: str) -> None:
+def test_an_unreachable_target_is_one_line_without_password(run: Any, target: str) -> None:
     done = run("list", "--db", target, code=4)
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
     assert "secret" not in done.stderr
 
 
-def test_the_database_can_be_named_before_the_command_behind_it_or_by_the_environment(
-    run: Any, database: Path, tmp_path: Path
-) -> None:
+def test_the_database_is_named_anywhere_or_by_environment(run: Any, database: Path, tmp_path: Path) -> None:
     said = run("list", "--db", database).stdout
     assert run("--db", database, "list").stdout == said
     assert run("--db", tmp_path / "missing.db", "list", "--db", database).stdout == said

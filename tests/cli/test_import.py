@@ -34,16 +34,14 @@ def test_a_second_import_changes_nothing_and_suggests_nothing(run: Any, home: Pa
     assert "Next:" not in said
 
 
-def test_without_arguments_the_state_directory_is_imported_into_a_database_inside_it(run: Any, home: Path) -> None:
+def test_without_arguments_the_state_directory_is_imported(run: Any, home: Path) -> None:
     said = run("import", HERMES_WEBUI_STATE_DIR=str(home / "webui")).stdout
     assert "Next: hermes-store list\n" in said
     assert (home / "webui" / "hermes.db").exists()
     assert "15 sessions" in run("list", HERMES_WEBUI_STATE_DIR=str(home / "webui")).stdout
 
 
-def test_a_dry_run_says_what_an_import_would_do_and_makes_nothing(
-    run_json: Callable[..., Any], home: Path, tmp_path: Path
-) -> None:
+def test_dry_run_reports_an_import_and_makes_nothing(run_json: Callable[..., Any], home: Path, tmp_path: Path) -> None:
     database = tmp_path / "not yet" / "chats.db"
     dry = run_json("import", home, "--dry-run", "--db", database)
     assert not database.parent.exists()
@@ -52,7 +50,7 @@ def test_a_dry_run_says_what_an_import_would_do_and_makes_nothing(
     assert (dry["dry_run"], real["dry_run"]) == (True, False)
 
 
-def test_a_dry_run_on_an_existing_database_compares_with_what_is_in_it(run: Any, home: Path, tmp_path: Path) -> None:
+def test_a_dry_run_compares_with_an_existing_database(run: Any, home: Path, tmp_path: Path) -> None:
     database = tmp_path / "chats.db"
     run("import", home, "--db", database)
     (home / "webui" / "sessions" / "e41d0b6c9a85.json").unlink()
@@ -65,7 +63,7 @@ def test_a_dry_run_on_an_existing_database_compares_with_what_is_in_it(run: Any,
         assert not store.sessions.exists("abc")
 
 
-def test_a_failed_file_is_named_with_its_reason_and_the_exit_code_is_1(run: Any, home: Path, tmp_path: Path) -> None:
+def test_failed_file_is_named_with_exit_code_1(run: Any, home: Path, tmp_path: Path) -> None:
     (home / "webui" / "sessions" / "bad.json").write_bytes(b"")
     (home / "webui" / "sessions" / "\x1b[31m.json").write_bytes(b"[]")
     said = run("import", home, "--db", tmp_path / "chats.db", code=1).stdout
@@ -122,16 +120,14 @@ def test_the_json_report_has_every_file_and_the_counts(
     assert (recovered["path"], recovered["messages"]) == ("sessions/7e52c0a9d4f1.json", 9)
 
 
-def test_a_file_name_that_is_no_text_is_reported_in_json_as_well(run: Any, home: Path, tmp_path: Path) -> None:
+def test_json_reports_file_names_that_are_no_text(run: Any, home: Path, tmp_path: Path) -> None:
     (home / "webui" / "sessions" / os.fsdecode(b"\xff.json")).write_bytes(b"")
     report = json.loads(run("import", home, "--db", tmp_path / "chats.db", "--json", code=1).stdout)
     assert "sessions/\udcff.json" in [item["path"] for item in report["items"]]
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
-def test_a_directory_that_is_none_of_the_webui_is_refused_before_a_database_is_made(
-    run: Any, tmp_path: Path, options: list[str]
-) -> None:
+def test_foreign_directories_are_refused_before_a_database_exists(run: Any, tmp_path: Path, options: list[str]) -> None:
     done = run("import", tmp_path, "--db", tmp_path / "new" / "chats.db", *options, code=4)
     assert "is no state directory of hermes-webui" in done.stderr
     assert done.stderr.count("\n") == 1

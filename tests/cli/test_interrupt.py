@@ -107,7 +107,7 @@ def import_up_to_gate(state: Path, run_up_to_gate: Import) -> Import:
     return lambda *options: run_up_to_gate("", "import", state, *options)
 
 
-def test_an_interrupted_import_keeps_whole_sessions_and_is_finished_by_the_next_one(
+def test_an_interrupted_import_keeps_whole_sessions(
     run: Any, import_up_to_gate: Import, state: Path, sqlite_path: Path
 ) -> None:
     process = import_up_to_gate("--db", sqlite_path)
@@ -148,7 +148,7 @@ def test_an_interrupted_dry_run_has_written_nothing(import_up_to_gate: Import, t
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_an_interrupted_import_from_the_agent_keeps_whole_sessions_and_is_finished_by_the_next_one(
+def test_interrupted_agent_import_is_completed_by_the_next(
     run: Any, run_up_to_gate: Import, agent_home: Path, sqlite_path: Path, named: bool
 ) -> None:
     ids = [f"s{number:03}" for number in range(290, 310)] if named else []
@@ -169,9 +169,7 @@ def test_an_interrupted_import_from_the_agent_keeps_whole_sessions_and_is_finish
     assert f"{total - len(kept)} imported, {len(kept)} unchanged." in run(*command).stdout
 
 
-def test_ctrl_c_during_the_last_session_of_an_import_lets_it_end(
-    run_up_to_gate: Import, agent_home: Path, sqlite_path: Path
-) -> None:
+def test_ctrl_c_lets_the_last_session_end(run_up_to_gate: Import, agent_home: Path, sqlite_path: Path) -> None:
     process = run_up_to_gate(
         "INSERT INTO sessions", "agent", "import", "s300", "--home", agent_home, "--db", sqlite_path
     )

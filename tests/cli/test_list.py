@@ -27,7 +27,7 @@ def test_a_row_has_title_messages_model_project_age_and_id(run: Any, example_sto
 
 
 @pytest.mark.parametrize("columns", [30, 40, 60, 80, 100, 140, 300])
-def test_no_row_is_wider_than_the_terminal_and_each_session_has_one(run: Any, database: Path, columns: int) -> None:
+def test_session_rows_fit_the_terminal(run: Any, database: Path, columns: int) -> None:
     rows, _, footer = run("list", "--db", database, columns=columns).stdout.partition("\n\n")
     assert len(rows.splitlines()) == 1 + 15
     assert max(map(cell_len, rows.splitlines())) <= columns
@@ -202,7 +202,7 @@ def test_an_unknown_project_is_not_found(run: Any, database: Path) -> None:
     assert done.stderr == "There is no project 'Lampshade'; `hermes-store projects` lists them.\n"
 
 
-def test_a_name_that_two_projects_have_needs_the_id_or_the_profile(run: Any, run_json: Json, sqlite_path: Path) -> None:
+def test_an_ambiguous_project_name_needs_id_or_profile(run: Any, run_json: Json, sqlite_path: Path) -> None:
     with Store.open(sqlite_path, durability="normal") as store:
         made = [store.projects.create(name="Home", profile=profile) for profile in ("mara", "jon")]
         for project in made:

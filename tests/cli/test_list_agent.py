@@ -49,9 +49,7 @@ def test_pinned_ones_come_first_and_then_the_last_active(run_json: Json, home: P
     assert [one["kept_by"] for one in items].count("agent") == 4
 
 
-def test_the_json_has_the_source_and_the_rows_as_their_keepers_have_them(
-    run_json: Json, home: Path, database: Path
-) -> None:
+def test_the_json_has_the_source_and_each_keeper(run_json: Json, home: Path, database: Path) -> None:
     items = run_json("list", "--agent", "--home", home, "--db", database)["items"]
     assert {one["source"] for one in items if one["session_id"] in (SENSORS, LANTERN, FISH)} == {"cli"}
     for keeper, options in (("store", ["list", "--db", database]), ("agent", ["agent", "list", "--home", home])):
@@ -86,9 +84,7 @@ def test_the_last_line_leads_through_all_pages(
     assert found == whole
 
 
-def test_an_imported_session_shows_once_from_the_store_whatever_happened_to_it(
-    run: Any, run_json: Json, home: Path, database: Path
-) -> None:
+def test_imported_session_is_shown_once_from_the_store(run: Any, run_json: Json, home: Path, database: Path) -> None:
     run("agent", "import", "--home", home, "--db", database)
     with Store.open(database, durability="normal") as store:
         store.sessions.change_id(LANTERN, "renamed")
@@ -112,7 +108,7 @@ def test_an_imported_session_shows_once_from_the_store_whatever_happened_to_it(
     assert {"renamed", SENSORS, NAS} <= set(ids(page))
 
 
-def test_an_imported_conversation_is_known_when_the_session_whose_id_it_has_is_gone(
+def test_conversation_is_recognised_after_its_session_is_gone(
     run: Any, run_json: Json, home: Path, database: Path
 ) -> None:
     run("agent", "import", "--home", home, "--db", database)
@@ -145,9 +141,7 @@ def test_filters_narrow_both(
 
 
 @pytest.mark.slow
-def test_without_the_agents_file_the_list_is_the_stores_and_says_so(
-    program_line: Any, home: Path, database: Path
-) -> None:
+def test_without_the_agent_s_file_the_store_is_listed(program_line: Any, home: Path, database: Path) -> None:
     alone = subprocess.run(program_line("list", "--db", database), capture_output=True, text=True, check=True).stdout
     for path in (home / "none.db", home, home / "webui" / "projects.json"):
         command = program_line("list", "--agent", "--path", path, "--db", database)

@@ -57,7 +57,7 @@ def test_messages_that_are_no_objects_are_shown_as_json(run: Any, example_store:
 
 
 @pytest.mark.parametrize("tail", [1, 2, 65, 66, 1000])
-def test_a_tail_is_the_last_messages_and_says_how_many_come_before(
+def test_a_tail_says_how_many_messages_come_before(
     run: Any, run_json: Callable[..., Any], example_store: Store, database: Path, tail: int
 ) -> None:
     messages = list(example_store.messages.read("9d27a4f8e316"))
@@ -69,7 +69,7 @@ def test_a_tail_is_the_last_messages_and_says_how_many_come_before(
     assert said.endswith(messages[-1]["content"].rstrip() + "\n")
 
 
-def test_a_session_of_more_messages_than_a_page_has_is_shown_whole(
+def test_session_longer_than_a_page_is_shown_whole(
     run_json: Callable[..., Any], example_store: Store, database: Path
 ) -> None:
     example_store.messages.extend("e41d0b6c9a85", list(range(2500)))
@@ -103,9 +103,7 @@ def test_an_ambiguous_beginning_names_the_ids_that_fit(run: Any, database: Path)
     assert "20260512_091500_a1b2c3, 20c8f5e17b94" in done.stderr
 
 
-def test_a_renamed_session_is_not_found_under_its_former_id_but_the_new_one_is_told(
-    run: Any, example_store: Store, database: Path
-) -> None:
+def test_show_names_the_new_id_of_renamed_sessions(run: Any, example_store: Store, database: Path) -> None:
     example_store.sessions.change_id("3f9c1e7a04b2", "photos")
     assert "is now called 'photos'" in run("show", "3f9c1e7a04b2", "--db", database, code=3).stderr
 

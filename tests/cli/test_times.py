@@ -45,7 +45,7 @@ def test_a_date_and_a_time_without_zone_are_this_machines(text: str, expected: f
 
 
 @pytest.mark.parametrize(("text", "hours"), [("2026-11-01", 24), ("2026-03-29", 23), ("2026-10-25", 25)])
-def test_a_date_that_ends_a_range_is_the_end_of_its_day(text: str, hours: int) -> None:
+def test_an_end_date_includes_its_whole_day(text: str, hours: int) -> None:
     begin, end = moment("--until", text), moment("--until", text, is_end=True)
     assert begin is not None
     assert end == begin + hours * 3600

@@ -132,7 +132,7 @@ def test_a_fork_beside_reading_and_writing_threads_loses_nothing(sqlite_path: Pa
     connection.close()
 
 
-def test_a_transaction_is_refused_in_a_forked_child_and_commits_in_the_parent(store: Store) -> None:
+def test_a_transaction_is_refused_in_a_forked_child(store: Store) -> None:
     session_id = store.sessions.create().session_id
     with store.transaction() as tx:
         tx.messages.append(session_id, "parent")
@@ -144,7 +144,7 @@ def test_a_transaction_is_refused_in_a_forked_child_and_commits_in_the_parent(st
     assert store.messages.read(session_id) == ["parent", "parent again"]
 
 
-def test_a_child_that_leaves_the_parents_transaction_block_does_not_end_it(store: Store) -> None:
+def test_child_does_not_end_its_parent_s_transaction(store: Store) -> None:
     session_id = store.sessions.create().session_id
     leave = ConnectionAbortedError("the child leaves")
 
@@ -161,7 +161,7 @@ def test_a_child_that_leaves_the_parents_transaction_block_does_not_end_it(store
     assert store.messages.read(session_id) == ["parent", "parent again"]
 
 
-def test_a_store_in_memory_says_that_it_did_not_survive_the_fork() -> None:
+def test_a_store_in_memory_does_not_survive_forks() -> None:
     with Store.open(":memory:") as store:
         session_id = store.sessions.create().session_id
         for verb in (lambda: store.messages.read(session_id), store.sessions.create, store.info):
@@ -178,7 +178,7 @@ def test_a_closed_store_is_closed_in_the_child_too(target: str) -> None:
         assert child.said().startswith("StoreClosedError: ")
 
 
-def test_a_child_can_open_a_new_store_though_the_parent_was_upgrading_one(tmp_path: Path) -> None:
+def test_a_child_opens_a_store_during_an_upgrade(tmp_path: Path) -> None:
     inside, done = threading.Event(), threading.Event()
 
     def upgrade() -> None:

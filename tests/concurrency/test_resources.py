@@ -34,7 +34,7 @@ def test_opening_and_closing_again_and_again_leaks_no_descriptor(sqlite_path: Pa
     assert counts == [counts[0]] * 10
 
 
-def test_an_open_store_that_many_threads_used_holds_a_bounded_number_of_descriptors(sqlite_store: Store) -> None:
+def test_many_threads_leave_few_open_descriptors(sqlite_store: Store) -> None:
     before = _descriptors()
     session_id = sqlite_store.sessions.create().session_id
     for _ in range(3):
@@ -70,7 +70,7 @@ def test_the_log_stays_small_while_much_is_written_and_read(sqlite_path: Path) -
     assert not log.exists()
 
 
-def test_a_store_that_is_closed_leaves_the_database_file_alone_in_its_folder(sqlite_path: Path) -> None:
+def test_closing_leaves_only_the_database_file(sqlite_path: Path) -> None:
     with Store.open(sqlite_path) as store:
         session_id = store.sessions.create().session_id
         all_well(together(*(partial(append_rounds, store, n, [session_id], 2) for n in range(6))))

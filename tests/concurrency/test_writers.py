@@ -233,7 +233,7 @@ def _fail(error: HermesStoreError) -> Any:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_reaches_the_parent_of_a_worker_process_as_it_was(error: HermesStoreError) -> None:
+def test_errors_are_unchanged_when_sent_between_processes(error: HermesStoreError) -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
         caught = pool.submit(_fail, error).exception(timeout=60)
     assert type(caught) is type(error)

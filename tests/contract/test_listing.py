@@ -171,7 +171,7 @@ def test_what_is_no_cursor_of_this_list_is_refused(store: Store) -> None:
 @pytest.mark.parametrize(
     "key", [(False, 1.0, 2**70), (False, 1.0, -(2**70)), (False, float("nan"), 1)], ids=["large", "small", "nan"]
 )
-def test_a_cursor_with_a_key_that_no_row_can_have_is_refused(store: Store, key: tuple[Any, ...]) -> None:
+def test_a_cursor_with_an_impossible_key_is_refused(store: Store, key: tuple[Any, ...]) -> None:
     store.sessions.create(title="Trip")
     with pytest.raises(InvalidCursorError):
         store.sessions.list(after=write_cursor("sessions", *key))
@@ -229,9 +229,7 @@ def test_a_project_of_another_profile_is_not_there_to_list(store: Store) -> None
     ],
     ids=str,
 )
-def test_an_empty_untitled_session_without_a_stream_is_shown_for_a_minute(
-    sqlite_store: Store, fields: dict[str, Any], shown: bool
-) -> None:
+def test_an_empty_untitled_session_is_shown_briefly(sqlite_store: Store, fields: dict[str, Any], shown: bool) -> None:
     """`updated_at` None stands for a moment 50 seconds ago; all others were written to 61 seconds ago."""
     sessions, now = sqlite_store.sessions, time.time()
     moment = now - 50 if "updated_at" in fields else now - 61

@@ -116,7 +116,7 @@ def test_a_message_may_be_nested_deeper_than_any_recursion(store: Store, session
     assert found == []
 
 
-def test_what_is_not_json_is_refused_with_its_place_and_nothing_is_written(store: Store, session_id: str) -> None:
+def test_values_that_are_no_json_name_their_place(store: Store, session_id: str) -> None:
     store.messages.extend(session_id, ["kept"])
     before = store.sessions.get(session_id)
     circle: list[Any] = []

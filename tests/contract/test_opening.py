@@ -20,9 +20,7 @@ def test_a_store_is_not_made_by_calling_the_class(tmp_path: Path, arguments: tup
 
 
 @pytest.mark.parametrize("url", ["sqlite://name.db", "sqlite://name.db/", "sqlite+pysqlite://name.db"])
-def test_a_url_of_a_file_with_two_slashes_is_refused_naming_three(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
+def test_a_file_url_with_two_slashes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnsupportedDatabaseError, match=r"three slashes.*sqlite:///name\.db"):
         Store.open(url)

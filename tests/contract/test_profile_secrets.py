@@ -109,7 +109,7 @@ def test_cursors_are_the_same_whatever_others_have(
         assert cursors(store, 3) == cursors(alone, 0) != []
 
 
-def test_a_cursor_with_anothers_id_gives_the_page_of_an_unknown_one(store: Store) -> None:
+def test_another_profile_s_cursor_id_is_unknown(store: Store) -> None:
     work = _fill(store, 1)
     for name in ("sessions", "projects"):
         cursor = LISTS[name](work, None).next

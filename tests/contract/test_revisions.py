@@ -138,7 +138,7 @@ def test_a_revision_that_never_was_is_stale(store: Store, session: SessionRecord
     assert everything(store) == before
 
 
-def test_a_message_can_be_edited_as_it_was_read_whatever_came_after(store: Store, session: SessionRecord) -> None:
+def test_a_message_can_be_edited_after_later_writes(store: Store, session: SessionRecord) -> None:
     page = store.messages.page("s", limit=2)
     for number in range(3):
         store.messages.append("s", number)

@@ -196,7 +196,7 @@ BAD_FIELDS: list[dict[str, Any]] = [
 ]
 
 
-def test_a_value_that_does_not_fit_its_field_is_refused_by_name(store: Store, session: SessionRecord) -> None:
+def test_value_that_does_not_fit_names_its_field(store: Store, session: SessionRecord) -> None:
     for bad in BAD_FIELDS:
         with pytest.raises(InvalidInputError, match=r"Nothing was written\.") as refused:
             store.sessions.update(session.session_id, personality="lost", **bad)

@@ -63,7 +63,7 @@ def _use(path: Path, session_id: str) -> None:
 @pytest.mark.parametrize(
     "damage", [_text, _noise, _zeroes, _short, _first_page_damaged, _half, _zero_behind_the_first_page]
 )
-def test_a_file_that_is_damaged_or_no_database_is_corrupt_and_stays_as_it_is(
+def test_damaged_files_are_corrupt_and_not_changed(
     sqlite_path: Path,
     session_id: str,
     damage: Callable[[Path], None],
@@ -79,9 +79,7 @@ def test_a_file_that_is_damaged_or_no_database_is_corrupt_and_stays_as_it_is(
     assert digest_of(sqlite_path) == before
 
 
-def test_a_message_whose_bytes_are_damaged_is_corrupt_and_harms_no_other_session(
-    sqlite_path: Path, session_id: str
-) -> None:
+def test_a_damaged_message_harms_no_other_session(sqlite_path: Path, session_id: str) -> None:
     with Store.open(sqlite_path, durability="normal") as store:
         other = store.sessions.create().session_id
         store.messages.append(other, "fine")
@@ -113,7 +111,7 @@ AGENT = "CREATE TABLE schema_version (version INTEGER); CREATE TABLE sessions (i
     [(AGENT, UnsupportedDatabaseError), (ALEMBIC, UnsupportedDatabaseError), (NEWER, SchemaNewerError)],
     ids=["agent", "alembic", "newer"],
 )
-def test_a_database_that_is_not_ours_is_refused_and_not_one_byte_of_it_changes(
+def test_foreign_databases_are_refused_without_any_change(
     tmp_path: Path, journal_mode: str, script: str, error: type[Exception], digest_of: Callable[[Path], str]
 ) -> None:
     path = _in(tmp_path, journal_mode=journal_mode, script=script)
@@ -127,7 +125,7 @@ def test_a_database_that_is_not_ours_is_refused_and_not_one_byte_of_it_changes(
     assert {file.name for file in tmp_path.iterdir()} <= {path.name, f"{path.name}-wal", f"{path.name}-shm"}
 
 
-def test_an_upgrade_that_is_not_allowed_is_refused_and_makes_no_file(tmp_path: Path) -> None:
+def test_a_forbidden_upgrade_is_refused_without_a_file(tmp_path: Path) -> None:
     with pytest.raises(DatabaseMissingError):
         Store.open(tmp_path / "new.db", migrate=False)
     assert list(tmp_path.iterdir()) == []
@@ -178,7 +176,7 @@ def _open_and_write(path: Path, session_id: str | None, read_only: bool) -> tupl
 
 
 @pytest.mark.parametrize("folder", [".", "deep/deeper"])
-def test_a_folder_that_may_not_be_written_is_refused_and_stays_empty(
+def test_an_unwritable_folder_is_refused_and_stays_empty(
     public_folder: Path, folder: str, as_ordinary_user: Callable[..., Any]
 ) -> None:
     path = public_folder / folder / "hermes.db"
@@ -190,7 +188,7 @@ def test_a_folder_that_may_not_be_written_is_refused_and_stays_empty(
 
 @pytest.mark.parametrize("mode", [0o444, 0o000])
 @pytest.mark.parametrize("read_only", [False, True])
-def test_a_file_that_may_not_be_written_ends_in_a_typed_error_or_in_reading(  # noqa: PLR0917 - fixtures
+def test_unwritable_files_are_read_or_give_typed_errors(  # noqa: PLR0917 - fixtures
     sqlite_path: Path,
     session_id: str,
     public_folder: Path,

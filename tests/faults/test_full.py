@@ -47,7 +47,7 @@ WRITES: dict[str, Callable[[Any, str], Any]] = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_write_without_room_changes_nothing_and_says_that_the_disk_is_full(
+def test_a_write_on_a_full_disk_changes_nothing(
     sqlite_path: Path,
     session_id: str,
     write: str,
@@ -130,7 +130,7 @@ def _append_with_a_file_limit(path: Path, session_id: str) -> tuple[str, str, li
         return kind, cause.__name__, while_full, list(store.messages.read(session_id))
 
 
-def test_a_file_that_may_not_grow_fails_the_write_and_harms_nothing(
+def test_a_file_that_cannot_grow_fails_the_write(
     sqlite_path: Path, session_id: str, require_sound: Callable[[Path], None]
 ) -> None:
     """SQLite calls only ENOSPC full; the limit on a file's size is a failure of the disk to it."""

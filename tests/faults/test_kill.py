@@ -51,9 +51,7 @@ def test_a_writer_killed_inside_a_transaction_leaves_nothing_of_it(
     require_sound(sqlite_path)
 
 
-def test_a_process_killed_while_it_makes_the_database_leaves_one_that_opens(
-    tmp_path: Path, require_sound: Callable[[Path], None]
-) -> None:
+def test_a_killed_creation_leaves_a_database_that_opens(tmp_path: Path, require_sound: Callable[[Path], None]) -> None:
     chance = random.Random(7)
     for number in range(6):
         path = tmp_path / f"{number}.db"

@@ -66,7 +66,7 @@ def test_the_same_store_goes_on_when_the_other_process_lets_go(sqlite_path: Path
         assert store.messages.append(session_id, "four").first_position == 3
 
 
-def test_a_write_waits_as_long_as_the_busy_timeout_for_the_other_process(sqlite_path: Path, session_id: str) -> None:
+def test_a_write_waits_for_the_busy_timeout(sqlite_path: Path, session_id: str) -> None:
     with Store.open(sqlite_path, busy_timeout=30) as store:
         here, there = _fork.Pipe()
         holder = _fork.Process(target=_hold, args=(sqlite_path, ["BEGIN IMMEDIATE"], there))

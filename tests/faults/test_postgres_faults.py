@@ -78,7 +78,7 @@ def test_connections_that_the_server_ended_between_calls_are_replaced(store: Sto
         assert store.messages.read(session_id) == list(range(number + 1))
 
 
-def test_a_connection_that_ends_inside_a_transaction_fails_typed_and_writes_nothing(
+def test_a_connection_lost_in_a_transaction_writes_nothing(
     store: Store, hang_up: Callable[[], int], require_cause: Callable[[DatabaseError], None]
 ) -> None:
     session_id = store.sessions.create(title="Before").session_id
@@ -98,9 +98,7 @@ def test_a_connection_that_ends_inside_a_transaction_fails_typed_and_writes_noth
     assert store.messages.append(session_id, "three").first_position == 0
 
 
-def test_a_connection_that_ends_just_before_the_commit_fails_typed_and_writes_nothing(
-    store: Store, hang_up: Callable[[], int]
-) -> None:
+def test_a_connection_lost_before_commit_writes_nothing(store: Store, hang_up: Callable[[], int]) -> None:
     session_id = store.sessions.create().session_id
 
     def work() -> None:
@@ -113,7 +111,7 @@ def test_a_connection_that_ends_just_before_the_commit_fails_typed_and_writes_no
     assert store.messages.read(session_id) == []
 
 
-def test_a_row_that_another_writer_holds_is_locked_after_the_busy_timeout(
+def test_a_row_locked_by_another_writer_times_out(
     store: Store, postgres_url: str, require_cause: Callable[[DatabaseError], None]
 ) -> None:
     session_id = store.sessions.create().session_id
@@ -152,7 +150,7 @@ def test_a_role_without_rights_on_the_tables_is_refused_typed(
                 connection.exec_driver_sql("DROP OWNED BY hermes_reader; DROP ROLE hermes_reader")
 
 
-def test_a_database_that_holds_other_tables_is_refused_and_left_as_it_is(
+def test_a_database_with_other_tables_is_refused(
     make_postgres_database: Callable[..., str],
 ) -> None:
     url = make_postgres_database(empty=True)

@@ -63,9 +63,7 @@ def test_foreign_keys_take_the_children_with_them(sqlite_path: Path) -> None:
             assert _ask(store, f"SELECT count(*) FROM {table}") == {0}
 
 
-def test_without_shared_memory_the_journal_falls_back_and_the_log_says_why(
-    sqlite_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_shared_memory_the_journal_falls_back(sqlite_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The locking of unix-dotfile is what network file systems are left with."""
     new = sqlite_path.with_name("new.db")
     with caplog.at_level(logging.WARNING, "hermes_store"), Store.open(f"sqlite:///{new}?vfs=unix-dotfile") as store:

@@ -85,9 +85,7 @@ def _require_byte(reason: str, size: int) -> None:
     assert int(found[1]) <= size
 
 
-def test_the_report_says_how_many_messages_are_left_and_how_many_there_were(
-    sqlite_store: Store, state: StateDir
-) -> None:
+def test_the_report_counts_kept_and_lost_messages(sqlite_store: Store, state: StateDir) -> None:
     text = as_json(session("a", "one", "two", "three"))
     state.write("a.json", text[: text.index(b'hree"')])
     state.write("_index.json", [{"session_id": "a", "message_count": 3}, 5, {"session_id": "b"}])
@@ -281,7 +279,7 @@ def test_another_encoding_of_unicode_is_read_or_refused_but_never_misread(
         (b'["a"]{"title": "t"}', "several JSON values"),
     ],
 )
-def test_a_file_of_which_nothing_can_be_read_is_reported_with_what_is_wrong(
+def test_an_unreadable_file_is_reported_with_its_problem(
     sqlite_store: Store, state: StateDir, content: bytes, reason: str
 ) -> None:
     item = _import(sqlite_store, state, {"a": content})["a"]
@@ -434,7 +432,7 @@ def test_a_session_of_very_many_keys_is_imported(sqlite_store: Store, state: Sta
 # ── The backup copy ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_damaged_session_is_taken_from_its_backup_when_that_is_whole(sqlite_store: Store, state: StateDir) -> None:
+def test_a_damaged_session_is_read_from_its_backup(sqlite_store: Store, state: StateDir) -> None:
     state.write("a.json", WHOLE[:-20])
     state.write("a.json.bak", session("a", "before", "it", "shrank", title="Older", note=1))
     items = by_name(import_directory(sqlite_store, state.root))
@@ -446,9 +444,7 @@ def test_a_damaged_session_is_taken_from_its_backup_when_that_is_whole(sqlite_st
 
 
 @pytest.mark.parametrize("backup", [WHOLE[:50], b"", b"[]", b'{"messages": 5}', b'{"unlike": "a session"}'])
-def test_with_a_damaged_backup_the_file_itself_is_read_as_far_as_it_goes(
-    sqlite_store: Store, state: StateDir, backup: bytes
-) -> None:
+def test_a_damaged_backup_lets_the_file_be_read(sqlite_store: Store, state: StateDir, backup: bytes) -> None:
     state.write("a.json", WHOLE[: WHOLE.index(b'"zwei')])
     state.write("a.json.bak", backup)
     item = by_name(import_directory(sqlite_store, state.root))["a.json"]

@@ -203,24 +203,20 @@ def test_the_webui_loads_every_session_and_the_list_of_them(store: Store, state:
     assert [project["name"] for project in webui.projects(tmp_path / "out")] == ["Ünter 🚀"]
 
 
-def test_a_session_without_a_workspace_is_written_so_that_the_webui_loads_it(
-    sqlite_store: Store, tmp_path: Path
-) -> None:
+def test_session_without_a_workspace_loads_in_the_webui(sqlite_store: Store, tmp_path: Path) -> None:
     session_id = sqlite_store.sessions.create(title="Made here").session_id
     export_directory(sqlite_store, tmp_path / "out")
     assert webui.load(tmp_path / "out", session_id)["title"] == "Made here"
 
 
-def test_the_index_is_in_the_order_of_the_last_writes_whatever_is_pinned(sqlite_store: Store, tmp_path: Path) -> None:
+def test_the_index_is_sorted_by_the_last_writes(sqlite_store: Store, tmp_path: Path) -> None:
     for number, pinned in enumerate([True, False, True, False]):
         sqlite_store.sessions.create(session_id=f"s{number}", workspace="/", updated_at=1e9 + number, pinned=pinned)
     export_directory(sqlite_store, tmp_path / "out")
     assert [row["session_id"] for row in webui.index(tmp_path / "out")] == ["s3", "s2", "s1", "s0"]
 
 
-def test_files_are_readable_utf8_and_ascii_only_where_a_lone_surrogate_forces_it(
-    sqlite_store: Store, state: StateDir, tmp_path: Path
-) -> None:
+def test_files_are_utf8_unless_surrogates_force_ascii(sqlite_store: Store, state: StateDir, tmp_path: Path) -> None:
     state.session("plain", *MESSAGES)
     state.session("half", "lone \ud83d", "测试")
     import_directory(sqlite_store, state.root)
@@ -233,9 +229,7 @@ def test_files_are_readable_utf8_and_ascii_only_where_a_lone_surrogate_forces_it
         path.read_bytes().decode("utf-8")
 
 
-def test_what_is_renamed_or_changed_here_is_exported_as_it_is_now(
-    store: Store, state: StateDir, tmp_path: Path
-) -> None:
+def test_renamed_and_changed_sessions_are_exported_as_now(store: Store, state: StateDir, tmp_path: Path) -> None:
     counts = {"message_count": 1, "user_message_count": 9}
     state.session("a", "hi", title=["odd"], parent_session_id="b", project_id="gone", **counts)
     state.session("b", "hi")
@@ -255,7 +249,7 @@ def test_what_is_renamed_or_changed_here_is_exported_as_it_is_now(
 
 
 @pytest.mark.slow
-def test_a_session_that_is_written_to_during_an_export_is_in_it(sqlite_store: Store, tmp_path: Path) -> None:
+def test_a_session_written_during_an_export_is_included(sqlite_store: Store, tmp_path: Path) -> None:
     with sqlite_store.transaction() as tx:
         ids = [tx.sessions.create(workspace="/", title="t", updated_at=1e9 + n).session_id for n in range(503)]
 
@@ -315,9 +309,7 @@ def test_a_place_with_something_else_is_fine(sqlite_store: Store, tmp_path: Path
 
 
 @pytest.mark.parametrize("target", ["file", "file/below", "x" * 300], ids=["a file", "below a file", "too long a name"])
-def test_a_place_that_cannot_be_written_is_an_error_that_names_it(
-    sqlite_store: Store, tmp_path: Path, target: str
-) -> None:
+def test_an_unwritable_place_is_named_in_the_error(sqlite_store: Store, tmp_path: Path, target: str) -> None:
     (tmp_path / "file").write_bytes(b"here")
     sqlite_store.sessions.create()
     with pytest.raises(FilesError, match="cannot be written"):
@@ -325,7 +317,7 @@ def test_a_place_that_cannot_be_written_is_an_error_that_names_it(
     assert (tmp_path / "file").read_bytes() == b"here"
 
 
-def test_a_disk_that_becomes_full_is_an_error_and_no_file_is_half_written(sqlite_path: Path, tmp_path: Path) -> None:
+def test_full_disk_is_an_error_without_partial_files(sqlite_path: Path, tmp_path: Path) -> None:
     with Store.open(sqlite_path, durability="normal") as store:
         for number in range(3):
             store.sessions.create(session_id=f"s{number}", workspace="/", updated_at=1e9 - number)

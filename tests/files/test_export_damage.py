@@ -63,7 +63,7 @@ def test_an_export_goes_on_past_what_is_damaged(
     assert not (tmp_path / "out" / "sessions" / ".incomplete").exists()
 
 
-def test_an_id_that_names_a_place_elsewhere_is_reported_and_not_followed(ten_sessions: Path, tmp_path: Path) -> None:
+def test_an_id_that_names_another_place_is_reported(ten_sessions: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(ten_sessions)) as connection:
         connection.execute("UPDATE sessions SET session_id = '../../elsewhere' WHERE session_id = 's5'")
         connection.commit()

@@ -37,9 +37,7 @@ def test_every_format_is_imported_without_notes(store: Store, state: StateDir, d
     assert store.documents.read(data["session_id"]) == others
 
 
-def test_where_a_session_comes_from_and_when_its_last_message_was_are_found(
-    sqlite_store: Store, state: StateDir
-) -> None:
+def test_the_source_and_last_message_time_are_found(sqlite_store: Store, state: StateDir) -> None:
     tool = {"role": "tool", "timestamp": 1778458299.0}
     state.session("a", *MESSAGES, tool, {"no": "time"}, raw_source="telegram", session_source="messaging")
     import_directory(sqlite_store, state.root)
@@ -117,7 +115,7 @@ def test_what_is_no_session_is_skipped_and_it_is_said_why(sqlite_store: Store, s
     assert [record.session_id for record in sqlite_store.sessions.iterate()] == ["a"]
 
 
-def test_a_link_to_a_session_is_followed_and_one_to_nowhere_is_reported(sqlite_store: Store, state: StateDir) -> None:
+def test_link_is_followed_and_a_broken_one_reported(sqlite_store: Store, state: StateDir) -> None:
     elsewhere = state.root / "elsewhere"
     elsewhere.write_text(json.dumps({**OLD, "session_id": "linked"}))
     (state.sessions / "linked.json").symlink_to(elsewhere)
@@ -134,7 +132,7 @@ def test_a_link_to_itself_does_not_stop_the_others(sqlite_store: Store, state: S
     assert outcomes(import_directory(sqlite_store, state.root)) == {"a.json": "imported", "circle.json": "failed"}
 
 
-def test_a_file_name_that_is_not_utf8_is_an_ordinary_file_name(store: Store, state: StateDir) -> None:
+def test_file_name_that_is_not_utf8_is_ordinary(store: Store, state: StateDir) -> None:
     path = os.path.join(os.fsencode(state.sessions), b"caf\xe9.json")  # noqa: PTH118 - a Path cannot say it
     with open(path, "wb") as file:  # noqa: PTH123
         file.write(json.dumps({**OLD, "session_id": "cafe"}).encode())
@@ -165,9 +163,7 @@ def test_an_empty_session_that_the_webui_deleted_is_left_out(
 
 
 @pytest.mark.parametrize("name", ["_deleted_webui_sessions.json", "_pruned_webui_orphans.json"])
-def test_a_live_file_with_messages_wins_over_a_list_of_deleted_ones(
-    sqlite_store: Store, state: StateDir, name: str
-) -> None:
+def test_a_file_with_messages_overrides_a_deletion_list(sqlite_store: Store, state: StateDir, name: str) -> None:
     state.session("a", "hi")
     state.write("b.json", (state.sessions / "a.json").read_bytes()[:-20])
     state.write(name, {"version": 1, "ids": ["a", "b"]})
@@ -186,9 +182,7 @@ LIKE_OTHER_FILES = ["_x", "_anything", "sessions", "session_1", "session_2026040
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_session_is_known_by_its_content_and_not_by_its_name(
-    sqlite_store: Store, state: StateDir, damaged: bool
-) -> None:
+def test_a_session_is_recognised_by_its_content(sqlite_store: Store, state: StateDir, damaged: bool) -> None:
     for name in LIKE_OTHER_FILES:
         path = state.session(name, "hi", ids=["a"])
         if damaged:
@@ -254,9 +248,7 @@ def test_a_damaged_list_of_deleted_sessions_does_not_spoil_the_other(
 # ── Where ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_hermes_home_is_entered_and_the_agents_own_sessions_are_left_alone(
-    sqlite_store: Store, tmp_path: Path
-) -> None:
+def test_a_hermes_home_is_entered_without_agent_sessions(sqlite_store: Store, tmp_path: Path) -> None:
     home = tmp_path / "home"
     state = StateDir(home / "webui")
     state.session("webui")
@@ -315,7 +307,7 @@ def test_an_empty_state_directory_is_imported_as_nothing(sqlite_store: Store, st
         ("", "in/valid", None),
     ],
 )
-def test_the_files_name_is_the_sessions_id_and_what_disagrees_is_noted(
+def test_file_name_is_the_id_and_differences_noted(
     sqlite_store: Store, state: StateDir, name: str, inner: Any, expected: str | None
 ) -> None:
     state.session("taken", "of another file")
@@ -392,7 +384,7 @@ EXPECTED_OF_MIXTURE = {
 }
 
 
-def test_each_file_ends_in_exactly_one_way_and_the_directory_is_as_it_was(store: Store, state: StateDir) -> None:
+def test_each_file_has_one_outcome_and_is_unchanged(store: Store, state: StateDir) -> None:
     _mixture(state)
     before = fingerprint(state.root)
     report = import_directory(store, state.root)

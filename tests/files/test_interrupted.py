@@ -94,7 +94,7 @@ def cost(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, source
 
 
 @pytest.mark.parametrize("share", [*(round(random.Random(seed).random(), 3) for seed in range(2)), 0.6, 0.98])
-def test_an_import_that_is_killed_leaves_whole_sessions_and_is_finished_by_the_next(
+def test_a_killed_import_leaves_whole_sessions(
     sqlite_path: Path, source: StateDir, uninterrupted: dict[str, Any], cost: Cost, share: float
 ) -> None:
     child = run_function(import_folder_and_be_killed, sqlite_path, source.root, max(1, int(cost.statements * share)))

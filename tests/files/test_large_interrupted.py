@@ -63,7 +63,7 @@ CHANGES = {
 @pytest.mark.slow
 @pytest.mark.usefixtures("_small_parts")
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_import_that_stops_at_any_transaction_is_finished_by_the_next(
+def test_an_import_stopped_at_any_transaction_is_completed(
     new_store: Callable[[], Store], state: StateDir, name: str
 ) -> None:
     before, after = CHANGES[name]
@@ -87,9 +87,7 @@ def test_an_import_that_stops_at_any_transaction_is_finished_by_the_next(
 
 
 @pytest.mark.usefixtures("_small_parts")
-def test_a_new_session_that_stops_at_any_transaction_is_absent_or_whole(
-    new_store: Callable[[], Store], state: StateDir
-) -> None:
+def test_new_session_stopped_anywhere_is_absent_or_whole(new_store: Callable[[], Store], state: StateDir) -> None:
     state.session("big", *talk(25))
     whole = new_store()
     import_directory(whole, state.root)
@@ -117,9 +115,7 @@ KILLS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KILLS)
-def test_an_import_that_is_killed_in_a_large_session_is_finished_by_the_next(
-    sqlite_path: Path, state: StateDir, name: str
-) -> None:
+def test_an_import_killed_in_a_session_is_completed(sqlite_path: Path, state: StateDir, name: str) -> None:
     exists, words, number = KILLS[name]
     before, after = talk(5_000, size=300), talk(5_000, version=1, size=300)
     state.session("big", *before)

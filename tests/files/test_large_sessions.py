@@ -205,7 +205,7 @@ def test_nothing_shows_a_part_of_a_session(
         assert {shown["stats"]["messages"] - len(messages) for shown, messages in moments} == {2}
 
 
-def test_a_large_file_that_appears_is_shown_by_the_webui_as_a_whole(sqlite_store: Store, state: StateDir) -> None:
+def test_the_webui_shows_a_large_new_file_whole(sqlite_store: Store, state: StateDir) -> None:
     models = WebUIModels(sqlite_store, session_dir=state.sessions)
     assert models.all_sessions() == []
     for version in (0, 1):

@@ -68,9 +68,7 @@ def test_sessions_that_name_each_other_as_parents_make_no_circle(sqlite_store: S
             line.append(following)
 
 
-def test_a_parent_that_got_another_id_is_found_by_the_one_that_the_file_says(
-    sqlite_store: Store, state: StateDir
-) -> None:
+def test_renamed_parent_is_found_by_its_old_id(sqlite_store: Store, state: StateDir) -> None:
     state.session("parent", "hi")
     import_directory(sqlite_store, state.root)
     sqlite_store.sessions.change_id("parent", "renamed")

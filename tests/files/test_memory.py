@@ -36,9 +36,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_session_of_25_megabytes_among_small_ones_takes_less_than_200(
-    sqlite_path: Path, state: StateDir, shape: str
-) -> None:
+def test_a_large_session_needs_less_than_200_megabytes(sqlite_path: Path, state: StateDir, shape: str) -> None:
     text, message_size, missing, outcome = SHAPES[shape]
     content = _large(text, message_size)
     state.write("large.json", content[: len(content) - missing])

@@ -68,7 +68,7 @@ def test_the_newest_session_gives_a_project_its_profile(store: Store, state: Sta
     assert "its project p is not there (in profile 'third')" in items["c.json"].notes[0]
 
 
-def test_a_project_with_a_profile_keeps_it_whatever_its_sessions_are_of(sqlite_store: Store, state: StateDir) -> None:
+def test_a_project_keeps_its_own_profile(sqlite_store: Store, state: StateDir) -> None:
     state.projects([PLAIN])
     state.session("a", "hi", project_id="p", profile="work")
     import_directory(sqlite_store, state.root)
@@ -84,7 +84,7 @@ def test_a_project_with_a_profile_keeps_it_whatever_its_sessions_are_of(sqlite_s
     "value", [None, True, 0, -1.5, 10**400, float("nan"), "", "x" * 200, "\ud83d" * 128, [], {"a": 1}]
 )
 @pytest.mark.parametrize("key", ["project_id", "name", "color", "created_at"])
-def test_a_value_that_does_not_fit_is_replaced_by_one_that_does_and_kept(
+def test_project_value_that_does_not_fit_is_kept(
     sqlite_store: Store, state: StateDir, tmp_path: Path, key: str, value: Any
 ) -> None:
     state.projects([{**PLAIN, key: value}])
@@ -184,7 +184,7 @@ def test_a_change_in_the_store_alone_stays(sqlite_store: Store, state: StateDir)
         assert sqlite_store.projects.get("p").name == "Mine"
 
 
-def test_where_both_changed_the_stores_is_kept_and_every_run_says_so(store: Store, state: StateDir) -> None:
+def test_conflicts_are_kept_and_reported_each_time(store: Store, state: StateDir) -> None:
     state.projects([PLAIN])
     import_directory(store, state.root)
     store.projects.rename("p", "Mine")

@@ -103,7 +103,7 @@ def test_a_change_of_neither_size_nor_second_is_noticed(sqlite_store: Store, sta
     assert sqlite_store.messages.read("a") == ["two"]
 
 
-def test_a_change_while_the_import_goes_on_is_noticed_by_the_next(sqlite_store: Store, state: StateDir) -> None:
+def test_a_change_during_an_import_is_found_later(sqlite_store: Store, state: StateDir) -> None:
     # As on a file system whose times have a grain of two seconds: it is read in one, and taken in after it.
     path = state.session("a", "one", age=1.0)
     status = path.stat()
@@ -165,9 +165,7 @@ def test_a_changed_session_of_an_unchanged_file_stays_as_it_is(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_where_both_changed_the_stores_is_kept_and_every_run_says_so_until_it_is_resolved(
-    store: Store, state: StateDir, change: str
-) -> None:
+def test_conflicts_are_kept_and_reported_until_resolved(store: Store, state: StateDir, change: str) -> None:
     state.session("a", "hi")
     _run(store, state)
     CHANGES[change](store)
@@ -214,7 +212,7 @@ def test_a_session_that_was_there_before_any_import_is_not_overwritten(store: St
 @pytest.mark.parametrize("prefer", ["store", "files"])
 @pytest.mark.parametrize("changed", [False, True], ids=["same file", "changed file"])
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["same place", "copy"])
-def test_what_was_deleted_or_purged_in_the_store_does_not_come_back(
+def test_what_was_deleted_in_the_store_stays_deleted(
     sqlite_store: Store, state: StateDir, prefer: Any, changed: bool, elsewhere: bool
 ) -> None:
     for session_id in ("deleted", "purged", "renamed"):
@@ -248,7 +246,7 @@ def test_a_session_that_got_another_id_is_still_the_files(store: Store, state: S
     assert [record.session_id for record in store.sessions.iterate()] == ["new"]
 
 
-def test_a_changed_file_updates_its_session_under_the_id_that_it_has_now(store: Store, state: StateDir) -> None:
+def test_a_changed_file_updates_its_renamed_session(store: Store, state: StateDir) -> None:
     state.session("old", "hi")
     _run(store, state)
     store.sessions.change_id("old", "new")
@@ -295,7 +293,7 @@ def test_an_older_backup_elsewhere_never_overwrites_what_is_newer(sqlite_store: 
     assert _run(sqlite_store, state) == {"a.json": "updated"}
 
 
-def test_a_copy_that_was_once_the_same_does_not_take_back_what_came_since(sqlite_store: Store, state: StateDir) -> None:
+def test_an_old_copy_does_not_undo_later_changes(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
     _run(sqlite_store, state)
     backup = _copy(state, "backup")

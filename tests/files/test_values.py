@@ -76,7 +76,7 @@ def test_a_value_of_any_type_is_kept_for_every_key(sqlite_store: Store, state: S
     assert len(sqlite_store.sessions.list(limit=1000).items) == len(ODD_VALUES)
 
 
-def test_every_odd_value_in_every_key_at_once_is_kept_by_any_database(store: Store, state: StateDir) -> None:
+def test_odd_values_in_every_key_are_kept_everywhere(store: Store, state: StateDir) -> None:
     for number, value in enumerate(ODD_VALUES):
         everywhere = dict.fromkeys(SPEC, value) | {"messages": [value, {"role": value, "timestamp": value}]}
         state.write(f"s{number}.json", everywhere)
@@ -99,9 +99,7 @@ def test_messages_that_are_no_list_are_refused_by_name(sqlite_store: Store, stat
 
 
 @pytest.mark.parametrize("content", [[], "text", 5, None, {}, {"id": 1}], ids=repr)
-def test_json_that_is_no_session_is_refused_and_it_is_said_why(
-    sqlite_store: Store, state: StateDir, content: Any
-) -> None:
+def test_json_that_is_no_session_gives_reasons(sqlite_store: Store, state: StateDir, content: Any) -> None:
     state.write("a.json", content)
     (item,) = import_directory(sqlite_store, state.root).items
     assert item.outcome == "failed"
@@ -145,9 +143,7 @@ def test_a_long_title_is_cut_for_the_list_and_kept_whole(store: Store, state: St
 
 
 @pytest.mark.parametrize("profile", ["default", "work"])
-def test_a_session_keeps_the_name_of_a_project_that_is_not_there(
-    sqlite_store: Store, state: StateDir, profile: str
-) -> None:
+def test_a_session_keeps_a_missing_project_s_name(sqlite_store: Store, state: StateDir, profile: str) -> None:
     state.projects([{"project_id": "theirs", "name": "Theirs", "profile": "another", "created_at": 1.0}])
     state.session("unknown", project_id="nobodys", profile=profile)
     state.session("foreign", project_id="theirs", profile=profile)

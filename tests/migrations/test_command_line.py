@@ -64,7 +64,7 @@ def test_the_sql_of_an_offline_upgrade_makes_the_same_schema(new_database: NewDa
         fill(store)
 
 
-def test_the_database_is_the_one_that_the_command_line_or_the_environment_names(tmp_path: Path) -> None:
+def test_alembic_s_database_is_the_named_one(tmp_path: Path) -> None:
     places = {name: tmp_path / name / "hermes.db" for name in ("given", "named", "state")}
     found = {"HERMES_STORE_URL": str(places["named"]), "HERMES_WEBUI_STATE_DIR": str(places["state"].parent)}
 

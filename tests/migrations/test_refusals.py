@@ -63,9 +63,7 @@ def test_a_foreign_file_is_refused_and_stays_as_it_is(agents_file: Path, how: di
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [("sessions", "messages"), ("chats", "lines")], ids=["as ours", "other"])
-def test_the_command_line_refuses_a_foreign_file_whatever_its_tables_are_called(
-    tmp_path: Path, names: tuple[str, str]
-) -> None:
+def test_the_command_line_refuses_foreign_files(tmp_path: Path, names: tuple[str, str]) -> None:
     path = foreign_file(tmp_path / "agent" / "state.db", "wal", *names)
     before = path.read_bytes()
     refused = alembic("-x", f"url={path}", "upgrade", "head")
@@ -115,9 +113,7 @@ def test_an_empty_file_is_refused_unless_it_may_be_migrated(tmp_path: Path, how:
 
 
 @pytest.mark.parametrize("how", WAYS[1:], ids=["not to migrate", "to read"])
-def test_a_missing_file_is_refused_unless_it_may_be_migrated_and_is_not_made(
-    tmp_path: Path, how: dict[str, Any]
-) -> None:
+def test_a_missing_file_is_refused_unless_migrating(tmp_path: Path, how: dict[str, Any]) -> None:
     path = tmp_path / "folder" / "missing.db"
     with pytest.raises((DatabaseMissingError, SchemaOutdatedError)):
         Store.open(path, **how)
@@ -135,7 +131,7 @@ def test_an_empty_postgresql_database_is_refused_unless_it_may_be_migrated(
 
 
 @way
-def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(tmp_path: Path, how: dict[str, Any]) -> None:
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, how: dict[str, Any]) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("These are notes. " * 1000, encoding="utf-8")
     before = path.read_bytes()

@@ -6,7 +6,7 @@ from hermes_store import Store
 from tests.support.statements import executed, sqlite_plan
 
 
-def test_sessions_that_are_looked_up_by_their_ids_are_not_scanned_for(sqlite_store: Store) -> None:
+def test_sessions_looked_up_by_id_are_not_scanned(sqlite_store: Store) -> None:
     for number in range(3):
         sqlite_store.sessions.create(session_id=f"s{number}")
     [statement] = executed(sqlite_store, lambda: sqlite_store.sessions.get_many(["s0", "s2"]))

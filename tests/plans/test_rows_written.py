@@ -102,7 +102,7 @@ def test_scattered_edits_write_the_edited_messages(trail: Trail, save: Save) -> 
     assert save(transcript) == ONE_SESSION + Counter({("messages", "UPDATE"): rows, ("message_blobs", "UPDATE"): rows})
 
 
-def test_an_insertion_at_the_front_writes_one_body_and_moves_the_rest(trail: Trail, save: Save) -> None:
+def test_an_insertion_at_the_front_writes_one_body(trail: Trail, save: Save) -> None:
     transcript = trail.store.messages.read("edited")
     written = save([{"role": "system", "content": "first"}, *transcript])
     moved = written.pop(("messages", "MOVE"))

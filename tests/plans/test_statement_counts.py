@@ -151,7 +151,7 @@ def test_no_changes_are_six_statements(stores: tuple[Store, Store]) -> None:
         assert len(executed(store, lambda store=store, after=page.cursor: store.changes(after=after))) == 6
 
 
-def test_a_list_of_many_profiles_is_one_statement_for_a_hundred_ranges(sqlite_store: Store) -> None:
+def test_a_hundred_ranges_are_one_statement(sqlite_store: Store) -> None:
     with sqlite_store.transaction() as tx:
         for number in range(240):
             tx.sessions.create(profile=f"profile {number}", title="Trip", updated_at=float(number))

@@ -71,7 +71,7 @@ def test_a_later_page_costs_the_same_among_few_sessions_and_many(
 
 
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_a_range_of_times_costs_the_same_among_few_sessions_and_many(databases: sample.Databases, name: str) -> None:
+def test_time_ranges_cost_the_same_among_many_sessions(databases: sample.Databases, name: str) -> None:
     def pages(count: int) -> list[dict[str, int]]:
         early, middle, late = (sample.moment(count, place) for place in PLACES)
         after = write_cursor("sessions", False, *middle)
@@ -83,7 +83,7 @@ def test_a_range_of_times_costs_the_same_among_few_sessions_and_many(databases: 
 
 
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_a_list_by_activity_costs_the_same_among_few_sessions_and_many(databases: sample.Databases, name: str) -> None:
+def test_activity_lists_cost_the_same_among_many_sessions(databases: sample.Databases, name: str) -> None:
     def pages(count: int) -> list[dict[str, int]]:
         early, middle, late = (sample.moment(count, place) for place in PLACES)
         after = write_cursor("sessions by activity", False, *middle)
@@ -179,7 +179,7 @@ MESSAGE_VERBS: dict[str, Verb] = {
 
 @pytest.mark.parametrize("timed", [True, False], ids=["with timestamps", "without timestamps"])
 @pytest.mark.parametrize("name", MESSAGE_VERBS)
-def test_a_verb_costs_the_same_in_a_short_session_and_a_long_one(sqlite_store: Store, name: str, timed: bool) -> None:
+def test_a_verb_costs_the_same_in_any_session(sqlite_store: Store, name: str, timed: bool) -> None:
     def steps(count: int) -> int:
         message = {"role": "user", "content": "…", **({"timestamp": 1.7e9} if timed else {})}
         sqlite_store.messages.extend("long", [message] * (count - sqlite_store.messages.count("long")))

@@ -75,7 +75,7 @@ def test_documents_are_a_dictionary_whatever_their_size(database: Store, operati
 
 
 @pytest.mark.parametrize("length", range(SMALL - 3, SMALL + 3))
-def test_values_up_to_a_size_share_one_row_and_larger_ones_have_their_own(store: Store, length: int) -> None:
+def test_small_values_share_a_row_large_do_not(store: Store, length: int) -> None:
     value = "x" * (length - 2)
     assert len(json_codec.encode(value)) == length
     for session_id in (store.sessions.create().session_id, store.sessions.create().session_id):

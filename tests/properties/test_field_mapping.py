@@ -20,7 +20,7 @@ def test_a_value_that_its_column_holds_has_no_document() -> None:
     assert writes == FieldWrites(columns={"title": "Rome"}, removed={"title"})
 
 
-def test_the_original_of_a_value_that_does_not_fit_is_a_document() -> None:
+def test_original_that_does_not_fit_is_a_document() -> None:
     writes = map_fields({"estimated_cost": "much"}, {"estimated_cost"}, {})
     assert (writes.columns, documents(writes), writes.removed) == (
         {"estimated_cost": None},
@@ -34,7 +34,7 @@ def test_a_value_that_is_gone_becomes_that_of_a_new_session() -> None:
     assert writes == FieldWrites(columns={"title": "Untitled"}, removed={"title", "tool_calls", "x_unknown"})
 
 
-def test_a_time_of_the_last_change_that_is_none_leaves_the_column_alone() -> None:
+def test_an_invalid_update_time_leaves_the_column() -> None:
     assert map_fields({"updated_at": "yesterday"}, {"updated_at"}, {}) == FieldWrites()
 
 

@@ -25,7 +25,7 @@ def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, mess
 
 @pytest.mark.slow
 @given(values=st.dictionaries(any_text.filter(lambda key: len(key) <= 500), json_values, max_size=4))
-def test_documents_of_any_key_and_value_are_read_as_they_were_put(store: Store, values: dict[str, Any]) -> None:
+def test_documents_are_read_as_they_were_put(store: Store, values: dict[str, Any]) -> None:
     session_id = store.sessions.create().session_id
     revision = store.documents.put(session_id, values).revision
     found = store.documents.read(session_id)
@@ -38,9 +38,7 @@ def test_documents_of_any_key_and_value_are_read_as_they_were_put(store: Store, 
 
 @pytest.mark.slow
 @given(before=st.lists(json_values, max_size=5), after=st.lists(json_values, max_size=5))
-def test_a_replaced_transcript_of_any_values_is_read_as_it_was_given(
-    store: Store, before: list[Any], after: list[Any]
-) -> None:
+def test_a_replaced_transcript_is_read_as_given(store: Store, before: list[Any], after: list[Any]) -> None:
     session_id = store.sessions.create().session_id
     revision = store.messages.extend(session_id, before).revision
     store.messages.replace(session_id, after, expected_revision=revision)
@@ -71,7 +69,7 @@ def test_a_very_deep_message_and_document_are_kept_beside_ordinary_ones(store: S
     assert (first, last) == ({"role": "user"}, {"role": "assistant"})
 
 
-def test_one_message_that_is_not_json_refuses_the_whole_append_by_its_place(store: Store) -> None:
+def test_a_message_that_is_not_json_refuses_all(store: Store) -> None:
     session_id = store.sessions.create().session_id
     with pytest.raises(InvalidPayloadError) as caught:
         store.messages.extend(session_id, [{"fine": 1}, {"args": [{"data": b"\x00"}]}])

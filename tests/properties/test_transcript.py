@@ -90,9 +90,7 @@ def test_never_more_messages_are_written_than_a_comparison_by_position_writes(
 
 
 @given(many, st.integers(0, 20), many)
-def test_what_is_put_in_or_taken_out_of_the_middle_is_all_that_is_written(
-    old: list[bytes], place: int, between: list[bytes]
-) -> None:
+def test_a_change_in_the_middle_writes_only_itself(old: list[bytes], place: int, between: list[bytes]) -> None:
     between = [b"new " + message for message in between]
     longer = [*old[:place], *between, *old[place:]]
     put_in, taken_out = compare(old, longer), compare(longer, old)
@@ -183,7 +181,7 @@ def test_a_time_is_found_where_a_value_says_a_sane_one(value: Any, seconds: floa
 
 
 @given(st.one_of(json_values, st.datetimes().map(str), st.datetimes(timezones=st.timezones()).map(str)))
-def test_whatever_a_message_has_for_a_time_it_is_sane_or_none(value: Any) -> None:
+def test_a_message_time_is_valid_or_none(value: Any) -> None:
     seconds = parse_time(value)
     assert seconds is None or (type(seconds) is float and 0 < seconds <= 4102444800)
 

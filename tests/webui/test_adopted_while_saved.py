@@ -123,7 +123,7 @@ def test_a_message_that_is_edited_during_a_save_is_a_conflict(
     assert [message["content"] for message in stored_of(sessions).messages] == ["a", "theirs", "c"]
 
 
-def test_a_message_that_a_thread_holds_is_the_very_object_after_a_merge(pair: Any, stored_of: Any) -> None:
+def test_a_merge_keeps_the_message_objects_of_threads(pair: Any, stored_of: Any) -> None:
     """A streaming thread goes on with the message that it appended."""
     sessions = pair()
     held = {"role": "assistant", "content": "I"}

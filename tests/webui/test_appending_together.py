@@ -48,9 +48,7 @@ def busy(models: WebUIModels) -> str:
 
 
 @pytest.mark.slow
-def test_threads_and_processes_append_to_one_session_and_every_message_is_there_once(
-    store: Store, target: str, busy: str
-) -> None:
+def test_threads_and_processes_append_each_message_once(store: Store, target: str, busy: str) -> None:
     processes = [Elsewhere(), Elsewhere()]
     threads, each = 6, 8
     for number, process in enumerate(processes):
@@ -92,7 +90,7 @@ MOMENTS: tuple[Moment, ...] = ("begin", "commit")
 
 @pytest.mark.parametrize("merging", [False, True], ids=["alone", "while it merges"])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_what_a_thread_appends_during_a_save_stays_and_is_saved_by_the_next(
+def test_what_a_thread_appends_during_a_save_stays(
     models: WebUIModels, store: Store, moment: Moment, merging: bool
 ) -> None:
     mine = models.Session(title="Trip", messages=copy.deepcopy(FOUR))

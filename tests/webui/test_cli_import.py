@@ -81,9 +81,7 @@ def test_a_session_with_something_else_in_it_is_not_overwritten(
 
 
 @pytest.mark.parametrize("verb", ["delete_session", "discard_session"])
-def test_a_session_that_was_deleted_here_is_neither_imported_nor_shown_again(
-    models: WebUIModels, webui: WebUI, verb: str
-) -> None:
+def test_a_deleted_agent_session_is_never_shown_again(models: WebUIModels, webui: WebUI, verb: str) -> None:
     messages = models.get_cli_session_messages(FISH)
     take(models)
     assert getattr(models, verb)(FISH) is True

@@ -75,7 +75,7 @@ def test_a_row_has_the_keys_that_it_always_had_and_more(models: WebUIModels, web
     assert (rows[LANTERN_2]["lineage"], rows[COOKING]["source_tag"]) == ([LANTERN, LANTERN_2], "telegram")
 
 
-def test_a_session_without_a_title_or_a_word_is_called_by_its_source(models: WebUIModels, agent: AgentDb) -> None:
+def test_untitled_agent_session_is_named_by_its_source(models: WebUIModels, agent: AgentDb) -> None:
     agent.begin("wordless", source="discord", message_count=1)
     agent.sql("INSERT INTO messages (session_id, role, content, timestamp) VALUES ('wordless', 'assistant', 'hm', 2e9)")
     assert models.get_cli_sessions()[0]["title"] == "Discord Session"
@@ -241,7 +241,7 @@ def fingerprint(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("damage", BROKEN)
-def test_a_file_that_cannot_be_read_is_no_error_and_is_logged_once(
+def test_unreadable_file_is_no_error_and_logged_once(
     models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
     damage(agent.path)
@@ -287,7 +287,7 @@ def test_another_cause_is_logged_as_well(models: WebUIModels, agent: AgentDb, ca
 
 
 @pytest.mark.slow
-def test_a_file_that_is_locked_is_no_error_and_is_there_again_afterwards(
+def test_locked_file_is_no_error_and_returns_later(
     models: WebUIModels, agent: AgentDb, caplog: pytest.LogCaptureFixture
 ) -> None:
     with agent_writers.running("lock", agent.path):

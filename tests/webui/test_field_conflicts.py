@@ -40,7 +40,7 @@ def test_a_counter_that_was_not_there_begins_at_0(pair: Any, stored_of: Any, nam
     assert getattr(stored_of(sessions), name) == getattr(sessions.second, name) == 4
 
 
-def test_a_counter_that_one_sets_back_keeps_what_the_other_one_counted(pair: Any, stored_of: Any) -> None:
+def test_counter_set_back_keeps_the_other_s_count(pair: Any, stored_of: Any) -> None:
     sessions = pair(input_tokens=100)
     sessions.first.input_tokens += 5
     sessions.second.input_tokens = 0
@@ -127,7 +127,7 @@ def test_other_lists_of_records_are_joined(pair: Any, stored_of: Any, name: str)
 
 
 @pytest.mark.parametrize("lists", [([1], [2]), ([{"a": 1}], [3]), ([{"a": 0}, {"b": 1}], [{"c": 1}])])
-def test_a_list_that_is_not_continued_by_both_is_the_last_one_s(pair: Any, stored_of: Any, lists: Any) -> None:
+def test_of_lists_that_diverge_the_last_is_kept(pair: Any, stored_of: Any, lists: Any) -> None:
     sessions = pair(enabled=[{"a": 0}])
     sessions.first.enabled, sessions.second.enabled = lists
     sessions.save()

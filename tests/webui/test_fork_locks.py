@@ -195,7 +195,7 @@ def test_children_of_a_process_that_saves_all_the_time_save_too(program: Program
     assert found.count("of the parent") >= saved
 
 
-def test_children_of_a_process_that_opens_stores_all_the_time_open_them_too(tmp_path: Path) -> None:
+def test_forked_children_open_stores_while_the_parent_does(tmp_path: Path) -> None:
     stop = threading.Event()
 
     def open_stores() -> None:

@@ -51,7 +51,7 @@ def test_what_is_no_session_is_a_key_error(models: WebUIModels, webui: WebUI, si
     assert not webui.cache
 
 
-def test_metadata_touches_no_message_and_the_rest_comes_when_it_is_used(models: WebUIModels, webui: WebUI) -> None:
+def test_metadata_reads_no_message_until_it_is_used(models: WebUIModels, webui: WebUI) -> None:
     large = stored(models, "large", "hello", "hi", tool_calls=[{"name": "ls", "result": "x" * 3000}])
 
     def touched(work: Callable[[], object]) -> set[str]:
@@ -81,7 +81,7 @@ def test_threads_that_miss_at_once_get_one_object(
         assert {id(one) for one in got} == {id(webui.cache[trip])}
 
 
-def test_threads_that_find_a_stale_object_at_once_get_one_new_one(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_threads_that_find_a_stale_object_share_one(models: WebUIModels, webui: WebUI, trip: str) -> None:
     for number in range(5):
         stale = models.get_session(trip)
         webui.store.sessions.update(trip, title=f"Title {number}")
@@ -154,7 +154,7 @@ def test_a_cached_session_that_others_deleted_is_gone(
         models.get_session(trip)
 
 
-def test_a_cached_session_that_others_renamed_is_under_its_new_id_alone(
+def test_cached_renamed_session_has_its_new_id_only(
     models: WebUIModels, webui: WebUI, trip: str, others: Callable[..., Any]
 ) -> None:
     models.get_session(trip)
@@ -177,7 +177,7 @@ def test_one_with_unsaved_changes_stays_and_its_save_brings_both_together(
     assert contents(models, trip) == ["hello!", "hi"]
 
 
-def test_one_that_holds_what_cannot_be_stored_stays_until_that_is_mended(models: WebUIModels, trip: str) -> None:
+def test_a_session_that_cannot_be_stored_stays_cached(models: WebUIModels, trip: str) -> None:
     mine = models.get_session(trip)
     mine.tool_calls.append({"result": {1, 2}})
     elsewhere("change", store_of(models), trip, {"title": "Rome"})
@@ -198,9 +198,7 @@ def test_after_a_refused_save_the_session_is_gone(models: WebUIModels, trip: str
         models.get_session(trip)
 
 
-def test_after_a_message_was_not_saved_the_next_one_to_ask_gets_the_stored_one(
-    models: WebUIModels, webui: WebUI, trip: str
-) -> None:
+def test_a_refused_save_returns_the_stored_session_next(models: WebUIModels, webui: WebUI, trip: str) -> None:
     mine = models.get_session(trip)
     mine.messages[0]["content"] = "mine"
     webui.store.messages.update(trip, 0, said("theirs")[0], expected_revision=1)
@@ -254,9 +252,7 @@ def test_a_live_session_is_used_while_the_lock_is_held(models: WebUIModels, webu
 
 
 @pytest.mark.parametrize("verb", ["edit", "delete", "discard"])
-def test_a_save_that_is_refused_while_the_lock_is_held_does_not_wait_for_it(
-    models: WebUIModels, webui: WebUI, trip: str, verb: str
-) -> None:
+def test_refused_save_does_not_wait_for_the_lock(models: WebUIModels, webui: WebUI, trip: str, verb: str) -> None:
     session = models.get_session(trip)
     session.messages[0]["content"] = "mine"
     if verb == "edit":
@@ -286,9 +282,7 @@ def test_the_store_is_asked_for_at_each_call(models: WebUIModels, webui: WebUI, 
     assert models.get_session(trip).title == "Trip"
 
 
-def test_a_cached_session_is_not_taken_for_another_store_s_of_the_same_id(
-    models: WebUIModels, webui: WebUI, trip: str, second_store: Store
-) -> None:
+def test_stores_do_not_share_cached_sessions(models: WebUIModels, webui: WebUI, trip: str, second_store: Store) -> None:
     models.get_session(trip)
     webui.store = second_store
     with webui.lock:
@@ -315,7 +309,7 @@ def test_a_new_session_is_stored_and_cached_at_once(models: WebUIModels, webui: 
     assert len(webui.cache) == 1
 
 
-def test_what_a_new_session_does_not_name_is_asked_for_at_that_moment(models: WebUIModels, webui: WebUI) -> None:
+def test_defaults_of_a_new_session_are_read_then(models: WebUIModels, webui: WebUI) -> None:
     for workspace, model, profile in (("/srv/one", "m1", "work"), ("/srv/two", "m2", None)):
         webui.last_workspace, webui.model, webui.profile = workspace, model, profile
         session = models.new_session()

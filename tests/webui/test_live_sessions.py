@@ -216,7 +216,7 @@ def test_a_row_has_the_webui_s_keys_in_its_order(models: WebUIModels) -> None:
         ({"odd": 1}, {"include_runtime": True, "active_stream_ids": {"s1"}}, False),
     ],
 )
-def test_a_row_says_that_it_streams_when_its_stream_is_at_work(
+def test_a_row_streams_while_its_stream_is_active(
     models: WebUIModels, stream: Any, arguments: dict[str, Any], streaming: bool
 ) -> None:
     assert models.Session(active_stream_id=stream).compact(**arguments)["is_streaming"] is streaming

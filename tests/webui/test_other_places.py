@@ -54,9 +54,7 @@ def test_a_deleted_session_is_gone_for_everybody_and_can_be_restored(
     assert (models.get_session(trip).title, contents(models, trip)) == ("Trip", ["hello", "hi"])
 
 
-def test_a_session_deleted_by_another_process_refuses_the_saves_of_this_one(
-    models: WebUIModels, webui: WebUI, trip: str
-) -> None:
+def test_a_session_deleted_elsewhere_refuses_saves(models: WebUIModels, webui: WebUI, trip: str) -> None:
     live = models.get_session(trip)
     assert elsewhere("delete", webui.store, trip) is True
     live.messages += said("too late")
@@ -96,7 +94,7 @@ def test_a_session_that_was_never_saved_is_let_go(models: WebUIModels, webui: We
 # ── Discarding ──
 
 
-def test_of_a_discarded_session_nothing_is_left_but_that_its_id_is_used_up(models: WebUIModels, webui: WebUI) -> None:
+def test_a_discarded_session_leaves_only_its_used_id(models: WebUIModels, webui: WebUI) -> None:
     stored(models, "other", "hello")
     before = table_counts(webui.store)
     live = models.get_session(stored(models, "asked", "hello", "hi", tool_calls=[1], estimated_cost=float("nan")))
@@ -155,7 +153,7 @@ def test_empty_sessions_are_cleaned_up(models: WebUIModels, webui: WebUI, zero_o
     assert {one.session_id for one in webui.store.sessions.list_deleted().items} == gone
 
 
-def test_a_session_whose_first_message_is_not_saved_yet_is_no_empty_one(models: WebUIModels, webui: WebUI) -> None:
+def test_session_with_an_unsaved_message_is_not_empty(models: WebUIModels, webui: WebUI) -> None:
     live = models.new_session()
     live.messages += said("hello")
     webui.cache["unsaved"] = models.Session(session_id="unsaved")
@@ -331,7 +329,7 @@ def test_saves_while_the_id_changes_lose_nothing(models: WebUIModels, webui: Web
     assert len(models.all_sessions()) == 2
 
 
-def test_a_live_session_that_the_cache_let_go_has_the_new_id_too(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_evicted_live_session_gets_the_new_id_too(models: WebUIModels, webui: WebUI, trip: str) -> None:
     """The streaming thread holds its session for minutes, while others fill the cache."""
     live = models.get_session(trip)
     with webui.lock:
@@ -361,9 +359,7 @@ def test_a_live_session_may_set_its_new_id(models: WebUIModels, webui: WebUI, tr
     assert [row["session_id"] for row in models.all_sessions()] == ["rome", "child"]
 
 
-def test_a_save_follows_a_session_to_the_id_that_another_process_gave_it(
-    models: WebUIModels, webui: WebUI, trip: str
-) -> None:
+def test_save_follows_a_session_to_its_new_id(models: WebUIModels, webui: WebUI, trip: str) -> None:
     live, lazy = models.get_session(trip), models.Session.load_metadata_only(trip)
     assert elsewhere("rotate", webui.store, trip, "rome") is True
     live.messages += said("the answer")

@@ -50,7 +50,7 @@ def test_there_are_no_projects_at_first(models: WebUIModels) -> None:
     assert models.load_projects() == []
 
 
-def test_a_project_has_the_webui_s_keys_and_the_list_its_order(models: WebUIModels, webui: WebUI) -> None:
+def test_projects_have_the_webui_s_keys_in_order(models: WebUIModels, webui: WebUI) -> None:
     saved = [project("b"), project("a", color="#7aa2f7"), project("c", name="Grüße 🚀", created_at=1_700_000_000.25)]
     models.save_projects(copy.deepcopy(saved))
     assert models.load_projects() == saved
@@ -58,7 +58,7 @@ def test_a_project_has_the_webui_s_keys_and_the_list_its_order(models: WebUIMode
     assert [one.name for one in webui.store.projects.list().items] == ["B", "A", "Grüße 🚀"]
 
 
-def test_a_project_is_of_the_profile_that_was_active_when_it_was_made(models: WebUIModels, webui: WebUI) -> None:
+def test_a_project_gets_the_active_profile(models: WebUIModels, webui: WebUI) -> None:
     webui.profile = "work"
     models.save_projects([project("mine"), project("named", profile="home")])
     webui.profile = None
@@ -178,7 +178,7 @@ def second(sqlite_template: Path, tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_a_list_is_not_compared_with_what_was_loaded_from_another_store(
+def test_a_list_of_another_store_is_not_compared(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]], second: Store
 ) -> None:
     webui.store = second
@@ -210,7 +210,7 @@ def projects_of(models: WebUIModels) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["save_projects", "unassign_project"])
-def test_the_sessions_of_a_project_are_in_none_when_it_is_deleted(
+def test_sessions_of_a_deleted_project_are_in_none(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]], members: list[str], how: str
 ) -> None:
     live = models.get_session("in-it")
@@ -241,7 +241,7 @@ def test_unassigning_a_project_that_nobody_knows_changes_nothing(models: WebUIMo
     assert all_rows(webui.store) == before
 
 
-def test_a_rename_of_a_session_in_a_project_that_is_deleted_meanwhile_is_kept(
+def test_a_rename_survives_the_deletion_of_its_project(
     models: WebUIModels, three: list[dict[str, Any]], members: list[str]
 ) -> None:
     live = models.get_session("in-it")

@@ -79,7 +79,7 @@ def test_a_save_costs_the_same_among_few_sessions_and_many(
     assert cost(FEW) == cost(MANY)
 
 
-def test_an_appended_message_costs_the_same_in_a_short_session_and_a_long_one(among: Make) -> None:
+def test_appended_message_costs_the_same_in_any_session(among: Make) -> None:
     """But for the pass over its messages that finds what changed, which the database has no part in."""
     models = among(FEW)
 

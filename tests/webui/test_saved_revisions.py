@@ -43,7 +43,7 @@ def test_a_save_counts_up_the_revisions_of_what_it_wrote(
     assert (record.revision, record.transcript_revision, record.fields_revision) == (2, transcript, fields)
 
 
-def test_a_message_that_a_save_appended_can_be_updated_at_its_revision(models: WebUIModels, webui: WebUI) -> None:
+def test_an_appended_message_can_be_updated_afterwards(models: WebUIModels, webui: WebUI) -> None:
     session = models.get_session(stored(models, "trip", "hello"))
     append(session)
     session.save()

@@ -92,7 +92,7 @@ def audited(folder: Path, then: Callable[[str, str], None] = lambda event, name:
 # ── At first ──
 
 
-def test_the_first_call_takes_in_what_is_there_and_says_so_in_the_log(
+def test_the_first_call_imports_and_logs_existing_files(
     models: WebUIModels, state: StateDir, caplog: pytest.LogCaptureFixture
 ) -> None:
     state.projects([{"project_id": "p1", "name": "P", "color": None, "created_at": 1.0}])
@@ -160,9 +160,7 @@ def test_a_folder_that_stands_still_is_neither_listed_nor_read(
         assert events["open"] == 1, "what was taken in before is not read again"
 
 
-def test_a_file_that_appears_in_the_same_tick_of_the_clock_is_not_missed(
-    models: WebUIModels, webui: WebUI, state: StateDir
-) -> None:
+def test_a_file_of_the_same_tick_is_imported(models: WebUIModels, webui: WebUI, state: StateDir) -> None:
     state.session("first", HELLO)
     tick = time.time_ns()
     os.utime(state.sessions, ns=(tick, tick))
@@ -172,9 +170,7 @@ def test_a_file_that_appears_in_the_same_tick_of_the_clock_is_not_missed(
     assert ids(models) == ["first", "late"]
 
 
-def test_a_file_that_appears_in_the_same_second_is_not_missed_where_times_are_seconds(
-    models: WebUIModels, webui: WebUI, state: StateDir
-) -> None:
+def test_a_file_of_the_same_second_is_imported(models: WebUIModels, webui: WebUI, state: StateDir) -> None:
     second = int(time.time())
     for name in ("first", "late"):
         drop(webui, state, name)
@@ -205,9 +201,7 @@ def test_a_file_that_appears_during_a_long_import_is_not_missed(
     assert ids(models) == ["first", "late"]
 
 
-def test_a_file_that_an_older_process_wrote_to_is_taken_in_anew(
-    models: WebUIModels, webui: WebUI, settled: StateDir
-) -> None:
+def test_file_changed_by_an_older_process_is_imported(models: WebUIModels, webui: WebUI, settled: StateDir) -> None:
     cached = models.get_session("first")
     drop(webui, settled, "first", title="Newer")
     assert [row["title"] for row in models.all_sessions()] == ["Newer"]
@@ -282,18 +276,14 @@ def test_the_file_of_a_deleted_session_does_not_bring_it_back(
     assert ids(second) == ["late"]
 
 
-def test_the_file_of_a_session_with_another_id_does_not_bring_the_former_back(
-    models: WebUIModels, webui: WebUI, settled: StateDir
-) -> None:
+def test_a_former_id_in_a_file_stays_retired(models: WebUIModels, webui: WebUI, settled: StateDir) -> None:
     assert models.rotate_session_id("first", "second") is True
     drop(webui, settled, "late")
     assert ids(models) == ["late", "second"]
     assert ids(webui.models()) == ["late", "second"]
 
 
-def test_a_folder_that_is_not_there_yet_is_taken_in_when_it_is(
-    models: WebUIModels, webui: WebUI, tmp_path: Path
-) -> None:
+def test_a_folder_that_appears_later_is_imported(models: WebUIModels, webui: WebUI, tmp_path: Path) -> None:
     webui.session_dir = tmp_path / "later" / "sessions"
     stored(models, "ours", "hello")
     assert ids(models) == ["ours"]
@@ -302,9 +292,7 @@ def test_a_folder_that_is_not_there_yet_is_taken_in_when_it_is(
     assert ids(models) == ["late", "ours"]
 
 
-def test_a_folder_that_is_gone_takes_nothing_with_it_and_may_come_back(
-    models: WebUIModels, webui: WebUI, settled: StateDir
-) -> None:
+def test_a_missing_folder_removes_nothing_and_may_return(models: WebUIModels, webui: WebUI, settled: StateDir) -> None:
     away = settled.sessions.rename(settled.root / "away")
     assert ids(models) == ["first"]
     StateDir(settled.root).session("second", HELLO)

@@ -94,7 +94,7 @@ def test_what_was_not_read_is_read_on_first_use_and_once(webui: WebUI, session: 
     assert getattr(session, name) is value
 
 
-def test_what_is_not_there_is_an_attribute_error_and_asked_for_once(webui: WebUI, session: Any) -> None:
+def test_a_missing_attribute_is_looked_up_once(webui: WebUI, session: Any) -> None:
     assert not hasattr(session, "never_there")
     webui.store.close()
     assert getattr(session, "never_there", "default") == "default"

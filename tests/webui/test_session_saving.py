@@ -254,7 +254,7 @@ def test_a_session_saved_under_another_id_is_a_copy(models: WebUIModels, how: st
 
 
 @pytest.mark.parametrize("how", ["load", "load_metadata_only"])
-def test_an_id_that_is_taken_is_refused_and_the_former_one_goes_on(models: WebUIModels, how: str) -> None:
+def test_a_rotation_to_a_taken_id_is_refused(models: WebUIModels, how: str) -> None:
     stored(models, "taken", "other")
     session = getattr(models.Session, how)(stored(models, "first", "hello", tool_calls=[1], x_usage={"in": 1}))
     session.session_id = "taken"

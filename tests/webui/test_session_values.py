@@ -223,9 +223,7 @@ def test_any_values_are_loaded_as_they_were_assigned(
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
-def test_a_stored_value_under_a_name_of_our_own_hides_nothing_and_survives(
-    models: WebUIModels, webui: WebUI, name: str
-) -> None:
+def test_stored_values_with_reserved_names_survive(models: WebUIModels, webui: WebUI, name: str) -> None:
     sid = stored(models, "abc", "hello")
     webui.store.documents.put(sid, {name: {"of": "a newer version"}})
     for how in (models.Session.load, models.Session.load_metadata_only):
@@ -268,7 +266,7 @@ def shown(models: WebUIModels, webui: WebUI, session: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.usefixtures("projects")
-def test_a_project_is_one_of_the_session_s_profile_or_a_name_alone(models: WebUIModels, webui: WebUI) -> None:
+def test_project_is_the_profile_s_or_a_name(models: WebUIModels, webui: WebUI) -> None:
     session = models.Session(title="Trip", project_id="desk")
     session.save()
     assert shown(models, webui, session) == ("desk", None)
@@ -286,7 +284,7 @@ def test_a_project_is_one_of_the_session_s_profile_or_a_name_alone(models: WebUI
     assert shown(models, webui, session) == (None, None)
 
 
-def test_a_parent_is_a_session_of_the_profile_or_a_name_alone(models: WebUIModels, webui: WebUI) -> None:
+def test_parent_is_the_profile_s_or_a_name(models: WebUIModels, webui: WebUI) -> None:
     for sid in ("parent", "child"):
         stored(models, sid, "hello")
     parent, child = models.get_session("parent"), models.get_session("child")
@@ -313,7 +311,7 @@ def test_a_parent_is_a_session_of_the_profile_or_a_name_alone(models: WebUIModel
     assert webui.store.sessions.get("child").parent_id is None
 
 
-def test_where_a_session_comes_from_is_a_column_and_stays_what_was_said(models: WebUIModels, webui: WebUI) -> None:
+def test_the_source_is_a_column_and_is_kept(models: WebUIModels, webui: WebUI) -> None:
     sid = webui.store.sessions.create(title="Trip", source="cli").session_id
     session = models.get_session(sid)
     assert session.source_tag == "cli"

@@ -43,7 +43,7 @@ def sent(rows: Any) -> Any:
 # ── Keys, values, order ──
 
 
-def test_a_row_has_the_webui_s_keys_and_the_session_s_values(models: WebUIModels, webui: WebUI) -> None:
+def test_row_has_the_webui_s_keys_and_values(models: WebUIModels, webui: WebUI) -> None:
     values = {
         "title": "Grüße 🚀",
         "workspace": "/srv/app",
@@ -127,7 +127,7 @@ def test_an_empty_untitled_session_is_shown_in_its_first_minute(models: WebUIMod
     assert set(ids(models)) == {session.session_id, "unsaved"}
 
 
-def test_a_stream_makes_its_session_stream_for_as_long_as_it_is_active(models: WebUIModels, webui: WebUI) -> None:
+def test_a_session_streams_while_its_stream_is_active(models: WebUIModels, webui: WebUI) -> None:
     stored(models, "s1", "x", active_stream_id="one")
     stored(models, "s2", "x")
     for streams, streaming in ((set(), []), ({"one"}, ["s1"]), ({"two"}, [])):
@@ -172,9 +172,7 @@ def test_a_cached_session_that_is_unchanged_shows_what_others_wrote(models: WebU
 
 
 @pytest.mark.parametrize("change", ["title", "messages", "updated_at"])
-def test_an_old_empty_session_is_shown_again_as_soon_as_something_is_in_it(
-    models: WebUIModels, webui: WebUI, change: str
-) -> None:
+def test_an_old_empty_session_is_shown_once_filled(models: WebUIModels, webui: WebUI, change: str) -> None:
     stored(models, "s1", title="Untitled", updated_at=LONG_AGO)
     live = models.get_session("s1")
     assert ids(models) == []
@@ -282,9 +280,7 @@ def test_an_imported_session_names_the_project_that_is_not_there(
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(600, marks=pytest.mark.slow)])
-def test_no_message_is_touched_and_no_document_but_those_that_stand_for_a_column(
-    models: WebUIModels, webui: WebUI, count: int
-) -> None:
+def test_the_list_reads_no_messages_and_few_documents(models: WebUIModels, webui: WebUI, count: int) -> None:
     for number in range(count):
         documents = {f"x_{letter}": "y" * 3000 for letter in "abc"}
         stored(models, f"s{number}", "hello", tool_calls=[{"name": "ls"}], **documents)

@@ -32,7 +32,7 @@ def test_a_title_is_what_the_user_said_first(messages: list[Any], title: str) ->
     assert WebUIModels.title_from(messages) == title
 
 
-def test_a_transcript_without_a_word_of_the_user_s_is_called_as_the_caller_says() -> None:
+def test_a_transcript_without_user_text_gets_the_default() -> None:
     assert WebUIModels.title_from([], "New chat") == "New chat"
     assert WebUIModels.title_from([{"role": "system", "content": "x"}], fallback="") == ""
 
@@ -57,7 +57,7 @@ def text_of(content: Any) -> str:
 
 
 @given(st.lists(messages_of_anybody), st.text())
-def test_a_title_is_the_beginning_of_the_first_thing_that_the_user_said(messages: list[Any], fallback: str) -> None:
+def test_title_is_the_beginning_of_the_first_message(messages: list[Any], fallback: str) -> None:
     title = WebUIModels.title_from(messages, fallback)
     asked = (one["content"] for one in messages if isinstance(one, dict) and one["role"] == "user")
     texts = [text for text in map(text_of, asked) if text]

@@ -190,7 +190,7 @@ def triples(draw: st.DrawFn) -> tuple[Version, Edited, Edited]:
 
 
 @given(triples())
-def test_nothing_is_lost_that_only_one_side_touched_and_nothing_else_comes(
+def test_a_merge_loses_nothing_and_adds_nothing(
     triple: tuple[Version, Edited, Edited],
 ) -> None:
     base, local, remote = triple
@@ -241,7 +241,7 @@ def test_a_message_that_both_changed_differently_is_a_conflict(length: int, data
 
 
 @given(st.integers(1, 8), st.data())
-def test_what_is_appended_to_messages_that_the_other_one_removed_is_kept(length: int, data: Any) -> None:
+def test_appends_to_removed_messages_are_kept(length: int, data: Any) -> None:
     base = [f"base{number}".encode() for number in range(length)]
     kept = base[: data.draw(st.integers(0, length - 1))]
     for local, remote in ((kept, [*base, b"new"]), ([*base, b"new"], kept)):

@@ -161,9 +161,7 @@ def test_appends_of_both_stand_one_after_the_other_the_stored_first(
     assert store.sessions.get(shared).message_count == 7
 
 
-def test_an_append_survives_that_the_other_one_renames_and_the_other_way_round(
-    stored: Any, mine: Any, other: Any
-) -> None:
+def test_an_append_survives_a_rename_and_vice_versa(stored: Any, mine: Any, other: Any) -> None:
     other.assign(title="Rome")
     other.save()
     mine.messages.append(E)
@@ -190,7 +188,7 @@ def test_edits_of_different_messages_are_both_kept(stored: Any, mine: Any, other
     assert mine.messages == stored().messages == [{**FOUR[0], "edited": {"by": ["me"]}}, *FOUR[1:3], E]
 
 
-def test_the_live_list_takes_in_what_the_other_one_wrote_and_stays_the_same_list(mine: Any, other: Any) -> None:
+def test_the_live_list_gets_others_messages_in_place(mine: Any, other: Any) -> None:
     """The streaming thread holds the list, not the session."""
     held = mine.messages
     other.append(E)
@@ -201,9 +199,7 @@ def test_the_live_list_takes_in_what_the_other_one_wrote_and_stays_the_same_list
     assert held == [*FOUR, E]
 
 
-def test_one_who_read_the_metadata_alone_writes_over_nothing_that_he_did_not_read(
-    stored: Any, mine: Any, other: Any
-) -> None:
+def test_saving_metadata_overwrites_nothing_that_was_not_read(stored: Any, mine: Any, other: Any) -> None:
     mine.messages.append(E)
     mine.tool_calls.append({"name": "cat"})
     mine.last_usage["in"] = 2
@@ -272,9 +268,7 @@ def test_no_append_and_no_edit_is_lost(store: Store, stored: Any, mine: Any, oth
     assert not mine.is_dirty()
 
 
-def test_of_a_message_that_both_edited_the_stored_version_stays_and_the_rest_is_saved(
-    models: WebUIModels, stored: Any, mine: Any, other: Any
-) -> None:
+def test_of_a_message_both_edited_the_stored_stays(models: WebUIModels, stored: Any, mine: Any, other: Any) -> None:
     other.splice(2, 3, edited(FOUR[2]))
     other.assign(personality="terse", input_tokens=3)
     other.save()
@@ -307,7 +301,7 @@ def test_of_a_message_that_both_edited_the_stored_version_stays_and_the_rest_is_
     assert not mine.is_dirty()
 
 
-def test_a_message_that_both_edited_is_there_once_also_where_it_moved(stored: Any, mine: Any, other: Any) -> None:
+def test_a_message_both_edited_and_moved_appears_once(stored: Any, mine: Any, other: Any) -> None:
     ids = [{**message, "id": f"m{number}"} for number, message in enumerate(FOUR)]
     other.assign(messages=ids)
     other.save()
@@ -325,7 +319,7 @@ def test_a_message_that_both_edited_is_there_once_also_where_it_moved(stored: An
 
 
 @pytest.mark.parametrize("name", ["tool_calls", "last_usage", "never_seen"])
-def test_a_value_assigned_unread_is_compared_with_what_the_other_one_wrote_since(
+def test_unread_assigned_value_is_compared_with_the_stored(
     models: WebUIModels, shared: str, other: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = models.get_session(shared, metadata_only=True)
@@ -338,7 +332,7 @@ def test_a_value_assigned_unread_is_compared_with_what_the_other_one_wrote_since
     assert name in warning
 
 
-def test_messages_assigned_unread_do_not_overwrite_what_the_other_one_appended_since(
+def test_unread_assigned_messages_do_not_overwrite_appends(
     models: WebUIModels, stored: Any, shared: str, other: Any
 ) -> None:
     session = models.get_session(shared, metadata_only=True)
@@ -359,7 +353,7 @@ GONE: dict[str, tuple[Callable[[Any, str], Any], type[Exception]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GONE)
-def test_a_session_that_the_other_one_took_away_refuses_every_save_and_stays_away(
+def test_a_session_the_other_deleted_refuses_every_save(
     models: WebUIModels, store: Store, mine: Any, other: Any, name: str
 ) -> None:
     take_away, error = GONE[name]
