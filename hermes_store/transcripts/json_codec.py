@@ -172,31 +172,22 @@ def decode_damaged(data: bytes) -> Any:
         raise ValueError("it is nested too deep") from error
 
 
+#: Bytes that are parsed at once. Copies of more than fits the processor's cache take longer than parsing does.
+_PART: Final = 2**18
+
+
 def decode_all(payloads: Sequence[bytes]) -> list[Any]:
     """Decode many payloads, several by one parse where that is possible.
 
     Raises:
         ValueError: one is not JSON text, or is more than one value.
     """
+    size = sum(map(len, payloads))
+    together = max(1, len(payloads) * _PART // size) if size else 1
     values: list[Any] = []
-    for part in _parts(payloads):
-        values += _decode_part(part)
+    for start in range(0, len(payloads), together):
+        values += _decode_part(payloads[start : start + together])
     return values
-
-
-#: Bytes that are parsed at once. Copies of more than fits the processor's cache take longer than parsing does.
-_PART: Final = 2**18
-
-
-def _parts(payloads: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    start = size = 0
-    for index, payload in enumerate(payloads):
-        size += len(payload)
-        if size > _PART:
-            yield payloads[start : index + 1]
-            start, size = index + 1, 0
-    if start < len(payloads):
-        yield payloads[start:]
 
 
 def _decode_part(payloads: Sequence[bytes]) -> list[Any]:
