@@ -15,6 +15,7 @@ from .encoding import Encoded
 from .same_contents import Contents, contents_of
 
 _SHARED: Final = frozenset({str, int, float, bool, type(None)})
+_HOLDERS: Final = frozenset({dict, list})
 _KEYS: Final = frozenset({str})
 #: A value with more lists and dicts in it, or nested deeper, is not copied. It may contain itself.
 _MOST: Final = 100_000
@@ -66,6 +67,28 @@ def _copied(holder: Any, depth: int, left: list[int]) -> Any:
     return copied
 
 
+def copies_of(values: Iterable[Any]) -> list[Any]:
+    """Return copies of values that were just decoded, and that nobody else changes yet; as `copy_of` of each.
+
+    One level of all their lists and dicts is copied after the other: a call for each of them takes longer.
+    """
+    copies = list(values)
+    level: list[Any] = [copies]
+    for _ in range(_DEEPEST):
+        holders = []
+        for holder in level:
+            for place, child in holder.items() if type(holder) is dict else enumerate(holder):
+                if type(child) in _HOLDERS:
+                    holder[place] = copied = child.copy()
+                    holders.append(copied)
+        if not holders:
+            return copies
+        level = [
+            one for one in holders if not _SHARED.issuperset(map(type, one.values() if type(one) is dict else one))
+        ]
+    return [copy_of(value) for value in copies]
+
+
 def is_unchanged(copied: Any, value: Any) -> bool:
     """Whether a value is as it was when it was copied; False if that is not certain.
 
@@ -98,8 +121,8 @@ class KnownMessages(NamedTuple):
 
     @classmethod
     def of(cls, messages: Iterable[Any], digests: Iterable[bytes]) -> KnownMessages:
-        """Return messages, which nobody else changes at the moment, with their digests."""
-        return cls([_NO_COPY if (copied := copy_of(one)) is None else copied for one in messages], list(digests), [])
+        """Return messages that were just decoded, and that nobody else changes yet, with their digests."""
+        return cls([_NO_COPY if copied is None else copied for copied in copies_of(messages)], list(digests), [])
 
     @classmethod
     def nothing(cls) -> KnownMessages:

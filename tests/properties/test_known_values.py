@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hermes_store import InvalidPayloadError
 from hermes_store.transcripts import encoding, json_codec
-from hermes_store.transcripts.known_values import EncodedMessages, copy_of, is_unchanged
+from hermes_store.transcripts.known_values import EncodedMessages, KnownMessages, copies_of, copy_of, is_unchanged
 from tests.support.json_values import json_values, scalars
 
 messages = st.lists(
@@ -90,6 +90,33 @@ def test_a_value_that_nobody_changed_is_unchanged(value: Any) -> None:
     if value is not None:
         assert is_unchanged(copied, value)
     assert not any(mine is theirs for mine in holders(copied) for theirs in holders(value))
+
+
+@given(messages)
+def test_copies_made_together_are_those_of_each(values: list[Any]) -> None:
+    copies = copies_of(values)
+    assert list(map(json_codec.encode, copies)) == list(map(json_codec.encode, values))
+    assert all(map(is_unchanged, copies, values))
+    assert not any(mine is theirs for mine in holders(copies) for theirs in holders(values))
+
+
+def test_a_deep_value_leaves_the_copies_of_others() -> None:
+    deep: list[Any] = []
+    for _ in range(10_000):
+        deep = [deep]
+    other = {"parts": [{"text": "a"}]}
+    none, copied = copies_of([deep, other])
+    assert none is None
+    other["parts"].append({})
+    assert copied == {"parts": [{"text": "a"}]}
+
+
+@given(messages, st.data())
+def test_what_is_known_of_read_messages_is_true(values: list[Any], data: st.DataObject) -> None:
+    before = encoding.encode(values)
+    known = KnownMessages.of(values, [message.digest for message in before])
+    change(data, values)
+    assert list(EncodedMessages(values, known)) == encoding.encode(values)
 
 
 @pytest.mark.parametrize(("one", "other"), [*ALIKE, *((other, one) for one, other in ALIKE)])
