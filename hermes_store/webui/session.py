@@ -164,8 +164,7 @@ class LiveSession(LazyValues):
         session._database = database
         renew_after_fork(session, "_guard", HeldLock)
         session._base = Base.of(state)
-        session.__dict__[SESSION_ID] = state.session_id
-        session._set(state.values)
+        session.__dict__.update({SESSION_ID: state.session_id, **state.values})  # none of them is reserved
         if state.messages is not None:
             session.__dict__[MESSAGES] = state.messages
         return session

@@ -175,16 +175,19 @@ _DEFAULTS: Final = {
 }
 
 
-def _is_of(extent: Extent, key: str) -> bool:
-    """Whether a value is read with an extent."""
-    return key in ROW_KEYS if extent is Extent.ROW else extent is Extent.WHOLE or key not in LONG_KEYS
+def _of_extent(values: Mapping[str, Any], extent: Extent) -> Mapping[str, Any]:
+    """Return those of some values that are read with an extent."""
+    if extent is Extent.WHOLE:
+        return values
+    keys = values.keys() & ROW_KEYS if extent is Extent.ROW else values.keys() - LONG_KEYS
+    return {key: value for key, value in values.items() if key in keys}
 
 
 def _state(contents: SessionContents, extent: Extent, is_hidden: IsHidden) -> State:
     row_id, record, values = contents
     if record.deleted_at is not None:
         raise SessionDeletedError(record.session_id)
-    shown = {key: value for key, value in values.items() if _is_of(extent, key)}
+    shown = _of_extent(values, extent)
     return State(
         row_id=row_id,
         session_id=record.session_id,
@@ -201,8 +204,9 @@ def _values(record: SessionRecord, documents: Mapping[str, Any], extent: Extent,
     values = session_json.to_json(record, {**_defaults(_DOCUMENT_KEYS), **documents}, [])
     values = {"workspace": record.workspace, **values}
     values |= _counts(record, values)
-    hidden = {MESSAGES, SESSION_ID, *(_DOCUMENT_KEYS - _DEFAULTS[extent])}
-    return {key: value for key, value in values.items() if key not in hidden and not is_hidden(key)}
+    for key in (MESSAGES, SESSION_ID, *(_DOCUMENT_KEYS - _DEFAULTS[extent]), *filter(is_hidden, values)):
+        values.pop(key, None)
+    return values
 
 
 def _counts(counted: SessionRecord | State, keys: Collection[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from ..storage.engine import Database
 from .field_policy import UPDATED
 from .saving import Saved
 from .state import LONG_KEYS, Extent, State, digests_of
-from .versions import Base, Local, ReadVersion
+from .versions import Base, Local
 
 
 class Addition(NamedTuple):
@@ -32,7 +32,7 @@ class Token:
     the texts of the messages and values that were read, which are the very ones in the dicts.
     """
 
-    _version: Base | ReadVersion
+    _base: Base
     _database: Database
     #: What a save with this token that did not return was about to make of the session.
     _attempts: list[Base] = field(default_factory=list)
@@ -42,37 +42,27 @@ class Token:
     @classmethod
     def of(cls, state: State, database: Database) -> Token:
         """Return the token of a session that was just read."""
-        return cls(ReadVersion.of(state) or Base.of(state), database)
-
-    @property
-    def _base(self) -> Base:
-        return self._version.base if isinstance(self._version, ReadVersion) else self._version
-
-    @property
-    def _head(self) -> Base | State:
-        """What has the session's id, revision and so on, without the digests."""
-        return self._version.state if isinstance(self._version, ReadVersion) else self._version
+        return cls(Base.of(state), database)
 
     @property
     def session_id(self) -> str:
         """The session's id at that version."""
-        return self._head.session_id
+        return self._base.session_id
 
     @property
     def revision(self) -> int:
         """The session's revision, for caches: the same one means that nothing was written since."""
-        return self._head.revision
+        return self._base.revision
 
     @property
     def message_count(self) -> int:
         """How many messages the session had, also if they were not read."""
-        return self._head.message_count
+        return self._base.message_count
 
     @property
     def has_messages(self) -> bool:
         """Whether the messages were read, so that they can be saved."""
-        base = self._version
-        return (base.state.message_digests if isinstance(base, ReadVersion) else base.messages) is not None
+        return self._base.messages is not None
 
     def __repr__(self) -> str:
         return f"<Token of session {self.session_id!r} at revision {self.revision}>"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidPayloadError
 from ..transcripts import json_codec
-from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, copy_of, is_unchanged
+from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, copies_of, copy_of, is_unchanged
 from ..transcripts.same_contents import contents_of
 from . import field_policy
 from .field_policy import ACTIVE, STREAM, UPDATED, Number
@@ -43,29 +42,51 @@ class Base:
     last_row: int = 0
     #: Where it is the base of a few values alone, their keys.
     only: frozenset[str] | None = None
+    #: Copies of values that were read, of which `values`, `sizes` and `known_values` are made when one is used first.
+    _read: Mapping[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @classmethod
-    def of(cls, state: State, known: KnownMessages | None = None) -> Base:
+    def of(cls, state: State) -> Base:
         """Return the base of a session that was just read, and that nobody changes yet.
 
-        Args:
-            known: what is known of its messages; made of them when None.
+        The digests of its values are made when they are needed: most of what is read is not saved.
         """
-        digests = digests_of(state.values)
-        if known is None:
-            known = KnownMessages.of(state.messages or (), state.message_digests or ())
-        return cls(
-            row_id=state.row_id,
-            session_id=state.session_id,
-            revision=state.revision,
-            message_count=state.message_count,
-            values=digests,
-            extent=state.extent,
-            sizes=sizes_of(state.values),
-            messages=state.message_digests,
-            known_messages=known,
-            known_values=known_values(state.values, digests),
-        )
+        base = cls(state.row_id, state.session_id, state.revision, state.message_count, {}, state.extent)
+        base.messages = state.message_digests
+        base.known_messages = KnownMessages.of(state.messages or (), state.message_digests or ())
+        values = list(state.values.values())
+        copies = copies_of(values)
+        for name in _MADE_OF_VALUES:
+            delattr(base, name)
+        base._read = dict(zip(state.values, copies, strict=True))
+        if copies.count(None) != values.count(None):  # one cannot be copied, and may change
+            base._make(state.values)
+        return base
+
+    if not TYPE_CHECKING:  # for which there would be no unknown attribute then
+
+        def __getattr__(self, name: str) -> Any:
+            """Make what `of` left out. (Python comes here only for what the object does not have.)"""
+            if name not in _MADE_OF_VALUES:
+                raise AttributeError(name)
+            self._make(self._read)
+            return self.__dict__[name]
+
+    def _make(self, values: Mapping[str, Any]) -> None:
+        """Make what is made of the values.
+
+        Args:
+            values: those that were read, or their copies.
+        """
+        digests = digests_of(values)
+        known = {
+            key: Known(self._read[key], digest)
+            for key, digest in digests.items()
+            if self._read[key] is not None or values[key] is None
+        }
+        # Two threads may do this at once, and what one of them uses stays.
+        for name, made in zip(_MADE_OF_VALUES, (digests, sizes_of(values), known), strict=True):
+            self.__dict__.setdefault(name, made)
 
     def copy(self) -> Base:
         """Return a base that changes by itself. What is known of values is shared, because nobody changes it."""
@@ -170,28 +191,8 @@ class Base:
             self.sizes[key] = size
 
 
-@dataclass(frozen=True)
-class ReadVersion:
-    """A version of a session that was read. Its base is made when it is needed: most of what is read is not saved."""
-
-    #: Its values are copies, which nobody changes. It has no messages.
-    state: State
-    #: What is known of the messages.
-    known: KnownMessages
-
-    @classmethod
-    def of(cls, state: State) -> ReadVersion | None:
-        """Return the version of a session that was just read; None if it has a value that cannot be copied."""
-        copies = {key: copy_of(value) for key, value in state.values.items()}
-        if any(copied is None and state.values[key] is not None for key, copied in copies.items()):
-            return None
-        known = KnownMessages.of(state.messages or (), state.message_digests or ())
-        return cls(replace(state, values=copies, small={}, messages=None), known)
-
-    @functools.cached_property
-    def base(self) -> Base:
-        """What a save compares with. Two threads may make it at once, and one of the two is kept."""
-        return Base.of(self.state, self.known)
+#: The attributes of a base that are made of the values that were read.
+_MADE_OF_VALUES: Final = ("values", "sizes", "known_values")
 
 
 def compared_keys(only: Iterable[str], *, touch: bool) -> set[str]:
@@ -216,12 +217,6 @@ def size_of(key: str, value: Any) -> Number | None:
 def sizes_of(values: Mapping[str, Any]) -> dict[str, Number]:
     """Return the numbers of counters and the lengths of lists by key."""
     return {key: size for key, value in values.items() if (size := size_of(key, value)) is not None}
-
-
-def known_values(values: Mapping[str, Any], digests: Mapping[str, bytes]) -> dict[str, Known]:
-    """Return what is known of plain JSON values, which nobody else changes at the moment, by key."""
-    copies = ((key, value, copy_of(value)) for key, value in values.items())
-    return {key: Known(copied, digests[key]) for key, value, copied in copies if copied is not None or value is None}
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.webui import WebUIModels, folder_import, shared_store
+from hermes_store.webui import WebUIModels, folder_import, shared_store, versions
 from tests.support.other_process import forked
 from tests.support.state_dir import StateDir
 from tests.support.webui.sessions import contents, said
@@ -63,6 +63,7 @@ class Program:
         self.session.save()
         self._pause_inside(monkeypatch, Store, "open", "shared_store")
         self._pause_inside(monkeypatch, folder_import, "import_state_directory", "folder import")
+        self._pause_inside(monkeypatch, versions, "digests_of", "token")
 
     def _pause_inside(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, pause: str) -> None:
         original = getattr(owner, name)
@@ -97,6 +98,11 @@ class Program:
     def cache_another(self) -> None:
         self.models._cache.put(self.models.Session(session_id="cached"))
 
+    def save_by_token(self) -> None:
+        storage = self.models.storage
+        values, token = storage.load(self.session.session_id)
+        storage.save(self.session.session_id, {**values, "title": "Renamed"}, base=token)
+
     def work(self, _connection: Any) -> dict[str, Any]:
         """Do in a child what a request may do."""
         (self.folder / "no-agent").mkdir()
@@ -107,6 +113,8 @@ class Program:
         new = self.models.new_session()
         new.title = "New"
         new.save()
+        values, token = self.models.storage.load(new.session_id)
+        self.models.storage.save(new.session_id, {**values, "title": "Newer"}, base=token)
         return {
             "same object": session is self.session,
             "listed": {row["session_id"] for row in self.models.all_sessions()} >= {new.session_id, "filed"},
@@ -121,6 +129,7 @@ HOLDERS: dict[str, Callable[[Program], None]] = {
     "shared_store": Program.open_another,
     "folder import": Program.import_folder,
     "cache": Program.cache_another,
+    "token": Program.save_by_token,
 }
 
 
