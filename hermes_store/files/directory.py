@@ -13,7 +13,6 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -235,28 +234,21 @@ def _share(item: os.DirEntry[str]) -> Entry:
     return dataclasses.replace(entry, folder=SHARES, not_a_session=reason)
 
 
-_NOT_SESSIONS: Final = (
-    ("*.tmp.*", "an unfinished write"),
-    (INCOMPLETE, "the mark of an export that was not finished: sessions are missing in this folder"),
-)
-_OTHERS: Final = (
-    ("_*", "a file of the WebUI's own"),
-    ("sessions.json", "a file of the agent's"),
-    ("session_*.json", "a file of the agent's"),
-)
-
-
 def _why_not(name: str) -> str | None:
-    return _matching(name, _NOT_SESSIONS) or (None if name.endswith((".json", BACKUP)) else "not a JSON file")
+    if ".tmp." in name:
+        return "an unfinished write"
+    if name == INCOMPLETE:
+        return "the mark of an export that was not finished: sessions are missing in this folder"
+    return None if name.endswith((".json", BACKUP)) else "not a JSON file"
 
 
 def whose(name: str) -> str | None:
     """Return what a file is that has no session in it, by its name; None when the name says nothing."""
-    return _matching(name.removesuffix(".bak"), _OTHERS)
-
-
-def _matching(name: str, patterns: tuple[tuple[str, str], ...]) -> str | None:
-    return next((reason for pattern, reason in patterns if fnmatchcase(name, pattern)), None)
+    name = name.removesuffix(".bak")
+    if name.startswith("_"):
+        return "a file of the WebUI's own"
+    is_agents_own = name == "sessions.json" or (name.startswith("session_") and name.endswith(".json"))
+    return "a file of the agent's" if is_agents_own else None
 
 
 #: What only the agent's own files have, and what only those lack.
