@@ -38,6 +38,7 @@ _COLUMNS: Final[Mapping[str, Any]] = {
     "project_id": project_table.c.project_id,
     _PARENT: _parent.c.session_id,
 }
+_HOLDERS: Final = (dict, list, tuple)
 #: What lists may be sorted by; the last first.
 ORDERS: Final[Mapping[str, Any]] = {"updated": session_table.c.updated_at, "activity": session_table.c.activity_at}
 
@@ -75,9 +76,12 @@ class Condition:
         kind = bool if isinstance(_COLUMNS[self.key].type, Boolean) else str
         return [value for value in self.values if type(value) is kind]
 
-    def admits(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row has one of the values."""
-        return row[self.key] in self.values
+    def admitted(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those of some rows that have one of the values."""
+        # One look for each row, however many values there are. (What is a list or an object equals nothing else.)
+        scalars = {value for value in self.values if not isinstance(value, _HOLDERS)}
+        holders = [value for value in self.values if isinstance(value, _HOLDERS)]
+        return [row for row in rows if row[self.key] in (holders if isinstance(row[self.key], _HOLDERS) else scalars)]
 
 
 def read(
@@ -114,8 +118,8 @@ def read(
     rows = [
         new.filled(values, columns, small.get(values[0]) or {}, documents.get(values[0], _NOTHING)) for values in found
     ]
-    if conditions:
-        rows = [row for row in rows if all(condition.admits(row) for condition in conditions)]
+    for condition in conditions:
+        rows = condition.admitted(rows)
     return rows if wanted == list(keys) else [{key: row[key] for key in keys} for row in rows]
 
 

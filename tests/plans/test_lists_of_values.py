@@ -1,8 +1,11 @@
-"""Statements with a list of values as one parameter find its rows by an index."""
+"""Statements with a list of values as one parameter find its rows by an index, and rows are looked for in it once."""
 
 from __future__ import annotations
 
+import time
+
 from hermes_store import Store
+from hermes_store.storage.session_values import Condition
 from tests.support.statements import executed, sqlite_plan
 
 
@@ -13,3 +16,11 @@ def test_sessions_looked_up_by_id_are_not_scanned(sqlite_store: Store) -> None:
     plan = sqlite_plan(sqlite_store, statement)
     assert [line for line in plan if line.startswith("SEARCH sessions")]
     assert not [line for line in plan if line.startswith("SCAN sessions")]
+
+
+def test_each_row_is_looked_for_once_among_many_values() -> None:
+    rows = [{"session_id": f"s{number}"} for number in range(40_000)]
+    condition = Condition("session_id", [row["session_id"] for row in rows] + [[]])
+    started = time.process_time()
+    assert condition.admitted(rows) == rows
+    assert time.process_time() - started < 1  # 40,000 × 40,000 comparisons would take several
