@@ -28,21 +28,22 @@ class SessionContents(NamedTuple):
 
 
 _column_keys: Final = sorted(COLUMN_KEYS)
-_has_originals: Final = (
+_documents: Final[Select[Any]] = (
     select(literal_column("1"))
-    .where(
-        session_document_table.c.session_id == session_table.c.id,
-        session_document_table.c.key.in_([literal_column(f"'{key}'") for key in _column_keys]),
-    )
+    .where(session_document_table.c.session_id == session_table.c.id)
     .correlate(session_table)
-    .exists()
+)
+_originals: Final[Select[Any]] = _documents.where(
+    session_document_table.c.key.in_([literal_column(f"'{key}'") for key in _column_keys])
 )
 
 
 def _contents() -> Select[Any]:
     with_extras = session_table.outerjoin(session_extras_table, session_extras_table.c.session_id == session_table.c.id)
     return records(with_extras).add_columns(
-        session_extras_table.c.payload.label("extras"), _has_originals.label("has_originals")
+        session_extras_table.c.payload.label("extras"),
+        _documents.exists().label("has_documents"),
+        _originals.exists().label("has_originals"),
     )
 
 
@@ -76,14 +77,14 @@ def _read(unit: UnitOfWork, row: Row | None, whole: bool, without: Collection[st
     if row is None:
         return None
     record = to_record(row)
-    *_, row_id, extras, has_originals = row
+    *_, row_id, extras, has_documents, has_originals = row
     try:
         values = document_reading.decode_extras(extras, record.session_id)
     except DatabaseCorruptError as error:
         log_once("%s", error)
         values = {}
-    if whole:
+    if whole and has_documents:
         values |= document_reading.read_sound(unit, row_id, record.session_id, None, without)
-    elif has_originals:
+    elif not whole and has_originals:
         values |= document_reading.read_sound(unit, row_id, record.session_id, _column_keys)
     return SessionContents(row_id, record, values)

@@ -69,7 +69,7 @@ class SessionStorage:
         return self._load(session_id, Extent.WHOLE)
 
     def load_metadata(self, session_id: str) -> tuple[dict[str, Any], Token]:
-        """Return a session without what may be long, and its token; two queries.
+        """Return a session without what may be long, and its token; two queries at most.
 
         Left out are ``messages``, ``tool_calls``, ``context_messages`` and ``anchor_activity_scenes``, and the token
         does not allow to save these. `Token.message_count` says how many messages there are.

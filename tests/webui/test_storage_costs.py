@@ -134,6 +134,12 @@ def test_metadata_is_two_queries(storage: SessionStorage, sqlite_store: Store) -
     assert len(executed(sqlite_store, lambda: storage.load_metadata("long"))) == 2
 
 
+def test_large_values_that_are_not_there_are_not_asked_for(storage: SessionStorage, sqlite_store: Store) -> None:
+    storage.save("small", {"title": "Trip", "composer_draft": {"text": ""}}, said("hello"), base=None)
+    assert len(executed(sqlite_store, lambda: storage.load_metadata("small"))) == 1
+    assert len(executed(sqlite_store, lambda: storage.load("small"))) == 2
+
+
 def test_a_cache_asks_one_query(storage: SessionStorage, sqlite_store: Store) -> None:
     ids = ["short", "long", *(f"s{number}" for number in range(1000))]
     assert len(executed(sqlite_store, lambda: storage.revisions(ids))) == 1
