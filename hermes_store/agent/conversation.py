@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
+from ..memoized import memoized
 from ..storage.usage_rows import Amounts, Totals
 from ..transcripts import json_codec
 from ..transcripts.encoding import Encoded, encode_one
@@ -59,7 +59,7 @@ class Conversation:
     def root(self) -> str:
         return self.session.chain[0]
 
-    @cached_property
+    @memoized
     def digest(self) -> bytes:
         """The digest of all messages together."""
         return digest_of([message.digest for message in self.messages])

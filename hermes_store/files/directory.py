@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import functools
 import os
 import re
 import stat
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import FilesError, InvalidInputError
+from ..memoized import memoized
 from ..paths import path_of
 from ..transcripts import json_codec
 
@@ -165,7 +165,7 @@ class StateDirectory:
         for pattern in ("_deleted*.json", "_pruned*.json"):
             yield from sorted(self.sessions.glob(pattern))
 
-    @functools.cached_property
+    @memoized
     def indexed_counts(self) -> dict[str, int]:
         """The message counts in the WebUI's index, by session id; empty when it cannot be read."""
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import functools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from sqlalchemy import bindparam, case
 from sqlalchemy.sql import ColumnElement
 
 from ..errors import InvalidInputError
+from ..memoized import memoized
 from ..records import WITHOUT, Missing, SessionOrder
 from .empty_sessions import AHEAD_SECONDS
 from .schema import BLANK, ORDER_TIMES, VISIBLE, session_table
@@ -160,7 +160,7 @@ class Range:
     order: SessionOrder
     values: dict[str, Any]
 
-    @functools.cached_property
+    @memoized
     def shape(self) -> Shape:
         """What its part of a statement depends on."""
         constants = frozenset((name, value) for name, value in self.values.items() if _is_constant(value))
@@ -174,11 +174,11 @@ class Range:
         """
         return {f"{name}_{number}": fresh[name] if value is FRESH else value for name, value in self._variable}
 
-    @functools.cached_property
+    @memoized
     def _variable(self) -> Sequence[tuple[str, Any]]:
         return [(name, value) for name, value in self.values.items() if not _is_constant(value)]
 
-    @functools.cached_property
+    @memoized
     def without_until(self) -> Range:
         """The range without its latest time."""
         return Range(self.blank, self.order, {key: value for key, value in self.values.items() if key != "until"})

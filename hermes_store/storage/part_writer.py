@@ -7,11 +7,11 @@ PostgreSQL, the last transaction writes everything.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
+from ..memoized import memoized
 from ..transcripts.encoding import Encoded
 from . import (
     cached_tokens,
@@ -103,7 +103,7 @@ class PartWriter:
         """How many messages it writes."""
         return len(self._messages)
 
-    @functools.cached_property
+    @memoized
     def size(self) -> int:
         """About how many bytes it writes."""
         return sum([len(message.payload) for message in self._messages]) + sum(map(len, self._documents.values()))
@@ -224,7 +224,7 @@ class PartWriter:
     def _is_large(self) -> bool:
         return self._in_parts and self._has_parts
 
-    @functools.cached_property
+    @memoized
     def _has_parts(self) -> bool:
         if len(self._messages) + len(self._documents) <= PART_ROWS and self.size <= PART_BYTES:
             return False
