@@ -1,7 +1,7 @@
 """Properties whose value is computed once for each object, without a lock.
 
 `functools.cached_property` of Python 3.11 holds a lock while it computes, one for all objects of a class. In a process
-that is forked at that moment, it stays locked. Here two threads may both compute the value, and must get equal ones.
+that is forked at that moment, it stays locked. Here two threads may both compute the value, and both get the first one.
 """
 
 from __future__ import annotations
@@ -36,5 +36,5 @@ class memoized(Generic[V]):  # noqa: N801 - named as a decorator
         if instance is None:
             return self
         # Without a `__set__` here, Python finds the value in the object first when it is asked for again.
-        value = instance.__dict__[self._name] = self._compute(instance)
+        value: V = instance.__dict__.setdefault(self._name, self._compute(instance))
         return value

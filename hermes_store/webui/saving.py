@@ -36,6 +36,7 @@ from ..storage.usage_rows import Amounts
 from ..transcripts.known_values import EncodedMessages, KnownMessages
 from ..webui_format import session_json
 from ..webui_format.field_mapping import PARENT, PROJECT, map_fields, map_links, profile_of
+from .base_values import OfValues
 from .field_policy import UPDATED
 from .merged_fields import Fields, merge_fields
 from .merged_transcripts import Transcript, merge_transcripts
@@ -108,8 +109,9 @@ def create(unit: UnitOfWork, local: Local) -> Saved:
     documents = {key: payload for key, payload in content.documents.items() if key not in linked.removed}
     columns = {**content.columns, **linked.columns, **parent_columns(unit, local.copies, links)}
     row_id = add_whole(unit, local.session_id, columns, messages, {**documents, **linked.documents})
-    base = Base(row_id, local.session_id, 1, len(messages), local.digests, Extent.WHOLE, sizes=local.sizes)
-    base.messages, base.known_messages, base.known_values = list(encoded.digests), encoded.known, local.known_values
+    values = OfValues(local.digests, local.sizes, local.known_values)
+    base = Base(row_id, local.session_id, 1, len(messages), values, Extent.WHOLE)
+    base.messages, base.known_messages = list(encoded.digests), encoded.known
     return Saved(base, Fields(set()))
 
 
@@ -138,13 +140,11 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         session_id=key.session_id,
         revision=key.revision,
         message_count=key.message_count,
-        values=dict(local.digests),
+        of_values=OfValues(dict(local.digests), dict(local.sizes), local.known_values),
         extent=base.extent,
         absent=base.absent - local.values.keys(),
-        sizes=dict(local.sizes),
         messages=local.message_digests,
         known_messages=KnownMessages.nothing() if local.encoded is None else local.encoded.known,
-        known_values=local.known_values,
         only=base.only,
     )
     transcript = merge_transcripts(unit, base, local, key)
@@ -154,7 +154,7 @@ def change(unit: UnitOfWork, base: Base, local: Local) -> Saved:
         own.attempt = written
     else:
         own.attempt = None
-        given = replace(written, values=dict(local.digests), sizes=dict(local.sizes), revision=base.revision)
+        given = replace(written, of_values=written.of_values.made.copy(), revision=base.revision)
         saved.fields = merge_fields(unit, base, local, key, saved.transcript)
         for name, value in saved.fields.adopted.items():
             written.put(name, value)

@@ -151,12 +151,13 @@ class Token:
             values: what else changed.
             messages: the digests of all its messages; None where they were not read.
         """
+        known = self._base.of_values.made
         base = replace(
             self._base,
             revision=revision,
             session_id=session_id,
             message_count=message_count,
-            values=self._base.values | digests_of(values),
+            of_values=replace(known, digests=known.digests | digests_of(values)),
             messages=messages,
         )
         return Token(base, self._database)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from ..errors import InvalidPayloadError
 from ..transcripts import json_codec
-from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, copies_of, copy_of, is_unchanged
+from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, copy_of, is_unchanged
 from ..transcripts.same_contents import contents_of
-from . import field_policy
+from .base_values import OfValues, ReadValues, size_of, sizes_of
 from .field_policy import ACTIVE, STREAM, UPDATED, Number
 from .state import Extent, IsHidden, State, digest_of, digests_of, nothing
 
@@ -24,17 +24,13 @@ class Base:
     #: The revision whose content this is; an earlier one if others wrote something that the session has not adopted.
     revision: int
     message_count: int
-    values: dict[str, bytes]
+    of_values: OfValues | ReadValues
     #: How many of the values those are; others may be in the store, but for the `absent` ones.
     extent: Extent
     absent: set[str] = field(default_factory=set)
-    #: Of counters the number, of lists the length.
-    sizes: dict[str, Number] = field(default_factory=dict)
     messages: list[bytes] | None = None
-    #: What is known of the live session's messages by their places, and of its lists and dicts by their keys. It says
-    #: nothing of the store, so a place or key may have anything.
+    #: What is known of the live session's messages. As it says nothing of the store, a place may have anything.
     known_messages: KnownMessages = field(default_factory=KnownMessages.nothing)
-    known_values: dict[str, Known] = field(default_factory=dict)
     #: What a save was about to make of this. It is the present base if that was committed and the save did not return;
     #: None once more was read.
     attempt: Base | None = None
@@ -42,8 +38,6 @@ class Base:
     last_row: int = 0
     #: Where it is the base of a few values alone, their keys.
     only: frozenset[str] | None = None
-    #: Copies of values that were read, of which `values`, `sizes` and `known_values` are made when one is used first.
-    _read: Mapping[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @classmethod
     def of(cls, state: State) -> Base:
@@ -51,53 +45,40 @@ class Base:
 
         The digests of its values are made when they are needed: most of what is read is not saved.
         """
-        base = cls(state.row_id, state.session_id, state.revision, state.message_count, {}, state.extent)
-        base.messages = state.message_digests
-        base.known_messages = KnownMessages.of(state.messages or (), state.message_digests or ())
-        values = list(state.values.values())
-        copies = copies_of(values)
-        for name in _MADE_OF_VALUES:
-            delattr(base, name)
-        base._read = dict(zip(state.values, copies, strict=True))
-        if copies.count(None) != values.count(None):  # one cannot be copied, and may change
-            base._make(state.values)
-        return base
+        return cls(
+            row_id=state.row_id,
+            session_id=state.session_id,
+            revision=state.revision,
+            message_count=state.message_count,
+            of_values=ReadValues(state.values),
+            extent=state.extent,
+            messages=state.message_digests,
+            known_messages=KnownMessages.of(state.messages or (), state.message_digests or ()),
+        )
 
-    if not TYPE_CHECKING:  # for which there would be no unknown attribute then
+    @property
+    def values(self) -> dict[str, bytes]:
+        """The digests of its values."""
+        return self.of_values.made.digests
 
-        def __getattr__(self, name: str) -> Any:
-            """Make what `of` left out. (Python comes here only for what the object does not have.)"""
-            if name not in _MADE_OF_VALUES:
-                raise AttributeError(name)
-            self._make(self._read)
-            return self.__dict__[name]
+    @property
+    def sizes(self) -> dict[str, Number]:
+        """Of counters the number, of lists the length."""
+        return self.of_values.made.sizes
 
-    def _make(self, values: Mapping[str, Any]) -> None:
-        """Make what is made of the values.
-
-        Args:
-            values: those that were read, or their copies.
-        """
-        digests = digests_of(values)
-        known = {
-            key: Known(self._read[key], digest)
-            for key, digest in digests.items()
-            if self._read[key] is not None or values[key] is None
-        }
-        # Two threads may do this at once, and what one of them uses stays.
-        for name, made in zip(_MADE_OF_VALUES, (digests, sizes_of(values), known), strict=True):
-            self.__dict__.setdefault(name, made)
+    @property
+    def known_values(self) -> dict[str, Known]:
+        """What is known of the live session's values. As it says nothing of the store, a key may have anything."""
+        return self.of_values.made.known
 
     def copy(self) -> Base:
         """Return a base that changes by itself. What is known of values is shared, because nobody changes it."""
         return replace(
             self,
-            values=dict(self.values),
+            of_values=self.of_values.made.copy(),
             absent=set(self.absent),
-            sizes=dict(self.sizes),
             messages=None if self.messages is None else list(self.messages),
             known_messages=self.known_messages.copy(),
-            known_values=dict(self.known_values),
             attempt=None if self.attempt is None else self.attempt.copy(),
         )
 
@@ -108,9 +89,12 @@ class Base:
 
     def limited_to(self, keys: Collection[str], *, messages: bool) -> Base:
         """Return the base of a few values alone, with or without the messages."""
-        values = {key: digest for key, digest in self.values.items() if key in keys}
-        sizes = {key: size for key, size in self.sizes.items() if key in keys}
-        part = replace(self, values=values, sizes=sizes, extent=Extent.ROW, only=frozenset(keys), attempt=None)
+        values = OfValues(
+            {key: digest for key, digest in self.values.items() if key in keys},
+            {key: size for key, size in self.sizes.items() if key in keys},
+            self.known_values,
+        )
+        part = replace(self, of_values=values, extent=Extent.ROW, only=frozenset(keys), attempt=None)
         return part if messages else replace(part, messages=None)
 
     def joined(self, written: Base, part: Base, *, is_alone: bool) -> Base:
@@ -126,13 +110,15 @@ class Base:
         return replace(
             written,
             revision=written.revision if is_alone else self.revision,
-            values={key: digest for key, digest in self.values.items() if key not in known} | written.values,
-            sizes={key: size for key, size in self.sizes.items() if key not in known} | written.sizes,
+            of_values=OfValues(
+                {key: digest for key, digest in self.values.items() if key not in known} | written.values,
+                {key: size for key, size in self.sizes.items() if key not in known} | written.sizes,
+                self.known_values | written.known_values,
+            ),
             extent=self.extent,
             absent=self.absent - written.values.keys(),
             messages=written.messages if with_messages else self.messages,
             known_messages=written.known_messages if with_messages else self.known_messages,
-            known_values=self.known_values | written.known_values,
             only=None,
             attempt=None,
         )
@@ -191,10 +177,6 @@ class Base:
             self.sizes[key] = size
 
 
-#: The attributes of a base that are made of the values that were read.
-_MADE_OF_VALUES: Final = ("values", "sizes", "known_values")
-
-
 def compared_keys(only: Iterable[str], *, touch: bool) -> set[str]:
     """Return the keys that a save of some values compares with the store.
 
@@ -205,18 +187,6 @@ def compared_keys(only: Iterable[str], *, touch: bool) -> set[str]:
     keys = {*only, *([UPDATED] if touch else [])}
     # What belongs to a stream that others began is left as it is.
     return keys if keys.isdisjoint(STREAM) else keys | {ACTIVE}
-
-
-def size_of(key: str, value: Any) -> Number | None:
-    """Return the number of a counter or the length of a list; None if it is neither."""
-    if key in field_policy.COUNTERS:
-        return field_policy.number_of(value)
-    return len(value) if isinstance(value, list) else None
-
-
-def sizes_of(values: Mapping[str, Any]) -> dict[str, Number]:
-    """Return the numbers of counters and the lengths of lists by key."""
-    return {key: size for key, value in values.items() if (size := size_of(key, value)) is not None}
 
 
 @dataclass
@@ -294,5 +264,5 @@ class Local:
 
     def set_time(self, time: float) -> None:
         """Let this be the time of the session's last change."""
-        self.values[field_policy.UPDATED] = self.copies[field_policy.UPDATED] = time
-        self.digests |= digests_of({field_policy.UPDATED: time})
+        self.values[UPDATED] = self.copies[UPDATED] = time
+        self.digests |= digests_of({UPDATED: time})

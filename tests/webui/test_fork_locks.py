@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hermes_store import Store
-from hermes_store.webui import WebUIModels, folder_import, shared_store, versions
+from hermes_store.webui import WebUIModels, base_values, folder_import, shared_store
 from tests.support.other_process import forked
 from tests.support.state_dir import StateDir
 from tests.support.webui.sessions import contents, said
@@ -63,7 +63,7 @@ class Program:
         self.session.save()
         self._pause_inside(monkeypatch, Store, "open", "shared_store")
         self._pause_inside(monkeypatch, folder_import, "import_state_directory", "folder import")
-        self._pause_inside(monkeypatch, versions, "digests_of", "token")
+        self._pause_inside(monkeypatch, base_values, "digests_of", "token")
 
     def _pause_inside(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, pause: str) -> None:
         original = getattr(owner, name)
