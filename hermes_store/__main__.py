@@ -9,12 +9,13 @@ def main() -> None:
     """Run the command line, or say what it needs."""
     try:
         from .cli.app import app  # noqa: PLC0415 - the library does without what this imports
+
+        app(prog_name="hermes-store")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("typer", "rich"):
             raise
         sys.stderr.write("The command line needs typer and rich: pip install 'hermes-store[cli]'\n")
         sys.exit(2)
-    app(prog_name="hermes-store")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..reports import ImportProgress, ImportReport
 
 app = typer.Typer(
+    name="agent",
+    add_completion=False,
     help="The sessions that the agent itself keeps, in its state.db. They are only read, but for `delete`; and only "
     "`import` needs a database.",
     no_args_is_help=True,

@@ -2,39 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import (
-    agent,
-    copying,
-    database,
-    doctor,
-    editing,
-    files,
-    forking,
-    maintenance,
-    projects,
-    pruning,
-    repairing,
-    search,
-    sessions,
-    shares,
-    show,
-    stats,
-    trash,
-)
 from .exits import EPILOG, reported
 from .opening import Database
 
+#: The commands in the order of the help, and where each is: a function, or the Typer of a group.
+_PLACES: Final = {
+    "import": "files.import_files",
+    "export": "files.export_files",
+    "list": "sessions.list_sessions",
+    "search": "search.search",
+    "show": "show.show",
+    "rename": "editing.rename",
+    "pin": "editing.pin",
+    "unpin": "editing.unpin",
+    "archive": "editing.archive",
+    "unarchive": "editing.unarchive",
+    "move": "editing.move",
+    "fork": "forking.fork",
+    "lineage": "forking.lineage",
+    "history": "forking.history",
+    "undo": "forking.undo",
+    "delete": "trash.delete",
+    "trash": "trash.list_deleted",
+    "restore": "trash.restore",
+    "prune": "pruning.prune",
+    "purge": "trash.purge",
+    "stats": "stats.stats",
+    "projects": "projects.list_projects",
+    "shares": "shares.list_shares",
+    "revoke": "shares.revoke",
+    "backup": "maintenance.backup",
+    "restore-backup": "maintenance.restore_backup",
+    "copy": "copying.copy",
+    "verify": "maintenance.verify",
+    "doctor": "doctor.doctor",
+    "repair": "repairing.repair",
+    "salvage": "repairing.salvage",
+    "compact": "maintenance.compact",
+    "reindex": "maintenance.reindex",
+    "upgrade": "database.upgrade",
+    "info": "database.info",
+    "agent": "agent.app",
+    "db": "database.app",
+}
 
-class _Commands(TyperGroup):
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name. One is imported and made when it is looked up, so that no command waits for the others."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _make(name, *_PLACES[name].split("."))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+@functools.cache
+def _make(name: str, module: str, attribute: str) -> Any:
+    found = getattr(importlib.import_module(f".{module}", __package__), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    only = typer.Typer(add_completion=False)
+    only.command(name)(found)
+    return typer.main.get_command(only)
+
+
+class _Program(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": _Commands()})
+
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the commands in the order of the help: groups last."""
-        return sorted(super().list_commands(ctx), key=lambda name: isinstance(self.commands[name], TyperGroup))
+        """Return the commands in the order of the help."""
+        return list(self.commands)
 
     def invoke(self, ctx: Any) -> Any:
         with reported():
@@ -42,7 +93,7 @@ class _Commands(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=_Program,
     name="hermes-store",
     help="The sessions, messages and projects of an AI agent's users, in a database.",
     epilog=EPILOG,
@@ -66,42 +117,3 @@ def _common(
     ] = False,
 ) -> None:
     """Keep the options that may stand before the command."""
-
-
-app.command("import")(files.import_files)
-app.command("export")(files.export_files)
-app.command("list")(sessions.list_sessions)
-app.command("search")(search.search)
-app.command("show")(show.show)
-app.command("rename")(editing.rename)
-app.command("pin")(editing.pin)
-app.command("unpin")(editing.unpin)
-app.command("archive")(editing.archive)
-app.command("unarchive")(editing.unarchive)
-app.command("move")(editing.move)
-app.command("fork")(forking.fork)
-app.command("lineage")(forking.lineage)
-app.command("history")(forking.history)
-app.command("undo")(forking.undo)
-app.command("delete")(trash.delete)
-app.command("trash")(trash.list_deleted)
-app.command("restore")(trash.restore)
-app.command("prune")(pruning.prune)
-app.command("purge")(trash.purge)
-app.command("stats")(stats.stats)
-app.command("projects")(projects.list_projects)
-app.command("shares")(shares.list_shares)
-app.command("revoke")(shares.revoke)
-app.command("backup")(maintenance.backup)
-app.command("restore-backup")(maintenance.restore_backup)
-app.command("copy")(copying.copy)
-app.command("verify")(maintenance.verify)
-app.command("doctor")(doctor.doctor)
-app.command("repair")(repairing.repair)
-app.command("salvage")(repairing.salvage)
-app.command("compact")(maintenance.compact)
-app.command("reindex")(maintenance.reindex)
-app.command("upgrade")(database.upgrade)
-app.command("info")(database.info)
-app.add_typer(agent.app, name="agent")
-app.add_typer(database.app, name="db")

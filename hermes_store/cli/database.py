@@ -16,6 +16,8 @@ from .output import Json, make_console, print_json, say
 from .table import print_facts
 
 app = typer.Typer(
+    name="db",
+    add_completion=False,
     help="The revision of the database's tables. A database is upgraded when a command writes to it, too; these "
     "commands do it by hand, and show what is there.",
     no_args_is_help=True,

@@ -1,9 +1,11 @@
-"""What the program imports to say what it is: help and version do not wait for the database's libraries."""
+"""What the program does before and after its command: what it imports."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,16 +19,58 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(*{heavy} & set(sys.modules), file=sys.stderr)
+print({at_the_end}, file=sys.stderr)
 """
+
+
+def run(at_the_end: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """Run the program, and return what an expression is at its end."""
+    program = PROGRAM.replace("{at_the_end}", at_the_end)
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert done.stdout
+    return done.stderr.strip()
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["db", "--help"], ["agent", "list", "--help"]])
 def test_help_and_version_import_no_database_library(arguments: list[str]) -> None:
-    program = PROGRAM.replace("{heavy}", repr(HEAVY))
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
-    assert done.stdout
-    assert done.stderr == "\n"
+    assert run(f"*{HEAVY} & set(sys.modules)", *arguments) == ""
+
+
+#: The modules of commands, but `projects`, of which lists use a part.
+SUBJECTS = [
+    "agent",
+    "copying",
+    "database",
+    "doctor",
+    "editing",
+    "files",
+    "forking",
+    "maintenance",
+    "pruning",
+    "repairing",
+    "search",
+    "sessions",
+    "shares",
+    "show",
+    "stats",
+    "trash",
+]
+IMPORTED = f"*sorted({{'hermes_store.cli.' + name for name in {SUBJECTS}}} & set(sys.modules))"
+
+
+def test_a_command_imports_no_module_of_others(sqlite_template: Path) -> None:
+    place = ["--db", str(sqlite_template)]
+    assert run(IMPORTED, "list", *place) == "hermes_store.cli.sessions"
+    assert run(IMPORTED, *place, "stats") == "hermes_store.cli.stats"
+    assert run(IMPORTED, "db", "current", *place) == "hermes_store.cli.database"
+    assert run(IMPORTED, "--version") == ""
+
+
+def test_completion_imports_only_what_is_completed() -> None:
+    words = {"COMP_WORDS": "hermes-store li", "COMP_CWORD": "1", "_HERMES_STORE_COMPLETE": "complete_bash"}
+    imported = run(IMPORTED, env={**os.environ, **words})
+    assert imported == "hermes_store.cli.forking hermes_store.cli.sessions"
 
 
 def test_a_list_imports_no_library_it_does_not_use(sqlite_template: Path) -> None:
