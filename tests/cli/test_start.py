@@ -1,4 +1,4 @@
-"""What the program does before and after its command: what it imports."""
+"""What the program does before and after its command: what it imports, and when it looks for garbage."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pytest
 
 HEAVY = {"sqlalchemy", "alembic", "psycopg", "sqlite3", "hermes_store.records", "hermes_store.transcripts.json_codec"}
 PROGRAM = """
-import sys
+import gc, sys
 sys.argv[0] = "hermes-store"
 from hermes_store.__main__ import main
+collections = []
+gc.callbacks.append(lambda phase, info: collections.append(phase))
 try:
     main()
 except SystemExit as end:
@@ -71,6 +73,19 @@ def test_completion_imports_only_what_is_completed() -> None:
     words = {"COMP_WORDS": "hermes-store li", "COMP_CWORD": "1", "_HERMES_STORE_COMPLETE": "complete_bash"}
     imported = run(IMPORTED, env={**os.environ, **words})
     assert imported == "hermes_store.cli.forking hermes_store.cli.sessions"
+
+
+def test_a_short_command_looks_for_no_garbage(sqlite_template: Path) -> None:
+    assert run("collections", "list", "--db", str(sqlite_template)) == "[]"
+
+
+def test_a_long_command_looks_for_garbage() -> None:
+    make_garbage = "[(one := []).append(one) for _ in range(500_000)]"
+    assert run(f"{make_garbage} and len(collections) > 0", "--version") == "True"
+
+
+def test_the_interpreter_looks_for_no_garbage_at_its_end(sqlite_template: Path) -> None:
+    assert run("len(gc.get_objects()) < 1000 < gc.get_freeze_count()", "list", "--db", str(sqlite_template)) == "True"
 
 
 def test_a_list_imports_no_library_it_does_not_use(sqlite_template: Path) -> None:
