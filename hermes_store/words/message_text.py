@@ -20,7 +20,7 @@ def text_of(message: Any) -> str:
     """
     if isinstance(message, dict):
         content = message.get("content")
-        if isinstance(content, str) and len(message.keys() & _TOOL_KEYS) == 0:
+        if isinstance(content, str) and _TOOL_KEYS.isdisjoint(message):
             return content[:SEARCHED_CHARACTERS]
         return _joined(_of_object(message))
     return message[:SEARCHED_CHARACTERS] if isinstance(message, str) else _joined(_texts(message))
