@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hermes_store.agent import AgentBridge, order
-from tests.support.agent.connections import watched
+from tests.support.agent.connections import steps, watched
 from tests.support.agent.conversations import BASE
 from tests.support.agent.statedb import Shape, create, insert
 
@@ -95,21 +95,6 @@ def lines(path: Path, read: Callable[[], object]) -> list[str]:
 def scans(found: list[str], table: str) -> list[str]:
     """Return the lines that scan a table (the queries call sessions `s` or `x`, and messages `m`)."""
     return [line for line in found if re.match(rf"SCAN {table}\b", line)]
-
-
-def steps(read: Callable[[], object]) -> int:
-    """Return how many hundreds of instructions SQLite's machine runs for a read."""
-    count = 0
-
-    def step() -> int:
-        nonlocal count
-        count += 1
-        return 0
-
-    with watched(before=lambda connection, *_: connection.set_progress_handler(step, 100)):
-        read()
-    assert count, "nothing ran, so nothing was measured"
-    return count
 
 
 VERSIONS = [4, 11, 14, 22, 30]

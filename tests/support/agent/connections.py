@@ -28,3 +28,18 @@ def watched(*, before: Look | None = None, after: Look | None = None) -> Iterato
     connect: Any = sqlite3.connect
     with mock.patch.object(sqlite3, "connect", lambda *arguments, **how: connect(*arguments, factory=Watched, **how)):
         yield
+
+
+def steps(read: Callable[[], object]) -> int:
+    """Return how many hundreds of instructions SQLite's machine runs for a read."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    with watched(before=lambda connection, *_: connection.set_progress_handler(step, 100)):
+        read()
+    assert count, "nothing ran, so nothing was measured"
+    return count
