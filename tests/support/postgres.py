@@ -67,8 +67,10 @@ def started_server() -> Iterator[sa.URL]:
             server = get_server(folder, cleanup_mode="stop")
         url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with engine.connect() as connection:  # its data need not survive the machine, and disks are slow
-            for setting in ("fsync", "full_page_writes"):
+        with engine.connect() as connection:
+            # Its data need not survive the machine, and disks are slow. And what autovacuum writes is a transaction:
+            # changes that were committed after it began are told after it has ended.
+            for setting in ("fsync", "full_page_writes", "autovacuum"):
                 connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
             connection.exec_driver_sql("SELECT pg_reload_conf()")
         yield url
