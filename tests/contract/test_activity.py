@@ -155,7 +155,7 @@ ACTIVITY = ["pinned", "newest", "by its last write", "archived", "tie two", "tie
 UPDATED = ["pinned", "oldest", "tie one", "archived", "by its last write", "newest", "tie two"]
 
 
-def test_each_order_has_its_time_after_the_pinned_ones(mixed: Store) -> None:
+def test_lists_sort_by_pinned_then_the_chosen_time(mixed: Store) -> None:
     assert titles(mixed.sessions.list(order="activity")) == ACTIVITY
     assert titles(mixed.sessions.list(order="updated")) == titles(mixed.sessions.list()) == UPDATED
     assert [one.title for one in mixed.sessions.iterate(order="activity")] == ACTIVITY
@@ -194,7 +194,7 @@ def test_filters_narrow_the_list_by_activity(mixed: Store) -> None:
     assert titles(mixed.sessions.list(since=50.0, until=90.0)) == ["archived", "by its last write"]
 
 
-def test_a_rename_moves_no_session_in_the_list_by_activity(mixed: Store) -> None:
+def test_renames_and_drafts_keep_the_order_by_activity(mixed: Store) -> None:
     session_id = mixed.sessions.list(order="activity", limit=7).items[-1].session_id
     mixed.sessions.update(session_id, title="renamed")
     mixed.documents.put(session_id, {"composer_draft": {"text": "a"}})

@@ -47,7 +47,7 @@ def test_each_change_comes_once_as_it_is_now(store: Store) -> None:
     assert (change.state, change.session) == ("present", store.sessions.get("b"))
 
 
-def test_a_session_that_moves_is_gone_from_its_profile(store: Store) -> None:
+def test_moved_sessions_are_gone_from_their_old_profile(store: Store) -> None:
     store.sessions.create(session_id="s", profile="home")
     home, work = store.profile("home"), store.profile("work")
     cursors = [follow(view)[1] for view in (home, work, store)]
@@ -131,7 +131,7 @@ def test_a_number_is_never_given_twice(store: Store) -> None:
     assert follow(store, cursor)[0] == [("session", "next", "present")]
 
 
-def test_a_profile_of_any_text_learns_what_is_gone(store: Store) -> None:
+def test_profiles_of_any_name_learn_of_purged_sessions(store: Store) -> None:
     profile = "\ud83d\x10\0 é"
     view = store.profile(profile)
     session = view.sessions.create(title="Trip").session_id

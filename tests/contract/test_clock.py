@@ -65,7 +65,7 @@ def test_a_live_sessions_time_does_not_go_back(made: Store, clock: Clock) -> Non
     assert live.updated_at == made.sessions.get("s").updated_at == NOW + HOUR
 
 
-def test_two_live_objects_of_a_session_keep_its_latest_time(made: Store, clock: Clock) -> None:
+def test_two_live_objects_keep_a_sessions_latest_time(made: Store, clock: Clock) -> None:
     one, other = (WebUIModels(made).get_session("s") for _ in range(2))
     one.title = "Rome"
     one.save()
@@ -75,7 +75,7 @@ def test_two_live_objects_of_a_session_keep_its_latest_time(made: Store, clock: 
     assert (other.title, other.updated_at, made.sessions.get("s").updated_at) == ("Rome", NOW, NOW)
 
 
-def test_a_session_of_a_wrong_future_waits_for_its_time(made: Store, clock: Clock) -> None:
+def test_later_writes_keep_a_time_in_the_future(made: Store, clock: Clock) -> None:
     clock(NOW + 1000 * HOUR)
     made.sessions.update("s", pinned=False)
     clock(NOW + HOUR)
@@ -86,7 +86,7 @@ def test_a_session_of_a_wrong_future_waits_for_its_time(made: Store, clock: Cloc
     assert [record.session_id for record in made.sessions.list().items] == [other, "s"]
 
 
-def test_a_time_after_2100_is_replaced_by_the_next_write(made: Store, clock: Clock) -> None:
+def test_the_next_write_replaces_times_after_2100(made: Store, clock: Clock) -> None:
     clock(5e9)
     made.messages.append("s", "second")
     clock(NOW + HOUR)

@@ -36,7 +36,7 @@ def test_documents_are_read_by_key_or_all(store: Store, session: SessionRecord) 
     assert read(store.sessions.create().session_id) == {}
 
 
-def test_a_put_sets_the_named_keys_and_no_other(store: Store, session: SessionRecord) -> None:
+def test_a_put_sets_only_the_named_keys(store: Store, session: SessionRecord) -> None:
     result = store.documents.put(session.session_id, {"draft": None, "new": 1})
     assert store.documents.read(session.session_id) == {"tool_calls": [{"name": "ls"}], "draft": None, "new": 1}
     after = store.sessions.get(session.session_id)
@@ -60,7 +60,7 @@ def test_values_that_python_calls_equal_are_told_apart(store: Store, session: Se
         assert text_of(store.documents.read(session.session_id, "draft")["draft"]) == text_of(value)
 
 
-def test_removed_keys_are_gone_and_absent_ones_do_not_matter(store: Store, session: SessionRecord) -> None:
+def test_remove_deletes_present_keys_and_ignores_absent_ones(store: Store, session: SessionRecord) -> None:
     result = store.documents.remove(session.session_id, "draft", "nothing")
     revision = store.sessions.get(session.session_id).revision
     assert result == WriteResult(changed=True, revision=revision)
@@ -84,7 +84,7 @@ def test_a_stale_write_of_documents_changes_nothing(store: Store, session: Sessi
     assert store.documents.read(session.session_id) == {"draft": "mine"}
 
 
-def test_what_is_not_json_is_refused_with_its_place(store: Store, session: SessionRecord) -> None:
+def test_values_that_are_not_json_name_their_place(store: Store, session: SessionRecord) -> None:
     for bad, place in NOT_JSON:
         with pytest.raises(InvalidPayloadError) as refused:
             store.documents.put(session.session_id, {"draft": "lost", "new": bad})
@@ -94,14 +94,14 @@ def test_what_is_not_json_is_refused_with_its_place(store: Store, session: Sessi
 
 
 @pytest.mark.parametrize("key", [5, None, b"draft", "x" * 501], ids=str)
-def test_a_key_is_text_of_at_most_500_characters(store: Store, session: SessionRecord, key: Any) -> None:
+def test_keys_are_text_of_at_most_500_characters(store: Store, session: SessionRecord, key: Any) -> None:
     with pytest.raises(InvalidInputError):
         store.documents.put(session.session_id, {"draft": "lost", key: 1})
     assert store.documents.read(session.session_id) == {"tool_calls": [{"name": "ls"}], "draft": "hi"}
 
 
 @pytest.mark.parametrize("key", [5, b"draft"], ids=str)
-def test_a_key_that_is_no_text_is_refused_in_our_words(store: Store, session: SessionRecord, key: Any) -> None:
+def test_read_and_remove_refuse_keys_other_than_text(store: Store, session: SessionRecord, key: Any) -> None:
     for verb in (store.documents.read, store.documents.remove):
         with pytest.raises(InvalidInputError):
             verb(session.session_id, "draft", key)

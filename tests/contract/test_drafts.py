@@ -124,7 +124,7 @@ def test_damaged_drafts_count_as_drafts(store: Store, tmp_path: Path) -> None:
     assert store.sessions.delete_empty() == []
 
 
-def test_a_blank_session_of_the_far_future_is_old(store: Store) -> None:
+def test_blank_sessions_of_the_far_future_are_old(store: Store) -> None:
     for name, ahead in {"now": 0, "soon": 600, "far": 86_400}.items():
         store.sessions.create(session_id=name, updated_at=time.time() + ahead)
     assert listed(store) == {"now", "soon"}

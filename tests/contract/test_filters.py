@@ -77,7 +77,7 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("filters", "expected"), FILTERS, ids=str)
-def test_none_does_not_filter_and_without_means_that_there_is_none(
+def test_none_filters_nothing_and_without_selects_missing_values(
     mixed: Store, filters: dict[str, Any], expected: list[int]
 ) -> None:
     everything = titles(mixed.sessions.list())
@@ -116,12 +116,12 @@ def test_a_range_of_times_keeps_pinned_sessions_first(store: Store, limit: int, 
     assert store.sessions.count(**how) == len(wanted)
 
 
-def test_a_cursor_after_the_end_of_a_range_gives_the_range(mixed: Store) -> None:
+def test_a_cursor_before_a_range_skips_nothing(mixed: Store) -> None:
     first = mixed.sessions.list(limit=1)
     assert pages(mixed, 50, until=95.0) == titles(mixed.sessions.list(until=95.0, after=first.next))
 
 
-def test_a_fresh_blank_session_is_in_the_range_of_its_time(store: Store) -> None:
+def test_ranges_of_times_apply_to_fresh_blank_sessions(store: Store) -> None:
     session = store.sessions.create()
     assert titles(store.sessions.list(since=session.updated_at)) == ["Untitled"]
     assert titles(store.sessions.list(until=session.updated_at)) == []
@@ -137,7 +137,7 @@ def test_project_and_source_together_are_refused(mixed: Store, project: Any, sou
             verb(**filters)
 
 
-def test_blank_sessions_of_other_profiles_are_listed_on_request(store: Store) -> None:
+def test_blank_sessions_of_all_profiles_can_be_listed(store: Store) -> None:
     for number, profile in enumerate(["a", "b", "c"]):
         store.sessions.create(profile=profile, updated_at=float(number))
         store.sessions.create(profile=profile, title=profile, updated_at=float(number) + 0.5, source="cli")

@@ -113,7 +113,7 @@ def test_cuts_are_undone_one_after_the_other(store: Store, trip: str) -> None:
         store.messages.undo(trip)
 
 
-def test_a_chain_of_cuts_is_undone_to_its_beginning(store: Store, trip: str) -> None:
+def test_undoing_every_cut_restores_the_first_transcript(store: Store, trip: str) -> None:
     states = []
     for verb in ("update", "replace", "save", "truncate", "clear"):
         states.append(read(store))
@@ -125,7 +125,7 @@ def test_a_chain_of_cuts_is_undone_to_its_beginning(store: Store, trip: str) -> 
         store.messages.undo(trip)
 
 
-def test_a_former_revision_is_brought_back_as_a_session(store: Store, trip: str) -> None:
+def test_a_fork_can_start_from_a_former_revision(store: Store, trip: str) -> None:
     store.documents.put(trip, {"context_messages": ["of all"], "model_provider": "p"})
     revision = now(store)
     CUTS["truncate"][0](store)

@@ -86,7 +86,7 @@ def test_a_hostile_json_value_is_stored_and_equal(filled: Store, value_name: str
 
 
 @pytest.mark.parametrize("value_name", HOSTILE)
-def test_a_store_opens_with_a_hostile_argument_or_refuses_it(
+def test_open_accepts_or_refuses_any_hostile_argument(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value_name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,7 +102,7 @@ def test_a_store_opens_with_a_hostile_argument_or_refuses_it(
 
 
 @pytest.mark.parametrize("value_name", HOSTILE)
-def test_a_view_of_a_hostile_profile_is_refused_or_works(store: Store, value_name: str) -> None:
+def test_a_hostile_profile_name_is_refused_or_works(store: Store, value_name: str) -> None:
     try:
         view = store.profile(HOSTILE[value_name]())
     except HermesStoreError:

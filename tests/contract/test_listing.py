@@ -46,7 +46,7 @@ def pages(fetch: Callable[..., Page[SessionRecord]], limit: int, **filters: Any)
 # ── order and pages ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_pinned_sessions_come_first_then_the_last_written_then_the_newest(store: Store) -> None:
+def test_lists_sort_by_pinned_then_updated_then_created(store: Store) -> None:
     for title, pinned, updated_at in (
         ("old", False, 1.0),
         ("pinned old", True, 1.0),
@@ -67,7 +67,7 @@ def test_a_write_moves_a_session_to_the_front(store: Store) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 8, 9])
-def test_pages_split_sessions_of_the_same_moment_without_a_gap(sqlite_store: Store, limit: int) -> None:
+def test_pages_skip_no_session_of_the_same_moment(sqlite_store: Store, limit: int) -> None:
     # Visible and blank, archived or not: the list is merged from all four.
     made = [
         sqlite_store.sessions.create(title=title, archived=archived, updated_at=time.time() + 1000).session_id
@@ -107,7 +107,7 @@ def test_pages_neither_skip_nor_repeat_while_others_write(store: Store) -> None:
     assert {item.session_id for item in lasting} <= set(ids)
 
 
-def test_a_page_begins_behind_a_session_that_is_deleted_since(store: Store) -> None:
+def test_a_cursor_works_after_its_session_is_purged(store: Store) -> None:
     made = [store.sessions.create(title=str(i), updated_at=float(i)) for i in range(6)]
     first = store.sessions.list(limit=2)
     for gone in (made[5], made[4], made[2]):
@@ -129,7 +129,7 @@ def test_the_total_is_counted_only_on_request(store: Store) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001, True, 1.5, "5", None])
-def test_a_limit_is_a_whole_number_from_1_to_1000(sqlite_store: Store, limit: Any) -> None:
+def test_limits_are_whole_numbers_from_1_to_1000(sqlite_store: Store, limit: Any) -> None:
     sessions = sqlite_store.sessions
     session_id = sessions.create().session_id
     for fetch in (
@@ -148,7 +148,7 @@ def test_a_limit_is_a_whole_number_from_1_to_1000(sqlite_store: Store, limit: An
 NO_CURSORS: list[Any] = ["", "x", "half \ud83d", "AAAA", "bnVsbA", "W10", 5, b"W10", "ü" * 8, "WyJzZXNzaW9ucyJd"]
 
 
-def test_what_is_no_cursor_of_this_list_is_refused(store: Store) -> None:
+def test_malformed_or_foreign_cursors_are_refused(store: Store) -> None:
     for number in range(3):
         session_id = store.sessions.create(title=str(number)).session_id
         store.sessions.delete(store.sessions.create().session_id)
@@ -193,7 +193,7 @@ BAD_FILTERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("filters", BAD_FILTERS, ids=str)
-def test_a_filter_that_nothing_can_match_is_refused_in_our_words(store: Store, filters: dict[str, Any]) -> None:
+def test_invalid_filters_raise_an_error_of_the_library(store: Store, filters: dict[str, Any]) -> None:
     store.sessions.create(title="Trip")
     for verb in (store.sessions.list, store.sessions.count):
         with pytest.raises((InvalidInputError, NotFoundError)):
@@ -201,7 +201,7 @@ def test_a_filter_that_nothing_can_match_is_refused_in_our_words(store: Store, f
     assert store.sessions.count() == 1
 
 
-def test_a_project_of_another_profile_is_not_there_to_list(store: Store) -> None:
+def test_a_list_finds_no_project_of_another_profile(store: Store) -> None:
     project = store.projects.create(name="Home", profile="home").project_id
     store.sessions.create(title="Trip", profile="home", project_id=project)
     assert titles(store.sessions.list(project_id=project)) == ["Trip"]
@@ -318,7 +318,7 @@ def shows(session: SessionRecord, filters: dict[str, Any], now: float) -> bool:
 @pytest.mark.slow
 @settings(max_examples=10)
 @given(specs=session_specs, filter_sets=filter_sets, limit=st.integers(1, 6))
-def test_every_list_is_what_a_plain_loop_over_all_sessions_gives(
+def test_lists_agree_with_a_loop_over_all_sessions(
     store: Store, specs: list[dict[str, Any]], filter_sets: list[dict[str, Any]], limit: int
 ) -> None:
     now = time.time()

@@ -89,7 +89,7 @@ def test_an_extend_of_any_length_keeps_the_order(store: Store, session_id: str, 
 
 @settings(max_examples=15)
 @given(first=st.lists(small_json_values, max_size=4), second=st.lists(small_json_values, max_size=4))
-def test_any_json_values_come_back_as_they_went_in(store: Store, first: list[Any], second: list[Any]) -> None:
+def test_any_json_values_are_read_back_unchanged(store: Store, first: list[Any], second: list[Any]) -> None:
     session_id = store.sessions.create().session_id
     store.messages.extend(session_id, first)
     store.messages.extend(session_id, second)
@@ -103,7 +103,7 @@ def test_any_json_values_come_back_as_they_went_in(store: Store, first: list[Any
         assert transcript.revision == result.revision
 
 
-def test_a_message_may_be_nested_deeper_than_any_recursion(store: Store, session_id: str) -> None:
+def test_messages_nested_beyond_the_recursion_limit_are_kept(store: Store, session_id: str) -> None:
     deep = json.loads("[" * 900 + "]" * 900)
     for _ in range(100):
         deep = {"in": [deep]}
@@ -223,7 +223,7 @@ def test_one_direction_at_a_time(store: Store, session_id: str) -> None:
 
 @pytest.mark.parametrize("position", [-1, -(2**70), True])
 @pytest.mark.parametrize("direction", ["before", "after"])
-def test_a_cursor_at_a_position_that_cannot_be_is_refused(sqlite_store: Store, direction: str, position: int) -> None:
+def test_a_cursor_at_an_impossible_position_is_refused(sqlite_store: Store, direction: str, position: int) -> None:
     session_id = sqlite_store.sessions.create().session_id
     sqlite_store.messages.extend(session_id, [1, 2, 3])
     arguments: dict[str, Any] = {direction: write_cursor("messages", position)}
@@ -293,14 +293,14 @@ def test_a_role_is_found_where_it_is_one(store: Store, session_id: str) -> None:
     timestamp=small_json_values | st.text(max_size=20) | st.datetimes().map(str),
     ts=small_json_values,
 )
-def test_whatever_a_message_says_of_itself_it_is_kept(sqlite_store: Store, role: Any, timestamp: Any, ts: Any) -> None:
+def test_messages_with_any_role_or_time_are_kept(sqlite_store: Store, role: Any, timestamp: Any, ts: Any) -> None:
     message = {"role": role, "timestamp": timestamp, "_ts": ts}
     session_id = sqlite_store.sessions.create().session_id
     sqlite_store.messages.append(session_id, message)
     assert text_of(sqlite_store.messages.read(session_id)) == text_of([message])
 
 
-def test_the_last_time_that_a_message_says_is_the_sessions(store: Store, session_id: str) -> None:
+def test_last_message_at_follows_the_last_timed_message(store: Store, session_id: str) -> None:
     def last() -> float | None:
         return store.sessions.get(session_id).last_message_at
 
@@ -376,7 +376,7 @@ def test_a_truncated_transcript_keeps_its_beginning(store: Store, abc: SessionRe
 
 
 @pytest.mark.parametrize("keep", [-1, 4, 2**70, True, 1.0, "1", None])
-def test_a_keep_that_is_no_number_of_messages_removes_none(store: Store, abc: SessionRecord, keep: Any) -> None:
+def test_truncating_with_an_invalid_keep_removes_nothing(store: Store, abc: SessionRecord, keep: Any) -> None:
     with pytest.raises(InvalidInputError, match="Nothing was removed"):
         store.messages.truncate(abc.session_id, keep=keep, expected_revision=abc.revision)
     assert store.messages.read(abc.session_id) == ["a", "b", "c"]

@@ -99,7 +99,7 @@ def test_another_import_makes_no_link_across_profiles(store: Store, state: State
     assert store.profile("default").sessions.get("bottom").parent_id is None
 
 
-def test_a_session_that_moves_back_is_linked_again_by_the_import(store: Store, state: StateDir) -> None:
+def test_an_import_links_a_session_that_moved_back(store: Store, state: StateDir) -> None:
     _import(store, state, "middle")
     state.session("middle", "hi", parent_session_id="top", project_id="p", age=30)
     import_directory(store, state.root)
@@ -108,7 +108,7 @@ def test_a_session_that_moves_back_is_linked_again_by_the_import(store: Store, s
     assert store.sessions.get("bottom").parent_id == "middle"
 
 
-def test_links_given_with_a_move_are_of_the_new_profile(store: Store, state: StateDir) -> None:
+def test_a_move_accepts_links_of_the_new_profile(store: Store, state: StateDir) -> None:
     store.projects.create(name="W", project_id="w", profile="work")
     store.sessions.create(session_id="theirs", profile="work")
     moved = store.sessions.update("middle", profile="work", parent_id="theirs", project_id="w")

@@ -11,7 +11,7 @@ from hermes_store import InvalidInputError, ReplicaLag, Store, UnsupportedDataba
 
 
 @pytest.mark.parametrize("arguments", [(), ("hermes.db",), (":memory:",), (Path("hermes.db"),)], ids=str)
-def test_a_store_is_not_made_by_calling_the_class(tmp_path: Path, arguments: tuple[Any, ...]) -> None:
+def test_calling_the_store_class_is_refused(tmp_path: Path, arguments: tuple[Any, ...]) -> None:
     with pytest.raises(InvalidInputError, match=r"Store\.open"):
         Store(*arguments)
     with pytest.raises(InvalidInputError, match=r"Store\.open"):
@@ -27,7 +27,7 @@ def test_a_file_url_with_two_slashes_is_refused(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_url_of_a_file_with_three_slashes_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_with_three_slashes_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for url in ("sqlite:///name.db", f"sqlite:///{tmp_path}/name.db"):
         with Store.open(url) as store:
@@ -41,13 +41,13 @@ def test_a_url_of_another_kind_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["nul\x00.db", "half \ud83d.db"])
-def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+def test_a_path_with_nul_or_surrogate_is_refused(path: str) -> None:
     for target in (path, Path(path)):
         with pytest.raises(InvalidInputError, match="cannot be a path"):
             Store.open(target)
 
 
-def test_a_path_in_an_unknown_users_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_of_an_unknown_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidInputError, match="cannot be a path"):
         Store.open("~nobody-of-this-name/hermes.db")
@@ -63,7 +63,7 @@ def test_a_busy_timeout_is_a_number_of_seconds(timeout: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "meant"), [("titel", "title"), ("pined", "pinned"), ("project", "project_id"), ("modell", "model")]
 )
-def test_a_misspelt_field_is_refused_with_the_one_that_was_meant(sqlite_store: Store, field: str, meant: str) -> None:
+def test_misspelt_fields_are_refused_with_a_suggestion(sqlite_store: Store, field: str, meant: str) -> None:
     made = sqlite_store.sessions.create()
     arguments: dict[str, Any] = {field: "x"}
     for call in (sqlite_store.sessions.create, lambda **how: sqlite_store.sessions.update(made.session_id, **how)):

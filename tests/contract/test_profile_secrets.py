@@ -37,7 +37,7 @@ def refusal(view: View, take: Callable[[View, str], Any], session_id: str) -> tu
 
 @pytest.mark.parametrize("inside", [False, True], ids=["view", "transaction"])
 @pytest.mark.parametrize("taking", TAKING)
-def test_a_taken_id_does_not_tell_what_became_of_it(store: Store, taking: str, inside: bool) -> None:
+def test_taken_ids_are_refused_alike_whatever_their_state(store: Store, taking: str, inside: bool) -> None:
     store.sessions.create(session_id="own", profile="work")
     for number, fate in enumerate(FATES.values()):
         store.sessions.create(session_id=f"theirs{number}")
@@ -54,7 +54,7 @@ def test_a_taken_id_does_not_tell_what_became_of_it(store: Store, taking: str, i
     assert kind is SessionExistsError
 
 
-def test_an_id_taken_at_the_last_moment_tells_as_little(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_taken_by_concurrent_writes_are_refused_alike(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.sessions.create(session_id="own", profile="work")
     store.sessions.create(session_id="theirs")
     work = store.profile("work")
@@ -121,7 +121,7 @@ def test_another_profile_s_cursor_id_is_unknown(store: Store) -> None:
         assert pages[0] == pages[1] == pages[2]
 
 
-def test_a_cursor_with_a_row_id_reaches_no_other_profile(store: Store) -> None:
+def test_a_row_id_cursor_reaches_no_other_profile(store: Store) -> None:
     work = _fill(store, 1)
     store.sessions.delete("other0-0")
     for name, table in (("sessions", "sessions"), ("deleted", "sessions"), ("projects", "projects")):
@@ -132,7 +132,7 @@ def test_a_cursor_with_a_row_id_reaches_no_other_profile(store: Store) -> None:
                 LISTS[name](work, write_row_cursor(name, row_id))
 
 
-def test_a_page_goes_on_after_a_session_that_was_renamed(store: Store) -> None:
+def test_a_cursor_works_after_its_session_is_renamed(store: Store) -> None:
     for number in range(6):
         store.sessions.create(session_id=f"s{number}", title="x", updated_at=5.0)
     page = store.sessions.list(limit=2)

@@ -402,7 +402,7 @@ def test_every_attack_succeeds_where_there_is_no_wall(walled: Store, collection:
             assert SECRET in learned or look(view) != before, f"attack {number} of {verb} is harmless: {learned}"
 
 
-def test_an_id_that_another_profile_has_is_refused_without_saying_whose(walled: Store) -> None:
+def test_refusing_a_taken_id_reveals_no_other_profile(walled: Store) -> None:
     for attack, error in COLLISIONS:
         with trial(walled.profile("work")) as view:
             before = look(view)
@@ -438,7 +438,7 @@ def test_a_view_sees_and_changes_its_own_rows(walled: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, 5, None, b"work"], ids=lambda name: repr(name)[:10])
-def test_a_view_needs_a_name_that_a_profile_can_have(sqlite_store: Store, name: Any) -> None:
+def test_views_and_lists_refuse_invalid_profile_names(sqlite_store: Store, name: Any) -> None:
     with pytest.raises(InvalidIdError):
         sqlite_store.profile(name)
     for verb in (sqlite_store.sessions.list, sqlite_store.sessions.count, sqlite_store.projects.list):

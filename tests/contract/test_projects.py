@@ -126,7 +126,7 @@ def test_an_update_that_does_not_fit_changes_nothing(store: Store, work: Project
 
 
 @pytest.mark.parametrize("verb", ["get", "rename", "update", "delete"])
-def test_a_project_that_is_not_there_is_not_found(store: Store, work: ProjectRecord, verb: str) -> None:
+def test_unknown_and_invalid_project_ids_are_refused(store: Store, work: ProjectRecord, verb: str) -> None:
     arguments: Any = {"rename": {"name": "x"}, "update": {"color": None}}.get(verb, {})
     with pytest.raises(ProjectNotFoundError) as refused:
         getattr(store.projects, verb)("nobody", **arguments)
@@ -154,7 +154,7 @@ def test_projects_are_put_in_another_order(store: Store) -> None:
     store.projects.reorder([], profile="nobody's")
 
 
-def test_deleting_a_project_releases_its_sessions_and_nothing_else(store: Store, work: ProjectRecord) -> None:
+def test_deleting_a_project_releases_only_its_sessions(store: Store, work: ProjectRecord) -> None:
     other = store.projects.create(name="Other")
     inside = [store.sessions.create(project_id="work", updated_at=5.0) for _ in range(3)]
     outside = [store.sessions.create(project_id=other.project_id), store.sessions.create()]
@@ -172,7 +172,7 @@ def test_deleting_a_project_releases_its_sessions_and_nothing_else(store: Store,
     assert store.projects.list().items == []
 
 
-def test_projects_made_at_the_same_time_are_all_kept(store: Store) -> None:
+def test_projects_created_by_parallel_threads_are_all_kept(store: Store) -> None:
     """The JSON store kept one of twenty."""
     wanted = [f"{number:02}" for number in range(20)]
     with ThreadPoolExecutor(8) as pool:
@@ -180,7 +180,7 @@ def test_projects_made_at_the_same_time_are_all_kept(store: Store) -> None:
     assert sorted(names(store)) == wanted
 
 
-def test_projects_are_paged_with_the_numbers_of_their_sessions(store: Store) -> None:
+def test_pages_of_projects_have_their_session_counts(store: Store) -> None:
     made = []
     for number in range(7):
         profile = "home" if number % 3 == 0 else "default"
@@ -244,7 +244,7 @@ def test_a_large_project_is_deleted_in_several_transactions(
 
 
 @pytest.mark.slow
-def test_a_large_project_is_deleted_as_a_whole_inside_a_transaction(store: Store, work: ProjectRecord) -> None:
+def test_a_transaction_deletes_a_large_project_or_nothing(store: Store, work: ProjectRecord) -> None:
     _fill(store, 2100)
     with contextlib.suppress(ZeroDivisionError), store.transaction() as tx:
         assert tx.projects.delete("work").released == 2100
@@ -256,7 +256,7 @@ def test_a_large_project_is_deleted_as_a_whole_inside_a_transaction(store: Store
 
 
 @pytest.mark.slow
-def test_an_interrupted_deletion_leaves_a_project_with_the_rest(
+def test_an_interrupted_project_deletion_can_be_completed_later(
     store: Store, work: ProjectRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fill(store, 3 * BATCH // 2)

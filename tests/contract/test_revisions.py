@@ -106,7 +106,7 @@ def test_the_check_of_messages_cannot_be_left_out(store: Store, session: Session
 @pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("meanwhile", MEANWHILE)
-def test_a_write_is_stale_only_after_a_change_of_the_same(
+def test_a_write_is_stale_only_after_related_changes(
     store: Store, session: SessionRecord, meanwhile: str, write: str
 ) -> None:
     change, made_stale = MEANWHILE[meanwhile]
@@ -148,7 +148,7 @@ def test_a_message_can_be_edited_after_later_writes(store: Store, session: Sessi
     assert store.messages.read("s") == ["a", "B", "c", 0, 1, 2]
 
 
-def test_a_moved_message_is_stale_at_its_old_position(store: Store, session: SessionRecord) -> None:
+def test_a_position_that_another_message_took_is_stale(store: Store, session: SessionRecord) -> None:
     """What is at the position now is another message than the one that was read there."""
     store.messages.replace("s", ["a", "c"], expected_revision=session.revision)
     with pytest.raises(StaleSessionError):
@@ -178,7 +178,7 @@ def test_a_record_says_what_changed_when(store: Store, session: SessionRecord) -
 
 
 @pytest.mark.parametrize("write", sorted(OF_TRANSCRIPT | OF_FIELDS))
-def test_a_write_of_the_first_release_counts_as_a_change(store: Store, session: SessionRecord, write: str) -> None:
+def test_writes_of_the_first_release_count_as_changes(store: Store, session: SessionRecord, write: str) -> None:
     """It does not know the revisions of parts, and goes on writing when it has the database open during an upgrade."""
     with writing(store) as connection:
         connection.exec_driver_sql("UPDATE sessions SET revision = revision + 1, title = 'Old' WHERE session_id = 's'")

@@ -31,7 +31,7 @@ from tests.support.internals import writing
 from tests.support.tables import all_rows
 
 
-def test_rule_1_what_one_writes_is_what_everybody_reads(store: Store, target: str, tmp_path: Path) -> None:
+def test_rule_1_one_store_reads_what_another_wrote(store: Store, target: str, tmp_path: Path) -> None:
     """An object in a cache, or an index file, showed what had been true."""
     session_id = store.sessions.create(title="Trip").session_id
     with Store.open(target) if target != ":memory:" else store as other:
@@ -75,7 +75,7 @@ def test_rule_2_a_list_counts_what_is_there(store: Store, session_id: str) -> No
     assert shown == [(3, 3.0), (2, 2.0), (5, None), (5, 9.0), None, (5, 9.0), (0, None)]
 
 
-def test_rule_3_saving_what_was_loaded_without_messages_cannot_lose_them(store: Store, session_id: str) -> None:
+def test_rule_3_saving_a_record_loses_no_messages(store: Store, session_id: str) -> None:
     """A stub with `messages=[]` was saved over histories of a thousand messages."""
     store.messages.extend(session_id, ["a", "history"])
     (record,) = store.sessions.list().items
@@ -92,7 +92,7 @@ def settable_fields() -> set[str]:
     return set(SessionChanges.__annotations__)
 
 
-def test_rule_4_a_change_touches_only_the_rows_it_is_about(store: Store, session_id: str) -> None:
+def test_rule_4_a_write_touches_only_its_rows(store: Store, session_id: str) -> None:
     """A rename wrote 24 MB."""
     store.messages.extend(session_id, [{"n": n} for n in range(100)])
 
@@ -129,7 +129,7 @@ def test_rule_4_a_change_touches_only_the_rows_it_is_about(store: Store, session
     assert touched(lambda: store.sessions.delete(session_id)) == {"sessions": 1}
 
 
-def test_rule_5_nobody_overwrites_what_he_has_not_read(store: Store, session_id: str) -> None:
+def test_rule_5_nobody_overwrites_what_they_never_read(store: Store, session_id: str) -> None:
     """Two objects of one session, both saved: the first one's change was lost."""
     first, second = store.messages.read(session_id), store.messages.read(session_id)
     store.messages.replace(session_id, [*first, "first"], expected_revision=first.revision)
@@ -247,7 +247,7 @@ def test_rule_7_a_damaged_row_breaks_no_list(store: Store) -> None:
     assert store.sessions.update(damaged.session_id, compression_anchor_message_key=None).title == "damaged"
 
 
-def test_rule_8_order_is_position_and_ids_are_no_paths(store: Store, session_id: str) -> None:
+def test_rule_8_order_is_kept_and_paths_refused(store: Store, session_id: str) -> None:
     """Messages of one second changed places; `Session('../evil').save()` wrote outside of the store."""
     messages = [{"n": n, "timestamp": timestamp} for n, timestamp in enumerate([5.0, 1.0, 1.0, None, 9e9, 1.0])]
     for message in messages:

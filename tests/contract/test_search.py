@@ -72,7 +72,7 @@ def test_snippets_show_the_matches_in_their_text(store: Store, session_id: str) 
         assert len(hit.snippet) <= 160
 
 
-def test_a_hit_says_which_message_of_which_session_it_is(store: Store, session_id: str) -> None:
+def test_a_hit_identifies_its_session_and_message(store: Store, session_id: str) -> None:
     store.messages.append(session_id, {"role": "assistant", "content": "needle", "timestamp": 1.7e9})
     [hit] = store.search("needle").items
     assert hit.session == store.sessions.get(session_id)
@@ -174,7 +174,7 @@ def test_text_that_a_person_reads_is_searched(store: Store, session_id: str) -> 
 
 
 @pytest.mark.slow
-def test_a_long_message_is_searched_up_to_a_bound(store: Store, session_id: str) -> None:
+def test_long_messages_are_searched_up_to_a_limit(store: Store, session_id: str) -> None:
     store.messages.append(
         session_id, {"content": "start " + "word " * 19_000 + "reached " + "word " * 1_000_000 + "beyond"}
     )
@@ -324,7 +324,7 @@ def test_a_store_without_an_index_reads_everything(target: str, request: pytest.
             assert not store.info().search
 
 
-def test_words_are_in_the_index_in_their_order_alone(store: Store, session_id: str) -> None:
+def test_a_phrase_matches_words_in_their_order_only(store: Store, session_id: str) -> None:
     """A word with capitals inside is there as a whole, too, but next to nothing."""
     store.messages.append(session_id, "call getName now")
     assert places(store, '"call get name now"') == [(session_id, 0)]

@@ -219,7 +219,7 @@ def test_messages_of_others_are_adopted(storage: SessionStorage, trip: Versions)
     assert contents(storage) == ["a"]
 
 
-def test_one_message_changed_by_both_is_the_only_conflict(storage: SessionStorage, trip: Versions) -> None:
+def test_only_a_message_changed_by_both_conflicts(storage: SessionStorage, trip: Versions) -> None:
     values, token = trip
     edited = [[{"role": "user", "content": "a"}, {"role": "assistant", "content": name}] for name in ("one", "two")]
     storage.save("trip", values, edited[0], base=token)
@@ -333,7 +333,7 @@ def test_metadata_is_saved_without_what_was_not_read(storage: SessionStorage, tr
             call()
 
 
-def test_a_new_key_of_others_is_not_overwritten_unseen(storage: SessionStorage, trip: Versions) -> None:
+def test_a_save_adopts_a_new_key_of_others(storage: SessionStorage, trip: Versions) -> None:
     values, token = storage.load_metadata("trip")
     storage.save("trip", {"y": "of others"}, base=token, only={"y"})
     _, adopted = storage.save("trip", {**values, "z": 1}, base=token)

@@ -123,7 +123,7 @@ def test_ids_differ_by_case(store: Store) -> None:
 @pytest.mark.parametrize(
     "verb", ["create", "get", "exists", "update", "delete", "restore", "purge", "change_id", "change_id to", "parent"]
 )
-def test_what_cannot_be_an_id_is_refused_as_one(store: Store, verb: str) -> None:
+def test_invalid_session_ids_are_refused_by_every_verb(store: Store, verb: str) -> None:
     made = store.sessions.create().session_id
     calls = {
         "create": lambda bad: store.sessions.create(session_id=bad),
@@ -143,7 +143,7 @@ def test_what_cannot_be_an_id_is_refused_as_one(store: Store, verb: str) -> None
 
 
 @pytest.mark.parametrize("verb", ["get", "update", "delete", "restore", "purge", "change_id"])
-def test_a_session_that_is_not_there_is_not_found(store: Store, verb: str) -> None:
+def test_no_verb_finds_an_unknown_session(store: Store, verb: str) -> None:
     arguments = {"update": {"title": "x"}, "change_id": {"new_id": "fresh"}}.get(verb, {})
     with pytest.raises(SessionNotFoundError) as refused:
         getattr(store.sessions, verb)("nobody", **arguments)
@@ -155,7 +155,7 @@ def test_a_session_that_is_not_there_is_not_found(store: Store, verb: str) -> No
 # ── update ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_update_changes_the_named_fields_and_no_other(store: Store, session: SessionRecord) -> None:
+def test_an_update_changes_only_the_named_fields(store: Store, session: SessionRecord) -> None:
     before = time.time()
     changed = store.sessions.update(session.session_id, title="Rome")
     assert changed.updated_at >= before
@@ -225,7 +225,7 @@ def test_an_update_of_another_revision_is_stale(store: Store, session: SessionRe
     ).title == ("Rome")
 
 
-def test_a_project_or_parent_of_another_profile_is_not_there(store: Store, session: SessionRecord) -> None:
+def test_a_link_to_another_profile_is_not_found(store: Store, session: SessionRecord) -> None:
     project = store.projects.create(name="Home", profile="home").project_id
     other = store.sessions.create(profile="home").session_id
     for missing in (project, "nobody"):
@@ -253,7 +253,7 @@ def test_nobody_becomes_his_own_ancestor(store: Store) -> None:
     assert store.sessions.update(third, parent_id=first).parent_id == first
 
 
-def test_a_session_that_moves_to_another_profile_leaves_its_links_behind(store: Store) -> None:
+def test_moving_to_another_profile_removes_old_links(store: Store) -> None:
     project = store.projects.create(name="Work").project_id
     parent = store.sessions.create().session_id
     moving = store.sessions.create(project_id=project, parent_id=parent).session_id
@@ -269,7 +269,7 @@ def test_a_session_that_moves_to_another_profile_leaves_its_links_behind(store: 
 # ── delete, restore, purge ────────────────────────────────────────────────────────────────────────
 
 
-def test_a_deleted_session_is_nowhere_but_in_its_own_list(store: Store, session: SessionRecord) -> None:
+def test_a_deleted_session_is_only_in_list_deleted(store: Store, session: SessionRecord) -> None:
     record = store.sessions.delete(session.session_id)
     assert not store.sessions.exists(session.session_id)
     assert store.sessions.list(include_empty=True).items == []
@@ -360,7 +360,7 @@ def test_empty_sessions_are_deleted_and_no_other(store: Store) -> None:
 # ── change_id ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_new_id_is_one_row_and_everything_follows(store: Store, session: SessionRecord) -> None:
+def test_everything_follows_a_session_to_its_new_id(store: Store, session: SessionRecord) -> None:
     child = store.sessions.create(parent_id=session.session_id).session_id
     renamed = store.sessions.change_id(session.session_id, "rotated")
     assert renamed.session_id == "rotated"
@@ -386,7 +386,7 @@ def test_a_former_id_never_means_another_session(store: Store, session: SessionR
             store.sessions.create(session_id=gone)
 
 
-def test_an_id_that_is_taken_is_not_given_again(store: Store, session: SessionRecord) -> None:
+def test_changing_to_a_taken_id_is_refused(store: Store, session: SessionRecord) -> None:
     taken, deleted = store.sessions.create().session_id, store.sessions.create().session_id
     store.sessions.delete(deleted)
     for new_id, error in ((taken, SessionExistsError), (deleted, SessionDeletedError)):

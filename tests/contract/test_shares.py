@@ -79,7 +79,7 @@ def test_a_revoked_share_stays_revoked(store: Store, session_id: str) -> None:
     assert store.shares.list().items == [revoked]
 
 
-def test_a_share_of_a_deleted_session_is_not_served(store: Store, session_id: str) -> None:
+def test_shares_of_a_deleted_session_are_not_served(store: Store, session_id: str) -> None:
     token = store.shares.create(session_id, COPY).token
     store.sessions.delete(session_id)
     for verb in (store.shares.get, store.shares.refresh):
@@ -165,7 +165,7 @@ def test_a_share_follows_a_renamed_session(store: Store, session_id: str) -> Non
     assert store.shares.get(token).session_id == "renamed"
 
 
-def test_a_damaged_copy_is_named_and_can_be_replaced(store: Store, session_id: str) -> None:
+def test_damaged_copies_are_reported_and_can_be_replaced(store: Store, session_id: str) -> None:
     token = store.shares.create(session_id, COPY).token
     with writing(store) as connection:
         connection.exec_driver_sql("DELETE FROM share_payloads")

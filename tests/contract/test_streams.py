@@ -161,7 +161,7 @@ def test_a_stream_is_one_block(store: Store, session_id: str) -> None:
     assert store.messages.read(session_id) == [answer("")]
 
 
-def test_a_checkpoint_executes_as_many_statements_as_an_append(store: Store, session_id: str) -> None:
+def test_checkpoints_execute_few_more_statements_than_appends(store: Store, session_id: str) -> None:
     store.messages.extend(session_id, ["a", "b"])
     with store.messages.stream(session_id, answer("")) as stream:
         of_checkpoint = executed(store, lambda: stream.checkpoint(answer("so far")))

@@ -107,7 +107,7 @@ def test_any_text_is_kept_in_every_column(store: Store, text: str) -> None:
 
 
 @pytest.mark.slow
-def test_one_session_per_awkward_text_and_the_list_shows_them_all(store: Store) -> None:
+def test_lists_show_sessions_with_every_awkward_text(store: Store) -> None:
     for text in AWKWARD_TEXTS:
         store.sessions.create(title=text)
     assert [session.title for session in store.sessions.list().items] == AWKWARD_TEXTS[::-1]
@@ -134,7 +134,7 @@ def test_the_longest_text_is_kept_whatever_its_characters(store: Store, column: 
         require_kept(store, "".join(chr(chance.randint(low, high)) for _ in range(limit)), column)
 
 
-def test_text_that_looks_like_an_escape_is_another_text(store: Store) -> None:
+def test_texts_that_look_like_escapes_stay_distinct(store: Store) -> None:
     """Equality must be that of Python: no two texts may meet in one stored form."""
     alike = ["\ud83d", "\x10d83d", "\x100010d83d", "d83d", "\\ud83d", "\x10", "\x100010", "\ufffd", "?"]
     for text in alike:

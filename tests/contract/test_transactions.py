@@ -122,7 +122,7 @@ FAILING: list[tuple[type[HermesStoreError], Callable[[View], Any]]] = [
 ]
 
 
-def test_a_verb_that_failed_and_was_caught_leaves_nothing(store: Store) -> None:
+def test_a_caught_failure_in_a_transaction_writes_nothing(store: Store) -> None:
     store.projects.create(name="Work", project_id="project")
     for name in ("taken", "other", "deleted"):
         store.sessions.create(session_id=name, parent_id=None if name == "taken" else "taken")
@@ -145,7 +145,7 @@ def test_a_verb_that_failed_and_was_caught_leaves_nothing(store: Store) -> None:
     }
 
 
-def test_the_store_refuses_to_be_used_inside_its_own_transaction(store: Store, session_id: str) -> None:
+def test_a_store_is_refused_inside_its_own_transaction(store: Store, session_id: str) -> None:
     view = store.profile("work")
     started = store.sessions.iterate()
     uses: list[Callable[[], Any]] = [

@@ -151,7 +151,7 @@ def test_a_value_of_the_counts_name_is_counted(store: Store) -> None:
     assert rows == [{"session_id": "s"}]
 
 
-def test_a_lost_message_is_counted_when_it_is_written_again(sqlite_store: Store) -> None:
+def test_a_lost_message_is_counted_when_rewritten(sqlite_store: Store) -> None:
     store = sqlite_store
     store.sessions.create(session_id="s")
     store.messages.extend("s", [USER, OTHER, USER])

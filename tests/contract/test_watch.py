@@ -26,7 +26,7 @@ def test_a_watch_yields_what_is_written(store: Store, session_id: str) -> None:
     assert [change.id for change in store.watch(after=cursor, timeout=0)] == [session_id]
 
 
-def test_a_watch_goes_on_after_the_last_change_returned(store: Store) -> None:
+def test_a_watch_resumes_after_the_last_change_returned(store: Store) -> None:
     watch = store.watch(timeout=0)
     for name in ("a", "b", "c"):
         store.sessions.create(session_id=name)

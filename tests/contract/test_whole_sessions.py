@@ -83,7 +83,7 @@ def test_any_json_values_come_out(sqlite_store: Store, values: dict[str, Any], m
     assert same_json({key: found[key] for key in given_values}, given_values)
 
 
-def test_it_is_what_an_export_writes_and_an_import_reads(store: Store, tmp_path: Path) -> None:
+def test_exports_and_imports_use_the_same_json(store: Store, tmp_path: Path) -> None:
     for values in (SPEC, OLD, NEW, ODD):
         store.sessions.create_from_json(values)
     export_directory(store, tmp_path / "export")
@@ -153,7 +153,7 @@ def test_links_are_made_where_their_other_end_is(store: Store) -> None:
         assert {key: found[key] for key in links} == links
 
 
-def test_a_missing_parent_is_linked_by_the_next_import(store: Store, tmp_path: Path) -> None:
+def test_the_next_import_links_a_missing_parent(store: Store, tmp_path: Path) -> None:
     store.sessions.create_from_json({"session_id": "fork", "title": "Fork", "parent_session_id": "origin"})
     state = StateDir(tmp_path / "state")
     state.session("origin", {"role": "user"})

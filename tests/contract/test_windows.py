@@ -93,7 +93,7 @@ def test_a_window_of_no_session_is_an_error(store: Store) -> None:
         store.messages.window("nowhere")
 
 
-def test_a_window_costs_the_same_in_a_long_transcript(sqlite_store: Store) -> None:
+def test_a_window_costs_no_more_in_long_transcripts(sqlite_store: Store) -> None:
     short, long = (sqlite_store.sessions.create(session_id=name).session_id for name in ("short", "long"))
     sqlite_store.messages.extend(short, said("uttat" * 20))
     sqlite_store.messages.extend(long, said("uttat" * 2000))
