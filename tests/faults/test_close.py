@@ -46,13 +46,13 @@ def test_closing_again_does_nothing(closed: Store) -> None:
     assert closed.closed
 
 
-def test_every_use_of_a_closed_store_says_that_it_is_closed(closed: Store) -> None:
+def test_every_use_of_a_closed_store_is_refused(closed: Store) -> None:
     for name, use in USES.items():
         with pytest.raises(StoreClosedError, match="open it again"):
             pytest.fail(f"{name} gave {use(closed)!r}")
 
 
-def test_a_view_of_a_closed_store_is_closed_with_it(sqlite_path: Path) -> None:
+def test_closing_a_store_closes_its_views(sqlite_path: Path) -> None:
     store = Store.open(sqlite_path)
     view = store.profile("work")
     view.sessions.create()
@@ -61,7 +61,7 @@ def test_a_view_of_a_closed_store_is_closed_with_it(sqlite_path: Path) -> None:
         view.sessions.list()
 
 
-def test_leaving_the_block_closes_the_store_also_after_an_error(sqlite_path: Path) -> None:
+def test_an_error_in_its_block_closes_the_store(sqlite_path: Path) -> None:
     with pytest.raises(KeyError), Store.open(sqlite_path) as store:
         raise KeyError
     with pytest.raises(StoreClosedError):
@@ -77,7 +77,7 @@ def test_another_store_on_the_same_file_stays_open(sqlite_path: Path) -> None:
         assert staying.messages.read(session_id) == ["one"]
 
 
-def test_a_store_closed_inside_its_transaction_never_half_writes(sqlite_path: Path) -> None:
+def test_closing_inside_a_transaction_writes_all_or_nothing(sqlite_path: Path) -> None:
     store = Store.open(sqlite_path)
     store.sessions.create(session_id="abc")
 

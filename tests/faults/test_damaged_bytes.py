@@ -56,7 +56,7 @@ class _NoCommit:
         return self._raw.execute(sql, *parameters)
 
 
-def test_what_was_read_is_kept_though_its_commit_fails(sqlite_store: Store) -> None:
+def test_a_read_succeeds_though_its_commit_fails(sqlite_store: Store) -> None:
     sqlite_store.sessions.create(session_id="a")
     with sqlite_store.database.read() as unit:
         assert isinstance(unit, SQLiteUnitOfWork)

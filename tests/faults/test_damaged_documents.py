@@ -44,7 +44,7 @@ def damaged(request: pytest.FixtureRequest, sqlite_path: Path, session_id: str) 
     return sqlite_path
 
 
-def test_the_damaged_ones_are_named_and_the_others_read(damaged: Path, session_id: str) -> None:
+def test_damaged_documents_are_named_and_others_are_read(damaged: Path, session_id: str) -> None:
     with Store.open(damaged) as store:
         for keys in ((), ("draft",), ("large", "draft")):
             with pytest.raises(DatabaseCorruptError, match=f"small documents of session '{session_id}'"):
@@ -107,7 +107,7 @@ def with_large(sqlite_path: Path, session_id: str) -> Path:
     return sqlite_path
 
 
-def test_a_damaged_large_document_is_no_obstacle_to_others(with_large: Path, session_id: str, tmp_path: Path) -> None:
+def test_a_damaged_large_document_blocks_no_other(with_large: Path, session_id: str, tmp_path: Path) -> None:
     with Store.open(with_large) as store:
         with pytest.raises(DatabaseCorruptError, match="Document 'tool_calls' of session"):
             store.documents.read(session_id)

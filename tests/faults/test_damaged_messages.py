@@ -108,7 +108,7 @@ def test_a_wrong_count_is_no_shorter_transcript(sqlite_path: Path, session_id: s
         assert store.messages.read(session_id) == MESSAGES
 
 
-def test_a_write_to_a_row_that_is_lost_is_no_success(sqlite_path: Path, session_id: str) -> None:
+def test_a_write_that_changes_no_row_fails(sqlite_path: Path, session_id: str) -> None:
     run(
         sqlite_path,
         "CREATE TRIGGER lost BEFORE UPDATE ON sessions BEGIN SELECT RAISE(IGNORE); END",
@@ -126,7 +126,7 @@ def test_a_write_to_a_row_that_is_lost_is_no_success(sqlite_path: Path, session_
         assert store.messages.read(session_id) == MESSAGES
 
 
-def test_a_damaged_document_is_told_and_can_be_put_again(sqlite_path: Path, session_id: str) -> None:
+def test_putting_a_damaged_document_again_repairs_it(sqlite_path: Path, session_id: str) -> None:
     value = "x" * 5_000
     with Store.open(sqlite_path) as store:
         store.documents.put(session_id, {"large": value, "other": value})

@@ -130,7 +130,7 @@ def test_the_text_of_any_sqlalchemy_is_no_damage(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize("damaged", NAMES[:1], indirect=True)
-def test_a_forked_child_is_told_that_the_copy_is_gone(damaged: Path) -> None:
+def test_a_forked_child_cannot_read_the_parents_copy(damaged: Path) -> None:
     with Store.open(damaged, read_only=True) as store:
         with forked(lambda _: store.sessions.count()) as child:
             assert child.said().startswith("StoreClosedError: The schema of the database is damaged")

@@ -145,7 +145,7 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("below", ["hermes.db", "folder/hermes.db"])
-def test_a_path_through_a_file_is_refused_and_the_file_stays(
+def test_a_refused_path_through_a_file_changes_nothing(
     tmp_path: Path, below: str, require_cause: Callable[[DatabaseError], None]
 ) -> None:
     file = tmp_path / "file"
@@ -157,9 +157,7 @@ def test_a_path_through_a_file_is_refused_and_the_file_stays(
 
 
 @pytest.mark.parametrize("target", ["/proc/hermes/hermes.db", "/dev/null/hermes.db"])
-def test_a_place_where_nobody_can_make_files_is_refused(
-    target: str, require_cause: Callable[[DatabaseError], None]
-) -> None:
+def test_paths_where_no_file_can_exist_are_refused(target: str, require_cause: Callable[[DatabaseError], None]) -> None:
     with pytest.raises(DatabaseUnavailableError) as caught:
         Store.open(target)
     require_cause(caught.value)

@@ -76,7 +76,7 @@ def _change_both(store: Store, session_id: str) -> None:
         tx.messages.append(session_id, LARGE)
 
 
-def test_a_transaction_without_room_is_taken_back_as_a_whole(
+def test_a_transaction_without_room_is_rolled_back_entirely(
     sqlite_path: Path, session_id: str, require_sound: Callable[[Path], None]
 ) -> None:
     with Store.open(sqlite_path) as store:
@@ -96,7 +96,7 @@ def _change_both_and_go_on(store: Store, session_id: str) -> None:
         tx.documents.put(session_id, {"small": 1})
 
 
-def test_a_transaction_that_goes_on_without_room_is_whole_or_nothing(
+def test_continuing_without_room_writes_all_or_nothing(
     sqlite_path: Path, session_id: str, require_sound: Callable[[Path], None]
 ) -> None:
     """SQLite may answer a full disk by rolling the whole transaction back, savepoint or not."""

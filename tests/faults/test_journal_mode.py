@@ -43,7 +43,7 @@ def test_other_file_systems_are_not(tmp_path: Path, kind: str) -> None:
     assert shared_file_system(tmp_path, tmp_path / "no such list") is None
 
 
-def test_a_new_file_on_a_share_has_no_wal(
+def test_new_files_on_shared_file_systems_avoid_wal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     mounts = mounted(tmp_path, "virtiofs")

@@ -26,7 +26,7 @@ def test_kills_at_any_point_lose_no_acknowledged_operation() -> None:
     assert result.figures["kills"] == 20
 
 
-def test_a_writer_killed_inside_a_transaction_leaves_nothing_of_it(
+def test_killing_a_writer_undoes_its_open_transaction(
     sqlite_path: Path, session_id: str, require_sound: Callable[[Path], None]
 ) -> None:
     def write_and_wait(to_parent: Connection) -> None:

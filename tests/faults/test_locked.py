@@ -40,7 +40,7 @@ def held(path: Path, *statements: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-def test_a_write_beside_another_process_fails_typed_while_reads_go_on(
+def test_a_locked_file_refuses_writes_and_allows_reads(
     sqlite_path: Path, session_id: str, begin: str, require_cause: Callable[[DatabaseError], None]
 ) -> None:
     with held(sqlite_path, begin), Store.open(sqlite_path, busy_timeout=0.05) as store:
@@ -59,7 +59,7 @@ def test_a_write_beside_another_process_fails_typed_while_reads_go_on(
         assert store.messages.read(session_id) == ["one", "two", "three", "four"]
 
 
-def test_the_same_store_goes_on_when_the_other_process_lets_go(sqlite_path: Path, session_id: str) -> None:
+def test_the_store_writes_again_after_the_lock_ends(sqlite_path: Path, session_id: str) -> None:
     with Store.open(sqlite_path, busy_timeout=0.05) as store:
         with held(sqlite_path, "BEGIN IMMEDIATE"), pytest.raises(DatabaseLockedError):
             store.messages.append(session_id, "lost")
@@ -79,7 +79,7 @@ def test_a_write_waits_for_the_busy_timeout(sqlite_path: Path, session_id: str) 
 
 
 @pytest.mark.parametrize("verb", ["open", "read"])
-def test_a_file_that_another_process_has_for_itself_alone_is_locked(
+def test_a_file_in_exclusive_mode_is_reported_locked(
     sqlite_path: Path, session_id: str, verb: str, require_cause: Callable[[DatabaseError], None]
 ) -> None:
     alone = ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE", "UPDATE sessions SET title = title", "COMMIT")
@@ -89,7 +89,7 @@ def test_a_file_that_another_process_has_for_itself_alone_is_locked(
     require_cause(caught.value)
 
 
-def test_a_file_without_a_log_that_another_process_writes_is_locked(
+def test_a_file_being_written_without_wal_is_locked(
     sqlite_path: Path, session_id: str, require_cause: Callable[[DatabaseError], None]
 ) -> None:
     with (

@@ -25,7 +25,7 @@ def _mode(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("umask")
-def test_a_new_file_and_its_companions_are_for_their_owner_only(tmp_path: Path) -> None:
+def test_new_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "made" / "hermes.db"
     with Store.open(path) as store:
         store.messages.append(store.sessions.create().session_id, "secret")
@@ -35,7 +35,7 @@ def test_a_new_file_and_its_companions_are_for_their_owner_only(tmp_path: Path) 
     assert _mode(path.parent) == 0o700
 
 
-def test_the_mode_of_a_file_that_is_there_is_left_alone(sqlite_path: Path) -> None:
+def test_an_existing_file_keeps_its_permissions(sqlite_path: Path) -> None:
     sqlite_path.chmod(0o640)
     Store.open(sqlite_path).close()
     assert _mode(sqlite_path) == 0o640
@@ -57,7 +57,7 @@ ODD_NAMES = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
 @pytest.mark.parametrize("as_folder", [False, True])
-def test_a_path_of_any_characters_is_that_very_file(
+def test_a_path_of_any_characters_opens_that_file(
     tmp_path: Path, sqlite_template: Path, name: str, as_folder: bool
 ) -> None:
     path = tmp_path / name / "hermes.db" if as_folder else tmp_path / name
@@ -74,7 +74,7 @@ def test_a_path_of_any_characters_is_that_very_file(
 
 
 @pytest.mark.parametrize("name", ["new with space.db", "new?#%.db"])
-def test_a_new_file_of_an_odd_name_is_made_there(tmp_path: Path, name: str) -> None:
+def test_a_new_file_may_have_an_odd_name(tmp_path: Path, name: str) -> None:
     Store.open(str(tmp_path / name)).close()
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -87,7 +87,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
 
 
-def test_a_relative_path_is_meant_from_where_the_store_was_opened(
+def test_a_relative_path_is_resolved_at_opening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_path: Path
 ) -> None:
     monkeypatch.chdir(sqlite_path.parent)
@@ -99,7 +99,7 @@ def test_a_relative_path_is_meant_from_where_the_store_was_opened(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_the_same_file_is_reached_by_path_and_by_url(sqlite_path: Path) -> None:
+def test_paths_and_urls_reach_the_same_file(sqlite_path: Path) -> None:
     url = sa.URL.create("sqlite", database=str(sqlite_path))
     with Store.open(sqlite_path) as one, Store.open(url) as two, Store.open(f"sqlite:///{sqlite_path}") as three:
         session_id = one.sessions.create().session_id

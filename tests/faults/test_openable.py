@@ -46,7 +46,7 @@ def test_a_path_through_a_file_names_the_file(sqlite_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "/".join(["y" * 200] * 30)])
-def test_a_name_that_is_too_long_is_said_to_be(tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_too_long_is_reported(tmp_path: Path, name: str) -> None:
     assert "cannot be opened: File name too long" in refused(tmp_path / name)
 
 

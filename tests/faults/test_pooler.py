@@ -72,7 +72,7 @@ def test_settings_hold_in_each_transaction(url: str, pooler: sa.URL) -> None:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
 
 
-def test_a_lock_is_waited_for_no_longer_than_wanted(url: str) -> None:
+def test_a_lock_wait_ends_at_the_busy_timeout(url: str) -> None:
     with Store.open(url, busy_timeout=0.2) as store:
         session_id = store.sessions.create().session_id
         with Store.open(url) as other, other.transaction() as tx:

@@ -104,7 +104,7 @@ def test_engine_options_are_not_for_sqlite() -> None:
         Store.open(":memory:", engine_options={"pool_size": 3})
 
 
-def test_the_callers_own_engine_is_used_and_stays_open(postgres_url: str) -> None:
+def test_a_callers_engine_is_used_and_stays_open(postgres_url: str) -> None:
     engine = sa.create_engine(sa.make_url(postgres_url).set(drivername="postgresql+psycopg"), pool_size=1)
     with Store.open(postgres_url, busy_timeout=2, durability="normal", engine_options={"engine": engine}) as store:
         store.sessions.create(title="Mine")
@@ -139,7 +139,7 @@ def test_connections_notice_that_a_server_is_away(postgres_url: str, monkeypatch
     assert int(used["keepalives_idle"]) == 77
 
 
-def test_a_full_pool_is_locked_after_the_busy_timeout(postgres_url: str) -> None:
+def test_a_full_pool_fails_after_the_busy_timeout(postgres_url: str) -> None:
     options = {"pool_size": 1, "max_overflow": 0}
     with Store.open(postgres_url, busy_timeout=0.1, engine_options=options) as store, store.snapshot():
         outcomes: list[object] = []
@@ -179,7 +179,7 @@ def test_opening_takes_one_query_for_the_schema(postgres_url: str) -> None:
     assert not [one for one in statements if "pg_attribute" in one]
 
 
-def test_tables_further_down_the_search_path_do_not_count(make_postgres_database: Callable[..., str]) -> None:
+def test_tables_later_in_the_search_path_are_ignored(make_postgres_database: Callable[..., str]) -> None:
     url = make_postgres_database()
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute("CREATE SCHEMA mine")
@@ -211,7 +211,7 @@ def test_bad_values_of_parameters_are_said_so(postgres_url: str, parameter: str)
         Store.open(with_query(postgres_url, **{name: value}))
 
 
-def test_a_connection_in_use_is_closed_after_the_store(postgres_url: str) -> None:
+def test_connections_in_use_are_closed_after_the_store(postgres_url: str) -> None:
     with Store.open(postgres_url) as store:
         with store.snapshot() as view:
             view.sessions.list()

@@ -56,7 +56,7 @@ def test_a_server_that_is_not_there_is_unavailable(require_cause: Callable[[Data
     assert "topsecret" not in str(caught.value)
 
 
-def test_a_database_that_the_server_does_not_have_is_missing(
+def test_an_unknown_database_is_reported_missing(
     postgres_server: sa.URL, require_cause: Callable[[DatabaseError], None]
 ) -> None:
     with pytest.raises(DatabaseMissingError, match="no_such_database") as caught:
@@ -64,12 +64,12 @@ def test_a_database_that_the_server_does_not_have_is_missing(
     require_cause(caught.value)
 
 
-def test_a_role_that_the_server_does_not_know_is_refused_typed(postgres_server: sa.URL) -> None:
+def test_an_unknown_role_makes_the_database_unavailable(postgres_server: sa.URL) -> None:
     with pytest.raises(DatabaseUnavailableError, match="no_such_role"):
         Store.open(postgres_server.set(username="no_such_role"))
 
 
-def test_connections_that_the_server_ended_between_calls_are_replaced(store: Store, hang_up: Callable[[], int]) -> None:
+def test_connections_ended_by_the_server_are_replaced(store: Store, hang_up: Callable[[], int]) -> None:
     session_id = store.sessions.create().session_id
     for number in range(3):
         assert hang_up() >= 1
@@ -126,7 +126,7 @@ def test_a_row_locked_by_another_writer_times_out(
     assert store.messages.read(session_id) == ["one", "two"]
 
 
-def test_a_role_without_rights_on_the_tables_is_refused_typed(
+def test_a_role_without_write_rights_is_read_only(
     admin: sa.Connection, postgres_url: str, require_cause: Callable[[DatabaseError], None]
 ) -> None:
     with Store.open(postgres_url) as store:

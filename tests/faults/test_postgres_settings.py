@@ -54,7 +54,7 @@ def test_pgoptions_are_kept(postgres_url: str, monkeypatch: pytest.MonkeyPatch) 
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"  # durability="full" stays true
 
 
-def test_two_schemas_of_one_database_are_not_the_same(postgres_url: str) -> None:
+def test_databases_with_different_options_are_not_the_same(postgres_url: str) -> None:
     with Store.open(postgres_url) as one, Store.open(with_query(postgres_url, options="-cwork_mem=8MB")) as other:
         assert not one.database.is_same(other.database)
         assert one.info().target == other.info().target

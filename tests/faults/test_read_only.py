@@ -113,7 +113,7 @@ def test_every_write_verb_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ["sessions.update", "messages.append", "documents.put"])
-def test_a_transaction_of_a_read_only_store_writes_nothing(read_only: Store, name: str) -> None:
+def test_transactions_of_a_read_only_store_write_nothing(read_only: Store, name: str) -> None:
     def write() -> None:
         with read_only.transaction() as tx:
             WRITES[name](tx)
@@ -136,7 +136,7 @@ def test_the_list_of_write_verbs_is_complete(sqlite_store: Store) -> None:
     assert verbs == READS | WRITES.keys()
 
 
-def test_the_bytes_of_a_read_only_file_stay_as_they_are(
+def test_a_read_only_store_changes_no_byte(
     sqlite_path: Path, session_id: str, digest_of: Callable[[Path], str]
 ) -> None:
     before = digest_of(sqlite_path)
@@ -150,7 +150,7 @@ def test_the_bytes_of_a_read_only_file_stay_as_they_are(
 
 
 @pytest.mark.parametrize("below", ["hermes.db", "folder/hermes.db"])
-def test_a_missing_file_is_not_made_to_be_read(tmp_path: Path, below: str) -> None:
+def test_opening_read_only_creates_no_missing_file(tmp_path: Path, below: str) -> None:
     with pytest.raises(DatabaseMissingError, match="none was made"):
         Store.open(tmp_path / below, read_only=True)
     assert list(tmp_path.iterdir()) == []

@@ -85,7 +85,7 @@ def test_a_file_that_comes_back_is_used_again(sqlite_path: Path) -> None:
         assert store.sessions.exists("after")
 
 
-def test_a_copy_of_a_new_file_alone_is_a_whole_store(tmp_path: Path) -> None:
+def test_a_new_file_copied_without_its_log_opens(tmp_path: Path) -> None:
     with Store.open(tmp_path / "new.db"):
         # By a process of its own: closing a descriptor here would drop the store's locks.
         run("cp", tmp_path / "new.db", tmp_path / "copy.db")
@@ -94,7 +94,7 @@ def test_a_copy_of_a_new_file_alone_is_a_whole_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["missing", "empty"])
-def test_a_log_without_its_database_is_refused_and_kept(sqlite_path: Path, state: str) -> None:
+def test_a_log_without_database_is_refused_and_kept(sqlite_path: Path, state: str) -> None:
     with Store.open(sqlite_path) as store:
         store.sessions.create()
         log = _log(sqlite_path).read_bytes()

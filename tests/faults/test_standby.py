@@ -96,7 +96,7 @@ def test_reads_that_may_lag_go_to_the_replica(clusters: tuple[Cluster, Cluster])
         copy.sessions.list()
 
 
-def test_the_primary_is_read_while_the_standby_is_away(clusters: tuple[Cluster, Cluster]) -> None:
+def test_the_primary_answers_for_a_stopped_standby(clusters: tuple[Cluster, Cluster]) -> None:
     primary, standby = clusters
     both = f"postgresql://postgres@{standby.address},{primary.address}/postgres?target_session_attrs=prefer-standby"
     options = {"pool_recycle": 1}

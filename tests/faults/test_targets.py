@@ -163,7 +163,7 @@ def test_what_can_be_no_path_is_refused(target: object) -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("-inf"), True, "5", None, 1j])
-def test_a_timeout_that_is_no_number_above_zero_is_refused(value: object, tmp_path: Path) -> None:
+def test_a_timeout_must_be_a_number_above_zero(value: object, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="busy_timeout"):
         Store.open(tmp_path / "new.db", busy_timeout=value)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,7 @@ def other_words(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO message_search (rowid, words, wholes) VALUES (?, 'other', '')", (number,))
 
 
-def test_a_count_that_is_text_is_found_and_made_anew(sqlite_path: Path) -> None:
+def test_a_damaged_word_count_is_found_and_repaired(sqlite_path: Path) -> None:
     with Store.open(sqlite_path) as store:
         store.sessions.create(session_id="a", title="Trip")
         store.messages.extend("a", TALK)
@@ -107,7 +107,7 @@ def test_very_many_purges_leave_the_index_whole(sqlite_path: Path) -> None:
     sqlite3.sqlite_version_info >= (3, 50), reason="this SQLite makes no such index, and finds one at the commit"
 )
 @pytest.mark.parametrize("table", ["message_search", "title_search"])
-def test_an_index_with_too_many_levels_is_emptied_by_a_write(sqlite_path: Path, table: str) -> None:
+def test_writes_repair_an_index_with_too_many_levels(sqlite_path: Path, table: str) -> None:
     with Store.open(sqlite_path) as store:
         store.sessions.create(session_id="a", title="Trip")
         store.messages.extend("a", TALK * 20)
@@ -134,7 +134,7 @@ def test_too_many_levels_are_made_anew_by_reindex(sqlite_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cleared, ghost, other_words])
-def test_an_index_that_does_not_fit_is_found_and_made_anew(sqlite_path: Path, damage: Damage) -> None:
+def test_a_wrong_index_is_found_and_made_anew(sqlite_path: Path, damage: Damage) -> None:
     with Store.open(sqlite_path) as store:
         store.sessions.create(session_id="a", title="Trip")
         store.messages.extend("a", TALK)
@@ -154,9 +154,7 @@ def test_an_index_that_does_not_fit_is_found_and_made_anew(sqlite_path: Path, da
         assert verify(store).ok
 
 
-def test_a_large_index_keeps_purged_words_until_it_is_compacted(
-    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_index_keeps_purged_words_until_compacted(sqlite_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sqlite_words, "_MOST_PAGES", 0)
     with Store.open(sqlite_path) as store:
