@@ -86,7 +86,7 @@ def test_the_first_release_is_brought_to_the_order(tmp_path: Path) -> None:
             assert messages or one.last_activity_at is None
 
 
-def test_a_damaged_time_is_passed_over_by_the_upgrade(tmp_path: Path) -> None:
+def test_the_upgrade_skips_a_damaged_time(tmp_path: Path) -> None:
     target = str(tmp_path / "old.db")
     make(target)
     execute(target, "UPDATE messages SET timestamp = CAST(x'ff' AS TEXT) WHERE timestamp = 5.0")

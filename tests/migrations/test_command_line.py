@@ -30,7 +30,7 @@ def test_upgrade_makes_a_database_that_a_store_opens(new_database: NewDatabase) 
     assert schema_of(url) == schema_of(other)
 
 
-def test_current_and_check_tell_the_state_of_a_database(new_database: NewDatabase) -> None:
+def test_current_and_check_report_a_databases_state(new_database: NewDatabase) -> None:
     url = new_database()
     Store.open(url).close()
     assert f"{migrations.HEAD} (head)" in output(alembic("-x", f"url={url}", "current"))
@@ -47,7 +47,7 @@ def test_history_ends_with_the_head() -> None:
     assert f"{migrations.HEAD} (head)" in output(alembic_program("history"))
 
 
-def test_the_sql_of_an_offline_upgrade_makes_the_same_schema(new_database: NewDatabase) -> None:
+def test_an_offline_upgrades_sql_makes_the_same_schema(new_database: NewDatabase) -> None:
     online, offline = new_database(), new_database()
     Store.open(online).close()
     script = output(alembic("-x", f"url={offline}", "upgrade", "head", "--sql"))
@@ -88,7 +88,7 @@ def test_a_database_with_data_survives_a_second_upgrade(filled: Path) -> None:
         assert store.sessions.list() == before
 
 
-def test_an_error_says_what_is_wrong_without_a_traceback(tmp_path: Path) -> None:
+def test_an_unsupported_url_is_refused_without_a_traceback(tmp_path: Path) -> None:
     failed = alembic_program("-x", "url=mysql://root@localhost/x", "upgrade", "head")
     assert failed.returncode != 0
     assert "'mysql' is not supported" in failed.stderr

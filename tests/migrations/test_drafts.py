@@ -71,7 +71,7 @@ def test_a_draft_of_the_first_release_is_found(tmp_path: Path) -> None:
         assert store.documents.read("drafted") == {"pending_user_message": "a question"}
 
 
-def test_a_damaged_row_of_extras_counts_as_a_draft(tmp_path: Path) -> None:
+def test_damaged_extras_count_as_a_draft(tmp_path: Path) -> None:
     target = tmp_path / "old.db"
     with Store.open(target) as store:
         store.sessions.create(session_id="damaged", updated_at=1000.0)

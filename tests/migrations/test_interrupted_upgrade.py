@@ -254,7 +254,7 @@ def test_an_upgrade_succeeds_though_its_sign_stays(tmp_path: Path, monkeypatch: 
     Store.open(path, busy_timeout=0.1).close()
 
 
-def test_a_failed_upgrade_is_told_though_its_copy_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_left_behind_hides_no_upgrade_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = restore_sqlite(tmp_path / "old.db")
     _no_removal(monkeypatch, ".bak")
     with monkeypatch.context() as patch:

@@ -24,7 +24,7 @@ HEAVY = ("alembic", "typer", "rich", "psycopg", "sqlalchemy.ext.asyncio", "herme
 IMPORTED = f"import json, sys; print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
 
 
-def test_importing_the_library_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+def test_importing_the_library_imports_nothing_unneeded(tmp_path: Path) -> None:
     assert json.loads(output(python(f"import hermes_store; {IMPORTED}", cwd=tmp_path))) == []
 
 
@@ -108,7 +108,7 @@ def test_a_current_database_opens_in_every_way(filled: Path, how: dict[str, Any]
         assert store.messages.read("parent")
 
 
-def test_the_quick_upgrade_of_other_tests_gives_the_same(
+def test_the_tests_quick_upgrade_gives_the_same_schema(
     tmp_path: Path, upgrade_of_new_files: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store.open(tmp_path / "migrated.db").close()

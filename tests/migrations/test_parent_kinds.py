@@ -70,7 +70,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-def test_the_kinds_of_links_are_told_by_the_upgrade(database: str) -> None:
+def test_the_upgrade_fills_the_kinds_of_links(database: str) -> None:
     assert "parent_kind" not in schema_of(database)["sessions"]["columns"]
     with Store.open(database) as store:
         found = {name: store.sessions.get(name).parent_kind for name in KINDS}

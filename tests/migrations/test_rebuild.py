@@ -79,7 +79,7 @@ def test_alembics_own_rebuild_would_lose_used_ids(filled: Path, next_migrations:
     assert not schema_of(str(filled))["sessions"]["ids are used once"]
 
 
-def test_ids_of_purged_sessions_stay_unused_after_a_rebuild(filled: Path, next_migrations: Callable[..., Path]) -> None:
+def test_a_rebuild_reuses_no_id_of_purged_sessions(filled: Path, next_migrations: Callable[..., Path]) -> None:
     with Store.open(filled) as store:
         store.sessions.create(session_id="last")
         store.sessions.purge("last")

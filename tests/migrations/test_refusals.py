@@ -54,7 +54,7 @@ def foreign_file(path: Path, journal_mode: str, sessions: str = "sessions", mess
 
 
 @way
-def test_a_foreign_file_is_refused_and_stays_as_it_is(agents_file: Path, how: dict[str, Any]) -> None:
+def test_a_foreign_file_is_refused_and_unchanged(agents_file: Path, how: dict[str, Any]) -> None:
     before = agents_file.read_bytes()
     with pytest.raises(UnsupportedDatabaseError, match="tables of something else"):
         Store.open(agents_file, **how)
@@ -84,7 +84,7 @@ def test_a_foreign_postgresql_database_is_refused(make_postgres_database: Callab
 
 
 @way
-def test_a_newer_database_is_refused_and_stays_as_it_is(
+def test_a_newer_database_is_refused_and_unchanged(
     filled: Path, next_migrations: NextMigrations, how: dict[str, Any]
 ) -> None:
     upgrade(filled, next_migrations())
@@ -104,7 +104,7 @@ def test_a_newer_postgresql_database_is_refused(postgres_url: str, next_migratio
 
 
 @pytest.mark.parametrize("how", WAYS[1:], ids=["not to migrate", "to read"])
-def test_an_empty_file_is_refused_unless_it_may_be_migrated(tmp_path: Path, how: dict[str, Any]) -> None:
+def test_an_empty_file_is_refused_unless_migrating(tmp_path: Path, how: dict[str, Any]) -> None:
     path = tmp_path / "empty.db"
     path.touch()
     with pytest.raises(SchemaOutdatedError, match=f"no hermes_store tables.*{migrations.HEAD}"):
@@ -121,7 +121,7 @@ def test_a_missing_file_is_refused_unless_migrating(tmp_path: Path, how: dict[st
 
 
 @pytest.mark.parametrize("how", WAYS[1:], ids=["not to migrate", "to read"])
-def test_an_empty_postgresql_database_is_refused_unless_it_may_be_migrated(
+def test_an_empty_postgresql_database_is_refused_unless_migrating(
     make_postgres_database: Callable[..., str], how: dict[str, Any]
 ) -> None:
     url = make_postgres_database(empty=True)
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, how: dict[str, An
     assert path.read_bytes() == before
 
 
-def test_a_copy_of_a_refused_file_is_refused_as_well(agents_file: Path, tmp_path: Path) -> None:
+def test_a_copy_of_a_foreign_file_is_refused(agents_file: Path, tmp_path: Path) -> None:
     copy = shutil.copy(agents_file, tmp_path / "hermes.db")
     with pytest.raises(UnsupportedDatabaseError, match=r"hermes\.db"):
         Store.open(copy)

@@ -29,13 +29,13 @@ def declared(url: str) -> str:
     return url
 
 
-def test_the_migrations_give_the_schema_that_the_classes_declare(new_database: NewDatabase) -> None:
+def test_the_migrations_make_the_declared_schema(new_database: NewDatabase) -> None:
     migrated = new_database()
     Store.open(migrated).close()
     assert schema_of(migrated) == schema_of(declared(new_database()))
 
 
-def test_the_comparison_sees_a_changed_predicate_of_an_index(new_database: NewDatabase) -> None:
+def test_the_comparison_sees_a_changed_index_predicate(new_database: NewDatabase) -> None:
     first, second = declared(new_database()), declared(new_database())
     assert schema_of(first) == schema_of(second)
     engine = sa.create_engine(second if "://" in second else f"sqlite:///{second}", poolclass=sa.NullPool)
@@ -47,7 +47,7 @@ def test_the_comparison_sees_a_changed_predicate_of_an_index(new_database: NewDa
     assert schema_of(first) != schema_of(second)
 
 
-def test_the_known_head_is_the_only_head_of_the_scripts() -> None:
+def test_the_scripts_have_only_the_known_head() -> None:
     scripts = ScriptDirectory.from_config(migrations.alembic_config())
     assert scripts.get_heads() == [migrations.HEAD]
     assert migrations.HEAD in migrations.known_revisions()
@@ -59,7 +59,7 @@ def test_the_known_digest_is_that_of_the_schema(tmp_path: Path) -> None:
         assert unit.dialect.schema_digest(unit, schema_repair.TABLES) == schema_repair.HEAD_DIGEST
 
 
-def test_the_migrations_go_down_and_up_again_with_data_in_between(new_database: NewDatabase) -> None:
+def test_filled_databases_migrate_down_and_up_again(new_database: NewDatabase) -> None:
     url = new_database()
     with Store.open(url) as store:
         fill(store)
@@ -74,7 +74,7 @@ def test_the_migrations_go_down_and_up_again_with_data_in_between(new_database: 
         assert set(contents(store)) == before
 
 
-def test_every_foreign_key_has_an_index_to_find_its_children_by() -> None:
+def test_every_foreign_key_has_an_index() -> None:
     def leading(table: sa.Table) -> set[str]:
         indexes = [list(index.columns) for index in table.indexes]
         keys = [list(key.columns) for key in table.constraints if isinstance(key, sa.UniqueConstraint)]

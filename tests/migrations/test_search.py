@@ -120,7 +120,7 @@ def test_the_index_can_be_made_anew(old: str) -> None:
             assert set(places(store, words, limit=1000)) == scanned(store, words)
 
 
-def test_an_index_can_be_made_where_there_was_none(old: str, tmp_path: Path) -> None:
+def test_a_missing_index_can_be_made_later(old: str, tmp_path: Path) -> None:
     target = old if "://" in old else str(tmp_path / "none.db")
     if "://" in old:
         output(alembic("-x", f"url={target}", "downgrade", "base"))

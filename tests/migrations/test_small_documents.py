@@ -127,7 +127,7 @@ DAMAGED = {
 }
 
 
-def test_a_damaged_document_stays_a_row_and_is_logged(old_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_documents_stay_rows_and_are_logged(old_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     with closing(sqlite3.connect(old_file)) as connection, connection:
         [(session, public_id)] = connection.execute(
             "SELECT id, session_id FROM sessions WHERE deleted_at IS NULL LIMIT 1"
@@ -246,7 +246,7 @@ JSON_PIECES = [
 @example('{"a":[1,{"b":null}],"c":"\\ud83d"}')
 @example('["\x00"]')
 @example("],[")
-def test_deep_payloads_are_judged_as_the_standard_parser_does(text: str) -> None:
+def test_deep_payloads_are_judged_as_json_loads_does(text: str) -> None:
     def is_sound(text: str) -> bool:
         try:
             json.loads(text)

@@ -29,7 +29,7 @@ def backups(path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("replace", [{}, REBUILT], ids=["a column added", "the table rebuilt"])
-def test_an_upgrade_keeps_every_row_and_leaves_a_copy_from_before(
+def test_an_upgrade_keeps_every_row_and_a_copy(
     filled: Path, next_migrations: NextMigrations, replace: dict[str, str]
 ) -> None:
     with Store.open(filled) as store:
@@ -66,7 +66,7 @@ def test_an_upgrade_that_fails_half_way_changes_nothing(filled: Path, next_migra
     assert backups(filled) == []  # else each try would leave one more
 
 
-def test_an_upgrade_that_would_orphan_a_row_is_rolled_back(filled: Path, next_migrations: NextMigrations) -> None:
+def test_an_upgrade_that_orphans_rows_is_rolled_back(filled: Path, next_migrations: NextMigrations) -> None:
     schema = schema_of(str(filled))
     orphaning = {"# more": "op.execute(\"DELETE FROM sessions WHERE session_id = 'parent'\")"}
     with pytest.raises(Exception, match="rolled back; nothing changed"):
@@ -131,7 +131,7 @@ except hermes_store.HermesStoreError as error:
 
 
 @pytest.mark.slow
-def test_an_older_database_is_upgraded_only_where_that_is_allowed(library_of_tomorrow: Path, filled: Path) -> None:
+def test_an_older_database_is_upgraded_only_if_allowed(library_of_tomorrow: Path, filled: Path) -> None:
     before = filled.read_bytes()
 
     def opened(**how: bool) -> str:

@@ -94,7 +94,7 @@ def test_the_first_release_gets_the_counts(tmp_path: Path) -> None:
         }
 
 
-def test_a_damaged_role_is_passed_over_by_the_upgrade(tmp_path: Path) -> None:
+def test_the_upgrade_skips_a_damaged_role(tmp_path: Path) -> None:
     target = str(tmp_path / "old.db")
     make(target)
     execute(target, "UPDATE messages SET role = x'ff' WHERE position = 0")

@@ -70,7 +70,7 @@ def test_nothing_is_written_after_a_downgrade(target: str, store: Store) -> None
     assert rows(target, "SELECT count(*) FROM messages") == [(2,)]
 
 
-def test_only_a_taken_id_means_that_a_session_exists(target: str) -> None:
+def test_only_a_taken_id_raises_session_exists_error(target: str) -> None:
     execute(target, "ALTER TABLE sessions ADD COLUMN oops TEXT CHECK (oops IS NOT NULL)")
     with Store.open(target) as store:
         with pytest.raises(DatabaseError) as refused:

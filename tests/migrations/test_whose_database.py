@@ -86,7 +86,7 @@ def test_alembic_refuses_a_foreign_file_without_a_trace(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("journal_mode", ["wal", "delete"])
-def test_a_foreign_file_that_is_in_use_is_refused(tmp_path: Path, journal_mode: str) -> None:
+def test_a_foreign_file_in_use_is_refused(tmp_path: Path, journal_mode: str) -> None:
     path = foreign(tmp_path / "x" / "foreign.db", CHATS, journal_mode)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -180,7 +180,7 @@ def test_every_way_of_upgrading_marks_the_file(tmp_path: Path) -> None:
     assert marks(stepwise) == (OURS, int(HEAD))
 
 
-def test_a_file_restored_from_a_dump_is_marked_again(filled: Path, tmp_path: Path) -> None:
+def test_a_file_from_a_dump_is_marked_again(filled: Path, tmp_path: Path) -> None:
     """As the dump of SQLite's shell has it. (Python's does not know virtual tables.)"""
     restored = tmp_path / "restored.db"
     shutil.copy(filled, restored)
@@ -208,7 +208,7 @@ def test_looking_at_the_first_release_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_sql_of_an_upgrade_from_the_first_revision_works(tmp_path: Path) -> None:
+def test_generated_sql_upgrades_the_first_revision(tmp_path: Path) -> None:
     path = make_large(tmp_path / "old.db", megabytes=1)
     before = content_digest(path)
     script = output(alembic("-x", f"url={path}", "upgrade", f"0001:{HEAD}", "--sql"))
@@ -227,7 +227,7 @@ def test_the_sql_of_an_upgrade_from_the_first_revision_works(tmp_path: Path) -> 
     assert "without --sql" in alembic("-x", f"url={path}", "downgrade", f"{HEAD}:0001", "--sql").stderr
 
 
-def test_a_revision_that_only_a_newer_library_knows_is_newer(filled: Path) -> None:
+def test_a_file_of_a_newer_library_is_refused(filled: Path) -> None:
     execute(filled, f"UPDATE hermes_store_version SET version_num = '{NEXT}'")
     before = filled.read_bytes()
     with pytest.raises(SchemaNewerError):
