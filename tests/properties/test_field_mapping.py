@@ -15,7 +15,7 @@ def documents(writes: FieldWrites) -> dict[str, Any]:
     return {key: json_codec.decode(payload) for key, payload in writes.documents.items()}
 
 
-def test_a_value_that_its_column_holds_has_no_document() -> None:
+def test_a_value_in_its_column_has_no_document() -> None:
     writes = map_fields({"title": "Rome", "model": None}, {"title"}, {})
     assert writes == FieldWrites(columns={"title": "Rome"}, removed={"title"})
 
@@ -29,7 +29,7 @@ def test_original_that_does_not_fit_is_a_document() -> None:
     )
 
 
-def test_a_value_that_is_gone_becomes_that_of_a_new_session() -> None:
+def test_removed_values_become_those_of_new_sessions() -> None:
     writes = map_fields({}, {"title", "tool_calls", "x_unknown"}, {})
     assert writes == FieldWrites(columns={"title": "Untitled"}, removed={"title", "tool_calls", "x_unknown"})
 
@@ -38,14 +38,14 @@ def test_an_invalid_update_time_leaves_the_column() -> None:
     assert map_fields({"updated_at": "yesterday"}, {"updated_at"}, {}) == FieldWrites()
 
 
-def test_the_source_is_in_a_column_and_in_documents() -> None:
+def test_the_source_has_a_column_and_documents() -> None:
     writes = map_fields({"raw_source": "cli", "source_tag": 5}, {"raw_source"}, {})
     assert writes.columns == {"source": "cli"}
     assert documents(writes) == {"raw_source": "cli", "source_tag": 5}
 
 
 @pytest.mark.parametrize(("row_id", "kept"), [(7, {}), (None, {PROJECT: "p", PARENT: "s"})])
-def test_a_link_is_in_its_column_or_in_a_document(row_id: int | None, kept: dict[str, str]) -> None:
+def test_a_link_is_in_its_column_or_document(row_id: int | None, kept: dict[str, str]) -> None:
     writes = map_links({PROJECT: "p", PARENT: "s"}, {PROJECT: row_id, PARENT: row_id})
     assert writes.columns == {"project_id": row_id, "parent_id": row_id}
     assert documents(writes) == kept
@@ -64,5 +64,5 @@ def test_a_key_that_is_too_long_is_refused() -> None:
 @pytest.mark.parametrize(
     ("profile", "column"), [("work", "work"), (None, "default"), ("", "default"), ([1], "default")]
 )
-def test_the_profile_is_the_one_that_the_column_holds(profile: Any, column: str) -> None:
+def test_an_invalid_profile_becomes_the_default_profile(profile: Any, column: str) -> None:
     assert profile_of({"profile": profile}) == column

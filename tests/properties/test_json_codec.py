@@ -76,7 +76,7 @@ def test_nesting_of_any_depth_is_kept(kind: str, depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [150, 300, 600])
-def test_a_caller_deep_in_recursion_gets_the_same_bytes(depth: int) -> None:
+def test_a_deeply_recursive_caller_gets_the_same_bytes(depth: int) -> None:
     value = nested("both", depth)
 
     def below(levels: int) -> tuple[bytes, Any]:
@@ -143,7 +143,7 @@ class Odd(float):
         (collections.defaultdict(list, a=[Pair(1, "b")]), {"a": [[1, "b"]]}),
     ],
 )
-def test_tuples_and_subclasses_are_written_as_what_they_derive_from(value: Any, plain: Any) -> None:
+def test_tuples_and_subclasses_are_written_as_plain_values(value: Any, plain: Any) -> None:
     assert same(json_codec.decode(json_codec.encode(value)), plain)
     assert json_codec.encode(value) == json_codec.encode(plain)
 
@@ -193,7 +193,7 @@ def _at(path: list[str | int], value: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("make", BAD_VALUES)
 @given(path=st.lists(st.sampled_from(list(STEPS)), max_size=6), slow=st.booleans())
-def test_a_value_that_is_not_json_is_refused_by_its_place(
+def test_an_unsupported_value_is_refused_with_its_place(
     make: Callable[[], Any], path: list[str | int], slow: bool
 ) -> None:
     value = _at(path, make())
@@ -206,9 +206,7 @@ def test_a_value_that_is_not_json_is_refused_by_its_place(
 
 
 @given(st.lists(st.sampled_from(list(STEPS)), max_size=4), st.lists(st.sampled_from(list(STEPS)), min_size=1))
-def test_a_value_that_contains_itself_is_refused_by_its_place(
-    outside: list[str | int], inside: list[str | int]
-) -> None:
+def test_a_cyclic_value_is_refused_with_its_place(outside: list[str | int], inside: list[str | int]) -> None:
     holder: dict[str, Any] = {}
     holder["again"] = _at(inside, holder)
     with pytest.raises(InvalidPayloadError, match="contains itself") as caught:
@@ -223,7 +221,7 @@ def test_a_value_that_is_shared_is_no_cycle() -> None:
     assert same(json_codec.decode(json_codec.encode(value)), value)
 
 
-def test_a_bad_value_very_deep_is_refused_by_its_place() -> None:
+def test_an_error_names_very_deep_places_in_full() -> None:
     value: Any = b"bottom"
     for _ in range(50_000):
         value = [value]
@@ -234,7 +232,7 @@ def test_a_bad_value_very_deep_is_refused_by_its_place() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("neighbour", ["plain", "half \ud83d"])
-def test_an_integer_that_could_not_be_read_back_is_refused(sign: int, neighbour: str) -> None:
+def test_an_integer_too_long_to_read_is_refused(sign: int, neighbour: str) -> None:
     """Python reads at most 4,300 digits: written, it would make its whole session unreadable."""
     with pytest.raises(InvalidPayloadError) as caught:
         json_codec.encode({"n": [sign * 10**5_000], "text": neighbour}, "message 0")

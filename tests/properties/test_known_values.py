@@ -139,7 +139,7 @@ def test_what_is_no_plain_json_is_not_copied(value: Any) -> None:
     assert not is_unchanged(copy_of({"a": 1}), value)
 
 
-def test_what_contains_itself_or_is_deep_is_not_copied() -> None:
+def test_cyclic_or_deep_values_are_not_copied() -> None:
     circle: list[Any] = []
     circle.append(circle)
     deep: list[Any] = []
@@ -163,7 +163,7 @@ def test_a_deep_message_is_encoded_each_time() -> None:
     assert list(after) == list(before)
 
 
-def test_a_change_to_something_that_is_no_json_is_refused() -> None:
+def test_a_change_that_is_not_json_is_refused() -> None:
     value = [{"a": [1]}]
     before = EncodedMessages(value)
     value[0]["a"] = {1}  # type: ignore[assignment]

@@ -20,13 +20,13 @@ keys = st.lists(st.one_of(integers, floats, st.booleans(), json_text), max_size=
 
 
 @given(kind=json_text, key=keys)
-def test_a_cursor_says_exactly_the_key_it_was_made_for(kind: str, key: list[Any]) -> None:
+def test_reading_a_cursor_returns_its_exact_key(kind: str, key: list[Any]) -> None:
     cursor = write_cursor(kind, *key)
     assert same(list(read_cursor(kind, cursor, *map(type, key))), key)
 
 
 @given(key=keys)
-def test_a_cursor_can_stand_in_a_url_as_it_is(key: list[Any]) -> None:
+def test_a_cursor_needs_no_escaping_in_urls(key: list[Any]) -> None:
     assert set(write_cursor("sessions", *key)) <= set(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     )
@@ -40,7 +40,7 @@ def test_a_cursor_of_another_listing_is_refused(kind: str, other: str, key: list
 
 
 @given(key=st.lists(st.integers(), max_size=4))
-def test_a_cursor_with_more_or_fewer_or_other_parts_is_refused(key: list[int]) -> None:
+def test_cursors_of_wrong_length_or_type_are_refused(key: list[int]) -> None:
     cursor = write_cursor("messages", *key)
     for types in ([int] * (len(key) + 1), [int] * (len(key) - 1), [str] * max(1, len(key))):
         if len(types) == len(key) == 0:
@@ -70,7 +70,7 @@ def test_anything_else_is_refused_as_no_cursor(cursor: Any) -> None:
         read_cursor("sessions", cursor, bool, float, int)
 
 
-def test_a_very_deep_forgery_is_refused_as_no_cursor() -> None:
+def test_a_deeply_nested_forged_cursor_is_refused() -> None:
     for text in (b"[" * 50_000, b"[" * 50_000 + b"]" * 50_000):
         with pytest.raises(InvalidCursorError):
             read_cursor("messages", base64.urlsafe_b64encode(text).decode(), int)
@@ -118,6 +118,6 @@ def test_a_limit_in_range_is_taken(limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, MAX_LIMIT + 1, 2**70, True, False, 1.0, "50", None, float("nan")])
-def test_a_limit_out_of_range_or_of_another_type_is_refused(limit: Any) -> None:
+def test_limits_of_wrong_size_or_type_are_refused(limit: Any) -> None:
     with pytest.raises(InvalidInputError, match="from 1 to 1000"):
         check_limit(limit)

@@ -26,7 +26,7 @@ def test_a_text_that_is_there_is_found(parts: list[str], data: st.DataObject | N
 
 
 @pytest.mark.parametrize("text", ["other", "not there", "\u00e9t\u00e9", "there is"])
-def test_a_text_that_is_not_there_is_not_found(text: str) -> None:
+def test_an_absent_text_is_not_found(text: str) -> None:
     payloads = [json_codec.encode({"content": one}) for one in ("Nothing\nis he\u0154e", "na\u00efve")]
     assert not may_have(text)(payloads)
     assert not may_have(text)([])

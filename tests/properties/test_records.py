@@ -46,7 +46,7 @@ def _page(**changes: Any) -> Page[int]:
     return Page[int].from_trusted({"items": [1, 2], "next": None, "total": None, **changes})
 
 
-def test_a_trusted_record_is_frozen_and_copied_with_changes() -> None:
+def test_trusted_records_are_frozen_and_can_be_copied() -> None:
     page = _page()
     with pytest.raises(ValidationError, match="frozen"):
         page.next = "cursor"
@@ -66,7 +66,7 @@ def test_a_trusted_record_hashes_as_a_constructed_one() -> None:
         hash(_page())
 
 
-def test_records_of_a_store_have_their_fields_in_order(store: Store) -> None:
+def test_a_stores_records_keep_the_declared_field_order(store: Store) -> None:
     project = store.projects.create(name="Work")
     session = store.sessions.create(title="Trip")
     result = store.messages.append(session.session_id, "hi")

@@ -115,7 +115,7 @@ def test_a_search_finds_what_reading_everything_finds(history: list[tuple[Any, .
         max_leaves=8,
     ),
 )
-def test_any_text_has_words_and_any_query_a_meaning(text: str, message: Any) -> None:
+def test_any_text_and_any_query_can_be_parsed(text: str, message: Any) -> None:
     words = words_of(text)
     for word in words.text.split():
         assert words_of(word).text.split() == [word]  # folding what is folded changes nothing

@@ -14,7 +14,7 @@ from tests.support.json_values import any_text, json_values, nested, same
 
 @pytest.mark.slow
 @given(messages=st.lists(json_values, min_size=1, max_size=5), more=json_values)
-def test_messages_of_any_value_are_read_as_they_were_appended(store: Store, messages: list[Any], more: Any) -> None:
+def test_messages_of_any_value_are_read_as_appended(store: Store, messages: list[Any], more: Any) -> None:
     session_id = store.sessions.create().session_id
     store.messages.extend(session_id, messages)
     store.messages.append(session_id, more)
@@ -58,7 +58,7 @@ def test_text_of_any_characters_is_kept_and_found(store: Store, title: str, prof
 
 
 @pytest.mark.slow
-def test_a_very_deep_message_and_document_are_kept_beside_ordinary_ones(store: Store) -> None:
+def test_very_deep_messages_and_documents_are_kept(store: Store) -> None:
     session_id = store.sessions.create().session_id
     deep = nested("both", 30_000)
     store.messages.extend(session_id, [{"role": "user"}, deep, {"role": "assistant"}])

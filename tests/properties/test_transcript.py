@@ -39,7 +39,7 @@ def _apply(changes: Changes, old: Sequence[Any], new: Sequence[Any]) -> list[Any
 
 
 @given(transcripts, transcripts)
-def test_the_changes_lead_from_the_old_transcript_to_the_new_one(old: list[bytes], new: list[bytes]) -> None:
+def test_changes_turn_the_old_transcript_into_the_new(old: list[bytes], new: list[bytes]) -> None:
     assert _apply(compare(old, new), old, new) == new
 
 
@@ -53,7 +53,7 @@ def test_every_row_is_used_exactly_once(old: list[bytes], new: list[bytes]) -> N
 
 
 @given(transcripts, transcripts)
-def test_the_moves_bring_each_surviving_row_to_its_place(old: list[bytes], new: list[bytes]) -> None:
+def test_moves_shift_surviving_rows_to_their_new_positions(old: list[bytes], new: list[bytes]) -> None:
     changes = compare(old, new)
     moves = list(changes.moves())
     assert all(first <= last and distance for first, last, distance in moves)
@@ -81,9 +81,7 @@ def test_scattered_edits_write_only_the_edited_messages(old: list[bytes], edited
 
 @thorough
 @given(transcripts, transcripts)
-def test_never_more_messages_are_written_than_a_comparison_by_position_writes(
-    old: list[bytes], new: list[bytes]
-) -> None:
+def test_comparing_by_position_never_writes_fewer_messages(old: list[bytes], new: list[bytes]) -> None:
     changes = compare(old, new)
     differing = sum(one != other for one, other in zip(old, new, strict=False))
     assert len(changes.updated) + len(changes.inserted) <= differing + max(0, len(new) - len(old))
@@ -99,7 +97,7 @@ def test_a_change_in_the_middle_writes_only_itself(old: list[bytes], place: int,
 
 
 @given(few, few)
-def test_a_transcript_that_has_nothing_in_common_is_written_over(old: list[bytes], new: list[bytes]) -> None:
+def test_transcripts_without_common_messages_are_overwritten(old: list[bytes], new: list[bytes]) -> None:
     new = [b"other " + message for message in new]
     changes = compare(old, new)
     assert len(changes.updated) == min(len(old), len(new))
@@ -137,7 +135,7 @@ COUNTED = [b"%d" % number for number in range(SIZE)]
         pytest.param(COUNTED, [*COUNTED[SIZE // 2 :], *COUNTED[: SIZE // 2]], id="halves swapped"),
     ],
 )
-def test_twenty_thousand_messages_are_compared_in_linear_many_steps(old: list[bytes], new: list[bytes]) -> None:
+def test_large_transcripts_are_compared_in_linearly_many_steps(old: list[bytes], new: list[bytes]) -> None:
     ours, theirs = [CountedDigest(digest) for digest in old], [CountedDigest(digest) for digest in new]
     CountedDigest.operations = 0
     changes = compare(ours, theirs)
@@ -176,7 +174,7 @@ def test_twenty_thousand_messages_are_compared_in_linear_many_steps(old: list[by
         ({"$date": 1}, None),
     ],
 )
-def test_a_time_is_found_where_a_value_says_a_sane_one(value: Any, seconds: float | None) -> None:
+def test_a_sane_time_is_parsed_and_others_ignored(value: Any, seconds: float | None) -> None:
     assert parse_time(value) == seconds
 
 

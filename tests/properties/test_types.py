@@ -47,7 +47,7 @@ def _loaded(stored: str | None) -> str | None:
 
 
 @given(any_text)
-def test_any_text_is_stored_as_something_that_databases_take(text: str) -> None:
+def test_any_text_is_stored_as_text_databases_accept(text: str) -> None:
     stored = _stored(text)
     assert stored is not None
     assert "\x00" not in stored
@@ -56,7 +56,7 @@ def test_any_text_is_stored_as_something_that_databases_take(text: str) -> None:
 
 
 @given(any_text, any_text)
-def test_two_texts_are_stored_alike_only_when_they_are_the_same(one: str, other: str) -> None:
+def test_different_texts_are_stored_differently(one: str, other: str) -> None:
     assert (_stored(one) == _stored(other)) == (one == other)
 
 
@@ -74,7 +74,7 @@ def test_an_escaped_text_can_be_escaped_again(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("stored", ["\x10", "\x10zzzz", "end \x10", "\x1000"])
-def test_text_that_was_stored_by_others_is_read_as_it_stands(stored: str) -> None:
+def test_text_stored_by_others_is_read_unchanged(stored: str) -> None:
     assert _loaded(stored) == stored
 
 
@@ -88,7 +88,7 @@ def test_null_stays_null(connection: sa.Connection) -> None:
 
 
 @given(texts=st.lists(any_text, min_size=1, max_size=5, unique=True))
-def test_a_database_finds_exactly_the_text_that_is_asked_for(connection: sa.Connection, texts: list[str]) -> None:
+def test_a_database_finds_exactly_the_given_text(connection: sa.Connection, texts: list[str]) -> None:
     with connection.begin_nested() as savepoint:
         connection.execute(
             sa.insert(_table), [{"id": index, "text": text, "value": None} for index, text in enumerate(texts)]
@@ -100,7 +100,7 @@ def test_a_database_finds_exactly_the_text_that_is_asked_for(connection: sa.Conn
 
 
 @given(value=json_values)
-def test_a_database_gives_any_json_value_back_as_it_was(connection: sa.Connection, value: Any) -> None:
+def test_a_database_returns_any_json_value_unchanged(connection: sa.Connection, value: Any) -> None:
     with connection.begin_nested() as savepoint:
         connection.execute(sa.insert(_table), {"id": 1, "text": None, "value": value})
         assert same(connection.execute(sa.select(_table.c.value)).scalar_one(), value)
