@@ -37,7 +37,7 @@ def test_what_is_counted_during_a_save_is_counted(sqlite_store: Store, pair: Any
     assert stored_of(sessions).input_tokens == 111
 
 
-def test_what_is_assigned_during_a_save_is_compared_by_the_next(sqlite_store: Store, pair: Any, stored_of: Any) -> None:
+def test_values_assigned_during_a_save_are_merged_afterwards(sqlite_store: Store, pair: Any, stored_of: Any) -> None:
     sessions = pair(title="Untitled", last_usage={"in": 1})
     sessions.first.title, sessions.first.last_usage = "Rome", {"in": 2}
     del sessions.first.__dict__["model"]
@@ -55,7 +55,7 @@ def test_what_is_assigned_during_a_save_is_compared_by_the_next(sqlite_store: St
     assert not sessions.second.is_dirty()
 
 
-def test_calls_that_are_added_during_a_save_are_joined(sqlite_store: Store, pair: Any, stored_of: Any) -> None:
+def test_tool_calls_added_during_a_save_are_kept(sqlite_store: Store, pair: Any, stored_of: Any) -> None:
     sessions = pair()
     for number, session in enumerate(sessions):
         session.messages += said(f"of {number}")
@@ -85,7 +85,7 @@ def test_calls_that_are_added_during_a_save_are_joined(sqlite_store: Store, pair
         (lambda session: session.messages.insert(0, {"content": "new"}), ["new", "a", "b", "of 0", "of 1"]),
     ],
 )
-def test_messages_that_are_removed_or_inserted_during_a_save_stay_so(
+def test_removals_and_insertions_during_a_save_are_kept(
     sqlite_store: Store, pair: Any, stored_of: Any, change: Any, expected: list[str]
 ) -> None:
     sessions = pair()
@@ -107,7 +107,7 @@ def test_messages_that_are_removed_or_inserted_during_a_save_stay_so(
     ],
     ids=["in place", "replaced", "no JSON"],
 )
-def test_a_message_that_is_edited_during_a_save_is_a_conflict(
+def test_a_conflicting_edit_during_a_save_is_refused(
     sqlite_store: Store, pair: Any, stored_of: Any, change: Any
 ) -> None:
     sessions = pair()

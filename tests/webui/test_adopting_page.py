@@ -79,7 +79,7 @@ def test_the_module_has_about_thirty_lines(webui: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_module_takes_in_the_files_and_goes_on_from_there(webui: Path) -> None:
+def test_the_module_imports_the_files_and_works_afterwards(webui: Path) -> None:
     old = {"session_id": "old1", "title": "From a file", "messages": [{"role": "user", "content": "hi"}]}
     (webui / "webui" / "sessions" / "old1.json").write_text(json.dumps(old), encoding="utf-8")
     printed = run(
@@ -109,7 +109,7 @@ assert get_cli_sessions() == [] and delete_cli_session("nobody") is False
 
 
 @pytest.mark.slow
-def test_a_test_that_points_the_module_elsewhere_gets_another_database(webui: Path) -> None:
+def test_pointing_the_module_elsewhere_uses_another_database(webui: Path) -> None:
     run(
         webui,
         """

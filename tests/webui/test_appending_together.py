@@ -68,9 +68,7 @@ def test_threads_and_processes_append_each_message_once(store: Store, target: st
     assert store.sessions.get(busy).message_count == len(found)
 
 
-def test_threads_append_through_one_object_and_every_message_is_there_once(
-    models: WebUIModels, store: Store, busy: str
-) -> None:
+def test_threads_append_each_message_once_through_one_object(models: WebUIModels, store: Store, busy: str) -> None:
     session = models.get_session(busy)
 
     def append(name: int) -> None:

@@ -106,7 +106,7 @@ def test_an_import_that_is_over_keeps_no_store(sqlite_path: Path, state: StateDi
     assert reference() is None
 
 
-def test_a_session_that_is_being_imported_is_waited_for(store: Store, sqlite_path: Path, state: StateDir) -> None:
+def test_get_session_waits_for_a_session_being_imported(store: Store, sqlite_path: Path, state: StateDir) -> None:
     state.session("filed", HELLO)
     models = WebUIModels(store, session_dir=state.sessions, import_wait=0.0)
     with another_writer(sqlite_path):

@@ -50,7 +50,7 @@ def test_one_with_unsaved_changes_is_not_let_go(models: WebUIModels, webui: WebU
     assert list(webui.cache) == ["s0", "s1"]
 
 
-def test_one_that_a_thread_is_saving_is_not_let_go(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_a_session_being_saved_is_not_evicted(models: WebUIModels, webui: WebUI, trip: str) -> None:
     webui.cache_size = 1
     session = models.get_session(trip)
     with session.exclusive():
@@ -69,7 +69,7 @@ def test_one_whose_save_was_refused_is_let_go(models: WebUIModels, webui: WebUI,
     assert list(webui.cache) == ["other"]
 
 
-def test_how_many_are_kept_is_asked_at_each_call(models: WebUIModels, webui: WebUI) -> None:
+def test_the_cache_size_is_read_at_each_call(models: WebUIModels, webui: WebUI) -> None:
     for number in range(6):
         models.get_session(stored(models, f"s{number}"))
     assert len(webui.cache) == 6
@@ -78,7 +78,7 @@ def test_how_many_are_kept_is_asked_at_each_call(models: WebUIModels, webui: Web
     assert list(webui.cache) == ["s4", "s5", "last"]
 
 
-def test_a_session_that_was_never_saved_is_not_let_go(models: WebUIModels, webui: WebUI) -> None:
+def test_an_unsaved_session_is_not_evicted(models: WebUIModels, webui: WebUI) -> None:
     webui.cache_size = 1
     with webui.lock:
         webui.cache["unsaved"] = unsaved = models.Session(session_id="unsaved", messages=said("only here"))
@@ -91,7 +91,7 @@ def test_a_session_that_was_never_saved_is_not_let_go(models: WebUIModels, webui
     assert list(webui.cache) == ["s1"]
 
 
-def test_what_others_put_into_the_cache_is_what_everybody_gets(models: WebUIModels, webui: WebUI) -> None:
+def test_get_session_returns_objects_that_others_cached(models: WebUIModels, webui: WebUI) -> None:
     mine, other = models.Session(session_id="mine"), SimpleNamespace(session_id="other")
     with webui.lock:
         webui.cache["mine"], webui.cache["other"] = mine, other
@@ -102,7 +102,7 @@ def test_what_others_put_into_the_cache_is_what_everybody_gets(models: WebUIMode
     assert models.get_session("mine") is mine
 
 
-def test_what_others_take_out_of_the_cache_is_read_anew(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_a_session_removed_from_the_cache_is_reloaded(models: WebUIModels, webui: WebUI, trip: str) -> None:
     first = models.get_session(trip)
     with webui.lock:
         webui.cache.pop(trip)
@@ -110,7 +110,7 @@ def test_what_others_take_out_of_the_cache_is_read_anew(models: WebUIModels, web
     assert models.get_session(trip).messages == first.messages
 
 
-def test_there_is_a_cache_and_a_lock_where_none_are_given(sqlite_store: Store) -> None:
+def test_a_cache_is_made_when_none_is_given(sqlite_store: Store) -> None:
     models = WebUIModels(sqlite_store, cache_size=2)
     first = models.get_session(stored(models, "s1"))
     assert models.get_session("s1") is first

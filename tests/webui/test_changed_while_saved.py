@@ -81,7 +81,7 @@ def test_a_rename_meanwhile_is_no_conflict(models: WebUIModels, sqlite_store: St
 
 
 @pytest.mark.slow
-def test_a_stream_beside_saves_and_renames_is_never_refused(models: WebUIModels, sqlite_store: Store) -> None:
+def test_saves_beside_a_stream_and_renames_all_succeed(models: WebUIModels, sqlite_store: Store) -> None:
     live = models.Session(title="t", messages=[*said("a"), {"text": ""}], tool_calls=[{"text": ""}], draft={})
     live.save()
     over = threading.Event()

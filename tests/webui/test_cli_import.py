@@ -30,7 +30,7 @@ def take(models: WebUIModels, sid: str = FISH, **values: Any) -> Any:
     return models.import_cli_session(sid, row["title"], messages, model="m", profile="work", **times)
 
 
-def test_an_imported_session_keeps_its_times_and_its_messages(models: WebUIModels, webui: WebUI) -> None:
+def test_an_imported_session_keeps_its_times_and_messages(models: WebUIModels, webui: WebUI) -> None:
     row = next(row for row in models.get_cli_sessions() if row["session_id"] == FISH)
     session = take(models)
     record = webui.store.sessions.get(FISH)
@@ -70,7 +70,7 @@ def test_threads_that_import_the_same_session_make_one(models: WebUIModels, webu
 
 
 @pytest.mark.parametrize("other", [{"messages": said("other")}, {"messages": []}, {"created_at": 5.0}])
-def test_a_session_with_something_else_in_it_is_not_overwritten(
+def test_an_import_does_not_overwrite_a_different_session(
     models: WebUIModels, webui: WebUI, other: dict[str, Any]
 ) -> None:
     take(models)

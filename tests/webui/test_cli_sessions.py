@@ -49,7 +49,7 @@ def test_the_conversations_are_listed_the_last_active_first(models: WebUIModels,
     assert agent.bytes() == before
 
 
-def test_a_row_has_the_keys_that_it_always_had_and_more(models: WebUIModels, webui: WebUI, agent: AgentDb) -> None:
+def test_a_row_has_all_former_keys_and_more(models: WebUIModels, webui: WebUI, agent: AgentDb) -> None:
     rows = {row["session_id"]: row for row in models.get_cli_sessions()}
     for row in rows.values():
         assert row.keys() > OLD_KEYS
@@ -152,7 +152,7 @@ def test_values_that_json_cannot_say_break_no_row(models: WebUIModels, agent: Ag
     json.dumps(rows, ensure_ascii=False, allow_nan=False).encode()
 
 
-def test_home_profile_and_workspace_are_asked_for_at_each_call(
+def test_home_profile_and_workspace_are_read_each_call(
     models: WebUIModels, webui: WebUI, agent: AgentDb, tmp_path: Path
 ) -> None:
     other = make_home(tmp_path / "other" / "profiles" / "work")
@@ -168,7 +168,7 @@ def test_home_profile_and_workspace_are_asked_for_at_each_call(
     assert set(listed(models)) == {*SHOWN} - {NAS}  # the same conversation, in a copy of its file
 
 
-def test_without_a_home_it_is_that_of_the_environment(
+def test_the_home_defaults_to_the_environment_variable(
     webui: WebUI, agent: AgentDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = WebUIModels(webui.store)
@@ -265,7 +265,7 @@ def test_unreadable_file_is_no_error_and_logged_once(
 
 
 @pytest.mark.slow
-def test_a_file_that_may_not_be_read_is_no_error() -> None:
+def test_an_unreadable_file_is_logged_without_an_error() -> None:
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders keep other users out
         home = Path(place)
         path = make_home(home).path
@@ -299,7 +299,7 @@ def test_locked_file_is_no_error_and_returns_later(
 
 
 @pytest.mark.parametrize("home", ["~no-such-user-there/x", "nul\x00", "half \ud83d", "x" * 5000, "", 5, b"\xff"])
-def test_a_home_that_can_be_none_is_no_error(models: WebUIModels, webui: WebUI, home: Any) -> None:
+def test_an_invalid_home_is_no_error(models: WebUIModels, webui: WebUI, home: Any) -> None:
     webui.home = home
     assert models.get_cli_sessions() == models.get_cli_session_messages(FISH) == []
     assert models.delete_cli_session(FISH) is False
@@ -308,7 +308,7 @@ def test_a_home_that_can_be_none_is_no_error(models: WebUIModels, webui: WebUI, 
 @pytest.mark.parametrize(
     "sid", ["nobody", "", None, 5, ["x"], {"x": 1}, "half \ud83d", "nul \x00", "x" * 100_000, "' OR 1=1"]
 )
-def test_an_id_that_can_be_none_is_no_error(models: WebUIModels, agent: AgentDb, sid: Any) -> None:
+def test_an_unknown_or_invalid_id_is_no_error(models: WebUIModels, agent: AgentDb, sid: Any) -> None:
     before = agent.bytes()
     assert models.get_cli_session_messages(sid) == []
     assert models.delete_cli_session(sid) is False
@@ -333,7 +333,7 @@ def test_a_store_that_is_closed_is_no_error(models: WebUIModels, webui: WebUI, a
 # ── Deleting ──
 
 
-def test_a_session_is_deleted_from_the_agent_s_file(models: WebUIModels, agent: AgentDb) -> None:
+def test_a_session_is_deleted_from_the_agent_file(models: WebUIModels, agent: AgentDb) -> None:
     assert models.delete_cli_session(FISH) is True
     assert set(listed(models)) == set(SHOWN) - {FISH}
     assert agent.sql("SELECT count(*) FROM messages WHERE session_id = ?", FISH) == [(0,)]
@@ -414,7 +414,7 @@ def test_a_hidden_conversation_that_goes_on_stays_hidden(models: WebUIModels, ag
     assert not {COOKING, "later"} & {*listed(models)}
 
 
-def test_deleting_what_the_agent_does_not_have_leaves_its_file_alone(models: WebUIModels, agent: AgentDb) -> None:
+def test_delete_cli_session_ignores_sessions_of_the_webui(models: WebUIModels, agent: AgentDb) -> None:
     stored(models, "webui-only", "hello")
     before = agent.bytes()
     assert models.delete_cli_session("webui-only") is False

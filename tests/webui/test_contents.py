@@ -72,7 +72,7 @@ def test_a_damaged_message_is_left_out_and_logged(
     assert "Message 0 of session 'a'" in caplog.text
 
 
-def test_sessions_that_cannot_have_a_text_are_left_out(storage: SessionStorage) -> None:
+def test_sessions_without_the_text_are_left_out(storage: SessionStorage) -> None:
     storage.save("d", {}, [{"content": [{"text": "One"}, {"text": "Two"}]}, {"content": "A1"}], base=None)
     storage.save("e", {}, [{"content": "none of them"}], base=None)
     found = dict(storage.contents(["d", "e", "nobody"], text="one two"))

@@ -71,7 +71,7 @@ def test_a_project_may_hold_deep_values(models: WebUIModels, depth: int) -> None
 
 
 @pytest.mark.parametrize("key", ["__deepcopy__", "__class__", "__reduce_ex__", "__getstate__", "__dict__", "__slots__"])
-def test_keys_that_python_looks_for_stay_in_the_store(models: WebUIModels, sqlite_store: Store, key: str) -> None:
+def test_keys_with_special_python_names_are_kept(models: WebUIModels, sqlite_store: Store, key: str) -> None:
     models.Session(session_id="odd", title="t", messages=[1]).save()
     sqlite_store.documents.put("odd", {key: {"kept": True}})
     live = models.get_session("odd")

@@ -32,7 +32,7 @@ def test_increments_of_both_add_up(pair: Any, stored_of: Any, name: str, whole: 
 
 
 @pytest.mark.parametrize("name", ["cache_read_tokens", "estimated_cost"])
-def test_a_counter_that_was_not_there_begins_at_0(pair: Any, stored_of: Any, name: str) -> None:
+def test_a_missing_counter_counts_from_zero(pair: Any, stored_of: Any, name: str) -> None:
     sessions = pair()
     for session in sessions:
         setattr(session, name, 2)
@@ -69,7 +69,7 @@ def test_only_numbers_add_up(base: Any, local: Any, remote: Any, total: Any) -> 
     assert add_up(base, local, remote) == total
 
 
-def test_a_counter_that_is_no_number_is_the_last_one_s(pair: Any, stored_of: Any) -> None:
+def test_the_last_writer_wins_for_a_nonnumeric_counter(pair: Any, stored_of: Any) -> None:
     sessions = pair(input_tokens=1)
     sessions.first.input_tokens, sessions.second.input_tokens = 2, "many"
     sessions.save()
@@ -79,7 +79,7 @@ def test_a_counter_that_is_no_number_is_the_last_one_s(pair: Any, stored_of: Any
 # ── Lists of records ──
 
 
-def test_calls_of_both_are_joined_and_name_their_messages(pair: Any, stored_of: Any) -> None:
+def test_merged_tool_calls_of_both_name_their_messages(pair: Any, stored_of: Any) -> None:
     calls = [{"name": "ls", "assistant_msg_idx": 1}]
     sessions = pair(tool_calls=calls)
     held = sessions.second.tool_calls
@@ -98,7 +98,7 @@ def test_calls_of_both_are_joined_and_name_their_messages(pair: Any, stored_of: 
     assert not sessions.second.is_dirty()
 
 
-def test_calls_of_one_name_their_messages_after_a_merge(pair: Any, stored_of: Any) -> None:
+def test_a_merge_renumbers_tool_calls_of_one_side(pair: Any, stored_of: Any) -> None:
     sessions = pair()
     sessions.first.messages += said("first")
     sessions.second.messages += said("second")
@@ -171,7 +171,7 @@ def test_a_title_given_by_hand_is_kept(
     assert not sessions.second.is_dirty()
 
 
-def test_a_title_is_looked_at_in_a_long_transcript(pair: Any, stored_of: Any) -> None:
+def test_the_first_message_title_loses_in_long_transcripts(pair: Any, stored_of: Any) -> None:
     sessions = pair(title="Untitled", messages=said(*map(str, range(100))))
     sessions.first.title, sessions.second.title = "0", "A trip"
     sessions.second.llm_title_generated = True
@@ -209,7 +209,7 @@ IDLE = {
 
 
 @pytest.mark.parametrize("order", [(BEGUN, IDLE), (IDLE, BEGUN)], ids=["begun first", "cleared first"])
-def test_a_stream_that_one_began_is_not_cleared_by_the_other(pair: Any, stored_of: Any, order: Any) -> None:
+def test_a_begun_stream_is_not_cleared_by_another(pair: Any, stored_of: Any, order: Any) -> None:
     sessions = pair(active_stream_id="s1", pending_user_message="hello", pending_started_at=1.0)
     for session, values in zip(sessions, order, strict=True):
         for key, value in values.items():
@@ -219,7 +219,7 @@ def test_a_stream_that_one_began_is_not_cleared_by_the_other(pair: Any, stored_o
         assert {key: getattr(session, key) for key in BEGUN} == BEGUN
 
 
-def test_of_two_streams_the_last_one_is_kept_as_a_whole(pair: Any, stored_of: Any) -> None:
+def test_the_last_of_two_streams_is_kept_whole(pair: Any, stored_of: Any) -> None:
     sessions = pair()
     for key, value in BEGUN.items():
         setattr(sessions.first, key, value)
@@ -237,7 +237,7 @@ def test_of_two_streams_the_last_one_is_kept_as_a_whole(pair: Any, stored_of: An
 
 
 @pytest.mark.parametrize(("first", "second"), [(8_000.0, 9_000.0), (9_000.0, 8_000.0)])
-def test_the_later_time_of_the_last_change_is_kept(pair: Any, stored_of: Any, first: float, second: float) -> None:
+def test_the_later_of_two_change_times_is_kept(pair: Any, stored_of: Any, first: float, second: float) -> None:
     sessions = pair()
     for session, time in zip(sessions, (first, second), strict=True):
         session.updated_at = time
@@ -278,7 +278,7 @@ LAST_ONE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("name", LAST_ONE)
-def test_the_last_value_is_kept_and_the_other_logged_once(
+def test_the_last_value_wins_with_one_warning(
     pair: Any, stored_of: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     sessions = pair(tool_calls=[{"args": {"path": "."}}], last_usage={"in": 1, "deep": [1, {"x": 1}]})
@@ -298,7 +298,7 @@ def test_the_last_value_is_kept_and_the_other_logged_once(
     assert not warnings_of(caplog)
 
 
-def test_a_rename_merged_with_another_field_reads_no_message(sqlite_store: Store, pair: Any) -> None:
+def test_merging_a_rename_and_pin_reads_no_message(sqlite_store: Store, pair: Any) -> None:
     sessions = pair(whole=False)
     sessions.first.pinned, sessions.second.title = True, "Rome"
     sessions.first.save()

@@ -173,7 +173,7 @@ def test_a_child_works_whatever_lock_its_parent_held(program: Program, lock: str
     assert found.count("of the child") == 1
 
 
-def test_children_of_a_process_that_saves_all_the_time_save_too(program: Program) -> None:
+def test_children_of_a_constantly_saving_process_can_save(program: Program) -> None:
     stop = threading.Event()
     saved = 0
 

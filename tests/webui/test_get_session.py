@@ -124,7 +124,7 @@ def others(request: pytest.FixtureRequest, sqlite_store: Store) -> Callable[...,
 
 
 @pytest.mark.parametrize("metadata_only", [True, False])
-def test_a_cached_session_that_others_wrote_to_is_read_anew(
+def test_a_cached_session_changed_by_others_is_reloaded(
     models: WebUIModels, trip: str, others: Callable[..., Any], metadata_only: bool
 ) -> None:
     before = models.get_session(trip, metadata_only=metadata_only)
@@ -165,7 +165,7 @@ def test_cached_renamed_session_has_its_new_id_only(
     assert list(webui.cache) == ["newname"]
 
 
-def test_one_with_unsaved_changes_stays_and_its_save_brings_both_together(
+def test_unsaved_changes_are_kept_and_merged_on_save(
     models: WebUIModels, trip: str, others: Callable[..., Any]
 ) -> None:
     mine = models.get_session(trip)
@@ -209,7 +209,7 @@ def test_a_refused_save_returns_the_stored_session_next(models: WebUIModels, web
     assert again.messages[0]["content"] == "theirs"
 
 
-def test_a_message_that_was_taken_over_is_no_conflict_any_more(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_taking_the_stored_message_resolves_the_conflict(models: WebUIModels, webui: WebUI, trip: str) -> None:
     mine = models.get_session(trip)
     mine.messages[0]["content"] = "mine"
     webui.store.messages.update(trip, 0, said("theirs")[0], expected_revision=1)
@@ -240,7 +240,7 @@ USES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_live_session_is_used_while_the_lock_is_held(models: WebUIModels, webui: WebUI, trip: str, use: str) -> None:
+def test_a_live_session_works_under_the_cache_lock(models: WebUIModels, webui: WebUI, trip: str, use: str) -> None:
     session = models.get_session(trip, metadata_only=True)
 
     def under_the_lock() -> Any:
@@ -296,7 +296,7 @@ def test_stores_do_not_share_cached_sessions(models: WebUIModels, webui: WebUI, 
 # ── new_session ──
 
 
-def test_a_new_session_is_stored_and_cached_at_once(models: WebUIModels, webui: WebUI) -> None:
+def test_a_new_session_is_immediately_stored_and_cached(models: WebUIModels, webui: WebUI) -> None:
     session = models.new_session()
     assert elsewhere("title", webui.store, session.session_id) == "Untitled"
     assert models.get_session(session.session_id) is session
@@ -318,7 +318,7 @@ def test_defaults_of_a_new_session_are_read_then(models: WebUIModels, webui: Web
         assert (record.workspace, record.model, record.profile) == (workspace, model, profile or "default")
 
 
-def test_what_a_new_session_names_is_what_it_has(models: WebUIModels, webui: WebUI) -> None:
+def test_new_session_uses_the_arguments_it_is_given(models: WebUIModels, webui: WebUI) -> None:
     webui.profile = "chosen"
     session = models.new_session(workspace="/srv/../srv/./named", model="m3", profile="mine")
     record = webui.store.sessions.get(session.session_id)

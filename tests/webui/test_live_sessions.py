@@ -55,7 +55,7 @@ def again(models: WebUIModels, session: Any) -> Any:
 # ── The constructor ──
 
 
-def test_what_is_left_out_is_what_the_webui_has_there(models: WebUIModels) -> None:
+def test_missing_arguments_have_the_defaults_of_the_webui(models: WebUIModels) -> None:
     before = time.time()
     session = models.Session()
     made = dict(session.__dict__)
@@ -138,14 +138,14 @@ def test_a_workspace_is_made_absolute(models: WebUIModels, monkeypatch: pytest.M
         assert models.Session(workspace=given).workspace == str(tmp_path / "real")
 
 
-def test_a_list_that_is_given_is_the_one_that_is_kept(models: WebUIModels) -> None:
+def test_the_constructor_keeps_the_given_list_objects(models: WebUIModels) -> None:
     messages, calls = said("a"), [{"name": "ls"}]
     session = models.Session(messages=messages, tool_calls=calls)
     assert session.messages is messages
     assert session.tool_calls is calls
 
 
-def test_an_unknown_keyword_is_an_attribute_and_is_kept(models: WebUIModels) -> None:
+def test_an_unknown_keyword_becomes_a_stored_attribute(models: WebUIModels) -> None:
     session = models.Session(llm_title_generated=True, last_usage={"in": 1}, source_tag="cli")
     assert session.last_usage == {"in": 1}
     session.save()
@@ -157,7 +157,7 @@ def test_an_unknown_keyword_is_an_attribute_and_is_kept(models: WebUIModels) -> 
 
 
 @pytest.mark.parametrize("how", ["load", "load_metadata_only"])
-def test_there_is_no_session_of_an_absent_bad_or_deleted_id(models: WebUIModels, how: str) -> None:
+def test_absent_bad_and_deleted_ids_load_no_session(models: WebUIModels, how: str) -> None:
     for sid in ("deleted", "purged"):
         stored(models, sid, "hello")
     models.delete_session("deleted")
@@ -182,7 +182,7 @@ def test_there_is_no_session_of_an_absent_bad_or_deleted_id(models: WebUIModels,
 
 
 @pytest.mark.parametrize("how", ["load", "load_metadata_only"])
-def test_a_load_answers_for_the_class_it_was_called_on(models: WebUIModels, how: str) -> None:
+def test_loading_returns_an_unchanged_session_of_the_class(models: WebUIModels, how: str) -> None:
     sid = stored(models, "Mixed-Case_1", "hello")
     session = getattr(models.Session, how)(sid)
     assert type(session) is models.Session
@@ -194,7 +194,7 @@ def test_a_load_answers_for_the_class_it_was_called_on(models: WebUIModels, how:
 # ── The sidebar's row ──
 
 
-def test_a_row_has_the_webui_s_keys_in_its_order(models: WebUIModels) -> None:
+def test_a_row_has_the_keys_in_webui_order(models: WebUIModels) -> None:
     session = models.Session(title="Trip", messages=said("a", "b"), active_stream_id="s1", estimated_cost=0.5)
     session.save()
     for one in (session, again(models, session), models.Session.load_metadata_only(session.session_id)):

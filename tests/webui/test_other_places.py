@@ -32,9 +32,7 @@ def trip(models: WebUIModels) -> str:
 # ── Deleting ──
 
 
-def test_a_deleted_session_is_gone_for_everybody_and_can_be_restored(
-    models: WebUIModels, webui: WebUI, trip: str
-) -> None:
+def test_a_deleted_session_is_gone_until_restored(models: WebUIModels, webui: WebUI, trip: str) -> None:
     live = models.get_session(trip)
     assert models.delete_session(trip) is True
     assert trip not in webui.cache
@@ -63,9 +61,7 @@ def test_a_session_deleted_elsewhere_refuses_saves(models: WebUIModels, webui: W
     assert models.delete_session(trip) is False
 
 
-def test_a_session_deleted_here_refuses_the_saves_of_another_process(
-    models: WebUIModels, webui: WebUI, trip: str
-) -> None:
+def test_a_deleted_session_refuses_saves_of_other_processes(models: WebUIModels, webui: WebUI, trip: str) -> None:
     assert elsewhere("hold", webui.store, trip) == "Trip"
     assert models.delete_session(trip) is True
     assert elsewhere("save_held", webui.store, trip, "Back") == "SessionDeletedError"
@@ -83,7 +79,7 @@ def test_nobody_is_deleted_where_there_is_nobody(
 
 
 @pytest.mark.parametrize("verb", ["delete_session", "discard_session"])
-def test_a_session_that_was_never_saved_is_let_go(models: WebUIModels, webui: WebUI, verb: str) -> None:
+def test_deleting_an_unsaved_session_removes_it_from_cache(models: WebUIModels, webui: WebUI, verb: str) -> None:
     webui.cache["unsaved"] = models.Session(session_id="unsaved", title="Unsaved")
     getattr(models, verb)("unsaved")
     assert (webui.cache, models.all_sessions()) == ({}, [])
@@ -163,7 +159,7 @@ def test_session_with_an_unsaved_message_is_not_empty(models: WebUIModels, webui
     assert contents(models, live.session_id) == ["hello"]
 
 
-def test_a_session_that_was_cleaned_up_refuses_a_late_save(models: WebUIModels, webui: WebUI) -> None:
+def test_a_cleaned_up_session_refuses_late_saves(models: WebUIModels, webui: WebUI) -> None:
     session_id = models.new_session().session_id
     assert elsewhere("hold", webui.store, session_id) == "Untitled"
     assert models.cleanup_sessions() == 1
@@ -183,7 +179,7 @@ def test_cleaning_up_takes_four_statements_for_any_number(models: WebUIModels, w
 # ── Another id ──
 
 
-def test_a_session_gets_another_id_with_all_that_it_has(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_a_session_keeps_everything_under_its_new_id(models: WebUIModels, webui: WebUI, trip: str) -> None:
     live = models.get_session(trip)
     before = models.Session.load(trip)
     assert before is not None
@@ -218,14 +214,14 @@ def test_unsaved_changes_move_along(models: WebUIModels, webui: WebUI, trip: str
     assert contents(models, "rome") == ["hello", "hi", "unsaved"]
 
 
-def test_a_session_that_is_not_cached_gets_another_id_as_well(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_an_uncached_session_gets_another_id(models: WebUIModels, webui: WebUI, trip: str) -> None:
     assert models.rotate_session_id(trip, "rome") is True
     assert webui.cache == {}
     assert elsewhere("title", webui.store, "rome") == "Trip"
     assert elsewhere("title", webui.store, trip) is None
 
 
-def test_a_session_can_go_back_to_its_former_id(models: WebUIModels, trip: str) -> None:
+def test_a_session_can_return_to_its_former_id(models: WebUIModels, trip: str) -> None:
     live = models.get_session(trip)
     for old, new in ((trip, "rome"), ("rome", trip)):
         assert models.rotate_session_id(old, new) is True
@@ -265,7 +261,7 @@ TAKEN = [
 
 @pytest.mark.parametrize("take", TAKEN)
 @pytest.mark.parametrize("saved", [True, False], ids=["saved", "never saved"])
-def test_an_id_that_is_another_s_is_not_given(
+def test_rotating_to_a_taken_id_changes_nothing(
     models: WebUIModels, webui: WebUI, take: Callable[[WebUIModels, WebUI], None], saved: bool
 ) -> None:
     live = models.Session(session_id="mine", messages=said("mine"))
@@ -283,7 +279,7 @@ def test_an_id_that_is_another_s_is_not_given(
     assert contents(models, "mine") == ["mine"]
 
 
-def test_a_session_that_was_never_saved_gets_another_id(models: WebUIModels, webui: WebUI) -> None:
+def test_an_unsaved_session_gets_another_id(models: WebUIModels, webui: WebUI) -> None:
     webui.cache["draft"] = live = models.Session(session_id="draft", messages=said("hello"))
     assert models.rotate_session_id("draft", "final") is True
     assert models.get_session("final") is live

@@ -23,7 +23,7 @@ def stored(models: WebUIModels) -> Any:
     return models.Session.load("trip")
 
 
-def test_what_is_not_named_is_written_by_the_next_save(models: WebUIModels, live: Any) -> None:
+def test_the_next_save_writes_what_was_not_named(models: WebUIModels, live: Any) -> None:
     live.title, live.draft["text"] = "Rome", "Hello"
     live.messages += said("c")
     live.save(only={"draft"})
@@ -73,7 +73,7 @@ def test_a_part_of_metadata_is_saved(models: WebUIModels, live: Any) -> None:
     assert stored(models).pinned is True
 
 
-def test_what_others_wrote_is_merged_by_this_save_and_the_next(models: WebUIModels, live: Any) -> None:
+def test_partial_and_full_saves_merge_what_others_wrote(models: WebUIModels, live: Any) -> None:
     other = stored(models)
     other.input_tokens += 10
     other.title = "Rome"
@@ -126,7 +126,7 @@ def test_a_refused_session_stays_refused(models: WebUIModels, live: Any) -> None
     assert not live.is_new
 
 
-def test_a_part_that_was_written_is_not_counted_twice(
+def test_an_interrupted_partial_save_is_not_counted_twice(
     models: WebUIModels, live: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: Any) -> None:

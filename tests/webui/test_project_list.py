@@ -71,9 +71,7 @@ def test_a_project_gets_the_active_profile(models: WebUIModels, webui: WebUI) ->
     assert [one.get("profile") for one in models.load_projects()] == ["work", "home", None]
 
 
-def test_projects_are_made_renamed_recoloured_reordered_and_deleted_at_once(
-    models: WebUIModels, webui: WebUI, three: list[dict[str, Any]]
-) -> None:
+def test_a_save_makes_all_changes_in_one_commit(models: WebUIModels, webui: WebUI, three: list[dict[str, Any]]) -> None:
     a, b, c = three
     wanted = [{**c, "name": "Renamed"}, project("d"), {**a, "color": "#fff"}]
     assert commits(webui.store, lambda: models.save_projects(wanted)) == 1
@@ -81,7 +79,7 @@ def test_projects_are_made_renamed_recoloured_reordered_and_deleted_at_once(
     assert b["project_id"] not in ids(models)
 
 
-def test_a_list_saved_as_it_was_loaded_writes_nothing(
+def test_saving_an_unchanged_list_writes_nothing(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]]
 ) -> None:
     before = all_rows(webui.store)
@@ -99,7 +97,7 @@ def test_the_loaded_list_is_the_caller_s_own(models: WebUIModels, three: list[di
 # ── Others ──
 
 
-def test_twenty_threads_that_each_make_a_project_make_twenty(models: WebUIModels) -> None:
+def test_threads_that_make_twenty_projects_make_twenty(models: WebUIModels) -> None:
     def add(number: int) -> None:
         models.save_projects([*models.load_projects(), project(f"p{number}")])
 
@@ -118,7 +116,7 @@ def test_processes_that_make_twenty_projects_make_twenty(models: WebUIModels, we
     assert set(ids(models)) == {f"p{one}x{number}" for one in range(4) for number in range(5)}
 
 
-def test_what_others_made_since_the_list_was_loaded_stays(models: WebUIModels, webui: WebUI) -> None:
+def test_additions_and_renames_by_others_since_loading_stay(models: WebUIModels, webui: WebUI) -> None:
     models.save_projects([project("a"), project("b")])
     mine = models.load_projects()
     elsewhere("add_project", webui.store, project("theirs"))
@@ -129,7 +127,7 @@ def test_what_others_made_since_the_list_was_loaded_stays(models: WebUIModels, w
     assert found == {"a": ("Mine", None), "b": ("Theirs", "#123456"), "theirs": ("THEIRS", None), "new": ("NEW", None)}
 
 
-def test_what_others_deleted_since_the_list_was_loaded_stays_deleted(
+def test_projects_that_others_deleted_since_loading_stay_deleted(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]]
 ) -> None:
     webui.store.projects.delete("b")
@@ -138,7 +136,7 @@ def test_what_others_deleted_since_the_list_was_loaded_stays_deleted(
     assert ids(models) == ["a", "c", "d"]
 
 
-def test_the_order_that_others_made_since_the_list_was_loaded_stays(
+def test_the_order_that_others_made_since_loading_stays(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]]
 ) -> None:
     webui.store.projects.reorder(["c", "b", "a"])
@@ -147,12 +145,12 @@ def test_the_order_that_others_made_since_the_list_was_loaded_stays(
     assert ids(models) == ["c", "b", "a", "d"]
 
 
-def test_a_thread_that_loaded_nothing_means_the_whole_list(models: WebUIModels, three: list[dict[str, Any]]) -> None:
+def test_a_thread_that_loaded_nothing_replaces_the_list(models: WebUIModels, three: list[dict[str, Any]]) -> None:
     assert in_a_thread(lambda: models.save_projects([three[2], three[0]])) is None
     assert ids(models) == ["c", "a"]
 
 
-def test_each_thread_is_compared_with_what_it_loaded_itself(models: WebUIModels, three: list[dict[str, Any]]) -> None:
+def test_each_thread_saves_against_its_own_loaded_list(models: WebUIModels, three: list[dict[str, Any]]) -> None:
     loaded, go_on = threading.Event(), threading.Event()
 
     def rename() -> None:
@@ -268,7 +266,7 @@ def test_a_rename_survives_the_deletion_of_its_project(
         project("d", name=b"x"),
     ],
 )
-def test_a_list_that_cannot_be_saved_leaves_all_as_it_was(
+def test_a_list_that_cannot_be_saved_changes_nothing(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]], members: list[str], bad: Any
 ) -> None:
     before = all_rows(webui.store)
@@ -280,7 +278,7 @@ def test_a_list_that_cannot_be_saved_leaves_all_as_it_was(
 
 
 @pytest.mark.parametrize("table", ["projects", "sessions", "session_documents"])
-def test_a_failure_of_the_database_leaves_all_as_it_was(
+def test_a_failure_of_the_database_changes_nothing(
     models: WebUIModels, webui: WebUI, three: list[dict[str, Any]], members: list[str], table: str
 ) -> None:
     with writing(webui.store) as connection:
@@ -309,7 +307,7 @@ ODD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_an_odd_entry_is_kept_with_all_that_it_says(models: WebUIModels, kind: str) -> None:
+def test_an_odd_entry_keeps_all_its_values(models: WebUIModels, kind: str) -> None:
     models.save_projects([project("first"), ODD[kind], project("last")])
     first, odd, last = models.load_projects()
     assert (first, last) == (project("first"), project("last"))
@@ -354,7 +352,7 @@ VERBS: dict[str, Verb] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_the_next_change_goes_on_from_the_list_that_was_saved(
+def test_a_list_can_be_changed_and_saved_repeatedly(
     models: WebUIModels, three: list[dict[str, Any]], verb: str
 ) -> None:
     """A caller may keep its list, and save it again and again."""

@@ -53,7 +53,7 @@ def require(models: WebUIModels, live: Any, messages: list[str], tokens: int) ->
     assert not live.is_dirty()
 
 
-def test_a_save_after_it_writes_only_what_came_since(models: WebUIModels, live: Any, interrupt: Any) -> None:
+def test_after_an_interrupted_save_nothing_is_written_twice(models: WebUIModels, live: Any, interrupt: Any) -> None:
     interrupt(live)
     add_more(live)
     live.save()
@@ -73,7 +73,7 @@ def test_what_others_wrote_meanwhile_is_kept(
     require(models, live, ["a", "b", "of another", "c"], 1111)
 
 
-def test_a_save_that_was_rolled_back_is_written_by_the_next(
+def test_the_next_save_writes_what_was_rolled_back(
     models: WebUIModels, live: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -85,7 +85,7 @@ def test_a_save_that_was_rolled_back_is_written_by_the_next(
     require(models, live, ["a", "b", "c"], 111)
 
 
-def test_what_is_read_after_it_is_compared_with_the_store(models: WebUIModels, live: Any, interrupt: Any) -> None:
+def test_values_read_after_an_interrupted_save_merge_correctly(models: WebUIModels, live: Any, interrupt: Any) -> None:
     live.cache_read_tokens = 5
     live.save()
     part: Any = models.Session.load_metadata_only("trip")

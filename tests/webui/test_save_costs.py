@@ -67,7 +67,7 @@ def rename(models: WebUIModels, session_id: str) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("what", [append_one, rename])
-def test_a_save_costs_the_same_among_few_sessions_and_many(
+def test_a_save_costs_the_same_among_many_sessions(
     among: Make, what: Callable[[WebUIModels, str], Callable[[], None]]
 ) -> None:
     def cost(count: int) -> tuple[list[str], int]:
@@ -123,12 +123,12 @@ def test_a_rename_touches_no_message(among: Make) -> None:
     assert store_of(models).messages.count("renamed") == 20
 
 
-def test_an_appended_message_is_a_message_and_its_session(among: Make) -> None:
+def test_appending_a_message_writes_three_rows(among: Make) -> None:
     models = among(FEW)
     assert rows_written(store_of(models), append_one(models, "appended")) == 3  # its body is a row of its own
 
 
-def test_a_save_without_a_change_but_the_time_is_one_row(among: Make) -> None:
+def test_saving_only_a_new_time_writes_one_row(among: Make) -> None:
     models = among(FEW)
     session = models.get_session(stored(models, "same", "hello", tool_calls=[1], x_more={"a": 1}))
     assert rows_written(store_of(models), session.save) == 1
@@ -136,7 +136,7 @@ def test_a_save_without_a_change_but_the_time_is_one_row(among: Make) -> None:
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_a_list_is_the_same_statements_however_many_there_are(among: Make, cached: bool) -> None:
+def test_listing_executes_the_same_statements_among_many_sessions(among: Make, cached: bool) -> None:
     def statements(count: int) -> list[str]:
         models = among(count)
         for number in range(5 if cached else 0):

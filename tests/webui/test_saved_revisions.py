@@ -33,7 +33,7 @@ def do_both(session: Any) -> None:
     ("change", "transcript", "fields"),
     [(append, 2, 1), (rename, 1, 2), (put_a_value, 1, 2), (do_both, 2, 2), (str, 1, 2)],
 )
-def test_a_save_counts_up_the_revisions_of_what_it_wrote(
+def test_a_save_increments_the_revisions_of_changed_parts(
     models: WebUIModels, webui: WebUI, change: Callable[[Any], object], transcript: int, fields: int
 ) -> None:
     session = models.get_session(stored(models, "trip", "hello"))
@@ -51,7 +51,7 @@ def test_an_appended_message_can_be_updated_afterwards(models: WebUIModels, webu
     assert webui.store.messages.update("trip", 1, "edited", expected_revision=2).changed
 
 
-def test_a_session_that_moves_to_another_profile_leaves_its_forks(models: WebUIModels, webui: WebUI) -> None:
+def test_forks_lose_a_parent_that_changes_its_profile(models: WebUIModels, webui: WebUI) -> None:
     stored(models, "parent", "hello")
     stored(models, "child", "hello", parent_session_id="parent")
     parent = models.get_session("parent")

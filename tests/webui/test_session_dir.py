@@ -134,9 +134,7 @@ def test_a_file_shows_up_wherever_somebody_looks(
     assert VIEWS[view](models)
 
 
-def test_an_empty_session_that_appears_is_cleaned_up_as_well(
-    models: WebUIModels, webui: WebUI, settled: StateDir
-) -> None:
+def test_an_empty_session_that_appears_is_cleaned_up(models: WebUIModels, webui: WebUI, settled: StateDir) -> None:
     settled.session("blank", title="Untitled")
     assert models.cleanup_sessions() == 1
 
@@ -144,9 +142,7 @@ def test_an_empty_session_that_appears_is_cleaned_up_as_well(
 # ── Afterwards ──
 
 
-def test_a_folder_that_stands_still_is_neither_listed_nor_read(
-    models: WebUIModels, webui: WebUI, settled: StateDir
-) -> None:
+def test_an_unchanged_folder_is_neither_listed_nor_read(models: WebUIModels, webui: WebUI, settled: StateDir) -> None:
     with audited(settled.root) as events:
         for _ in range(3):
             models.all_sessions()
@@ -179,9 +175,7 @@ def test_a_file_of_the_same_second_is_imported(models: WebUIModels, webui: WebUI
     assert ids(models) == ["first", "late"]
 
 
-def test_a_file_that_appears_during_a_long_import_is_not_missed(
-    models: WebUIModels, webui: WebUI, state: StateDir
-) -> None:
+def test_a_file_that_appears_during_import_is_imported(models: WebUIModels, webui: WebUI, state: StateDir) -> None:
     """It appears after the folder was listed, in the tick of the clock in which the folder had changed last."""
     state.session("first", HELLO)
     tick = time.time_ns()
@@ -209,7 +203,7 @@ def test_file_changed_by_an_older_process_is_imported(models: WebUIModels, webui
     assert models.get_session("first").title == "Newer"
 
 
-def test_what_was_changed_here_is_not_overwritten_by_a_file(
+def test_a_file_does_not_overwrite_a_changed_session(
     models: WebUIModels, webui: WebUI, settled: StateDir, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = models.get_session("first")
@@ -241,7 +235,7 @@ def test_the_folder_is_asked_for_at_each_call(
 # ── Trouble ──
 
 
-def test_damaged_files_are_logged_once_and_are_in_nobody_s_way(
+def test_damaged_files_are_logged_once_and_block_nothing(
     models: WebUIModels, state: StateDir, webui: WebUI, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = json.dumps(session("torn", HELLO, HELLO)).encode()
@@ -264,7 +258,7 @@ def test_damaged_files_are_logged_once_and_are_in_nobody_s_way(
 
 
 @pytest.mark.parametrize("verb", ["delete_session", "discard_session"])
-def test_the_file_of_a_deleted_session_does_not_bring_it_back(
+def test_a_file_does_not_restore_a_deleted_session(
     models: WebUIModels, webui: WebUI, settled: StateDir, verb: str
 ) -> None:
     assert getattr(models, verb)("first") is True
@@ -304,7 +298,7 @@ def test_a_missing_folder_removes_nothing_and_may_return(models: WebUIModels, we
     assert ids(models) == ["first", "second", "third"]
 
 
-def test_something_else_in_the_folder_s_place_is_logged_once(
+def test_a_file_replacing_the_folder_is_logged_once(
     models: WebUIModels, settled: StateDir, caplog: pytest.LogCaptureFixture
 ) -> None:
     settled.sessions.rename(settled.root / "away")

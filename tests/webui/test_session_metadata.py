@@ -44,7 +44,7 @@ def session(models: WebUIModels, trip: str) -> Any:
 # ── What it costs ──
 
 
-def test_it_reads_one_row_and_no_message_and_no_body(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_a_metadata_load_reads_no_message_or_body(models: WebUIModels, webui: WebUI, trip: str) -> None:
     load = partial(models.Session.load_metadata_only, trip)
     assert len(executed(webui.store, load)) == 1
     read = columns_read(webui.store, load)
@@ -54,7 +54,7 @@ def test_it_reads_one_row_and_no_message_and_no_body(models: WebUIModels, webui:
     assert ("message_blobs", "payload") in columns_read(webui.store, partial(models.Session.load, trip))
 
 
-def test_it_costs_the_same_however_long_the_transcript_is(models: WebUIModels, webui: WebUI, trip: str) -> None:
+def test_metadata_loads_cost_the_same_in_long_sessions(models: WebUIModels, webui: WebUI, trip: str) -> None:
     load = partial(models.Session.load_metadata_only, trip)
     webui.store.documents.put(trip, {"tool_calls": ["x" * 3000]})
     steps = vm_steps(webui.store, load)
@@ -85,7 +85,7 @@ def test_a_row_of_the_sidebar_needs_nothing_more(models: WebUIModels, webui: Web
         ("x_usage", {"in": 1}),
     ],
 )
-def test_what_was_not_read_is_read_on_first_use_and_once(webui: WebUI, session: Any, name: str, expected: Any) -> None:
+def test_an_unread_value_is_read_once_when_used(webui: WebUI, session: Any, name: str, expected: Any) -> None:
     assert name not in session.__dict__
     assert hasattr(session, name)
     value = getattr(session, name)
@@ -102,7 +102,7 @@ def test_a_missing_attribute_is_looked_up_once(webui: WebUI, session: Any) -> No
         session.never_there  # noqa: B018
 
 
-def test_what_every_session_has_is_there_where_none_is_stored(models: WebUIModels) -> None:
+def test_values_that_were_never_stored_have_their_defaults(models: WebUIModels) -> None:
     stored(models, "bare")
     session = models.Session.load_metadata_only("bare")
     assert (session.messages, session.tool_calls, session.pending_attachments) == ([], [], [])
@@ -116,12 +116,12 @@ def test_what_every_session_has_is_there_where_none_is_stored(models: WebUIModel
     assert (found.tool_calls, found.pending_attachments) == ([1], [2])
 
 
-def test_threads_that_use_it_first_get_the_same_lists(session: Any) -> None:
+def test_concurrent_first_uses_return_the_same_lists(session: Any) -> None:
     lists = all_well(together(*[lambda: session.messages] * 8, *[lambda: session.tool_calls] * 8))
     assert len({id(one) for one in lists}) == 2
 
 
-def test_what_is_read_later_is_what_the_store_has_then(models: WebUIModels, trip: str, session: Any) -> None:
+def test_values_read_later_are_the_newest_stored_ones(models: WebUIModels, trip: str, session: Any) -> None:
     writer = models.Session.load(trip)
     writer.messages.append({"content": "later"})
     writer.x_usage["in"] = 2
@@ -143,7 +143,7 @@ def test_what_was_not_read_can_be_deleted(models: WebUIModels, trip: str, sessio
     assert found.messages == said("hello", "hi")
 
 
-def test_using_a_session_that_was_deleted_since_says_so(models: WebUIModels, trip: str, session: Any) -> None:
+def test_using_a_session_deleted_since_raises_an_error(models: WebUIModels, trip: str, session: Any) -> None:
     models.delete_session(trip)
     with pytest.raises(SessionDeletedError):
         session.messages  # noqa: B018
@@ -174,7 +174,7 @@ SAVES: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("name", SAVES)
-def test_a_save_of_its_metadata_changes_no_message_and_no_document(
+def test_saving_only_metadata_changes_no_message_or_document(
     models: WebUIModels, webui: WebUI, trip: str, session: Any, name: str
 ) -> None:
     rows = all_rows(webui.store)
@@ -191,7 +191,7 @@ def test_a_save_of_its_metadata_changes_no_message_and_no_document(
         assert getattr(found, key) == getattr(whole, key)
 
 
-def test_a_value_that_is_replaced_unread_takes_only_its_own_place(models: WebUIModels, trip: str, session: Any) -> None:
+def test_replacing_an_unread_value_changes_nothing_else(models: WebUIModels, trip: str, session: Any) -> None:
     session.tool_calls = []
     session.brand_new = 1
     session.save()

@@ -69,7 +69,7 @@ def test_each_change_in_place_is_stored(models: WebUIModels, key: str) -> None:
         assert getattr(again(models, session), key)[-1]["parts"] == [{"n": number}]
 
 
-def test_a_save_keeps_the_time_of_the_last_activity(models: WebUIModels) -> None:
+def test_a_save_stores_the_time_of_last_activity(models: WebUIModels) -> None:
     session = models.get_session(stored(models, "abc", "hello"))
 
     def saved() -> float | None:
@@ -123,7 +123,7 @@ def test_a_deleted_attribute_leaves_the_store(models: WebUIModels) -> None:
         del session.last_usage
 
 
-def test_times_that_are_deleted_stay_as_they_are_stored(models: WebUIModels) -> None:
+def test_deleting_time_attributes_keeps_the_stored_times(models: WebUIModels) -> None:
     session = models.Session(created_at=5.0, updated_at=6.0)
     session.save(touch_updated_at=False)
     del session.updated_at, session.created_at
@@ -133,7 +133,7 @@ def test_times_that_are_deleted_stay_as_they_are_stored(models: WebUIModels) -> 
     assert (found.title, found.created_at, found.updated_at) == ("Trip", 5.0, 6.0)
 
 
-def test_a_save_that_touches_nothing_keeps_the_time_and_the_revision(models: WebUIModels, webui: WebUI) -> None:
+def test_a_save_without_touching_keeps_time_and_revision(models: WebUIModels, webui: WebUI) -> None:
     session = models.Session(updated_at=5.0, messages=said("a"))
     session.save(touch_updated_at=False)
     rows = all_rows(webui.store)
@@ -172,7 +172,7 @@ def test_a_save_writes_the_rows_that_differ(models: WebUIModels, webui: WebUI, n
     assert models.Session.load(sid).__dict__ == session.__dict__
 
 
-def test_a_save_costs_the_same_however_many_sessions_there_are(models: WebUIModels, webui: WebUI) -> None:
+def test_a_save_costs_the_same_among_many_sessions(models: WebUIModels, webui: WebUI) -> None:
     session = models.Session(messages=said("a"))
     session.save()
 
@@ -207,7 +207,7 @@ def test_a_copy_is_a_session_of_its_own(models: WebUIModels) -> None:
     assert (found.title, found.tool_calls, found.last_usage) == ("Rome", [1], {"in": 1})
 
 
-def test_a_live_session_belongs_to_its_process_and_is_not_pickled(models: WebUIModels) -> None:
+def test_a_live_session_cannot_be_pickled(models: WebUIModels) -> None:
     session = models.Session(title="Trip")
     with pytest.raises(pickle.PicklingError):
         pickle.dumps(session)
@@ -236,7 +236,7 @@ def test_an_id_is_checked_when_it_is_saved(models: WebUIModels, webui: WebUI, si
 
 
 @pytest.mark.parametrize("how", ["load", "load_metadata_only"])
-def test_a_session_saved_under_another_id_is_a_copy(models: WebUIModels, how: str) -> None:
+def test_saving_under_another_id_makes_a_copy(models: WebUIModels, how: str) -> None:
     sid = stored(models, "first", "hello", tool_calls=[1], x_usage={"in": 1}, project_id="nowhere")
     session = getattr(models.Session, how)(sid)
     session.session_id = "second"
@@ -271,7 +271,7 @@ def test_a_rotation_to_a_taken_id_is_refused(models: WebUIModels, how: str) -> N
     assert models.Session.load("taken").title == "Trip"
 
 
-def test_who_asks_for_a_session_gets_no_copy_of_it(models: WebUIModels) -> None:
+def test_get_session_returns_the_original_after_a_copy(models: WebUIModels) -> None:
     session = models.get_session(stored(models, "first", "hello"))
     session.session_id = "second"
     session.save()
@@ -295,7 +295,7 @@ def test_who_asks_for_a_session_gets_no_copy_of_it(models: WebUIModels) -> None:
         ("messages", "text", "str"),
     ],
 )
-def test_what_json_cannot_say_is_refused_and_changes_nothing(
+def test_a_save_with_an_invalid_value_changes_nothing(
     models: WebUIModels, webui: WebUI, name: str, value: Any, place: str
 ) -> None:
     session = models.get_session(stored(models, "abc", "hello"))
@@ -333,7 +333,7 @@ def test_a_name_that_is_too_long_is_refused(models: WebUIModels, new: bool) -> N
     assert getattr(again(models, session), "k" * 500) == 1
 
 
-def test_a_save_that_the_database_refused_can_be_done_again(models: WebUIModels, sqlite_path: Path) -> None:
+def test_a_save_the_database_refused_can_be_repeated(models: WebUIModels, sqlite_path: Path) -> None:
     """Read-only first, writable then: the object is as it was."""
     sid = stored(models, "abc", "hello")
     with Store.open(sqlite_path, read_only=True) as reading:

@@ -104,7 +104,7 @@ ODD: list[tuple[str, Any]] = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), ODD, ids=short)
 @pytest.mark.parametrize("new", [True, False], ids=["new", "known"])
-def test_an_odd_value_is_loaded_as_it_was_assigned(models: WebUIModels, name: str, value: Any, new: bool) -> None:
+def test_an_odd_value_is_loaded_as_assigned(models: WebUIModels, name: str, value: Any, new: bool) -> None:
     session = models.Session(messages=said("a", "b"))
     if not new:
         session.save()
@@ -173,9 +173,7 @@ def test_an_odd_message_is_loaded_as_it_was(models: WebUIModels, message: Any) -
     ],
     ids=["a zero below zero", "two halves in a document", "two halves in a message"],
 )
-def test_what_is_loaded_as_its_equal_counts_as_the_same(
-    models: WebUIModels, name: str, value: Any, change: Any
-) -> None:
+def test_a_value_loaded_as_its_equal_is_unchanged(models: WebUIModels, name: str, value: Any, change: Any) -> None:
     """Two halves of a character, side by side, are that character in JSON; neither object changed anything by it."""
     session = models.Session(title="Trip", **{name: value})
     session.save()
@@ -238,7 +236,7 @@ def test_stored_values_with_reserved_names_survive(models: WebUIModels, webui: W
 
 
 @pytest.mark.parametrize("name", ["session_id", "messages"])
-def test_a_document_does_not_pass_for_the_id_or_the_messages(models: WebUIModels, webui: WebUI, name: str) -> None:
+def test_a_document_cannot_replace_the_id_or_messages(models: WebUIModels, webui: WebUI, name: str) -> None:
     sid = stored(models, "abc", "hello")
     webui.store.documents.put(sid, {name: "an impostor"})
     for how in (models.Session.load, models.Session.load_metadata_only):

@@ -73,7 +73,7 @@ def test_row_has_the_webui_s_keys_and_values(models: WebUIModels, webui: WebUI) 
     assert elsewhere("rows", webui.store) == [{**sent(row), "is_streaming": False}]
 
 
-def test_pinned_sessions_come_first_and_then_those_that_changed_last(models: WebUIModels) -> None:
+def test_pinned_sessions_come_first_then_recently_changed_ones(models: WebUIModels) -> None:
     for session_id, pinned, age in (("old", False, 9), ("kept", True, 8), ("new", False, 1), ("top", True, 7)):
         stored(models, session_id, "x", pinned=pinned, updated_at=LONG_AGO - age)
     assert ids(models) == ["top", "kept", "new", "old"]
@@ -82,7 +82,7 @@ def test_pinned_sessions_come_first_and_then_those_that_changed_last(models: Web
 
 
 @pytest.mark.parametrize("profile", [None, "", "default"])
-def test_a_session_that_names_no_profile_is_of_the_default_one(models: WebUIModels, webui: WebUI, profile: Any) -> None:
+def test_a_session_without_a_profile_has_the_default(models: WebUIModels, webui: WebUI, profile: Any) -> None:
     stored(models, "stored", "x", profile=profile)
     webui.cache["unsaved"] = models.Session(session_id="unsaved", title="Unsaved", profile=profile)
     assert {row["profile"] for row in models.all_sessions()} == {"default"}
@@ -105,7 +105,7 @@ def test_a_session_that_names_no_profile_is_of_the_default_one(models: WebUIMode
     ],
 )
 @pytest.mark.parametrize("kept", ["stored", "cached", "unsaved"])
-def test_an_empty_untitled_session_is_hidden_after_a_minute(  # noqa: PLR0917 - the parameters are the cases
+def test_empty_untitled_sessions_are_hidden_after_a_minute(  # noqa: PLR0917 - the parameters are the cases
     models: WebUIModels, webui: WebUI, values: dict[str, Any], texts: list[str], shown: bool, kept: str
 ) -> None:
     webui.streams = {"live"}
@@ -121,7 +121,7 @@ def test_an_empty_untitled_session_is_hidden_after_a_minute(  # noqa: PLR0917 - 
         assert row["is_streaming"] is (values.get("active_stream_id") == "live")
 
 
-def test_an_empty_untitled_session_is_shown_in_its_first_minute(models: WebUIModels, webui: WebUI) -> None:
+def test_a_new_empty_untitled_session_is_shown(models: WebUIModels, webui: WebUI) -> None:
     session = models.new_session()
     webui.cache["unsaved"] = models.Session(session_id="unsaved")
     assert set(ids(models)) == {session.session_id, "unsaved"}
@@ -138,7 +138,7 @@ def test_a_session_streams_while_its_stream_is_active(models: WebUIModels, webui
 # ── What was not saved yet ──
 
 
-def test_unsaved_changes_of_live_sessions_are_shown_over_what_is_stored(models: WebUIModels, webui: WebUI) -> None:
+def test_lists_show_unsaved_changes_of_live_sessions(models: WebUIModels, webui: WebUI) -> None:
     stored(models, "s1", "hello", title="Trip", updated_at=LONG_AGO)
     live = models.get_session("s1")
     live.title, live.pinned, live.active_stream_id = "Rome", True, "one"
@@ -161,7 +161,7 @@ def test_unsaved_changes_stand_beside_what_others_wrote_since(models: WebUIModel
     assert (row["title"], row["model"], row["message_count"]) == ("Mine", "m2", 3)
 
 
-def test_a_cached_session_that_is_unchanged_shows_what_others_wrote(models: WebUIModels, webui: WebUI) -> None:
+def test_an_unchanged_cached_session_shows_what_others_wrote(models: WebUIModels, webui: WebUI) -> None:
     stored(models, "s1", "hello")
     models.get_session("s1")
     models.get_session(stored(models, "s2", "hello"), metadata_only=True)
@@ -182,7 +182,7 @@ def test_an_old_empty_session_is_shown_once_filled(models: WebUIModels, webui: W
 
 @pytest.mark.parametrize("verb", ["delete", "discard"])
 @pytest.mark.parametrize("changed", [False, True])
-def test_a_deleted_session_is_no_ghost_even_if_it_is_cached(
+def test_a_deleted_session_is_not_listed_while_cached(
     models: WebUIModels, webui: WebUI, verb: str, changed: bool
 ) -> None:
     stored(models, "s1", "hello")
@@ -267,7 +267,7 @@ def test_live_sessions_with_odd_values_break_no_list(models: WebUIModels, webui:
     assert {row["session_id"] for row in rows} == set(webui.cache)
 
 
-def test_an_imported_session_names_the_project_that_is_not_there(
+def test_an_imported_session_names_its_missing_project(
     models: WebUIModels, tmp_path: Path, sqlite_store: Store
 ) -> None:
     state = StateDir(tmp_path / "foreign")

@@ -73,7 +73,7 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_list_is_as_if_it_was_the_first(sqlite_store: Store, webui: WebUI, seed: int) -> None:
+def test_a_repeated_list_equals_a_fresh_one(sqlite_store: Store, webui: WebUI, seed: int) -> None:
     models, chance = webui.models(), random.Random(seed)
     for number in range(12):
         stored(models, f"s{number}", *["x"] * (number % 3), title=["Untitled", "Trip"][number % 2])

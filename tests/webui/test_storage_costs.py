@@ -134,7 +134,7 @@ def test_metadata_is_two_queries(storage: SessionStorage, sqlite_store: Store) -
     assert len(executed(sqlite_store, lambda: storage.load_metadata("long"))) == 2
 
 
-def test_large_values_that_are_not_there_are_not_asked_for(storage: SessionStorage, sqlite_store: Store) -> None:
+def test_absent_large_values_cost_no_statement(storage: SessionStorage, sqlite_store: Store) -> None:
     storage.save("small", {"title": "Trip", "composer_draft": {"text": ""}}, said("hello"), base=None)
     assert len(executed(sqlite_store, lambda: storage.load_metadata("small"))) == 1
     assert len(executed(sqlite_store, lambda: storage.load("small"))) == 2
@@ -178,7 +178,7 @@ def test_rows_of_many_sessions_read_wanted_documents(storage: SessionStorage, sq
         lambda storage: storage.rows(["title", "composer_draft"], where={"session_id": ["short"]}),
     ],
 )
-def test_what_is_asked_by_id_costs_the_same_among_many(
+def test_reading_by_id_costs_the_same_among_many(
     storage: SessionStorage, sqlite_store: Store, verb: Callable[[SessionStorage], object]
 ) -> None:
     few = vm_steps(sqlite_store, lambda: verb(storage))

@@ -57,7 +57,7 @@ def test_the_same_save_once_more_counts_nothing_twice(
     assert token.revision == (storage.revision("s") if only is None else 1)  # it has no message of another
 
 
-def test_another_save_with_the_token_is_not_that_one(storage: SessionStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_save_with_the_same_token_is_merged(storage: SessionStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second thread that has the same version has none of what the first one wrote."""
     storage.save("s", {"input_tokens": 1, "title": "Trip"}, said("a"), base=None)
     values, token = storage.load("s")

@@ -73,9 +73,7 @@ def test_no_append_of_three_threads_is_lost(sqlite_path: Path, tmp_path: Path, i
     run(sqlite_path, writers)
 
 
-def test_no_append_of_three_processes_is_lost_when_some_are_killed(
-    sqlite_path: Path, tmp_path: Path, is_live: bool
-) -> None:
+def test_killing_some_of_three_writers_loses_no_append(sqlite_path: Path, tmp_path: Path, is_live: bool) -> None:
     def writers(session_id: str, until: float, seed: str) -> list[Path]:
         paths: list[Path] = []
         chance = random.Random(seed)

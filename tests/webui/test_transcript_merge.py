@@ -119,7 +119,7 @@ def test_appends_of_both_survive_the_stored_first(base: Version, local: Version,
 
 
 @given(versions, versions, versions)
-def test_whether_there_is_a_conflict_depends_on_no_side(base: Version, local: Version, remote: Version) -> None:
+def test_swapping_the_sides_finds_the_same_conflicts(base: Version, local: Version, remote: Version) -> None:
     turned = [Conflict(one.base, one.remote, one.local) for one in conflicts(base, remote, local)]
     assert conflicts(base, local, remote) == turned
 
@@ -132,7 +132,7 @@ def test_what_all_three_begin_with_changes_nothing(
 
 
 @given(versions, versions, versions)
-def test_each_side_stays_in_its_order_and_is_taken_once(base: Version, local: Version, remote: Version) -> None:
+def test_a_merge_takes_each_side_in_order_once(base: Version, local: Version, remote: Version) -> None:
     sources = merge(base, local, remote).sources
     for side in ("local", "remote"):
         positions = [source.position for source in sources if source.side == side]
@@ -140,7 +140,7 @@ def test_each_side_stays_in_its_order_and_is_taken_once(base: Version, local: Ve
 
 
 @given(versions, versions, versions)
-def test_a_merge_is_nothing_new_to_who_has_merged(base: Version, local: Version, remote: Version) -> None:
+def test_merging_a_merged_transcript_again_changes_nothing(base: Version, local: Version, remote: Version) -> None:
     """What was merged and saved can be saved again, on top of either side."""
     outcome = merged(base, local, remote)
     assert merged(remote, outcome, remote) == merged(remote, outcome, outcome) == outcome
@@ -206,7 +206,7 @@ def test_a_merge_loses_nothing_and_adds_nothing(
 
 
 @given(triples())
-def test_the_sides_are_equal_but_for_the_order_of_their_messages(triple: tuple[Version, Edited, Edited]) -> None:
+def test_swapping_the_sides_changes_only_the_message_order(triple: tuple[Version, Edited, Edited]) -> None:
     base, local, remote = triple
     one, other = (
         merged(base, local.messages, remote.messages),
@@ -231,7 +231,7 @@ def test_edits_of_different_messages_are_both_kept(length: int, data: Any) -> No
 
 
 @given(st.integers(1, 8), st.data())
-def test_a_message_that_both_changed_differently_is_a_conflict(length: int, data: Any) -> None:
+def test_two_different_edits_of_a_message_conflict(length: int, data: Any) -> None:
     base = [f"base{number}".encode() for number in range(length)]
     place = data.draw(st.integers(0, length - 1))
     local, remote = list(base), list(base)

@@ -140,7 +140,7 @@ def test_different_values_changed_by_both_are_both_kept(stored: Any, mine: Any, 
     assert not mine.is_dirty()
 
 
-def test_an_unknown_value_that_the_other_one_removed_stays_removed(stored: Any, mine: Any, other: Any) -> None:
+def test_an_unknown_value_removed_by_another_stays_removed(stored: Any, mine: Any, other: Any) -> None:
     other.remove("last_usage")
     other.save()
     mine.title = "Rome"
@@ -150,7 +150,7 @@ def test_an_unknown_value_that_the_other_one_removed_stays_removed(stored: Any, 
         assert session.title == "Rome"
 
 
-def test_appends_of_both_stand_one_after_the_other_the_stored_first(
+def test_appends_of_both_are_kept_in_saving_order(
     store: Store, shared: str, stored: Any, mine: Any, other: Any
 ) -> None:
     mine.messages.append(E)
@@ -377,9 +377,7 @@ def test_a_session_the_other_deleted_refuses_every_save(
 
 
 @pytest.mark.slow
-def test_a_deleted_session_that_was_restored_takes_saves_again(
-    store: Store, stored: Any, mine: Any, other: Any
-) -> None:
+def test_a_restored_session_accepts_saves_again(store: Store, stored: Any, mine: Any, other: Any) -> None:
     mine.messages.append(E)
     other.delete(mine.session_id)
     with pytest.raises(SessionDeletedError):
