@@ -128,7 +128,7 @@ def test_the_policy_allows_the_pages_own_style_alone() -> None:
 
 @settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=25).map("".join))
-def test_no_mix_of_markdown_gets_out_of_its_message(text: str) -> None:
+def test_no_markdown_has_effect_outside_its_message(text: str) -> None:
     made = conversation(
         user(text), {"role": "tool", "name": text, "content": text}, {"role": "assistant", "content": "end"}
     )
@@ -167,7 +167,7 @@ def test_pictures_are_shown_and_remote_ones_linked() -> None:
         assert page.links == ["https://example.org/a.png"]
 
 
-def test_code_is_set_off_and_its_fence_is_longest() -> None:
+def test_code_gets_a_fence_longer_than_any_inside() -> None:
     text = "Run:\n\n````sh\n```\nls\n````\nThen:\n~~~\nnever closed"
     page = Page(to_html(conversation(user(text))))
     assert [text for text in page.texts if text.strip()][-4:] == ["Run:", "\n```\nls", "Then:", "\nnever closed"]
@@ -203,7 +203,7 @@ def test_what_is_no_conversation_is_refused() -> None:
         assert "Untitled" in write({})
 
 
-def test_a_stored_session_is_written_as_it_is_read(sqlite_store: Store) -> None:
+def test_the_page_of_a_stored_session_is_harmless(sqlite_store: Store) -> None:
     session_id = sqlite_store.sessions.create(title="Trip").session_id
     sqlite_store.messages.extend(session_id, nasty_messages("text"))
     Page(to_html(sqlite_store.sessions.as_json(session_id))).require_harmless()
