@@ -42,13 +42,13 @@ ELSEWHERE = "adopting-in-hermes-webui.md"
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if blocks(page, "python") and page.name != ELSEWHERE], ids=lambda page: page.name
 )
-def test_the_python_on_a_page_runs_from_top_to_bottom(page: Path, home: Path) -> None:
+def test_python_blocks_of_a_page_run_in_order(page: Path, home: Path) -> None:
     script = home / "page.py"
     script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
     runpy.run_path(str(script), run_name="__main__")
 
 
-def test_the_commands_that_move_a_home_work_in_their_order(home: Path) -> None:
+def test_the_readme_commands_that_move_a_home_work(home: Path) -> None:
     (commands,) = (block for block in blocks(ROOT / "README.md", "sh") if block.startswith("hermes-store import"))
     for line in commands.splitlines():
         words = shlex.split(line, comments=True)
