@@ -20,7 +20,7 @@ def links(text: str) -> list[str]:
     return re.findall(r"\]\(([^)]+)\)", text)
 
 
-def test_the_links_of_the_readme_are_absolute_and_lead_to_files() -> None:
+def test_readme_links_are_absolute_and_lead_to_files() -> None:
     found = links((ROOT / "README.md").read_text(encoding="utf-8"))
     assert [link for link in found if not link.startswith("https://")] == []
     ours = [link.removeprefix(REPOSITORY).partition("#")[0] for link in found if link.startswith(REPOSITORY)]
@@ -29,7 +29,7 @@ def test_the_links_of_the_readme_are_absolute_and_lead_to_files() -> None:
 
 
 @pytest.mark.slow
-def test_the_source_distribution_has_everything_and_its_tests_run(tmp_path: Path) -> None:
+def test_the_source_distribution_is_complete_and_passes_tests(tmp_path: Path) -> None:
     source = copy_sources(tmp_path / "source", *SOURCES, *MORE)
     run_clean(sys.executable, "-m", "build", "--sdist", "--outdir", tmp_path / "dist", source, cwd=tmp_path)
     [built] = (tmp_path / "dist").iterdir()

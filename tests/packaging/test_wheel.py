@@ -45,7 +45,7 @@ def installed(folder: Path, wheel: Path) -> Callable[[str], Any]:
     return lambda program: json.loads(run_clean(python, "-W", "error", "-c", program, cwd=elsewhere))
 
 
-def test_the_wheel_holds_every_module_the_migrations_and_the_type_marker(wheel: Path) -> None:
+def test_the_wheel_holds_modules_migrations_and_type_marker(wheel: Path) -> None:
     expected = {"hermes_store/py.typed", "hermes_store/migrations/script.py.mako"}
     for package, target in (("hermes_store", "hermes_store"), ("migrations", "hermes_store/migrations")):
         modules = (ROOT / package).rglob("*.py")
@@ -55,7 +55,7 @@ def test_the_wheel_holds_every_module_the_migrations_and_the_type_marker(wheel: 
     assert names == expected
 
 
-def test_the_environment_has_the_wheel_and_none_of_its_extras(installed: Callable[[str], Any], folder: Path) -> None:
+def test_the_wheel_installs_without_its_extras(installed: Callable[[str], Any], folder: Path) -> None:
     found = installed(
         """
 import importlib.metadata, importlib.util, json, hermes_store, hermes_store.migrations
@@ -72,7 +72,7 @@ print(json.dumps({
     assert found["extras"] == []
 
 
-def test_the_wheel_makes_a_database_writes_it_and_reads_it_again(installed: Callable[[str], Any]) -> None:
+def test_the_wheel_writes_and_reads_a_new_database(installed: Callable[[str], Any]) -> None:
     found = installed(
         """
 import json
@@ -125,7 +125,7 @@ with Store.open("imported.db") as store:
     assert messages == counted > 0
 
 
-def test_the_wheel_with_its_command_line_manages_the_schema(folder: Path, wheel: Path, tmp_path: Path) -> None:
+def test_the_installed_command_line_manages_the_schema(folder: Path, wheel: Path, tmp_path: Path) -> None:
     python = install(folder / "with the command line", f"{wheel}[cli]")
 
     def program(*arguments: str) -> str:
