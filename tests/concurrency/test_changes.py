@@ -108,7 +108,7 @@ def test_a_watch_whose_connection_broke_misses_nothing(postgres_url: str) -> Non
         assert written_while_waiting(store, watch, "c").id == "c"
 
 
-def test_a_watch_closed_while_it_connects_leaves_no_connection(
+def test_a_watch_closed_while_connecting_leaves_no_connection(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Any] = []

@@ -15,7 +15,7 @@ from hermes_store.storage.dialects import Settings, dialect_for
 from tests.support.other_process import forked
 
 
-def test_a_child_reads_and_writes_with_the_store_that_it_inherits(store: Store) -> None:
+def test_a_child_can_use_the_store_it_inherits(store: Store) -> None:
     session_id = store.sessions.create().session_id
     store.messages.append(session_id, "parent, before")
 
@@ -29,7 +29,7 @@ def test_a_child_reads_and_writes_with_the_store_that_it_inherits(store: Store) 
     assert store.messages.read(session_id) == ["parent, before", "child", "parent, after"]
 
 
-def test_what_a_child_writes_survives_the_closing_of_the_parents_store(target: str) -> None:
+def test_child_writes_survive_closing_the_parent_store(target: str) -> None:
     """The parent believes to be the last on the file unless the child's locks are its own."""
     with Store.open(target) as store:
         session_id = store.sessions.create().session_id
@@ -51,7 +51,7 @@ def test_what_a_child_writes_survives_the_closing_of_the_parents_store(target: s
         assert store.messages.read(session_id) == acknowledged
 
 
-def test_what_the_parent_writes_survives_the_closing_of_the_childs_store(store: Store, target: str) -> None:
+def test_parent_writes_survive_closing_the_child_store(store: Store, target: str) -> None:
     session_id = store.sessions.create().session_id
 
     def work(connection: Any) -> Any:
@@ -67,7 +67,7 @@ def test_what_the_parent_writes_survives_the_closing_of_the_childs_store(store: 
         assert other.messages.read(session_id) == ["child", "parent"]
 
 
-def test_a_fork_beside_a_transaction_of_another_thread_harms_neither(store: Store) -> None:
+def test_a_fork_during_a_threads_transaction_loses_nothing(store: Store) -> None:
     session_id = store.sessions.create().session_id
     inside = threading.Event()
 
@@ -95,7 +95,7 @@ def test_a_fork_beside_a_transaction_of_another_thread_harms_neither(store: Stor
     assert store.sessions.get(session_id).message_count == 3
 
 
-def test_a_fork_beside_reading_and_writing_threads_loses_nothing(sqlite_path: Path) -> None:
+def test_forks_beside_reading_and_writing_threads_lose_nothing(sqlite_path: Path) -> None:
     with Store.open(sqlite_path, durability="normal", busy_timeout=20) as store:
         session_id = store.sessions.create().session_id
         stop = threading.Event()
@@ -171,7 +171,7 @@ def test_a_store_in_memory_does_not_survive_forks() -> None:
         assert store.messages.read(session_id) == ["parent"]
 
 
-def test_a_closed_store_is_closed_in_the_child_too(target: str) -> None:
+def test_a_closed_store_is_also_closed_in_children(target: str) -> None:
     store = Store.open(target)
     store.close()
     with forked(lambda connection: store.sessions.create()) as child:

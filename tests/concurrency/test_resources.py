@@ -22,7 +22,7 @@ def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
-def test_opening_and_closing_again_and_again_leaks_no_descriptor(sqlite_path: Path) -> None:
+def test_opening_and_closing_repeatedly_leaks_no_descriptor(sqlite_path: Path) -> None:
     with Store.open(sqlite_path, durability="normal") as store:
         session_id = store.sessions.create().session_id
     counts = []
@@ -55,7 +55,7 @@ def test_a_refused_opening_leaks_no_descriptor(tmp_path: Path) -> None:
     assert len(counts) == 1
 
 
-def test_the_log_stays_small_while_much_is_written_and_read(sqlite_path: Path) -> None:
+def test_the_log_stays_small_during_many_writes(sqlite_path: Path) -> None:
     log = sqlite_path.with_name(f"{sqlite_path.name}-wal")
     largest = 0
     with Store.open(sqlite_path, durability="normal") as store:

@@ -43,7 +43,7 @@ def test_sixteen_threads_append_to_sessions_of_their_own(store: Store) -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_four_processes_append_to_the_same_and_to_their_own_sessions(
+def test_four_processes_append_to_shared_and_own_sessions(
     target: str, store: Store, session_ids: list[str], method: str
 ) -> None:
     """A forked process goes on with the store that it inherits; a spawned one opens its own."""
@@ -63,7 +63,7 @@ def test_mixed_verbs_of_many_threads_lose_nothing(target: str) -> None:
     assert result.figures["threads"] == 16
 
 
-def test_a_transaction_of_sqlite_writes_what_follows_from_what_it_read(sqlite_store: Store) -> None:
+def test_concurrent_sqlite_transactions_lose_no_increment(sqlite_store: Store) -> None:
     """No other writer comes between the reading and the writing."""
     session_id = sqlite_store.sessions.create().session_id
     sqlite_store.documents.put(session_id, {"counter": 0})
@@ -147,7 +147,7 @@ def test_twenty_threads_that_create_projects_keep_twenty(store: Store) -> None:
     assert len({project.project_id for project in projects}) == 20
 
 
-def test_of_many_writers_with_one_revision_exactly_one_wins(store: Store) -> None:
+def test_only_one_update_per_expected_revision_succeeds(store: Store) -> None:
     session = store.sessions.create()
     updates = [
         partial(store.sessions.update, session.session_id, title=f"Title {n}", expected_revision=session.revision)
@@ -159,7 +159,7 @@ def test_of_many_writers_with_one_revision_exactly_one_wins(store: Store) -> Non
     assert store.sessions.get(session.session_id) == won[0]
 
 
-def test_of_many_creations_of_one_id_exactly_one_wins(store: Store) -> None:
+def test_only_one_creation_of_an_id_succeeds(store: Store) -> None:
     outcomes = together(*(partial(store.sessions.create, session_id="taken", title=str(n)) for n in range(8)))
     won = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
     assert [type(outcome) for outcome in outcomes].count(errors.SessionExistsError) == 7
@@ -167,7 +167,7 @@ def test_of_many_creations_of_one_id_exactly_one_wins(store: Store) -> None:
 
 
 @pytest.mark.parametrize("through_a_link", [False, True])
-def test_two_stores_of_one_process_on_one_file_queue(sqlite_path: Path, through_a_link: bool) -> None:
+def test_two_stores_on_one_file_lose_no_append(sqlite_path: Path, through_a_link: bool) -> None:
     other_path = sqlite_path
     if through_a_link:
         other_path = sqlite_path.parent / "link.db"
@@ -181,7 +181,7 @@ def test_two_stores_of_one_process_on_one_file_queue(sqlite_path: Path, through_
         require_all_there(one, itertools.chain.from_iterable(all_well(outcomes)))
 
 
-def test_a_thread_that_waits_for_itself_gets_a_typed_error(sqlite_path: Path) -> None:
+def test_a_thread_blocking_itself_gets_a_typed_error(sqlite_path: Path) -> None:
     """Two stores on one file in one thread: the second cannot write before the first is done."""
     with Store.open(sqlite_path) as one, Store.open(sqlite_path, busy_timeout=0.05) as other:
         session_id = one.sessions.create().session_id
@@ -193,7 +193,7 @@ def test_a_thread_that_waits_for_itself_gets_a_typed_error(sqlite_path: Path) ->
         assert one.messages.read(session_id) == ["first", "third"]
 
 
-def test_transactions_in_opposite_order_end_in_success_or_a_typed_error(postgres_url: str) -> None:
+def test_a_deadlock_ends_with_one_typed_error(postgres_url: str) -> None:
     with Store.open(postgres_url, busy_timeout=20) as store:
         pair = [store.sessions.create().session_id for _ in range(2)]
         halfway = threading.Barrier(2)
