@@ -192,7 +192,7 @@ def test_keep_is_a_number_of_backups(store: Store, tmp_path: Path, keep: Any) ->
     assert not (tmp_path / "backups").exists()
 
 
-def test_a_part_that_a_killed_process_left_is_removed(store: Store, tmp_path: Path) -> None:
+def test_a_backup_removes_an_old_unfinished_part(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     old, new = (folder / f"hermes.db.20200101T00000{number}.000000Z.backup.part" for number in range(2))

@@ -55,7 +55,7 @@ def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_space_is_given_back_and_removed_text_is_gone(store: Store, sqlite_path: Path) -> None:
+def test_compact_frees_space_and_erases_removed_text(store: Store, sqlite_path: Path) -> None:
     assert files_with(sqlite_path, SECRET) == [sqlite_path.name]
     before = sqlite_path.stat().st_size
     report = compact(store)

@@ -148,7 +148,7 @@ def copy_and_die(source: str, target: str, parts: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_killed_copy_is_no_store_and_goes_on(source: Path, target: str) -> None:
+def test_a_killed_copy_cannot_open_but_can_resume(source: Path, target: str) -> None:
     assert run_function(copy_and_die, source, target, 12).returncode == -signal.SIGKILL
     with pytest.raises(CopyUnfinishedError):
         Store.open(target)
@@ -178,7 +178,7 @@ def test_a_source_that_changed_is_copied_anew(source: Path, tmp_path: Path, smal
     assert rows(source) == rows(target)
 
 
-def test_a_store_that_is_open_refuses_to_write_meanwhile(source: Path, tmp_path: Path) -> None:
+def test_an_open_target_refuses_writes_during_a_copy(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     with Store.open(target) as store:
         interrupted(source, target)

@@ -116,7 +116,7 @@ def unusable(folder: Path, database: Path) -> dict[str, tuple[Path, str, str]]:
     }
 
 
-def test_a_database_that_cannot_be_opened_is_a_finding(database: Path, tmp_path: Path) -> None:
+def test_a_database_that_cannot_open_is_reported(database: Path, tmp_path: Path) -> None:
     folder = tmp_path / "unusable"
     folder.mkdir(mode=0o700)
     for name, (path, severity, words) in unusable(folder, database).items():
@@ -229,7 +229,7 @@ def test_damaged_projects_are_named(database: Path) -> None:
     assert "created_at of project_id 'work'" in found(doctor(database), "rows").text
 
 
-def test_a_shared_file_system_with_a_log_is_a_problem(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_on_a_shared_filesystem_is_reported(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_health, "shared_file_system", lambda folder: "nfs4")
     report = doctor(database)
     assert "nfs4" in found(report, "file system").text

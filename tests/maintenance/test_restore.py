@@ -56,7 +56,7 @@ def read(path: Path | str | None) -> list[Any]:
         return list(store.messages.read("s"))
 
 
-def test_a_backup_is_restored_and_the_old_file_kept(saved: Path, sqlite_path: Path, mode: str) -> None:
+def test_restoring_a_backup_keeps_the_old_file(saved: Path, sqlite_path: Path, mode: str) -> None:
     data = saved.read_bytes()
     sqlite_path.chmod(0o640)
     report = restore_backup(saved, sqlite_path)
@@ -111,7 +111,7 @@ def test_a_damaged_database_is_replaced(saved: Path, sqlite_path: Path, damage: 
     assert Path(str(report.replaced)).read_bytes()[100:] == broken[100:]
 
 
-def test_the_log_of_an_emptied_database_goes_with_it(saved: Path, sqlite_path: Path) -> None:
+def test_a_replaced_emptied_database_keeps_its_log(saved: Path, sqlite_path: Path) -> None:
     sqlite_path.write_bytes(b"")
     log = sqlite_path.with_name("hermes.db-wal")
     log.write_bytes(b"a log")
@@ -206,7 +206,7 @@ def test_a_dry_run_replaces_nothing(saved: Path, sqlite_path: Path) -> None:
     assert not sqlite_path.with_name("new.db").exists()
 
 
-def test_a_backup_that_is_open_is_copied_with_its_log(tmp_path: Path) -> None:
+def test_an_open_backup_is_restored_with_its_log(tmp_path: Path) -> None:
     with Store.open(tmp_path / "live.db") as store:
         store.sessions.create(session_id="s")
         store.messages.append("s", "in the log")

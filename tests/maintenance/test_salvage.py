@@ -336,7 +336,7 @@ def test_the_log_is_read(filled: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.glob("copy*")} == before
 
 
-def test_a_log_that_is_cut_off_ends_at_a_commit(filled: Path, tmp_path: Path) -> None:
+def test_salvage_ends_a_truncated_log_at_a_commit(filled: Path, tmp_path: Path) -> None:
     with Store.open(filled) as store:
         for number in range(5):
             store.messages.append("s3", number)

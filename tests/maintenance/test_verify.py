@@ -276,7 +276,7 @@ def test_a_check_can_be_interrupted(sqlite_store: Store, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(0, 60, 20))
-def test_what_is_not_found_reads_as_it_was_written(tmp_path: Path, seed: int) -> None:
+def test_a_damaged_file_that_verifies_reads_correctly(tmp_path: Path, seed: int) -> None:
     """Bytes of a closed database are damaged at random: either something is found, or every text is as it was."""
     whole = tmp_path / "whole.db"
     damaged_files.make(whole)
