@@ -18,7 +18,7 @@ def test_sessions_looked_up_by_id_are_not_scanned(sqlite_store: Store) -> None:
     assert not [line for line in plan if line.startswith("SCAN sessions")]
 
 
-def test_each_row_is_looked_for_once_among_many_values() -> None:
+def test_filtering_rows_by_many_values_is_not_quadratic() -> None:
     rows = [{"session_id": f"s{number}"} for number in range(40_000)]
     condition = Condition("session_id", [row["session_id"] for row in rows] + [[]])
     started = time.process_time()

@@ -60,7 +60,7 @@ def test_a_save_writes_only_the_message_that_changed(store: Store, sqlite_path: 
 
 
 @pytest.mark.parametrize(("in_project", "source", "most"), [(True, None, 15), (False, "cli", 15), (True, "cli", 17)])
-def test_a_project_and_a_source_add_two_pages_each(
+def test_a_project_and_a_source_add_few_pages(
     sqlite_path: Path, in_project: bool, source: str | None, most: int
 ) -> None:
     with Store.open(sqlite_path, durability="normal") as store:

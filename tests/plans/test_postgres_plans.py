@@ -85,14 +85,14 @@ def list_faults(store: Store, name: str, turn: int, **how: Any) -> dict[str, Any
 @pytest.mark.slow
 @pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
+def test_a_first_page_of_sessions_uses_its_index(store: Store, name: str, pinned: bool | None) -> None:
     assert list_faults(store, name, sample.CHOICES.index(pinned), pinned=pinned) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
+def test_a_later_page_of_sessions_uses_its_index(store: Store, name: str, pinned: bool | None) -> None:
     after = write_cursor("sessions", pinned is not False, *sample.moment(SESSIONS, 0.5))
     assert list_faults(store, name, sample.CHOICES.index(pinned) + 1, pinned=pinned, after=after) == {}
 
@@ -106,7 +106,7 @@ def test_a_list_by_activity_comes_from_its_index(store: Store, name: str) -> Non
 
 
 @pytest.mark.parametrize("profile", [None, "work"])
-def test_the_list_of_deleted_sessions_comes_from_its_index(store: Store, profile: str | None) -> None:
+def test_listing_deleted_sessions_uses_its_index(store: Store, profile: str | None) -> None:
     for after in (None, store.sessions.list_deleted(profile=profile).next):
         plan = nodes(store, lambda after=after: store.sessions.list_deleted(profile=profile, after=after))
         assert faults(plan) == []
@@ -114,7 +114,7 @@ def test_the_list_of_deleted_sessions_comes_from_its_index(store: Store, profile
         assert used <= {"ix_sessions_deleted", "ix_sessions_deleted_profile"}
 
 
-def test_the_sessions_of_projects_are_counted_by_an_index(store: Store) -> None:
+def test_project_sessions_are_counted_by_an_index(store: Store) -> None:
     plan = nodes(store, lambda: store.projects.list(profile="work"))
     assert "Seq Scan" not in {node["Node Type"] for node in plan if node.get("Relation Name") == "sessions"}
     assert "ix_sessions_project_id" in {node.get("Index Name") for node in plan}
@@ -128,7 +128,7 @@ def test_sessions_are_found_by_their_ids(store: Store, verb: str) -> None:
     assert "uq_sessions_session_id" in {node.get("Index Name") for node in plan}
 
 
-def test_ids_are_in_the_order_of_their_bytes_in_any_locale(store: Store) -> None:
+def test_ids_are_ordered_by_bytes_in_any_locale(store: Store) -> None:
     """Else the ids with a prefix would not be a range of the index, and some would not be found."""
     with reading(store) as connection:
         types: dict[str, Any] = {one["name"]: one["type"] for one in sa.inspect(connection).get_columns("sessions")}

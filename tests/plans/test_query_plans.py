@@ -87,14 +87,14 @@ def list_faults(store: Store, name: str, turn: int, **how: Any) -> dict[str, lis
 
 @pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_the_first_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
+def test_a_first_page_of_sessions_uses_its_index(store: Store, name: str, pinned: bool | None) -> None:
     assert list_faults(store, name, sample.CHOICES.index(pinned), pinned=pinned) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_a_later_page_of_a_list_comes_from_its_index(store: Store, name: str, pinned: bool | None) -> None:
+def test_a_later_page_of_sessions_uses_its_index(store: Store, name: str, pinned: bool | None) -> None:
     for last_pinned in (True, False) if pinned is None else (pinned,):
         after = write_cursor("sessions", last_pinned, *sample.moment(SESSIONS, 0.5))
         turn = sample.CHOICES.index(pinned) + last_pinned
@@ -107,7 +107,7 @@ TIMES = ("since", "until", "both")
 @pytest.mark.slow
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_a_range_of_times_is_a_range_of_the_index(store: Store, name: str, times: str) -> None:
+def test_a_time_range_reads_an_index_range(store: Store, name: str, times: str) -> None:
     moments = {"since": sample.moment(SESSIONS, 0.2)[0], "until": sample.moment(SESSIONS, 0.8)[0]}
     wanted = {key: value for key, value in moments.items() if times in (key, "both")}
     cursor = write_cursor("sessions", False, *sample.moment(SESSIONS, 0.5))
@@ -134,7 +134,7 @@ def test_a_count_reads_the_ranges_of_its_list(store: Store, name: str, pinned: b
         assert [line for line in faults(lines) if not re.fullmatch(r"SCAN line_\d", line)] == []
 
 
-def test_the_profiles_of_a_list_are_found_without_reading_their_sessions(store: Store) -> None:
+def test_profiles_are_found_without_reading_their_sessions(store: Store) -> None:
     for statement in executed(store, lambda: store.sessions.list(source=WITHOUT))[:-1]:
         lines = [line for line in sqlite_plan(store, statement) if "sessions" in line]
         assert all(line.startswith("SEARCH sessions USING") for line in lines), lines
@@ -142,7 +142,7 @@ def test_the_profiles_of_a_list_are_found_without_reading_their_sessions(store: 
 
 
 @pytest.mark.parametrize("profile", [None, "work"])
-def test_the_list_of_deleted_sessions_comes_from_its_index(store: Store, profile: str | None) -> None:
+def test_listing_deleted_sessions_uses_its_index(store: Store, profile: str | None) -> None:
     index = "ix_sessions_deleted " if profile is None else "ix_sessions_deleted_profile "
     for after in (None, store.sessions.list_deleted(profile=profile, limit=10).next):
         lines = plan(store, lambda after=after: store.sessions.list_deleted(profile=profile, after=after))
@@ -159,7 +159,7 @@ def test_purge_deleted_finds_sessions_by_its_index(store: Store, profile: str | 
 
 
 @pytest.mark.parametrize("untitled_only", [True, False])
-def test_empty_sessions_are_found_among_the_empty_ones_alone(store: Store, untitled_only: bool) -> None:
+def test_deleting_empty_sessions_reads_only_empty_ones(store: Store, untitled_only: bool) -> None:
     def lines(**how: Any) -> list[str]:
         return plan(store, undone(store, lambda tx: tx.sessions.delete_empty(untitled_only=untitled_only, **how)))
 
@@ -267,7 +267,7 @@ def test_a_lineage_scans_only_what_it_found(store: Store) -> None:
     assert any("above USING INTEGER PRIMARY KEY (rowid=?)" in line for line in lines)
 
 
-def test_a_replace_reads_its_digests_in_order_and_writes_by_row(store: Store) -> None:
+def test_a_replace_reads_by_position_without_a_scan(store: Store) -> None:
     transcript = store.messages.read(SESSION)
     edited = [{"new": len(transcript)}, *transcript[:50], {"other": 1}, *transcript[60:]]
     lines = plan(store, lambda: store.messages.replace(SESSION, edited, expected_revision=transcript.revision))
@@ -321,7 +321,7 @@ def test_shares_are_read_by_their_indexes(store: Store) -> None:
 @pytest.mark.parametrize(
     ("profile", "index"), [(None, "ix_usage_at (at>"), ("work", "ix_usage_profile (profile=? AND at>")]
 )
-def test_totals_of_usage_read_a_range_of_an_index(store: Store, by: Any, profile: str | None, index: str) -> None:
+def test_usage_totals_read_a_range_of_an_index(store: Store, by: Any, profile: str | None, index: str) -> None:
     def verb(tx: View) -> None:
         tx.usage.record(SESSION, model="m", input_tokens=1, at=1e9)
         tx.usage.totals(by, profile=profile, since=1e9, until=2e9)
@@ -332,7 +332,7 @@ def test_totals_of_usage_read_a_range_of_an_index(store: Store, by: Any, profile
     assert not any(re.match("SCAN (usage|sessions|projects)", line) for line in lines)
 
 
-def test_usage_of_a_session_is_read_by_its_index(store: Store) -> None:
+def test_session_usage_is_read_by_its_index(store: Store) -> None:
     for after in (None, write_cursor("usage", 1.0, 1)):
         lines = plan(store, lambda after=after: store.usage.list(SESSION, after=after))
         assert faults(lines) == []

@@ -118,7 +118,7 @@ def test_the_removal_of_a_block_writes_no_body(trail: Trail, save: Save) -> None
     assert written == ONE_SESSION + Counter({("messages", "DELETE"): 50, ("message_blobs", "DELETE"): 50})
 
 
-def test_messages_added_at_the_end_of_a_saved_transcript_move_nothing(trail: Trail, save: Save) -> None:
+def test_messages_added_at_the_end_move_nothing(trail: Trail, save: Save) -> None:
     transcript = trail.store.messages.read("edited")
     added = [{"content": "one"}, {"content": "two"}]
     assert save([*transcript, *added]) == ONE_SESSION + Counter(
@@ -126,7 +126,7 @@ def test_messages_added_at_the_end_of_a_saved_transcript_move_nothing(trail: Tra
     )
 
 
-def test_a_shortened_transcript_removes_the_rest_and_moves_nothing(trail: Trail, save: Save) -> None:
+def test_a_shortened_transcript_deletes_rows_and_moves_none(trail: Trail, save: Save) -> None:
     transcript = trail.store.messages.read("edited")
     assert save(transcript[:-3]) == ONE_SESSION + Counter({("messages", "DELETE"): 3, ("message_blobs", "DELETE"): 3})
 
@@ -138,7 +138,7 @@ edits = st.lists(st.tuples(st.sampled_from(["insert", "remove", "replace"]), st.
 @pytest.mark.slow
 @given(edits)
 @settings(max_examples=20)
-def test_a_save_writes_no_more_bodies_than_there_were_edits(trail: Trail, save: Save, edits: list[Edit]) -> None:
+def test_a_save_writes_no_more_bodies_than_edits(trail: Trail, save: Save, edits: list[Edit]) -> None:
     before = [{"role": "user", "content": f"message {number}"} for number in range(LENGTH)]
     save(before)  # what the example before this one left is undone
     after = list(before)

@@ -133,7 +133,7 @@ COUNTS: dict[str, tuple[int | tuple[int, int], Verb]] = {
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_a_verb_executes_as_many_statements_among_many_sessions(stores: tuple[Store, Store], name: str) -> None:
+def test_a_verb_executes_a_fixed_number_of_statements(stores: tuple[Store, Store], name: str) -> None:
     expected, verb = COUNTS[name]
     if isinstance(expected, tuple):
         expected = expected[stores[0].info().dialect != "sqlite"]

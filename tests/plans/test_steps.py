@@ -39,7 +39,7 @@ def cost(databases: sample.Databases, count: int, analyzed: bool, name: str, tur
 
 @pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_the_first_page_costs_the_same_among_few_sessions_and_many(
+def test_first_pages_cost_the_same_among_many_sessions(
     databases: sample.Databases, analyzed: bool, name: str, pinned: bool | None
 ) -> None:
     turn = sample.CHOICES.index(pinned) + analyzed
@@ -49,7 +49,7 @@ def test_the_first_page_costs_the_same_among_few_sessions_and_many(
 
 @pytest.mark.parametrize("pinned", sample.CHOICES)
 @pytest.mark.parametrize("name", sample.INDEXED)
-def test_a_later_page_costs_the_same_among_few_sessions_and_many(
+def test_later_pages_cost_the_same_among_many_sessions(
     databases: sample.Databases, name: str, pinned: bool | None
 ) -> None:
     def pages(count: int) -> dict[tuple[bool, float], dict[str, int]]:
@@ -152,7 +152,7 @@ VERBS: dict[str, Verb] = {
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_a_verb_costs_the_same_among_few_sessions_and_many(databases: sample.Databases, name: str) -> None:
+def test_a_verb_costs_the_same_among_many_sessions(databases: sample.Databases, name: str) -> None:
     few, many = (vm_steps(store, VERBS[name](store)) for store in (databases(FEW, False), databases(MANY, False)))
     assert few == many
 
