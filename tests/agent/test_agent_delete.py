@@ -92,7 +92,7 @@ def require_refusal(
     assert agent.bytes() == before
 
 
-def test_a_session_goes_with_its_messages_and_nothing_else_does(agent: Agent) -> None:
+def test_deleting_removes_a_session_and_its_messages_only(agent: Agent) -> None:
     before = agent.rows()
     found = agent.sql("SELECT rowid FROM messages_fts WHERE messages_fts MATCH 'inodes'")
     assert found
@@ -150,7 +150,7 @@ def test_a_ring_of_subagents_is_deleted_once_each(agent: Agent) -> None:
     agent.require_sound()
 
 
-def test_a_session_that_is_its_own_parent_is_deleted(agent: Agent) -> None:
+def test_a_session_with_itself_as_parent_is_deleted(agent: Agent) -> None:
     agent.sql("UPDATE sessions SET parent_session_id = id WHERE id = ?", NAS)
     assert agent.bridge().delete_session(NAS).sessions == (NAS,)
     agent.require_sound()
@@ -197,7 +197,7 @@ def test_only_prompts_that_nothing_refers_to_are_removed(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize("session_id", [NAS, LANTERN_2, LANTERN])
-def test_a_dry_run_tells_the_same_and_changes_no_byte(agent: Agent, session_id: str) -> None:
+def test_a_dry_run_reports_the_same_without_changes(agent: Agent, session_id: str) -> None:
     agent.child("branch", session_id)
     before = agent.bytes()
     told = agent.bridge().delete_session(session_id, dry_run=True)
@@ -217,9 +217,7 @@ def test_dry_run_leaves_a_dead_agent_s_log(generated: Callable[..., Agent]) -> N
 
 
 @pytest.mark.parametrize("how", [{}, {"force": True}, {"dry_run": True}])
-def test_what_a_dead_agent_left_half_written_is_not_rolled_back(
-    generated: Callable[..., Agent], how: dict[str, bool]
-) -> None:
+def test_deleting_refuses_to_roll_back_a_hot_journal(generated: Callable[..., Agent], how: dict[str, bool]) -> None:
     agent = generated(Shape(journal="delete"))
     writers.run("crash", agent.path)
     assert set(agent.bytes()) == {"state.db", "state.db-journal"}
@@ -229,7 +227,7 @@ def test_what_a_dead_agent_left_half_written_is_not_rolled_back(
     agent.require_sound()
 
 
-def test_a_refusal_leaves_the_log_of_an_agent_that_died_alone(generated: Callable[..., Agent]) -> None:
+def test_a_refused_delete_keeps_a_dead_agents_log(generated: Callable[..., Agent]) -> None:
     agent = generated()
     agent.child("open", "login")
     agent.sql("UPDATE sessions SET ended_at = NULL WHERE id = 'open'")
@@ -240,7 +238,7 @@ def test_a_refusal_leaves_the_log_of_an_agent_that_died_alone(generated: Callabl
 
 
 @pytest.mark.slow
-def test_a_delete_does_not_move_the_log_of_a_live_agent(generated: Callable[..., Agent]) -> None:
+def test_deleting_does_not_checkpoint_the_live_agents_log(generated: Callable[..., Agent]) -> None:
     agent = generated()
     with closing(sqlite3.connect(agent.path)) as live, live:
         live.execute("PRAGMA wal_autocheckpoint = 0")
@@ -255,7 +253,7 @@ def test_a_delete_does_not_move_the_log_of_a_live_agent(generated: Callable[...,
     agent.require_sound()
 
 
-def test_a_session_that_has_not_ended_is_deleted_only_by_force(agent: Agent) -> None:
+def test_an_open_session_is_deleted_only_with_force(agent: Agent) -> None:
     require_refusal(agent, err.AgentSessionInUseError, TELEGRAM, "has not ended")
     require_refusal(agent, err.AgentSessionInUseError, TELEGRAM, "has not ended", dry_run=True)
     with pytest.raises(err.AgentSessionInUseError, match="force=True") as raised:
@@ -266,7 +264,7 @@ def test_a_session_that_has_not_ended_is_deleted_only_by_force(agent: Agent) -> 
     agent.require_sound()
 
 
-def test_a_session_whose_subagent_has_not_ended_is_refused(agent: Agent) -> None:
+def test_a_session_with_an_open_subagent_is_refused(agent: Agent) -> None:
     agent.sql("UPDATE sessions SET ended_at = NULL WHERE id = ?", HELPER)
     require_refusal(agent, err.AgentSessionInUseError, LANTERN_2, HELPER)
 
@@ -338,7 +336,7 @@ def test_views_in_place_of_tables_are_refused(agent: Agent, table: str, replacem
 
 
 @pytest.mark.parametrize("command", ["hold", "lock"])
-def test_a_file_that_another_process_writes_to_is_locked(generated: Callable[..., Agent], command: str) -> None:
+def test_deleting_beside_another_writer_is_refused_as_locked(generated: Callable[..., Agent], command: str) -> None:
     agent = generated()
     with writers.running(command, agent.path), pytest.raises(err.AgentLockedError):
         agent.bridge().delete_session("login", force=True)
@@ -348,7 +346,7 @@ def test_a_file_that_another_process_writes_to_is_locked(generated: Callable[...
 
 
 @pytest.mark.parametrize("name", ["state.db", "a?b.db", "a#b.db", "50%20.db", "line\nbreak.db", "'quoted'.db"])
-def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, name: str) -> None:
+def test_deleting_from_a_missing_file_creates_none(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "home"
     folder.mkdir()
     for how in ({}, {"dry_run": True}, {"force": True}):
@@ -387,7 +385,7 @@ def test_a_damaged_file_is_reported_and_not_changed(agent: Agent, content: bytes
     require_refusal(agent, error)
 
 
-def test_the_store_s_own_file_is_not_deleted_from(sqlite_store: Store, sqlite_path: Path) -> None:
+def test_nothing_is_deleted_from_the_stores_own_file(sqlite_store: Store, sqlite_path: Path) -> None:
     sqlite_store.sessions.create(session_id="mine")
     with pytest.raises(err.AgentNotADatabaseError, match="own"):
         AgentBridge(sqlite_path, store=sqlite_store).delete_session("mine")

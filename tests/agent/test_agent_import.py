@@ -71,7 +71,7 @@ def texts(store: Store, session_id: str = "talk") -> list[Any]:
 
 
 @pytest.mark.slow
-def test_every_conversation_is_copied_as_the_agent_has_it(store: Store, agent: AgentDb) -> None:
+def test_every_conversation_is_imported_with_messages_and_fields(store: Store, agent: AgentDb) -> None:
     report = AgentBridge(agent.path, store=store).import_sessions(include=ALL)
     theirs = AgentBridge(agent.path).sessions(limit=1000, include=ALL).items
     assert report.counts == {Outcome.IMPORTED: len(theirs)}
@@ -125,7 +125,7 @@ def test_what_the_agent_adds_is_appended(store: Store, agent: AgentDb) -> None:
     require_equal(store, agent)
 
 
-def test_an_import_counts_as_a_write_of_what_it_wrote(store: Store, agent: AgentDb) -> None:
+def test_an_import_advances_the_revisions_of_what_changed(store: Store, agent: AgentDb) -> None:
     imported(store, agent)
     copy = store.sessions.get("talk")
     assert (copy.revision, copy.transcript_revision, copy.fields_revision) == (1, 1, 1)
@@ -144,7 +144,7 @@ def test_an_import_counts_as_a_write_of_what_it_wrote(store: Store, agent: Agent
     assert (copy.revision, copy.transcript_revision, copy.fields_revision) == (4, 4, 4)
 
 
-def test_what_the_user_took_back_in_the_agent_goes_here_too(store: Store, agent: AgentDb) -> None:
+def test_messages_rewound_in_the_agent_are_removed_here(store: Store, agent: AgentDb) -> None:
     imported(store, agent)
     before = row_ids(store, "talk")
     agent.mark(agent.ids("talk")[2:], active=0)
@@ -168,7 +168,7 @@ def test_messages_that_were_summarised_stay_and_are_marked(store: Store, agent: 
     assert row_ids(store, "talk") == before
 
 
-def test_a_conversation_that_goes_on_in_another_session_stays_one_here(store: Store, agent: AgentDb) -> None:
+def test_a_conversation_compressed_into_new_sessions_stays_one(store: Store, agent: AgentDb) -> None:
     imported(store, agent)
     before = row_ids(store, "talk")
     for number in (2, 3):
@@ -196,7 +196,7 @@ def test_a_title_that_the_user_gave_is_kept(store: Store, agent: AgentDb) -> Non
     assert texts(store)[-2:] == ["more 0", "more 1"]
 
 
-def test_a_title_that_the_agent_gave_later_comes_along(sqlite_store: Store, agent: AgentDb) -> None:
+def test_a_title_the_agent_sets_later_is_imported(sqlite_store: Store, agent: AgentDb) -> None:
     agent.begin("untitled", "what is the time", "noon")
     imported(sqlite_store, agent, "untitled")
     assert sqlite_store.sessions.get("untitled").title == "what is the time"
@@ -205,7 +205,7 @@ def test_a_title_that_the_agent_gave_later_comes_along(sqlite_store: Store, agen
     assert sqlite_store.sessions.get("untitled").title == "Time"
 
 
-def test_a_title_that_the_agent_gave_later_hides_no_conflict(sqlite_store: Store, agent: AgentDb) -> None:
+def test_importing_a_later_title_hides_no_message_conflict(sqlite_store: Store, agent: AgentDb) -> None:
     imported(sqlite_store, agent)
     _append(sqlite_store)
     agent.sql("UPDATE sessions SET title = 'Later' WHERE id = 'talk'")
@@ -226,7 +226,7 @@ def test_other_fields_of_the_user_s_are_kept(sqlite_store: Store, agent: AgentDb
     assert (copy.pinned, copy.archived, copy.workspace, copy.model) == (True, True, "/mine", "mine")
 
 
-def test_a_title_that_both_gave_stays_the_user_s(sqlite_store: Store, agent: AgentDb) -> None:
+def test_a_title_that_both_set_stays_the_users(sqlite_store: Store, agent: AgentDb) -> None:
     imported(sqlite_store, agent)
     sqlite_store.sessions.update("talk", title="Same")
     for title in ("Same", "Other"):
@@ -281,7 +281,7 @@ def test_messages_that_both_changed_stay_a_conflict(
     assert rows(store) == before
 
 
-def test_messages_that_were_changed_here_and_changed_back_are_no_conflict(sqlite_store: Store, agent: AgentDb) -> None:
+def test_messages_added_and_truncated_again_are_no_conflict(sqlite_store: Store, agent: AgentDb) -> None:
     imported(sqlite_store, agent)
     _append(sqlite_store)
     revision = sqlite_store.sessions.get("talk").revision
@@ -303,7 +303,7 @@ def test_messages_that_both_took_back_are_no_conflict(sqlite_store: Store, agent
     require_equal(sqlite_store, agent)
 
 
-def test_messages_that_are_gone_from_the_agent_s_file_stay_here(store: Store, agent: AgentDb) -> None:
+def test_messages_deleted_from_the_agents_file_stay_here(store: Store, agent: AgentDb) -> None:
     imported(store, agent)
     before = rows(store)
     agent.sql("DELETE FROM messages WHERE id = ?", agent.ids("talk")[0])
@@ -322,7 +322,7 @@ def test_messages_that_are_gone_from_the_agent_s_file_stay_here(store: Store, ag
     assert [row for row in rows(store)["messages"] if row in before["messages"]] == before["messages"]
 
 
-def test_a_file_that_was_replaced_by_another_takes_nothing_away(
+def test_a_replaced_file_conflicts_and_removes_nothing(
     sqlite_store: Store, agent: AgentDb, state_db: Callable[..., Path]
 ) -> None:
     imported(sqlite_store, agent)
@@ -379,7 +379,7 @@ def test_a_restored_session_follows_the_agent_again(sqlite_store: Store, agent: 
     require_equal(sqlite_store, agent)
 
 
-def test_a_session_that_got_another_id_here_follows_the_agent_still(sqlite_store: Store, agent: AgentDb) -> None:
+def test_imports_update_a_session_given_another_id(sqlite_store: Store, agent: AgentDb) -> None:
     imported(sqlite_store, agent)
     sqlite_store.sessions.change_id("talk", "renamed")
     agent.say("talk", "more")
@@ -388,7 +388,7 @@ def test_a_session_that_got_another_id_here_follows_the_agent_still(sqlite_store
     require_equal(sqlite_store, agent, "talk", "renamed")
 
 
-def test_a_session_of_the_same_id_from_elsewhere_is_a_conflict(store: Store, agent: AgentDb) -> None:
+def test_importing_over_an_unrelated_session_is_a_conflict(store: Store, agent: AgentDb) -> None:
     store.sessions.create(session_id="talk", title="Mine")
     _append(store)
     before = rows(store)
@@ -399,9 +399,7 @@ def test_a_session_of_the_same_id_from_elsewhere_is_a_conflict(store: Store, age
     assert rows(store) == before
 
 
-def test_the_same_conversation_of_another_file_is_from_elsewhere(
-    sqlite_store: Store, agent: AgentDb, tmp_path: Path
-) -> None:
+def test_importing_from_a_copied_file_is_a_conflict(sqlite_store: Store, agent: AgentDb, tmp_path: Path) -> None:
     imported(sqlite_store, agent)
     other = AgentDb(Path(shutil.copy(agent.path, tmp_path / "other.db")))
     assert imported(sqlite_store, other).outcome is Outcome.CONFLICT
@@ -422,7 +420,7 @@ def test_an_id_that_cannot_be_ours_fails_alone(sqlite_store: Store, agent: Agent
     "column", ["estimated_cost_usd", "input_tokens", "model", "cwd", "title", "archived", "source", "end_reason"]
 )
 @pytest.mark.parametrize("value", ["garbage \udce9".encode("utf-8", "surrogateescape"), "n/a", 1e300, 2**62])
-def test_a_damaged_field_does_not_keep_the_others_from_being_imported(
+def test_sessions_with_a_damaged_field_are_imported(
     sqlite_store: Store, agent: AgentDb, column: str, value: Any
 ) -> None:
     agent.sql(f"UPDATE sessions SET {column} = ? WHERE id = 'talk'", value)
@@ -434,7 +432,7 @@ def test_a_damaged_field_does_not_keep_the_others_from_being_imported(
     sqlite_store.sessions.list(limit=1000)
 
 
-def test_imports_go_into_the_profile_that_is_asked_for(
+def test_imports_go_into_the_requested_profile(
     sqlite_store: Store, agent: AgentDb, state_db: Callable[..., Path]
 ) -> None:
     AgentBridge(agent.path, store=sqlite_store, store_profile="private").import_session("talk")
@@ -457,7 +455,7 @@ def test_an_invalid_profile_name_is_refused(sqlite_store: Store, agent: AgentDb,
     assert sqlite_store.sessions.get("talk").profile == longest
 
 
-def test_helpers_and_schedules_are_imported_only_when_asked_for(sqlite_store: Store, agent: AgentDb) -> None:
+def test_subagents_and_schedules_are_imported_only_when_included(sqlite_store: Store, agent: AgentDb) -> None:
     bridge = AgentBridge(agent.path, store=sqlite_store)
     bridge.import_sessions()
     special = {"cron": "from-cron", "subagent": "helper-source", "archived": "archived", "webui": "from-webui"}
@@ -468,7 +466,7 @@ def test_helpers_and_schedules_are_imported_only_when_asked_for(sqlite_store: St
         assert sqlite_store.sessions.exists(session_id)
 
 
-def test_only_the_source_that_is_asked_for_is_imported(sqlite_store: Store, agent: AgentDb) -> None:
+def test_only_the_requested_source_is_imported(sqlite_store: Store, agent: AgentDb) -> None:
     report = AgentBridge(agent.path, store=sqlite_store).import_sessions(source="telegram")
     assert {item.path for item in report.items} == {"picture", "from-telegram"}
     assert {row.source for row in sqlite_store.sessions.list().items} == {"telegram"}
@@ -490,7 +488,7 @@ OPERATION = st.one_of(
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(operations=st.lists(OPERATION, max_size=12))
-def test_after_any_history_an_import_makes_the_copy_equal(
+def test_after_any_history_an_import_equals_the_original(
     sqlite_store: Store, agent: AgentDb, operations: list[tuple[str, int]]
 ) -> None:
     (number,) = agent.sql("SELECT count(*) FROM sessions")[0]

@@ -81,7 +81,7 @@ def test_a_parent_of_another_profile_is_not_linked(sqlite_store: Store, agent: A
     assert sqlite_store.sessions.get("offshoot").parent_id is None
 
 
-def test_sessions_that_branch_from_each_other_are_linked_one_way(sqlite_store: Store, agent: AgentDb) -> None:
+def test_branches_of_each_other_are_linked_one_way(sqlite_store: Store, agent: AgentDb) -> None:
     agent.begin("one", "hello", model_config=BRANCHED)
     agent.begin("two", "hello", parent_session_id="one", model_config=BRANCHED)
     agent.sql("UPDATE sessions SET parent_session_id = 'two' WHERE id = 'one'")
@@ -91,7 +91,7 @@ def test_sessions_that_branch_from_each_other_are_linked_one_way(sqlite_store: S
         assert sorted(parents, key=str) in (["one", None], [None, "two"], ["two", None], [None, "one"])
 
 
-def test_a_conversation_whose_beginning_was_cut_off_is_known_again(sqlite_store: Store, agent: AgentDb) -> None:
+def test_a_conversation_whose_beginning_was_cut_is_recognised(sqlite_store: Store, agent: AgentDb) -> None:
     imported(sqlite_store, agent, "talk")
     before = list(sqlite_store.messages.read("talk-3"))
     for step in ("talk", "talk-2"):

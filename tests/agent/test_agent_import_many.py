@@ -50,7 +50,7 @@ def _generate(agent: AgentDb, sessions: int, size: int, messages: int = 3) -> No
         )
 
 
-def test_many_sessions_are_read_in_a_few_looks_with_progress(
+def test_many_sessions_take_few_reads_and_report_progress(
     sqlite_store: Store, agent: AgentDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _generate(agent, 300, 20)
@@ -73,7 +73,7 @@ def test_many_sessions_are_read_in_a_few_looks_with_progress(
     require_equal(sqlite_store, agent, "g0123")
 
 
-def test_no_look_at_the_file_takes_in_more_than_it_may(
+def test_import_batches_are_bounded_by_messages_and_bytes(
     sqlite_store: Store, agent: AgentDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _generate(agent, 40, 20)
@@ -111,9 +111,7 @@ def _peak(template: Path, agent: AgentDb) -> int:
             assert store.sessions.count() > 0
 
 
-def test_the_memory_of_an_import_does_not_grow_with_the_file(
-    sqlite_template: Path, state_db: Callable[..., Path]
-) -> None:
+def test_import_memory_does_not_grow_with_the_file(sqlite_template: Path, state_db: Callable[..., Path]) -> None:
     peaks: list[int] = []
     for sessions in (50, 50, 150):  # the first brings in what is made once
         agent = AgentDb(state_db(name=f"{len(peaks)}/state.db"))
@@ -122,18 +120,14 @@ def test_the_memory_of_an_import_does_not_grow_with_the_file(
     assert peaks[2] < 1.5 * peaks[1], peaks
 
 
-def test_the_memory_of_an_import_does_not_grow_with_large_messages(
-    sqlite_template: Path, state_db: Callable[..., Path]
-) -> None:
+def test_import_memory_does_not_grow_with_large_messages(sqlite_template: Path, state_db: Callable[..., Path]) -> None:
     agent = AgentDb(state_db())
     _generate(agent, 30, 1_000_000)
     assert agent.path.stat().st_size > 90e6
     assert _peak(sqlite_template, agent) < 35e6
 
 
-def test_a_long_conversation_is_held_once_while_it_is_imported(
-    sqlite_template: Path, state_db: Callable[..., Path]
-) -> None:
+def test_a_long_conversation_is_in_memory_only_once(sqlite_template: Path, state_db: Callable[..., Path]) -> None:
     agent = AgentDb(state_db())
     _generate(agent, 1, 2_000, messages=15_000)
     written = 15_000 * 2_150  # the bodies' bytes
@@ -141,7 +135,7 @@ def test_a_long_conversation_is_held_once_while_it_is_imported(
 
 
 @pytest.mark.parametrize("statement", [2011, 2517, 3019])
-def test_an_import_that_is_killed_is_finished_by_the_next(sqlite_path: Path, agent: AgentDb, statement: int) -> None:
+def test_a_killed_import_is_finished_by_the_next(sqlite_path: Path, agent: AgentDb, statement: int) -> None:
     _generate(agent, 160, 20)  # fifty are read at once, and written in one transaction
     killed = run_function(import_agent_and_be_killed, sqlite_path, agent.path, statement)
     assert killed.returncode == -signal.SIGKILL
@@ -166,7 +160,7 @@ def test_an_import_killed_in_a_conversation_writes_none(sqlite_path: Path, agent
         require_equal(store, agent, "g0000")
 
 
-def test_an_import_that_the_caller_stops_keeps_what_was_taken_in(sqlite_store: Store, agent: AgentDb) -> None:
+def test_a_stopped_import_keeps_the_sessions_already_imported(sqlite_store: Store, agent: AgentDb) -> None:
     def stop(progress: ImportProgress) -> None:
         if progress.done == 3:
             raise KeyboardInterrupt

@@ -69,7 +69,7 @@ def test_a_message_added_before_the_import_stays(stores: tuple[Store, Store], ag
     assert [message["content"] for message in store.messages.read("talk")] == ["hello", "hi", *theirs, "mine"]
 
 
-def test_a_conversation_that_two_programs_import_at_once_is_there_once(postgres_url: str, agent: AgentDb) -> None:
+def test_concurrent_imports_of_one_conversation_make_one_copy(postgres_url: str, agent: AgentDb) -> None:
     with Store.open(postgres_url) as one, Store.open(postgres_url) as other:
         outcomes = []
 
@@ -90,7 +90,7 @@ def test_a_conversation_that_two_programs_import_at_once_is_there_once(postgres_
         assert one.sessions.get("talk").message_count == 2
 
 
-def test_programs_that_import_everything_at_once_leave_each_conversation_once(
+def test_concurrent_imports_of_everything_duplicate_no_conversation(
     stores: tuple[Store, Store], agent: AgentDb
 ) -> None:
     reports: list[Any] = []

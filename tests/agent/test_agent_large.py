@@ -68,7 +68,7 @@ def test_no_transaction_writes_more_than_a_part(sqlite_store: Store, agent: Agen
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_conversation_in_parts_is_what_the_agent_has(sqlite_store: Store, agent: AgentDb, change: str) -> None:
+def test_a_conversation_written_in_parts_equals_the_original(sqlite_store: Store, agent: AgentDb, change: str) -> None:
     bridge = AgentBridge(agent.path, store=sqlite_store)
     bridge.import_session("talk")
     require_equal(sqlite_store, agent)
@@ -136,7 +136,7 @@ Moments = Callable[[Callable[[Store], object]], Iterator[tuple[Store, ImportItem
 
 
 @pytest.mark.slow
-def test_a_message_that_the_user_adds_meanwhile_is_kept(moments: Moments, agent: AgentDb) -> None:
+def test_a_message_added_during_an_import_is_kept(moments: Moments, agent: AgentDb) -> None:
     def add(other: Store) -> None:
         if other.sessions.exists("talk"):
             other.messages.append("talk", "mine")
@@ -152,7 +152,7 @@ def test_a_message_that_the_user_adds_meanwhile_is_kept(moments: Moments, agent:
 
 
 @pytest.mark.slow
-def test_a_conversation_that_another_program_imports_meanwhile_is_there_once(moments: Moments, agent: AgentDb) -> None:
+def test_another_programs_import_meanwhile_makes_no_second_copy(moments: Moments, agent: AgentDb) -> None:
     for store, item in moments(lambda other: AgentBridge(agent.path, store=other).import_session("talk")):
         assert item.outcome in {Outcome.IMPORTED, Outcome.UPDATED, Outcome.UNCHANGED}
         require_equal(store, agent)
@@ -160,7 +160,7 @@ def test_a_conversation_that_another_program_imports_meanwhile_is_there_once(mom
 
 
 @pytest.mark.slow
-def test_a_conversation_that_the_user_purges_meanwhile_stays_purged(moments: Moments) -> None:
+def test_a_conversation_purged_during_an_import_stays_purged(moments: Moments) -> None:
     def purge(other: Store) -> None:
         if not other.sessions.exists("talk"):
             other.sessions.create(session_id="talk")

@@ -163,7 +163,7 @@ def test_a_table_that_is_there_twice_is_damage(state_db: StateDb) -> None:
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_a_file_that_another_process_keeps_to_itself_is_locked(state_db: StateDb, journal: str) -> None:
+def test_reading_an_exclusively_locked_file_is_refused(state_db: StateDb, journal: str) -> None:
     path = state_db(Shape(journal=journal))
     bridge = AgentBridge(path, busy_timeout=0.02)
     with writers.running("lock", path):
@@ -240,7 +240,7 @@ def test_every_attempt_reads_one_state(state_db: StateDb, busy_timeout: float) -
     assert all(patience <= min(busy_timeout, 30) * 1000 for _, patience in found)
 
 
-def test_a_change_cut_off_in_its_middle_waits_for_the_agent(state_db: StateDb) -> None:
+def test_an_interrupted_transaction_is_left_to_the_agent(state_db: StateDb) -> None:
     path = state_db(Shape(journal="delete"))
     whole = path.read_bytes()
     writers.run("crash", path)
@@ -297,7 +297,7 @@ def test_an_unreadable_file_s_owner_is_named(state_db: StateDb, open_folder: Pat
     assert "Read it as the user whom the agent runs as" in told
 
 
-def test_the_store_s_own_database_is_not_the_agent_s(sqlite_store: Store, sqlite_path: Path, tmp_path: Path) -> None:
+def test_any_path_to_the_stores_database_is_refused(sqlite_store: Store, sqlite_path: Path, tmp_path: Path) -> None:
     hard, soft = tmp_path / "hard.db", tmp_path / "soft.db"
     os.link(sqlite_path, hard)
     soft.symlink_to(sqlite_path)
@@ -306,7 +306,7 @@ def test_the_store_s_own_database_is_not_the_agent_s(sqlite_store: Store, sqlite
             AgentBridge(path, store=sqlite_store).info()
 
 
-def test_another_store_s_database_is_not_the_agent_s(sqlite_store: Store, sqlite_path: Path) -> None:
+def test_another_stores_database_is_refused(sqlite_store: Store, sqlite_path: Path) -> None:
     """It has tables of the same names, so it would be shown as if the agent had written it."""
     session = sqlite_store.sessions.create(title="ours")
     sqlite_store.messages.append(session.session_id, {"role": "user", "content": "hi"})
@@ -324,7 +324,7 @@ def test_another_store_s_database_is_not_the_agent_s(sqlite_store: Store, sqlite
         ("DROP TABLE messages; CREATE TABLE messages (text TEXT)", "no column id, session_id"),
     ],
 )
-def test_tables_that_are_not_an_agent_s_are_refused(state_db: StateDb, change: str, match: str) -> None:
+def test_a_file_without_the_agents_tables_is_refused(state_db: StateDb, change: str, match: str) -> None:
     path = state_db(Shape(2))
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
@@ -354,7 +354,7 @@ def test_tables_with_the_least_of_columns_are_read(tmp_path: Path) -> None:
     assert bridge.info().schema_version is None
 
 
-def test_a_read_that_takes_too_long_is_given_up(state_db: StateDb) -> None:
+def test_a_read_that_exceeds_its_deadline_is_stopped(state_db: StateDb) -> None:
     path = state_db(Shape(index=False))
     with closing(sqlite3.connect(path)) as db:
         db.execute(
@@ -368,9 +368,7 @@ def test_a_read_that_takes_too_long_is_given_up(state_db: StateDb) -> None:
     assert AgentBridge(path).sessions().items
 
 
-def test_a_user_interface_goes_on_without_the_agent_and_says_why(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_degrade_logs_agent_errors_and_returns_the_fallback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bridge = AgentBridge(home=tmp_path)
     nothing: list[object] = []
     with caplog.at_level(logging.WARNING, logger="hermes_store.agent"):

@@ -26,7 +26,7 @@ def test_agent_s_names_are_exported_by_the_library() -> None:
         assert getattr(hermes_store, name) is getattr(errors, name)
 
 
-def test_every_public_name_is_there_once_and_in_order() -> None:
+def test_every_public_name_exists_once_and_in_order() -> None:
     names = hermes_store.__all__
     assert names == sorted(set(names), key=lambda name: (not name.isupper(), name))
     assert [name for name in names if not hasattr(hermes_store, name)] == []
@@ -52,9 +52,9 @@ def imported_by(program: str, *modules: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_the_bridge_is_loaded_without_what_only_commands_need() -> None:
+def test_the_bridge_imports_nothing_that_only_commands_need() -> None:
     assert imported_by("hermes_store.AgentBridge", "typer", "rich", "alembic", "psycopg") == set()
 
 
-def test_an_import_of_the_library_leaves_its_dependencies_for_later() -> None:
+def test_importing_the_library_loads_neither_sqlalchemy_nor_pydantic() -> None:
     assert imported_by("pass", "sqlalchemy", "pydantic") == set()

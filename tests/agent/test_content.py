@@ -71,7 +71,7 @@ def messages(path: Path, session_id: str, **how: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("version", [1, 2, 7, 9, 13, 22, 30])
-def test_every_column_that_a_version_has_is_in_the_message(state_db: StateDb, version: int) -> None:
+def test_messages_have_every_column_of_the_files_version(state_db: StateDb, version: int) -> None:
     columns = {column.split()[0] for since, column in MESSAGES if since <= version}
     expected = [{key: value for key, value in message.items() if COLUMNS.get(key, key) in columns} for message in LOGIN]
     assert messages(state_db(Shape(version)), "login") == expected
@@ -111,7 +111,7 @@ def test_everything_known_of_a_session_is_told(state_db: StateDb) -> None:
     assert AgentBridge(state_db()).session("login") == session
 
 
-def test_a_chain_tells_when_it_began_and_what_it_is_now(state_db: StateDb) -> None:
+def test_a_chain_has_its_beginning_and_latest_state(state_db: StateDb) -> None:
     session = AgentBridge(state_db()).session("story-c")
     assert session.session_id == "story-b"
     assert (session.started_at, session.last_active) == (BASE + 300, BASE + 323)
@@ -119,7 +119,7 @@ def test_a_chain_tells_when_it_began_and_what_it_is_now(state_db: StateDb) -> No
     assert AgentBridge(state_db()).session("branch").parent_id == "login"
 
 
-def test_structured_content_is_decoded_and_broken_content_stays_as_it_is(state_db: StateDb) -> None:
+def test_structured_content_is_decoded_unless_it_is_broken(state_db: StateDb) -> None:
     assert [message["content"] for message in messages(state_db(), "picture")] == [
         [{"type": "text", "text": "What is   in\nthis picture?"}, {"type": "image_url"}],
         {"type": "text", "text": "A cat."},
@@ -128,7 +128,7 @@ def test_structured_content_is_decoded_and_broken_content_stays_as_it_is(state_d
     ]
 
 
-def test_damaged_rows_are_read_as_far_as_they_can_be(state_db: StateDb) -> None:
+def test_damaged_rows_are_read_as_far_as_possible(state_db: StateDb) -> None:
     items = messages(state_db(Shape(30)), "damaged")
     assert [item["content"] for item in items] == [
         "caf\udce9 au lait",
@@ -199,13 +199,13 @@ def test_rewound_messages_are_hidden_and_compacted_ones_marked(state_db: StateDb
     ]
 
 
-def test_messages_come_in_the_order_of_writing_whatever_the_clock_said(state_db: StateDb) -> None:
+def test_messages_keep_their_written_order_despite_wrong_clocks(state_db: StateDb) -> None:
     items = messages(state_db(), "clocks")
     assert [item["content"] for item in items] == ["one", "two", "three", "four", "five", "six"]
     assert [item["timestamp"] for item in items] == [BASE + 561, BASE + 561, BASE + 400, 5e246, "yesterday", -1.0]
 
 
-def test_a_file_with_an_order_for_display_is_shown_in_it(state_db: StateDb) -> None:
+def test_messages_are_read_in_the_files_display_order(state_db: StateDb) -> None:
     path = state_db(Shape(30))
     with closing(sqlite3.connect(path)) as db:
         ids = [row[0] for row in db.execute("SELECT id FROM messages WHERE session_id = 'compacted' ORDER BY id")]
@@ -241,7 +241,7 @@ def test_a_cursor_of_another_conversation_is_refused(state_db: StateDb) -> None:
     assert bridge.messages("story-c", limit=1, after=cursor).items[0]["content"] == "part 1"
 
 
-def test_a_session_that_is_not_there_has_no_messages_to_read(state_db: StateDb) -> None:
+def test_reading_messages_of_an_unknown_session_is_refused(state_db: StateDb) -> None:
     for unknown in ("nobody", "nowhere", ""):
         for lineage in (True, False):
             with pytest.raises(SessionNotFoundError, match="The agent has no session"):

@@ -169,7 +169,7 @@ def test_a_name_that_is_no_utf8_breaks_nothing(loose: tuple[Path, str], tmp_path
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_column_that_is_no_utf8_is_left_out(loose: tuple[Path, str], tmp_path: Path, table: str) -> None:
+def test_a_column_named_in_invalid_utf8_is_ignored(loose: tuple[Path, str], tmp_path: Path, table: str) -> None:
     path = Path(shutil.copy(loose[0], tmp_path / "state.db"))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"ALTER TABLE {table} ADD COLUMN MARK TEXT DEFAULT 'x'")

@@ -42,7 +42,7 @@ def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         (None, {"home": "/h/profiles/work", "profile": "default"}, "/h/state.db"),
     ],
 )
-def test_the_file_is_where_the_agent_would_have_it(
+def test_the_path_follows_home_profile_and_environment(
     monkeypatch: pytest.MonkeyPatch, environment: str | None, how: dict[str, Any], expected: str
 ) -> None:
     if environment is not None:
@@ -69,7 +69,7 @@ def test_a_profile_has_its_own_file(state_db: StateDb, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x", "a/b", "Work", "-a", "_a", "a b", "ä", "x" * 65, "a\n", "a\0", "١", 7]
 )
-def test_a_name_that_is_no_profile_s_is_refused(name: Any) -> None:
+def test_an_invalid_profile_name_is_refused(name: Any) -> None:
     with pytest.raises(InvalidIdError):
         _ = AgentBridge(profile=name).path
 

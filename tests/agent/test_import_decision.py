@@ -65,7 +65,7 @@ def test_what_the_agent_still_knows_may_be_replaced(now: Conversation) -> None:
     assert find_conflict(now, conversation(1, 2)) == ""
 
 
-def test_messages_gone_from_the_agents_file_are_a_conflict() -> None:
+def test_imported_messages_missing_from_the_file_are_conflicts() -> None:
     assert find_conflict(conversation(2, 4), conversation(1, 2, 3)).startswith("2 of its messages are gone")
     # However many messages the user left of the copy.
     assert "are gone" in find_conflict(conversation(2), conversation(1, 2), is_changed_here=True, stored=[])
@@ -77,7 +77,7 @@ def test_messages_changed_on_both_sides_are_a_conflict() -> None:
 
 
 @pytest.mark.parametrize("mark", [("assistant", 1.0), ("user", 1.5), (None, None)])
-def test_another_message_with_an_imported_id_is_a_conflict(mark: tuple[str | None, float | None]) -> None:
+def test_another_message_with_an_imported_id_conflicts(mark: tuple[str | None, float | None]) -> None:
     found = find_conflict(conversation(1, 2), conversation(1), stored=[mark])
     assert found == "other messages have their ids in the agent's file (it was replaced)"
 
@@ -95,7 +95,7 @@ def test_columns_follow_unless_the_user_changed_them() -> None:
     assert decision.changed_columns(values, STORED, written) == {"input_tokens": 9}
 
 
-def test_a_title_too_long_for_the_store_is_cut() -> None:
+def test_a_title_longer_than_the_limit_is_cut() -> None:
     assert decision.following(conversation(1))["title"] == "x" * 500
 
 

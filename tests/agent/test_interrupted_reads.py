@@ -206,7 +206,7 @@ def test_without_a_spare_thread_the_caller_reads(state_db: StateDb, monkeypatch:
 # Exceptions from outside
 
 
-def test_a_signal_s_exception_ends_a_query_and_is_raised(state_db: StateDb) -> None:
+def test_a_query_ends_by_raising_the_signals_exception(state_db: StateDb) -> None:
     file, before = AgentFile(path=state_db()), threads()
     for number in range(5):
         started = time.monotonic()
@@ -218,7 +218,7 @@ def test_a_signal_s_exception_ends_a_query_and_is_raised(state_db: StateDb) -> N
     assert file.read(query("SELECT 1")) == [(1,)]
 
 
-def test_a_signal_s_exception_ends_a_query_that_never_looks_up(state_db: StateDb) -> None:
+def test_a_signals_exception_interrupts_even_one_long_step(state_db: StateDb) -> None:
     """One step of SQLite's may take long; a handler that waited for its end would be late."""
     long_step = "SELECT length(hex(hex(zeroblob(20000000))))"
     sql = f"WITH RECURSIVE t(x) AS ({long_step} UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
@@ -239,7 +239,7 @@ def test_a_signal_whose_handler_returns_ends_nothing(state_db: StateDb) -> None:
     assert len(rung) > 2
 
 
-def test_a_signal_s_exception_does_not_wait_for_the_agent(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signals_exception_waits_for_no_lock(state_db: StateDb, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite looks at no interrupt while it waits for a lock, so such a read is left to end by itself."""
     monkeypatch.setattr(reader_thread, "_PATIENCE", 0.1)
     path, before = state_db(), threads()
@@ -299,7 +299,7 @@ def test_ctrl_c_ends_a_program_that_reads(state_db: StateDb) -> None:
     assert "AgentTimeoutError" not in errors
 
 
-def test_nothing_of_a_read_waits_for_the_garbage_collector(state_db: StateDb) -> None:
+def test_a_read_leaves_nothing_for_the_garbage_collector(state_db: StateDb) -> None:
     gc.disable()
     try:
         path = state_db()

@@ -44,7 +44,7 @@ def chains(path: Path, *include: str) -> list[tuple[str, ...]]:
 FULL = {"end_reason": "compression", "ended_at": BASE + 1}
 
 
-def test_a_cycle_of_parents_loses_no_session_and_ends(path: Path, put: Put) -> None:
+def test_a_cycle_of_parents_loses_no_session(path: Path, put: Put) -> None:
     put("a", "b", **FULL)
     put("b", "a", **FULL)
     put("self", "self", **FULL)
@@ -62,7 +62,7 @@ def test_a_chain_with_a_cycle_loses_no_session(path: Path, put: Put) -> None:
     assert sorted(shown) == ["a", "b", "c", "tail"]
 
 
-def test_a_chain_longer_than_the_longest_loses_no_session(path: Path, put: Put) -> None:
+def test_a_chain_beyond_the_limit_loses_no_session(path: Path, put: Put) -> None:
     for number in range(250):
         put(f"s{number:03}", f"s{number - 1:03}" if number else None, at=number, **(FULL if number < 249 else {}))
     listed = chains(path)
@@ -71,7 +71,7 @@ def test_a_chain_longer_than_the_longest_loses_no_session(path: Path, put: Put) 
     assert sorted(texts) == [f"s{number:03}" for number in range(250)]
 
 
-def test_what_goes_on_for_a_helper_is_that_helper(path: Path, put: Put) -> None:
+def test_a_helpers_continuation_joins_the_helpers_chain(path: Path, put: Put) -> None:
     put("main", at=1)
     put("busy", "main", at=2, model_config='{"_delegate_from": "main"}', **FULL)
     put("busy-2", "busy", at=3)
@@ -110,7 +110,7 @@ def test_of_two_continuations_the_agent_s_choice_counts(
     assert AgentBridge(path).session("full").session_id == "a-second"
 
 
-def test_a_chain_is_as_active_as_its_most_active_part(path: Path, put: Put) -> None:
+def test_a_chain_has_its_sessions_latest_activity(path: Path, put: Put) -> None:
     put("other", at=50)
     put("root", at=100, **FULL)
     put("tip", "root", at=5, ended_at=BASE + 6, end_reason="cli_close")
@@ -142,7 +142,7 @@ def test_a_session_is_read_without_its_predecessors(path: Path, put: Put) -> Non
         assert "_continues" not in alone.items[0]
 
 
-def test_ids_as_odd_as_they_can_be_are_only_ids(path: Path, put: Put) -> None:
+def test_sessions_with_odd_ids_are_listed_and_read(path: Path, put: Put) -> None:
     odd = ["a'b", 'c"d', "e%f_", "über", "x" * 300, "{}", "?1", "line\nbreak"]
     for number, name in enumerate(odd):
         put(name, at=number)

@@ -356,7 +356,7 @@ def untimed(time: Any) -> File:
 @example(file=ELSEWHERE, ask=Ask())
 @example(file=untimed("yesterday"), ask=Ask(samples=(5000,)))
 @example(file=untimed(-5.0), ask=Ask(samples=(5000,)))
-def test_the_pages_of_the_list_are_what_the_rules_say(file: File, ask: Ask) -> None:
+def test_pages_of_sessions_follow_the_rules(file: File, ask: Ask) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder) / "state.db"
         write(path, file)
@@ -375,7 +375,7 @@ def test_the_pages_of_the_list_are_what_the_rules_say(file: File, ask: Ask) -> N
     max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(file=files, limit=st.integers(1, 4), rewound=st.booleans(), lineage=st.booleans())
-def test_the_pages_of_messages_are_what_the_rules_say(file: File, limit: int, rewound: bool, lineage: bool) -> None:
+def test_pages_of_messages_follow_the_rules(file: File, limit: int, rewound: bool, lineage: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.db"
         write(path, file)

@@ -50,7 +50,7 @@ def stop(writer: subprocess.Popen[str]) -> int:
 
 
 @pytest.mark.parametrize("index", [True, False], ids=["index", "no index"])
-def test_hundreds_of_reads_beside_a_writer_are_right_and_leave_nothing(state_db: StateDb, index: bool) -> None:
+def test_reads_beside_a_writer_are_correct_without_leaks(state_db: StateDb, index: bool) -> None:
     shape = Shape(index=index)
     path = state_db(shape)
     log = path.with_name("state.db-wal")
@@ -85,7 +85,7 @@ def test_hundreds_of_reads_beside_a_writer_are_right_and_leave_nothing(state_db:
     assert shown == before + written
 
 
-def test_a_writer_without_a_log_is_waited_for_and_not_stopped(state_db: StateDb) -> None:
+def test_reads_wait_for_a_writer_without_a_log(state_db: StateDb) -> None:
     shape = Shape(journal="delete")
     path = state_db(shape)
     bridge = AgentBridge(path, busy_timeout=30)
@@ -101,7 +101,7 @@ def test_a_writer_without_a_log_is_waited_for_and_not_stopped(state_db: StateDb)
     assert held(path) == []
 
 
-def test_the_log_can_be_emptied_between_any_two_reads(state_db: StateDb) -> None:
+def test_the_log_can_be_emptied_between_reads(state_db: StateDb) -> None:
     """A reader that kept its snapshot would be in the way of this."""
     path = state_db()
     bridge = AgentBridge(path)

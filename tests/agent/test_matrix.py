@@ -37,7 +37,7 @@ def listed(bridge: AgentBridge, **how: Any) -> list[tuple[Any, ...]]:
 
 
 @every_file
-def test_the_list_shows_each_conversation_once_and_as_it_is(agent_file: AgentFile) -> None:
+def test_the_list_shows_each_conversation_once_and_correctly(agent_file: AgentFile) -> None:
     bridge = AgentBridge(agent_file.path)
     shape = agent_file.shape
     assert listed(bridge) == expected(shape)
@@ -47,7 +47,7 @@ def test_the_list_shows_each_conversation_once_and_as_it_is(agent_file: AgentFil
 
 
 @each_version
-def test_a_source_s_list_shows_what_comes_from_there(agent_file: AgentFile) -> None:
+def test_a_list_by_source_shows_only_that_source(agent_file: AgentFile) -> None:
     bridge = AgentBridge(agent_file.path)
     shape = agent_file.shape
     for source in ("cli", "cron", "subagent", "nobody"):
@@ -72,7 +72,7 @@ def test_the_pages_put_together_are_the_list(agent_file: AgentFile) -> None:
 
 
 @each_version
-def test_a_conversation_is_found_by_each_of_its_sessions(agent_file: AgentFile) -> None:
+def test_either_end_of_a_chain_finds_its_conversation(agent_file: AgentFile) -> None:
     bridge = AgentBridge(agent_file.path)
     for talk in (*TALKS[1:5], *TALKS[7:10]):
         for session_id in {talk.chain[0], talk.chain[-1]}:
@@ -83,7 +83,7 @@ def test_a_conversation_is_found_by_each_of_its_sessions(agent_file: AgentFile) 
 
 
 @every_file
-def test_the_messages_of_every_conversation_are_read_in_order(agent_file: AgentFile) -> None:
+def test_messages_of_every_conversation_are_read_in_order(agent_file: AgentFile) -> None:
     bridge = AgentBridge(agent_file.path)
     for talk in TALKS[:14]:
         written = [message for _, messages in talk.sessions for message in messages]
@@ -105,7 +105,7 @@ def test_the_messages_of_every_conversation_are_read_in_order(agent_file: AgentF
 
 
 @each_version
-def test_the_pages_of_messages_put_together_are_the_messages(agent_file: AgentFile) -> None:
+def test_joined_pages_of_messages_equal_the_whole(agent_file: AgentFile) -> None:
     bridge = AgentBridge(agent_file.path)
     for session_id, limit, rewound in (
         ("story-b", 3, False),

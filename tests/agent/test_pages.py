@@ -56,7 +56,7 @@ def tangle(seed: int) -> list[tuple[Row, list[Row]]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [Shape(22), Shape(30, index=False), Shape(4)], ids=str)
 @pytest.mark.parametrize("seed", range(2))
-def test_small_pages_are_the_big_page_and_each_row_is_exact(tmp_path: Path, shape: Shape, seed: int) -> None:
+def test_small_pages_join_into_one_exact_list(tmp_path: Path, shape: Shape, seed: int) -> None:
     path = tmp_path / "state.db"
     made = tangle(seed)
     create(path, shape, [])

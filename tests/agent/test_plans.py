@@ -102,7 +102,7 @@ VERSIONS = [4, 11, 14, 22, 30]
 
 @pytest.mark.parametrize("include", [(), ALL], ids=["default", "all"])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_list_never_scans_the_wide_rows_nor_the_messages(
+def test_the_list_scans_neither_wide_rows_nor_messages(
     big: Callable[[Shape], Path], version: int, include: tuple[str, ...]
 ) -> None:
     path = big(Shape(version))
@@ -181,7 +181,7 @@ def test_empty_sessions_cost_no_look_without_an_index(big: Callable[[Shape], Pat
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_page_of_messages_uses_the_index_on_them(big: Callable[[Shape], Path], version: int) -> None:
+def test_a_page_of_messages_uses_their_index(big: Callable[[Shape], Path], version: int) -> None:
     path = big(Shape(version))
     bridge = AgentBridge(path)
     page = bridge.messages("s0005", limit=5)

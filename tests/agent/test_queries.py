@@ -47,7 +47,7 @@ def test_no_row_is_an_empty_list(connection: sqlite3.Connection) -> None:
     assert packed_rows(connection, 1, "SELECT 1 WHERE 0", ()) == []
 
 
-def test_too_much_for_one_text_is_read_row_by_row(connection: sqlite3.Connection) -> None:
+def test_rows_too_long_to_pack_are_read_singly(connection: sqlite3.Connection) -> None:
     longest = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
     try:
         values = Query(["c"], "VALUES (?), (?), (?)", ["x" * 400] * 3)

@@ -97,7 +97,7 @@ def test_a_changed_schema_is_noticed_by_every_read(state_db: StateDb, tmp_path: 
 
 
 @pytest.mark.parametrize("first", ["sessions", "session", "messages", "info"])
-def test_a_changed_schema_is_noticed_by_the_first_query(state_db: StateDb, first: str) -> None:
+def test_the_first_query_notices_a_changed_schema(state_db: StateDb, first: str) -> None:
     path = state_db()
     bridge = AgentBridge(path)
     reads(bridge)
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_database_is_noticed(state_db: StateDb) -> None:
         bridge.sessions()
 
 
-def test_a_dropped_index_costs_no_scan_for_each_session(state_db: StateDb) -> None:
+def test_a_dropped_index_costs_no_scan_per_session(state_db: StateDb) -> None:
     """The statement that was written for the index would scan all messages for each session."""
     path = state_db()
     sessions, messages = 300, 6_000

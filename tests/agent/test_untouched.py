@@ -51,7 +51,7 @@ def use_everything(bridge: AgentBridge) -> None:
 
 
 @every_file
-def test_the_agent_s_bytes_are_the_same_after_reading(agent_file: AgentFile) -> None:
+def test_reading_changes_no_byte_of_the_agents_files(agent_file: AgentFile) -> None:
     folder = agent_file.path.parent
     before = look(folder)
     use_everything(AgentBridge(agent_file.path))
@@ -84,7 +84,7 @@ def test_the_agent_s_bytes_are_the_same_after_reading(agent_file: AgentFile) -> 
         os.fsdecode(b"latin-\xe9"),
     ],
 )
-def test_a_path_may_be_as_odd_as_paths_can_be(state_db: StateDb, tmp_path: Path, folder: str, journal: str) -> None:
+def test_a_path_may_contain_any_odd_characters(state_db: StateDb, tmp_path: Path, folder: str, journal: str) -> None:
     path = state_db(Shape(journal=journal), f"{folder}/{folder}.db")
     before = look(path.parent)
     for bridge in (AgentBridge(path), AgentBridge(str(path)), AgentBridge(os.fsencode(path))):  # type: ignore[arg-type]
@@ -118,7 +118,7 @@ def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_each_read_sees_the_file_that_is_there_now(state_db: StateDb, tmp_path: Path) -> None:
+def test_the_next_read_sees_a_replaced_file(state_db: StateDb, tmp_path: Path) -> None:
     path = state_db(Shape(1))
     bridge = AgentBridge(path)
     assert bridge.info().schema_version == 1
