@@ -51,9 +51,7 @@ TORN: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", TORN)
-def test_wherever_a_file_is_torn_the_messages_before_it_are_recovered(
-    sqlite_store: Store, state: StateDir, shape: str
-) -> None:
+def test_messages_before_a_cut_anywhere_are_recovered(sqlite_store: Store, state: StateDir, shape: str) -> None:
     original = TORN[shape]
     text = json.dumps(original, ensure_ascii=shape == "messages last").encode()
     items = _import(sqlite_store, state, {f"cut{size}": text[:size] for size in range(len(text))})
@@ -112,7 +110,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_number_is_not_believed_unless_it_is_seen_to_end(sqlite_store: Store, state: StateDir, number: str) -> None:
+def test_a_number_without_a_visible_end_is_ignored(sqlite_store: Store, state: StateDir, number: str) -> None:
     items = _import(
         sqlite_store,
         state,
@@ -179,7 +177,7 @@ def _originals() -> Iterator[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_no_damage_of_a_real_session_stops_the_import(sqlite_store: Store, state: StateDir, damage: str) -> None:
+def test_no_damage_of_a_session_stops_the_import(sqlite_store: Store, state: StateDir, damage: str) -> None:
     chance = random.Random(damage)
     originals = list(_originals())
     copies = {f"copy{n}": DAMAGES[damage](originals[n % len(originals)], chance) for n in range(60)}
@@ -245,7 +243,7 @@ def test_a_byte_order_mark_is_no_damage(sqlite_store: Store, state: StateDir) ->
 
 
 @pytest.mark.parametrize("mark", [b"", BOM], ids=["plain", "after a byte order mark"])
-def test_the_byte_that_is_named_is_the_one_in_the_file(sqlite_store: Store, state: StateDir, mark: bytes) -> None:
+def test_the_reported_byte_offset_matches_the_file(sqlite_store: Store, state: StateDir, mark: bytes) -> None:
     head = mark + '{"title": "日本 😀", '.encode()
     item = _import(sqlite_store, state, {"a": head + b"oops}"})["a"]
     assert f"at byte {len(head)} of {len(head) + 5} " in item.reason
@@ -257,9 +255,7 @@ def test_the_byte_that_is_named_is_the_one_in_the_file(sqlite_store: Store, stat
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
-def test_another_encoding_of_unicode_is_read_or_refused_but_never_misread(
-    sqlite_store: Store, state: StateDir, codec: str
-) -> None:
+def test_other_unicode_encodings_are_never_misread(sqlite_store: Store, state: StateDir, codec: str) -> None:
     content = WHOLE.decode().encode(codec)
     items = _import(sqlite_store, state, {"whole": content, "cut": content[: len(content) // 2], "odd": content[:-1]})
     for item in items.values():
@@ -288,9 +284,7 @@ def test_an_unreadable_file_is_reported_with_its_problem(
 
 
 @pytest.mark.parametrize("inner", [nested_arrays(5000), nested_arrays(5000)[:4000], b"9" * 5000, b"1e999999"])
-def test_what_no_parser_takes_ends_the_readable_part_or_is_read(
-    sqlite_store: Store, state: StateDir, inner: bytes
-) -> None:
+def test_messages_before_an_unparsable_value_are_recovered(sqlite_store: Store, state: StateDir, inner: bytes) -> None:
     item = _import(sqlite_store, state, {"a": b'{"title": "t", "messages": ["a", ' + inner + b', "b"]'})["a"]
     assert item.outcome == "recovered"
     assert sqlite_store.messages.read("a")[0] == "a"
@@ -322,7 +316,7 @@ def _followed() -> dict[str, tuple[bytes, int]]:
 
 
 @pytest.mark.parametrize("name", _followed())
-def test_a_session_with_more_after_its_end_never_overwrites(sqlite_store: Store, state: StateDir, name: str) -> None:
+def test_a_file_with_trailing_content_never_overwrites(sqlite_store: Store, state: StateDir, name: str) -> None:
     content, _ = _followed()[name]
     state.write("a.json", _numbered(41))
     import_directory(sqlite_store, state.root)
@@ -334,7 +328,7 @@ def test_a_session_with_more_after_its_end_never_overwrites(sqlite_store: Store,
 
 
 @pytest.mark.parametrize("name", _followed())
-def test_what_is_whole_after_a_sessions_end_is_recovered(sqlite_store: Store, state: StateDir, name: str) -> None:
+def test_whole_messages_after_a_sessions_end_are_recovered(sqlite_store: Store, state: StateDir, name: str) -> None:
     content, count = _followed()[name]
     item = _import(sqlite_store, state, {"a": content})["a"]
     assert (item.outcome, item.messages) == ("recovered", count)
@@ -348,7 +342,7 @@ def test_what_is_whole_after_a_sessions_end_is_recovered(sqlite_store: Store, st
 
 @pytest.mark.parametrize("indent", [None, 2, 4])
 @pytest.mark.parametrize("key", ["title", "messages", "model", "tool_calls"])
-def test_a_byte_that_is_not_utf8_is_kept_as_an_escape(
+def test_an_invalid_utf8_byte_is_kept_escaped(
     sqlite_store: Store, state: StateDir, key: str, indent: int | None
 ) -> None:
     data = {**_numbered(9), "title": "T#", "model": "m#", "tool_calls": [{"name": "n#"}]}
@@ -453,14 +447,14 @@ def test_a_damaged_backup_lets_the_file_be_read(sqlite_store: Store, state: Stat
     assert sqlite_store.messages.read("a") == ["one"]
 
 
-def test_a_whole_session_does_not_look_at_its_backup(sqlite_store: Store, state: StateDir) -> None:
+def test_a_whole_session_is_imported_without_its_backup(sqlite_store: Store, state: StateDir) -> None:
     state.write("a.json", WHOLE)
     state.write("a.json.bak", session("a", "older", "and", "longer"))
     assert by_name(import_directory(sqlite_store, state.root))["a.json"].outcome == "imported"
     assert sqlite_store.messages.read("a") == ["one", "zwei 😀"]
 
 
-def test_a_session_whose_file_is_empty_is_taken_from_its_backup(sqlite_store: Store, state: StateDir) -> None:
+def test_an_empty_file_is_recovered_from_its_backup(sqlite_store: Store, state: StateDir) -> None:
     state.write("a.json", b"\0" * 100)
     state.write("a.json.bak", WHOLE)
     item: Any = by_name(import_directory(sqlite_store, state.root))["a.json"]
@@ -492,7 +486,7 @@ def _torn(count: int) -> bytes:
         (0, 60, 0, 60),
     ],
 )
-def test_the_file_or_its_backup_is_taken_whichever_has_more(  # noqa: PLR0917 - one row of the table
+def test_file_or_backup_is_chosen_by_message_counts(  # noqa: PLR0917 - one row of the table
     sqlite_store: Store, state: StateDir, in_file: int, in_backup: int, indexed: int | None, expected: int
 ) -> None:
     state.write("a.json", _torn(in_file))
@@ -506,14 +500,14 @@ def test_the_file_or_its_backup_is_taken_whichever_has_more(  # noqa: PLR0917 - 
     assert not other or re.search(rf"\b{other} (whole )?messages", item.reason)
 
 
-def test_a_session_that_was_shortened_on_purpose_stays_so(sqlite_store: Store, state: StateDir) -> None:
+def test_a_session_shortened_on_purpose_stays_short(sqlite_store: Store, state: StateDir) -> None:
     content = as_json({"intentional_shrink_generation": "b", **_numbered(4)})
     state.write("a.json", content[: content.index(b'"3"')])
     state.write("a.json.bak", _numbered(60, intentional_shrink_generation="a"))
     assert by_name(import_directory(sqlite_store, state.root))["a.json"].messages == 3
 
 
-def test_a_damaged_backup_is_taken_when_it_has_more(sqlite_store: Store, state: StateDir) -> None:
+def test_a_damaged_backup_with_more_messages_is_taken(sqlite_store: Store, state: StateDir) -> None:
     state.write("a.json", _torn(3))
     state.write("a.json.bak", _torn(9))
     item = by_name(import_directory(sqlite_store, state.root))["a.json"]
@@ -522,9 +516,7 @@ def test_a_damaged_backup_is_taken_when_it_has_more(sqlite_store: Store, state: 
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_one_bad_byte_at_the_beginning_costs_no_message(
-    sqlite_store: Store, state: StateDir, indent: int | None
-) -> None:
+def test_a_wrong_first_byte_costs_no_message(sqlite_store: Store, state: StateDir, indent: int | None) -> None:
     messages = [{"role": "user", "content": f"message {number}"} for number in range(3)]
     for byte in range(256):
         content = bytearray(json.dumps({"session_id": "s", "title": "T", "messages": messages}, indent=indent).encode())

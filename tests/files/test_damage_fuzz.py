@@ -172,7 +172,7 @@ def _is_touched(message: Any, names: list[str]) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_every_whole_message_of_a_damaged_file_is_stored(sqlite_store: Store, state: StateDir, damage: str) -> None:
+def test_whole_messages_of_a_damaged_file_are_stored(sqlite_store: Store, state: StateDir, damage: str) -> None:
     chance = random.Random(f"{damage} 1{SEED}")
     originals, contents = {}, {}
     for number in range(max(FILES // len(DAMAGES), 10)):
@@ -204,7 +204,7 @@ def test_every_whole_message_of_a_damaged_file_is_stored(sqlite_store: Store, st
 
 
 @pytest.mark.slow
-def test_halves_of_two_files_give_the_whole_messages_of_both(sqlite_store: Store, state: StateDir) -> None:
+def test_halves_of_two_files_yield_all_whole_messages(sqlite_store: Store, state: StateDir) -> None:
     chance = random.Random(f"halves 2{SEED}")
     contents, expected, originals = {}, {}, {}
     for number in range(max(FILES // 4, 30)):
@@ -235,7 +235,7 @@ def _halves(content: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [*DAMAGES, "halves"])
-def test_every_whole_message_of_a_damaged_line_is_stored(sqlite_store: Store, state: StateDir, damage: str) -> None:
+def test_whole_messages_of_a_damaged_line_are_stored(sqlite_store: Store, state: StateDir, damage: str) -> None:
     chance = random.Random(f"{damage} 3{SEED}")
     originals, contents = {}, {}
     for number in range(max(FILES // 10, 20)):

@@ -58,7 +58,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def test_a_second_import_reads_no_file_and_writes_nothing(
+def test_a_second_import_reads_and_writes_nothing(
     sqlite_store: Store, sqlite_path: Path, state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = import_directory(sqlite_store, state.root, dry_run=True)
@@ -156,7 +156,7 @@ def test_a_file_rewritten_at_once_is_read_again(
     assert "failed.json" in read
 
 
-def test_a_file_whose_time_was_set_back_is_read_again(sqlite_store: Store, state: StateDir) -> None:
+def test_a_changed_file_with_equal_time_is_reread(sqlite_store: Store, state: StateDir) -> None:
     path = state.sessions / "good.json"
     status = path.stat()
     changed = path.read_bytes().replace(b'"hi"', b'"ho"')
@@ -191,7 +191,7 @@ def test_links_to_nowhere_cost_few_statements(sqlite_store: Store, state: StateD
     assert len(executed(sqlite_store, lambda: import_directory(sqlite_store, state.root))) == few
 
 
-def test_a_parent_and_a_project_that_come_later_are_linked(sqlite_store: Store, state: StateDir) -> None:
+def test_parents_and_projects_that_come_later_are_linked(sqlite_store: Store, state: StateDir) -> None:
     state.session("nowhere", MESSAGE)
     state.projects([{"project_id": "nowhere", "name": "N"}])
     import_directory(sqlite_store, state.root)

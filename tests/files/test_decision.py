@@ -62,7 +62,7 @@ def test_the_same_content_is_recorded_at_its_revision(entry: LogEntry | None, da
     assert decision == Decision(Action.RECORD, Outcome.UNCHANGED, revision=5)
 
 
-def test_a_session_changed_only_in_the_file_is_overwritten() -> None:
+def test_a_change_in_only_the_file_is_imported() -> None:
     decision = decide(_file("hi", "more"), _stored("hi", revision=5), _logged(revision=5), "store")
     assert decision == Decision(Action.OVERWRITE, Outcome.UPDATED)
 
@@ -71,7 +71,7 @@ def test_a_session_changed_only_in_the_file_is_overwritten() -> None:
     ("entry", "reason"),
     [(None, "the store's session is not from this file"), (_logged(4), "both were changed since the last import")],
 )
-def test_a_session_changed_on_both_sides_is_a_conflict(entry: LogEntry | None, reason: str) -> None:
+def test_changes_on_both_sides_are_a_conflict(entry: LogEntry | None, reason: str) -> None:
     file, stored = _file("hi", "file"), _stored("hi", "store", revision=5)
     assert decide(file, stored, entry, "store") == Decision(
         Action.NOTHING, Outcome.CONFLICT, f"{reason}; the store's copy was kept"

@@ -79,7 +79,7 @@ def _compare(store: Store, state: StateDir, **options: Any) -> ImportReport:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[1:])
-def test_a_dry_run_reports_what_the_real_run_then_does(
+def test_a_dry_run_predicts_the_real_runs_report(
     store: Store, state: StateDir, scene: Callable[[StateDir], None]
 ) -> None:
     scene(state)
@@ -87,7 +87,7 @@ def test_a_dry_run_reports_what_the_real_run_then_does(
 
 
 @pytest.mark.parametrize("prefer", ["store", "files"])
-def test_a_dry_run_over_a_filled_store_tells_changes_and_conflicts(store: Store, state: StateDir, prefer: str) -> None:
+def test_a_dry_run_reports_changes_conflicts_and_deletions(store: Store, state: StateDir, prefer: str) -> None:
     for session_id in ("same", "changed", "both", "deleted", "purged"):
         state.session(session_id, "first")
     state.projects([{"project_id": "p", "name": "P", "profile": "default"}])

@@ -140,7 +140,7 @@ _sessions = st.tuples(
 @pytest.mark.slow
 @settings(max_examples=15)
 @given(objects=st.lists(_sessions, min_size=1, max_size=6))
-def test_any_json_in_any_key_goes_there_and_back(
+def test_any_json_in_any_key_is_exported_unchanged(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, Any]]
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -157,7 +157,7 @@ def test_any_json_in_any_key_goes_there_and_back(
             store.close()
 
 
-def test_ids_like_the_names_of_other_files_go_there_and_back(new_store: Callable[[], Store], tmp_path: Path) -> None:
+def test_ids_named_like_other_files_are_exported_unchanged(new_store: Callable[[], Store], tmp_path: Path) -> None:
     ids = {"_x", "sessions", "session_1", "_index", "_INDEX", "_deletedz", "_pruned", "projects", "_", "-", "usual"}
     first, second = new_store(), new_store()
     for session_id in ids:
@@ -178,7 +178,7 @@ def test_ids_like_the_names_of_other_files_go_there_and_back(new_store: Callable
 # ── The WebUI reads it ────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_webui_loads_every_session_and_the_list_of_them(store: Store, state: StateDir, tmp_path: Path) -> None:
+def test_the_webui_loads_all_sessions_and_their_list(store: Store, state: StateDir, tmp_path: Path) -> None:
     for data in (OLD, SPEC, NEW):
         state.write(f"{data['session_id']}.json", data)
     state.session("blank", title="Untitled")
@@ -262,7 +262,7 @@ def test_a_session_written_during_an_export_is_included(sqlite_store: Store, tmp
     assert report.sessions == len(ids)
 
 
-def test_a_session_that_is_renamed_during_an_export_is_in_it(sqlite_store: Store, tmp_path: Path) -> None:
+def test_a_session_renamed_during_an_export_is_exported(sqlite_store: Store, tmp_path: Path) -> None:
     for number in range(3):
         sqlite_store.sessions.create(session_id=f"s{number}", workspace="/", updated_at=1e9 - number)
 
@@ -286,7 +286,7 @@ def test_progress_counts_each_session_once(sqlite_store: Store, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["projects.json", "sessions/a.json", "sessions/_index.json", "shares/t.json"])
-def test_a_place_with_sessions_or_projects_is_refused_and_left_alone(
+def test_exporting_over_existing_sessions_or_projects_is_refused(
     sqlite_store: Store, tmp_path: Path, name: str
 ) -> None:
     sqlite_store.sessions.create()

@@ -73,7 +73,9 @@ def test_an_id_that_names_another_place_is_reported(ten_sessions: Path, tmp_path
     assert not list(tmp_path.rglob("elsewhere*"))
 
 
-def test_half_an_export_is_marked_and_can_be_repeated(ten_sessions: Path, tmp_path: Path, sqlite_store: Store) -> None:
+def test_an_interrupted_export_is_marked_and_repeatable(
+    ten_sessions: Path, tmp_path: Path, sqlite_store: Store
+) -> None:
     def stop(progress: ExportProgress) -> None:
         if progress.done == 4:
             raise KeyboardInterrupt
@@ -105,7 +107,7 @@ def test_exported_files_are_for_their_owner_alone(ten_sessions: Path, tmp_path: 
     assert {(tmp_path / "out" / name).stat().st_mode & 0o777 for name in (".", "sessions")} == {0o700}
 
 
-def test_planted_links_and_pipes_are_replaced_and_not_followed(ten_sessions: Path, tmp_path: Path) -> None:
+def test_planted_links_and_pipes_are_replaced_not_followed(ten_sessions: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "out").mkdir()
@@ -121,7 +123,7 @@ def test_planted_links_and_pipes_are_replaced_and_not_followed(ten_sessions: Pat
     assert (folder / "s1.json").is_file()
 
 
-def test_a_sessions_folder_that_is_a_link_is_refused(ten_sessions: Path, tmp_path: Path) -> None:
+def test_a_linked_sessions_folder_is_refused(ten_sessions: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out" / "sessions").symlink_to(tmp_path / "elsewhere")

@@ -90,7 +90,7 @@ def test_folders_next_to_the_sessions_are_named(sqlite_store: Store, state: Stat
     assert "media_snapshots" in {record.path for record in sqlite_store.imports.records()}
 
 
-def test_what_is_no_session_is_skipped_and_it_is_said_why(sqlite_store: Store, state: StateDir) -> None:
+def test_files_without_a_session_are_skipped_with_reasons(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
     for name in NOT_SESSIONS:
         state.write(name, SPEC)
@@ -126,7 +126,7 @@ def test_link_is_followed_and_a_broken_one_reported(sqlite_store: Store, state: 
     assert "cannot be read: No such file" in items["nowhere.json"].reason
 
 
-def test_a_link_to_itself_does_not_stop_the_others(sqlite_store: Store, state: StateDir) -> None:
+def test_a_link_to_itself_stops_no_other_file(sqlite_store: Store, state: StateDir) -> None:
     state.session("a")
     (state.sessions / "circle.json").symlink_to(state.sessions / "circle.json")
     assert outcomes(import_directory(sqlite_store, state.root)) == {"a.json": "imported", "circle.json": "failed"}
@@ -146,9 +146,7 @@ def test_file_name_that_is_not_utf8_is_ordinary(store: Store, state: StateDir) -
 
 
 @pytest.mark.parametrize("as_file", [lambda ids: {"version": 1, "ids": ids}, list], ids=["object", "list"])
-def test_an_empty_session_that_the_webui_deleted_is_left_out(
-    sqlite_store: Store, state: StateDir, as_file: Any
-) -> None:
+def test_empty_sessions_deleted_by_the_webui_are_skipped(sqlite_store: Store, state: StateDir, as_file: Any) -> None:
     for session_id in ("kept", "deleted", "pruned"):
         state.session(session_id)
     state.write("torn.json", b'{"session_id": "torn"')
@@ -211,7 +209,7 @@ OTHER_FILES: dict[str, Any] = {
 }
 
 
-def test_other_files_are_skipped_and_it_is_said_whose_they_are(sqlite_store: Store, state: StateDir) -> None:
+def test_other_files_are_skipped_with_their_owner_named(sqlite_store: Store, state: StateDir) -> None:
     for name, (content, _) in OTHER_FILES.items():
         state.write(name, content)
     items = by_name(import_directory(sqlite_store, state.root))
@@ -233,9 +231,7 @@ def test_a_damaged_list_of_deleted_sessions_is_reported(sqlite_store: Store, sta
 
 
 @pytest.mark.parametrize("damaged", ["_deleted_webui_sessions.json", "_pruned_webui_orphans.json"])
-def test_a_damaged_list_of_deleted_sessions_does_not_spoil_the_other(
-    sqlite_store: Store, state: StateDir, damaged: str
-) -> None:
+def test_a_damaged_deletion_list_leaves_the_other_valid(sqlite_store: Store, state: StateDir, damaged: str) -> None:
     for name in ("_deleted_webui_sessions.json", "_pruned_webui_orphans.json"):
         state.write(name, {"ids": ["gone"]})
     state.write(damaged, b'{"ids": [')
@@ -266,13 +262,13 @@ def test_the_sessions_folder_itself_may_be_named(sqlite_store: Store, state: Sta
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, Path.touch], ids=["nothing", "empty", "a file"])
-def test_a_place_that_is_no_state_directory_is_refused(sqlite_store: Store, tmp_path: Path, make: Any) -> None:
+def test_a_path_without_a_state_directory_is_refused(sqlite_store: Store, tmp_path: Path, make: Any) -> None:
     make(tmp_path / "here")
     with pytest.raises(FilesError, match=r"here is no state directory"):
         import_directory(sqlite_store, tmp_path / "here")
 
 
-def test_the_home_of_nobody_is_refused_as_any_other_wrong_place(sqlite_store: Store) -> None:
+def test_the_home_of_an_unknown_user_is_refused(sqlite_store: Store) -> None:
     with pytest.raises(FilesError):
         import_directory(sqlite_store, "~no-such-user/webui")
 
@@ -408,7 +404,7 @@ def test_the_files_that_changed_last_come_first(sqlite_store: Store, state: Stat
     assert [item.path for item in report.items] == ["sessions/a.json", "sessions/b.json", "sessions/c.json"]
 
 
-def test_progress_counts_every_file_once_and_agrees_with_the_report(sqlite_store: Store, state: StateDir) -> None:
+def test_progress_counts_every_file_and_matches_the_report(sqlite_store: Store, state: StateDir) -> None:
     _mixture(state)
     for number in range(300):  # more than one transaction takes in
         state.session(f"s{number}", "hi")
@@ -455,7 +451,7 @@ def test_tokens_of_caches_count_once(store: Store, state: StateDir) -> None:
     assert store.documents.read("a")["cache_write_tokens"] == 2
 
 
-def test_a_server_knows_its_tables_after_a_large_import(postgres_url: str, state: StateDir) -> None:
+def test_a_large_import_updates_postgresqls_table_statistics(postgres_url: str, state: StateDir) -> None:
     for number in range(120):
         state.session(f"s{number:03}", "hello")
     with Store.open(postgres_url) as store:

@@ -36,7 +36,7 @@ def test_a_recovered_session_can_be_told_from_others(store: Store, state: StateD
     assert "title is" in records["odd.json"].notes[0]
 
 
-def test_a_file_that_was_repaired_is_no_longer_recovered(sqlite_store: Store, state: StateDir) -> None:
+def test_a_repaired_file_is_logged_as_updated(sqlite_store: Store, state: StateDir) -> None:
     whole = state.session("a", "hi", "there").read_bytes()
     state.write("a.json", whole[:-60])
     import_directory(sqlite_store, state.root)
@@ -46,7 +46,7 @@ def test_a_file_that_was_repaired_is_no_longer_recovered(sqlite_store: Store, st
     assert (record.outcome, record.reason) == ("updated", "")
 
 
-def test_a_recovered_session_says_so_until_a_whole_file_replaces_it(store: Store, state: StateDir) -> None:
+def test_a_newer_whole_file_clears_the_recovered_mark(store: Store, state: StateDir) -> None:
     torn = b'{"session_id": "a", "title": "T", "messages": [{"role": "user"}, {"ro'
     state.write("a.json", torn)
     state.session("b", {"role": "user"})
@@ -63,7 +63,7 @@ def test_a_recovered_session_says_so_until_a_whole_file_replaces_it(store: Store
     assert not store.sessions.get("b").recovered
 
 
-def test_the_same_content_in_a_whole_file_ends_the_mark(sqlite_store: Store, state: StateDir) -> None:
+def test_an_equal_whole_file_clears_the_recovered_mark(sqlite_store: Store, state: StateDir) -> None:
     whole = {"session_id": "a", "title": "T", "created_at": 1.0, "updated_at": 2.0, "messages": [{"role": "user"}]}
     state.write("a.json", json.dumps(whole).encode() + b"garbage")
     import_directory(sqlite_store, state.root)
@@ -73,7 +73,7 @@ def test_the_same_content_in_a_whole_file_ends_the_mark(sqlite_store: Store, sta
     assert not sqlite_store.sessions.get("a").recovered
 
 
-def test_what_did_not_become_a_session_is_in_the_log(store: Store, state: StateDir) -> None:
+def test_files_that_became_no_session_are_logged(store: Store, state: StateDir) -> None:
     state.write("bad.json", b"no JSON")
     state.write("notes.txt", b"notes")
     state.session("other", {"role": "user"})

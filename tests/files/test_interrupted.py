@@ -109,7 +109,7 @@ def test_a_killed_import_leaves_whole_sessions(
     assert _require_whole(sqlite_path) == FILES
 
 
-def test_the_projects_of_an_interrupted_import_end_in_their_order(sqlite_store: Store, state: StateDir) -> None:
+def test_an_interrupted_import_of_projects_keeps_their_order(sqlite_store: Store, state: StateDir) -> None:
     state.projects([{"project_id": "first", "name": "1"}, {"project_id": "second", "name": "2", "profile": "default"}])
     state.session("a", "hi")
 

@@ -162,7 +162,7 @@ def test_what_another_program_is_writing_is_not_removed(
 
 
 @pytest.mark.parametrize("owner", ["this process", "a running process", "another machine"])
-def test_rows_that_nobody_wrote_to_for_long_are_removed(sqlite_store: Store, state: StateDir, owner: str) -> None:
+def test_staged_rows_untouched_for_long_are_removed(sqlite_store: Store, state: StateDir, owner: str) -> None:
     host = "0123456789ab" if owner == "another machine" else staged_rows._host()
     process = os.getppid() if owner == "a running process" else os.getpid()
     alive = staged_rows.Owner()

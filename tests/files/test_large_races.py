@@ -90,7 +90,7 @@ def test_a_session_that_others_create_meanwhile_is_kept(meanwhile: Meanwhile) ->
     assert outcomes == {"conflict"}
 
 
-def test_a_file_that_others_import_meanwhile_is_there_once(meanwhile: Meanwhile, state: StateDir) -> None:
+def test_a_file_others_import_meanwhile_is_stored_once(meanwhile: Meanwhile, state: StateDir) -> None:
     for exists in (False, True):
         for store, item in meanwhile(lambda other: import_directory(other, state.root), exists=exists):
             assert item.outcome in {"unchanged", "updated" if exists else "imported"}
@@ -121,7 +121,7 @@ def test_a_session_that_others_delete_meanwhile_stays_deleted(meanwhile: Meanwhi
 
 
 @pytest.mark.parametrize("prefer", ["store", "files"])
-def test_a_message_that_others_add_meanwhile_is_kept_or_replaced(meanwhile: Meanwhile, prefer: str) -> None:
+def test_a_message_added_meanwhile_is_kept_or_replaced(meanwhile: Meanwhile, prefer: str) -> None:
     outcomes = set()
     for store, item in meanwhile(lambda other: other.messages.append("big", "mine"), exists=True, prefer=prefer):
         outcomes.add(item.outcome)
@@ -134,14 +134,14 @@ def test_a_message_that_others_add_meanwhile_is_kept_or_replaced(meanwhile: Mean
     assert outcomes == ({"conflict", "updated"} if prefer == "store" else {"updated"})
 
 
-def test_a_session_that_others_rename_meanwhile_keeps_its_name(meanwhile: Meanwhile) -> None:
+def test_a_session_renamed_meanwhile_keeps_its_new_id(meanwhile: Meanwhile) -> None:
     for store, item in meanwhile(lambda other: other.sessions.change_id("big", "renamed"), exists=True):
         assert item.outcome in {"updated", "conflict"}
         assert store.messages.read("renamed") == (CHANGED if item.outcome == "updated" else NEW)
         assert not store.sessions.exists("big")
 
 
-def test_a_session_that_others_change_all_the_time_is_overwritten(
+def test_preferring_files_overwrites_a_constantly_changing_session(
     sqlite_store: Store, sqlite_path: Path, state: StateDir
 ) -> None:
     state.session("big", *NEW)
@@ -160,7 +160,7 @@ def test_a_session_that_others_change_all_the_time_is_overwritten(
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_parts_that_another_import_takes_for_left_over_are_written_again(meanwhile: Meanwhile, exists: bool) -> None:
+def test_parts_removed_by_another_import_are_written_again(meanwhile: Meanwhile, exists: bool) -> None:
     taken = 0
 
     def remove(other: Store) -> None:

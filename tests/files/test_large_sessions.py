@@ -106,7 +106,7 @@ def test_links_are_made_in_several_transactions(
     assert max(cost.rows for cost in costs[-5:]) <= 4 * 3
 
 
-def test_a_share_stays_with_a_session_that_is_overwritten(store: Store, state: StateDir) -> None:
+def test_a_share_stays_with_an_overwritten_session(store: Store, state: StateDir) -> None:
     begin(state, "all changed")
     import_directory(store, state.root)
     store.shares.create("big", {"title": "Before"}, token="t")
@@ -130,7 +130,7 @@ def test_usage_of_a_session_in_parts_counts_once(store: Store, state: StateDir, 
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_session_in_parts_is_what_its_file_says(store: Store, state: StateDir, name: str) -> None:
+def test_a_session_written_in_parts_equals_its_file(store: Store, state: StateDir, name: str) -> None:
     begin(state, name)
     state.session("small", *talk(2))
     for expected in CHANGES[name]:
@@ -219,9 +219,7 @@ def test_the_webui_shows_a_large_new_file_whole(sqlite_store: Store, state: Stat
     assert (staged_ids(sqlite_store), orphans(sqlite_store)) == ([], 0)
 
 
-def test_a_session_is_not_deleted_as_empty_while_it_is_written(
-    sqlite_store: Store, sqlite_path: Path, state: StateDir
-) -> None:
+def test_delete_empty_keeps_a_session_being_written(sqlite_store: Store, sqlite_path: Path, state: StateDir) -> None:
     with Store.open(sqlite_path, durability="normal") as other:
 
         def delete() -> None:
@@ -240,7 +238,7 @@ def test_a_session_is_not_deleted_as_empty_while_it_is_written(
 @pytest.mark.parametrize(
     ("table", "column", "value"), [("messages", "role", "bad"), ("import_items", "item", "bad.json")]
 )
-def test_a_large_session_that_the_database_refuses_fails_alone(  # noqa: PLR0917 - what is refused
+def test_large_sessions_refused_by_the_database_fail_alone(  # noqa: PLR0917 - what is refused
     sqlite_store: Store, state: StateDir, exists: bool, table: str, column: str, value: str
 ) -> None:
     before, after = talk(30), [*talk(30, version=1), {"role": "bad"}]
@@ -271,7 +269,7 @@ def test_a_large_session_that_the_database_refuses_fails_alone(  # noqa: PLR0917
     assert sqlite_store.messages.read("bad") == after
 
 
-def test_a_large_session_that_is_damaged_in_the_store_fails_alone(sqlite_store: Store, state: StateDir) -> None:
+def test_large_sessions_damaged_in_the_store_fail_alone(sqlite_store: Store, state: StateDir) -> None:
     for name in ("bad", "good"):
         state.session(name, *talk(30), draft="first")
     import_directory(sqlite_store, state.root)
@@ -288,7 +286,7 @@ def test_a_large_session_that_is_damaged_in_the_store_fails_alone(sqlite_store: 
 # ── What refers to a session whose messages were exchanged ──
 
 
-def test_what_refers_to_a_session_still_does_after_an_exchange(sqlite_store: Store, state: StateDir) -> None:
+def test_references_to_a_session_remain_after_an_exchange(sqlite_store: Store, state: StateDir) -> None:
     store = sqlite_store
     state.session("big", *talk(60), parent_session_id="old")
     state.session("old", "hi")
@@ -314,7 +312,7 @@ def test_what_refers_to_a_session_still_does_after_an_exchange(sqlite_store: Sto
     assert outcomes(import_directory(store, state.root))["big.json"] == "skipped"
 
 
-def test_a_writer_that_read_before_an_exchange_is_refused(sqlite_store: Store, state: StateDir) -> None:
+def test_an_exchange_refuses_writers_with_an_old_revision(sqlite_store: Store, state: StateDir) -> None:
     state.session("big", *talk(60))
     import_directory(sqlite_store, state.root)
     revision = sqlite_store.sessions.get("big").revision
@@ -344,9 +342,7 @@ def test_a_live_session_goes_on_after_an_exchange(sqlite_store: Store, state: St
     assert staged_ids(sqlite_store) == []
 
 
-def test_an_export_has_a_session_that_is_exchanged_meanwhile(
-    sqlite_store: Store, state: StateDir, tmp_path: Path
-) -> None:
+def test_an_export_includes_a_session_exchanged_meanwhile(sqlite_store: Store, state: StateDir, tmp_path: Path) -> None:
     state.session("big", *talk(60), updated_at=1.7e9)
     state.session("first", "hi", updated_at=1.8e9)
     import_directory(sqlite_store, state.root)

@@ -46,9 +46,7 @@ def test_a_link_that_the_file_dropped_is_removed(store: Store, state: StateDir) 
 
 
 @pytest.mark.parametrize("name", [None, "", "../x", 5, ["parent"], "other", "child"])
-def test_a_name_that_is_nobodys_or_of_another_profile_links_nothing(
-    sqlite_store: Store, state: StateDir, name: object
-) -> None:
+def test_an_unusable_parent_id_links_nothing(sqlite_store: Store, state: StateDir, name: object) -> None:
     state.session("other", "hi", profile="work")
     state.session("child", "hi", parent_session_id=name)
     assert set(outcomes(import_directory(sqlite_store, state.root)).values()) == {"imported"}
@@ -56,7 +54,7 @@ def test_a_name_that_is_nobodys_or_of_another_profile_links_nothing(
     assert sqlite_store.documents.read("child") == {"parent_session_id": name}
 
 
-def test_sessions_that_name_each_other_as_parents_make_no_circle(sqlite_store: Store, state: StateDir) -> None:
+def test_parents_that_name_each_other_form_no_cycle(sqlite_store: Store, state: StateDir) -> None:
     names = ["a", "b", "c"]
     for name, parent in zip(names, ["b", "c", "a"], strict=True):
         state.session(name, "hi", parent_session_id=parent)

@@ -20,7 +20,7 @@ def refused(store: Store, path: Path) -> str:
     return said
 
 
-def test_what_is_there_instead_of_a_state_directory_is_said(sqlite_store: Store, tmp_path: Path) -> None:
+def test_the_error_says_why_the_path_is_refused(sqlite_store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     assert "it does not exist. Name the directory that" in refused(sqlite_store, tmp_path / "none")
@@ -41,7 +41,7 @@ def import_as_nobody(path: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_directory_of_another_user_is_said_to_be_barred(tmp_path: Path) -> None:
+def test_another_users_directory_is_reported_as_permission_denied(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700 if os.geteuid() == 0 else 0)
     done = run_function(import_as_nobody, private)

@@ -103,7 +103,7 @@ def test_project_value_that_does_not_fit_is_kept(
     assert outcomes(import_directory(sqlite_store, state.root)) == {f"#{item.id}": "unchanged"}
 
 
-def test_entries_that_are_no_projects_and_repetitions_are_reported(sqlite_store: Store, state: StateDir) -> None:
+def test_invalid_and_repeated_project_entries_are_reported(sqlite_store: Store, state: StateDir) -> None:
     state.projects([5, PLAIN, None, {**PLAIN, "name": "Again"}, {"name": "No id"}, {}, ["list"]])
     report = import_directory(sqlite_store, state.root)
     found = [(item.outcome.value, item.reason) for item in report.items]
@@ -117,7 +117,7 @@ def test_entries_that_are_no_projects_and_repetitions_are_reported(sqlite_store:
     assert {project.name for project in sqlite_store.projects.list().items} == {"Plain", "No id", "Untitled"}
 
 
-def test_an_entry_that_is_no_project_has_no_id(sqlite_store: Store, state: StateDir) -> None:
+def test_an_invalid_project_entry_has_no_id(sqlite_store: Store, state: StateDir) -> None:
     state.projects([5, {**PLAIN, "project_id": "0"}])
     failed, imported = import_directory(sqlite_store, state.root).items
     assert (failed.outcome, failed.id) == ("failed", None)
@@ -148,7 +148,7 @@ def test_a_damaged_file_does_not_stop_the_sessions(sqlite_store: Store, state: S
 # ── Again ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_project_that_was_deleted_in_the_store_stays_deleted(store: Store, state: StateDir) -> None:
+def test_a_project_deleted_in_the_store_stays_deleted(store: Store, state: StateDir) -> None:
     state.projects([PLAIN, {**PLAIN, "project_id": "q", "profile": None}])
     state.session("a", "hi", project_id="p")
     import_directory(store, state.root)
@@ -197,7 +197,7 @@ def test_conflicts_are_kept_and_reported_each_time(store: Store, state: StateDir
     assert outcomes(import_directory(store, state.root)) == {"#p": "unchanged"}
 
 
-def test_a_project_that_was_there_before_any_import_is_kept(sqlite_store: Store, state: StateDir) -> None:
+def test_a_project_created_before_any_import_is_kept(sqlite_store: Store, state: StateDir) -> None:
     sqlite_store.projects.create(name="Mine", project_id="p")
     state.projects([PLAIN])
     (item,) = import_directory(sqlite_store, state.root).items

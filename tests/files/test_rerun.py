@@ -50,7 +50,7 @@ def _writes(path: Path, watched: Callable[[], Any]) -> tuple[bool, Any]:
         return connection.execute("PRAGMA data_version").fetchone() != version, result
 
 
-def test_a_second_run_finds_all_unchanged_and_writes_nothing(
+def test_a_second_run_reports_unchanged_and_writes_nothing(
     sqlite_path: Path, sqlite_store: Store, state: StateDir
 ) -> None:
     _fill(state)
@@ -92,7 +92,7 @@ def test_a_file_that_was_only_touched_is_unchanged(sqlite_store: Store, state: S
     assert sqlite_store.sessions.get("a").revision == 1
 
 
-def test_a_change_of_neither_size_nor_second_is_noticed(sqlite_store: Store, state: StateDir) -> None:
+def test_a_change_keeping_size_and_time_is_noticed(sqlite_store: Store, state: StateDir) -> None:
     path = state.session("a", "one", age=0)
     status = path.stat()
     _run(sqlite_store, state)
@@ -150,9 +150,7 @@ CHANGES: dict[str, Callable[[Store], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_session_of_an_unchanged_file_stays_as_it_is(
-    sqlite_store: Store, state: StateDir, change: str
-) -> None:
+def test_an_unchanged_file_leaves_a_changed_session_alone(sqlite_store: Store, state: StateDir, change: str) -> None:
     path = state.session("a", "hi")
     _run(sqlite_store, state)
     CHANGES[change](sqlite_store)
@@ -184,7 +182,7 @@ def test_conflicts_are_kept_and_reported_until_resolved(store: Store, state: Sta
     assert _run(store, state) == {"a.json": "unchanged"}
 
 
-def test_where_both_changed_alike_nothing_is_to_be_resolved(sqlite_store: Store, state: StateDir) -> None:
+def test_equal_changes_on_both_sides_are_no_conflict(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
     _run(sqlite_store, state)
     sqlite_store.sessions.update("a", title="Alike", updated_at=1778459001.5)
@@ -194,7 +192,7 @@ def test_where_both_changed_alike_nothing_is_to_be_resolved(sqlite_store: Store,
     assert _run(sqlite_store, state) == {"a.json": "updated"}
 
 
-def test_a_session_that_was_there_before_any_import_is_not_overwritten(store: Store, state: StateDir) -> None:
+def test_a_session_created_before_any_import_is_kept(store: Store, state: StateDir) -> None:
     store.sessions.create(session_id="a", title="Mine")
     state.session("a", "theirs")
     for _ in range(2):
@@ -235,7 +233,7 @@ def test_what_was_deleted_in_the_store_stays_deleted(
         sqlite_store.sessions.get("deleted")
 
 
-def test_a_session_that_got_another_id_is_still_the_files(store: Store, state: StateDir) -> None:
+def test_a_session_given_another_id_keeps_its_file(store: Store, state: StateDir) -> None:
     state.session("old", "hi")
     _run(store, state)
     store.sessions.change_id("old", "new")
@@ -279,7 +277,7 @@ def test_a_link_to_a_directory_is_that_directory(sqlite_store: Store, state: Sta
     assert outcomes(import_directory(sqlite_store, link)) == {"a.json": "updated"}
 
 
-def test_an_older_backup_elsewhere_never_overwrites_what_is_newer(sqlite_store: Store, state: StateDir) -> None:
+def test_an_older_backup_never_overwrites_a_newer_session(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi")
     backup = _copy(state, "backup")
     state.session("a", "hi", "newer", age=60)
@@ -325,7 +323,7 @@ def test_a_damaged_file_never_overwrites_a_good_session(sqlite_store: Store, sta
     assert _run(sqlite_store, state) == {"a.json": "updated"}
 
 
-def test_a_recovered_session_is_replaced_when_its_file_is_whole_again(sqlite_store: Store, state: StateDir) -> None:
+def test_a_repaired_file_replaces_its_recovered_session(sqlite_store: Store, state: StateDir) -> None:
     path = state.session("a", "hi", "there", "you")
     whole = path.read_bytes()
     state.write("a.json", whole[: whole.index(b'"you')])
@@ -337,7 +335,7 @@ def test_a_recovered_session_is_replaced_when_its_file_is_whole_again(sqlite_sto
     assert sqlite_store.messages.read("a") == ["hi", "there", "you"]
 
 
-def test_a_file_that_is_gone_leaves_its_session_in_the_store(sqlite_store: Store, state: StateDir) -> None:
+def test_a_session_stays_when_its_file_is_gone(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", "hi").unlink()
     state.session("b", "hi")
     _run(sqlite_store, state)

@@ -148,7 +148,7 @@ def test_what_becomes_no_share_is_named(store: Store, shared: StateDir) -> None:
     assert store.shares.get("taken").payload == {}
 
 
-def test_a_second_import_opens_no_share_and_writes_nothing(
+def test_importing_shares_again_opens_and_writes_nothing(
     sqlite_store: Store, shared: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqlite_store.shares.create(sqlite_store.sessions.create(session_id="other").session_id, {}, token="taken")
@@ -225,7 +225,7 @@ def test_the_shares_files_go_with_their_session(store: Store, shared: StateDir) 
     assert changed.exists()
 
 
-def test_a_link_in_the_folder_of_shares_is_not_followed(store: Store, shared: StateDir, tmp_path: Path) -> None:
+def test_a_linked_folder_of_shares_is_not_followed(store: Store, shared: StateDir, tmp_path: Path) -> None:
     import_directory(store, shared.root)
     (shared.root / "shares").rename(tmp_path / "elsewhere")
     (shared.root / "shares").symlink_to(tmp_path / "elsewhere")

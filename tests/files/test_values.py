@@ -56,7 +56,7 @@ def _fits(record: SessionRecord) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in SPEC if key not in ("session_id", "messages")])
-def test_a_value_of_any_type_is_kept_for_every_key(sqlite_store: Store, state: StateDir, key: str) -> None:
+def test_every_key_keeps_a_value_of_any_type(sqlite_store: Store, state: StateDir, key: str) -> None:
     for number, value in enumerate(ODD_VALUES):
         state.session(f"s{number}", "hi", **{key: value})
     items = by_name(import_directory(sqlite_store, state.root))
@@ -90,7 +90,7 @@ def test_odd_values_in_every_key_are_kept_everywhere(store: Store, state: StateD
 
 
 @pytest.mark.parametrize("messages", [True, 5, "text", {}, {"0": "a"}])
-def test_messages_that_are_no_list_are_refused_by_name(sqlite_store: Store, state: StateDir, messages: Any) -> None:
+def test_messages_that_are_no_list_are_refused(sqlite_store: Store, state: StateDir, messages: Any) -> None:
     state.session("a", messages=messages)
     (item,) = import_directory(sqlite_store, state.root).items
     assert item.outcome == "failed"
@@ -129,7 +129,7 @@ def test_a_session_without_any_time_gets_its_files(sqlite_store: Store, state: S
     assert record.created_at == record.updated_at == path.stat().st_mtime_ns / 1e9
 
 
-def test_a_long_title_is_cut_for_the_list_and_kept_whole(store: Store, state: StateDir) -> None:
+def test_long_titles_are_listed_cut_and_stored_whole(store: Store, state: StateDir) -> None:
     titles = {"fits": "t" * 500, "long": "ü" * 501, "awkward": "\ud83d\x00" * 5000}
     for session_id, title in titles.items():
         state.session(session_id, title=title)
@@ -192,7 +192,7 @@ def test_times_in_milliseconds_are_taken_as_such(sqlite_store: Store, state: Sta
         lambda store: WebUIModels(store).get_session("a").save(),
     ],
 )
-def test_an_original_of_the_last_change_counts_until_the_next(
+def test_original_change_times_are_exported_until_a_write(
     sqlite_store: Store, state: StateDir, tmp_path: Path, original: Any, write: Callable[[Store], object]
 ) -> None:
     state.session("a", "hi", updated_at=original)
@@ -208,9 +208,7 @@ def test_an_original_of_the_last_change_counts_until_the_next(
     assert exported["updated_at"] == sqlite_store.sessions.get("a").updated_at != 1778459001.5
 
 
-def test_the_keys_of_a_file_stand_where_the_webui_writes_them(
-    sqlite_store: Store, state: StateDir, tmp_path: Path
-) -> None:
+def test_exported_keys_are_in_the_webuis_order(sqlite_store: Store, state: StateDir, tmp_path: Path) -> None:
     unknown = {"last_usage": 1, "platform": "x"}
     data = {key: {"of": key} for key in KEYS} | {"session_id": "a", "message_count": 1, "messages": ["hi"]} | unknown
     data |= {"parent_session_id": "b", "project_id": "p", "tool_calls": [1], "title": "T", "profile": "default"}
@@ -234,7 +232,7 @@ KEYS = [
 ]
 
 
-def test_a_time_in_the_far_future_is_not_believed(sqlite_store: Store, state: StateDir) -> None:
+def test_a_time_in_the_far_future_is_ignored(sqlite_store: Store, state: StateDir) -> None:
     state.session("a", {"timestamp": 1778458283}, {"timestamp": 9e9}, created_at=9e9, updated_at=9e9)
     import_directory(sqlite_store, state.root)
     record = sqlite_store.sessions.get("a")
@@ -249,7 +247,7 @@ DRAFTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", DRAFTS)
-def test_a_session_with_only_a_draft_is_listed_and_kept(
+def test_a_draft_only_session_is_listed_and_kept(
     sqlite_store: Store, state: StateDir, tmp_path: Path, kind: str
 ) -> None:
     state.session("a", title="Untitled", **DRAFTS[kind])
