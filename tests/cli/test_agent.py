@@ -39,7 +39,7 @@ def change(home: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def test_a_row_has_title_messages_model_source_age_and_id(run: Any, home: Path) -> None:
+def test_a_row_has_six_columns_including_the_source(run: Any, home: Path) -> None:
     header, _, row, *_, footer = run("agent", "list", "--home", home, columns=160).stdout.splitlines()
     assert header.split() == ["Title", "Msgs", "Model", "Source", "Age", "Id"]
     assert re.fullmatch(rf"Lantern: move to PostgreSQL #2 +10  claude-sonnet-4.6 +cli .*  {LANTERN}", row)
@@ -53,7 +53,7 @@ def test_agent_rows_fit_the_terminal_with_whole_ids(run: Any, home: Path, column
     assert max(map(len, rows)) <= columns
 
 
-def test_the_json_of_a_list_is_the_bridges_page(run_json: Json, home: Path) -> None:
+def test_list_prints_the_bridges_page_as_json(run_json: Json, home: Path) -> None:
     page = run_json("agent", "list", "--home", home)
     assert page == json.loads(json.dumps(AgentBridge(home=home).sessions().model_dump()))
     assert ids(page) == LISTED
@@ -90,7 +90,7 @@ def test_the_help_names_every_group(run: Any) -> None:
     assert f"{', '.join(GROUPS)}." in said
 
 
-def test_a_conversation_is_shown_with_its_facts_and_its_whole_chain(run: Any, home: Path) -> None:
+def test_show_prints_the_facts_and_the_whole_chain(run: Any, home: Path) -> None:
     said = run("agent", "show", LANTERN, "--home", home).stdout
     assert said.startswith(f"Lantern: move to PostgreSQL #2\nid            {LANTERN}\nsource        cli\n")
     assert f"\ngoes on from  {LANTERN_ROOT}\n" in said
@@ -104,7 +104,7 @@ def test_a_conversation_is_shown_with_its_facts_and_its_whole_chain(run: Any, ho
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--rewound"], ["--no-lineage"]])
 @pytest.mark.parametrize("session_id", LISTED)
-def test_the_json_has_the_conversation_and_the_very_messages(
+def test_show_prints_the_exact_messages_as_json(
     run_json: Json, home: Path, session_id: str, options: list[str]
 ) -> None:
     bridge = AgentBridge(home=home)
@@ -121,7 +121,7 @@ def test_the_json_has_the_conversation_and_the_very_messages(
     }
 
 
-def test_messages_that_were_taken_back_or_summarised_are_marked(run: Any, home: Path) -> None:
+def test_messages_taken_back_or_summarised_are_marked(run: Any, home: Path) -> None:
     assert "[taken back]" not in run("agent", "show", FISH, "--home", home).stdout
     assert run("agent", "show", FISH, "--home", home, "--rewound").stdout.count("[taken back]\n") == 2
     assert run("agent", "show", SENSORS, "--home", home).stdout.count("[summarised since:") == 2
@@ -216,7 +216,7 @@ def test_import_reports_all_and_then_only_new_items(run: Any, home: Path, tmp_pa
         assert {session.session_id for session in store.sessions.iterate()} == set(LISTED)
 
 
-def test_an_import_takes_the_sessions_that_are_named_or_chosen(run_json: Json, home: Path, tmp_path: Path) -> None:
+def test_an_import_takes_the_named_or_selected_sessions(run_json: Json, home: Path, tmp_path: Path) -> None:
     database = tmp_path / "chats.db"
     for options, expected in (
         ([FISH, LANTERN_ROOT, LANTERN], [FISH, LANTERN]),
@@ -229,7 +229,7 @@ def test_an_import_takes_the_sessions_that_are_named_or_chosen(run_json: Json, h
     assert report["target"] == str(database)
 
 
-def test_an_import_of_an_unknown_session_makes_no_database(run: Any, home: Path, tmp_path: Path) -> None:
+def test_importing_an_unknown_session_creates_no_database(run: Any, home: Path, tmp_path: Path) -> None:
     run("agent", "import", FISH, "nonsense", "--home", home, "--db", tmp_path / "chats.db", code=3)
     assert not (tmp_path / "chats.db").exists()
 
@@ -272,7 +272,7 @@ def test_a_delete_says_what_went_and_what_stays(run: Any, run_json: Json, home: 
     assert (report["dry_run"], report["sessions"], report["messages"]) == (False, [LANTERN_ROOT], 6)
 
 
-def test_a_delete_names_the_sessions_that_lose_their_parent(run: Any, home: Path) -> None:
+def test_a_delete_names_sessions_left_without_a_parent(run: Any, home: Path) -> None:
     said = run("agent", "delete", LANTERN_ROOT, "--yes", "--home", home).stdout
     assert said == f"Deleted session {LANTERN_ROOT} (6 messages).\nstay, without a parent  {LANTERN}\n"
 
@@ -289,13 +289,13 @@ def test_a_session_that_has_not_ended_needs_force(run: Any, home: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"), [("20260702", f"begin with '20260702': {LANTERN_ROOT}, {LANTERN}"), ("zzz", "has no session")]
 )
-def test_a_delete_of_no_session_or_several_deletes_none(run: Any, home: Path, given: str, said: str) -> None:
+def test_an_unknown_or_ambiguous_id_deletes_nothing(run: Any, home: Path, given: str, said: str) -> None:
     before = sessions_of(home)
     assert said in run("agent", "delete", given, "--yes", "--home", home, code=3).stderr
     assert sessions_of(home) == before
 
 
-def test_the_beginning_of_an_id_is_enough_for_a_delete(run: Any, home: Path) -> None:
+def test_a_delete_accepts_the_beginning_of_an_id(run: Any, home: Path) -> None:
     said = run("agent", "delete", "20260618", "--dry-run", "--home", home).stdout
     assert said.startswith(f"Would delete session {FISH} (")
     run("agent", "delete", "20260618", "--yes", "--home", home)

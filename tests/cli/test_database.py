@@ -16,7 +16,7 @@ from hermes_store.storage.migrations import HEAD
 READING = [["list"], ["show", "abc"], ["projects"], ["info"], ["upgrade"], ["export", "out"]]
 
 
-def test_info_says_what_is_open_and_counts_what_is_in_it(
+def test_info_describes_the_database_and_counts_its_contents(
     run: Any, run_json: Callable[..., Any], example_store: Store, database: Path
 ) -> None:
     example_store.sessions.delete("3f9c1e7a04b2")
@@ -32,14 +32,14 @@ def test_info_says_what_is_open_and_counts_what_is_in_it(
     assert lines["messages"] == str(messages)
 
 
-def test_more_deleted_sessions_than_a_page_has_are_all_counted(run_json: Callable[..., Any], sqlite_path: Path) -> None:
+def test_info_counts_more_deleted_sessions_than_a_page(run_json: Callable[..., Any], sqlite_path: Path) -> None:
     with Store.open(sqlite_path, durability="normal") as store, store.transaction() as tx:
         for _ in range(201):
             tx.sessions.delete(tx.sessions.create(title="gone").session_id)
     assert run_json("info", "--db", sqlite_path)["deleted"] == 201
 
 
-def test_an_export_can_be_imported_and_holds_the_same(
+def test_importing_an_export_gives_the_same_sessions(
     run: Any, run_json: Callable[..., Any], database: Path, tmp_path: Path
 ) -> None:
     said = run("export", tmp_path / "out", "--db", database).stdout
@@ -53,7 +53,7 @@ def test_an_export_can_be_imported_and_holds_the_same(
     assert (sum(item["recovered"] for item in before), sum(item["recovered"] for item in after)) == (1, 0)
 
 
-def test_an_export_reports_in_json_and_does_not_write_over_sessions(
+def test_an_export_reports_json_and_overwrites_no_sessions(
     run: Any, run_json: Callable[..., Any], database: Path, tmp_path: Path
 ) -> None:
     assert run_json("export", tmp_path / "out", "--db", database)["sessions"] == 16

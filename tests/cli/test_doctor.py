@@ -18,7 +18,7 @@ def test_a_healthy_database_is_exit_code_0(run: Any, run_json: Any, database: Pa
     assert {item["severity"] for item in done["items"]} <= {"ok", "note"}
 
 
-def test_what_is_wrong_is_exit_code_1_with_advice(run: Any, database: Path) -> None:
+def test_a_finding_exits_with_1_and_gives_advice(run: Any, database: Path) -> None:
     database.chmod(0o644)
     with Store.open(database):
         said = run("doctor", "--db", database, code=1).stdout

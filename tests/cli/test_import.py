@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hermes_store import Store
 
 
-def test_an_import_says_what_it_did_and_what_comes_next(run: Any, home: Path, tmp_path: Path) -> None:
+def test_an_import_prints_results_and_the_next_command(run: Any, home: Path, tmp_path: Path) -> None:
     database = tmp_path / "new folder" / "chats.db"
     said = run("import", home, "--db", database).stdout
     assert "15 imported, 1 recovered, 1 skipped; 2 projects: 2 imported." in said
@@ -74,7 +74,7 @@ def test_failed_file_is_named_with_exit_code_1(run: Any, home: Path, tmp_path: P
     assert "15 imported, 1 recovered, 1 skipped, 2 failed" in said
 
 
-def test_a_conflict_is_reported_and_prefer_files_turns_it_round(run: Any, home: Path, tmp_path: Path) -> None:
+def test_prefer_files_resolves_a_reported_conflict(run: Any, home: Path, tmp_path: Path) -> None:
     database = tmp_path / "chats.db"
     run("import", home, "--db", database)
     with Store.open(database, durability="normal") as store:
@@ -100,7 +100,7 @@ def titled(database: Path, session_id: str) -> str:
         return store.sessions.get(session_id).title
 
 
-def test_verbose_shows_the_notes_and_skips_are_always_shown(run: Any, home: Path, tmp_path: Path) -> None:
+def test_verbose_adds_notes_and_skipped_files_always_show(run: Any, home: Path, tmp_path: Path) -> None:
     brief = run("import", home, "--db", tmp_path / "a.db").stdout
     assert "1 note; --verbose shows it." in brief
     assert "Notes:" not in brief
@@ -110,9 +110,7 @@ def test_verbose_shows_the_notes_and_skips_are_always_shown(run: Any, home: Path
     assert "Notes:\n  projects.json#7a3e51c0d94f\n    it names no profile; it is in 'default'\n" in full
 
 
-def test_the_json_report_has_every_file_and_the_counts(
-    run_json: Callable[..., Any], home: Path, tmp_path: Path
-) -> None:
+def test_the_json_report_has_all_files_and_counts(run_json: Callable[..., Any], home: Path, tmp_path: Path) -> None:
     report = run_json("import", home, "--db", tmp_path / "chats.db")
     assert report["counts"] == {"imported": 17, "recovered": 1, "skipped": 1}
     assert report["target"] == str(tmp_path / "chats.db")
@@ -164,7 +162,7 @@ def test_a_report_is_there_at_any_later_time(
     assert "Nothing was imported from" in run("import", "--report", tmp_path, "--db", database, code=3).stderr
 
 
-def test_a_recovered_session_is_marked_until_it_is_whole(run: Any, home: Path, tmp_path: Path) -> None:
+def test_a_recovered_session_is_marked_until_whole(run: Any, home: Path, tmp_path: Path) -> None:
     database = tmp_path / "a.db"
     run("import", home, "--db", database)
     assert "◌ Port the invoice parser" in run("list", "--db", database).stdout

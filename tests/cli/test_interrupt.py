@@ -126,7 +126,7 @@ def test_an_interrupted_import_keeps_whole_sessions(
     assert f"{FILES - len(kept)} imported, {len(kept)} unchanged." in said
 
 
-def test_ctrl_c_pressed_again_ends_the_import_where_it_is(import_up_to_gate: Import, sqlite_path: Path) -> None:
+def test_repeated_ctrl_c_ends_the_import_at_once(import_up_to_gate: Import, sqlite_path: Path) -> None:
     process = import_up_to_gate("--db", sqlite_path)
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:  # the line that it waits for does not come

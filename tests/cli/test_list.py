@@ -19,7 +19,7 @@ def ids(page: Any) -> list[str]:
     return [session["session_id"] for session in page["items"]]
 
 
-def test_a_row_has_title_messages_model_project_age_and_id(run: Any, example_store: Store, database: Path) -> None:
+def test_a_row_has_six_columns_including_the_project(run: Any, example_store: Store, database: Path) -> None:
     example_store.sessions.update("5b8e2f61c0d7", workspace="/elsewhere")
     header, row, *_ = run("list", "--db", database, columns=90).stdout.splitlines()
     assert header.split() == ["Title", "Msgs", "Model", "Project", "Age", "Id"]
@@ -35,7 +35,7 @@ def test_session_rows_fit_the_terminal(run: Any, database: Path, columns: int) -
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 140])
-def test_a_terminal_of_any_width_shows_every_id_whole(
+def test_every_terminal_width_shows_whole_ids(
     run: Any, run_json: Json, example_store: Store, database: Path, columns: int
 ) -> None:
     example_store.sessions.create(session_id="x" * 128, title="A long id")
@@ -68,7 +68,7 @@ def test_columns_in_which_nothing_stands_vanish(run: Any, sqlite_path: Path) -> 
     assert header.split() == ["Title", "Msgs", "Age", "Id"]
 
 
-def test_a_terminal_may_be_narrower_than_anything_in_the_table(run: Any, sqlite_path: Path) -> None:
+def test_an_id_wider_than_the_terminal_stays_whole(run: Any, sqlite_path: Path) -> None:
     with Store.open(sqlite_path, durability="normal") as store:
         store.sessions.create(session_id="abcdefghijkl", title="A title")
     assert run("list", "--db", sqlite_path, columns=8).stdout.startswith("Id\nabcdefghijkl\n")
@@ -131,14 +131,12 @@ def test_filters_leave_the_sessions_that_fit(
     ("wanted", "rest"),
     [("--pinned", "--no-pinned"), ("--archived", "--no-archived"), ("--source=fork", "--no-source")],
 )
-def test_a_filter_and_its_opposite_have_all_sessions_between_them(
-    run_json: Json, database: Path, wanted: str, rest: str
-) -> None:
+def test_a_filter_and_its_opposite_cover_all_sessions(run_json: Json, database: Path, wanted: str, rest: str) -> None:
     parts = [ids(run_json("list", "--db", database, option)) for option in (wanted, rest)]
     assert sorted(parts[0] + parts[1]) == sorted(ids(run_json("list", "--db", database)))
 
 
-def test_no_project_and_the_projects_have_all_sessions_between_them(run_json: Json, database: Path) -> None:
+def test_no_project_and_each_project_cover_all_sessions(run_json: Json, database: Path) -> None:
     parts = [["--no-project"], ["--project", "Lantern"], ["--project", "Household"]]
     found = [session for part in parts for session in ids(run_json("list", "--db", database, *part))]
     assert sorted(found) == sorted(ids(run_json("list", "--db", database)))
@@ -154,7 +152,7 @@ def test_deleted_sessions_come_in_pages_too(run: Any, run_json: Json, example_st
     assert f"1 deleted session on this page.\nFor the next ones, add --after {first['next']}\n" in said
 
 
-def test_blank_sessions_are_hidden_unless_all_are_asked_for(run_json: Json, database: Path) -> None:
+def test_blank_sessions_are_listed_only_with_all(run_json: Json, database: Path) -> None:
     hidden = set(ids(run_json("list", "--db", database, "--all"))) - set(ids(run_json("list", "--db", database)))
     assert hidden == {"e41d0b6c9a85"}
 

@@ -33,7 +33,7 @@ def ids(page: Any, keeper: str = "") -> list[str]:
     return [session["session_id"] for session in page["items"] if keeper in ("", session["kept_by"])]
 
 
-def test_the_agents_sessions_stand_among_the_stores_and_are_marked(run: Any, home: Path, database: Path) -> None:
+def test_the_agents_sessions_are_listed_with_a_mark(run: Any, home: Path, database: Path) -> None:
     said = run("list", "--agent", "--home", home, "--db", database, columns=160).stdout
     marked = re.findall(r"^◆ .*  (\w+)$", said, re.MULTILINE)
     assert marked == [SENSORS, LANTERN, FISH, RATATOUILLE]
@@ -42,7 +42,7 @@ def test_the_agents_sessions_stand_among_the_stores_and_are_marked(run: Any, hom
     )
 
 
-def test_pinned_ones_come_first_and_then_the_last_active(run_json: Json, home: Path, database: Path) -> None:
+def test_pinned_sessions_come_first_then_by_last_activity(run_json: Json, home: Path, database: Path) -> None:
     items = run_json("list", "--agent", "--home", home, "--db", database)["items"]
     order = [(one.get("pinned", False), one.get("updated_at", one.get("last_active"))) for one in items]
     assert order == sorted(order, reverse=True)
@@ -141,7 +141,7 @@ def test_filters_narrow_both(
 
 
 @pytest.mark.slow
-def test_without_the_agent_s_file_the_store_is_listed(program_line: Any, home: Path, database: Path) -> None:
+def test_without_the_agents_file_the_store_is_listed(program_line: Any, home: Path, database: Path) -> None:
     alone = subprocess.run(program_line("list", "--db", database), capture_output=True, text=True, check=True).stdout
     for path in (home / "none.db", home, home / "webui" / "projects.json"):
         command = program_line("list", "--agent", "--path", path, "--db", database)
@@ -172,7 +172,7 @@ def test_without_the_agent_s_file_the_store_is_listed(program_line: Any, home: P
     ],
     ids=" ".join,
 )
-def test_options_that_do_not_go_together_are_wrong_usage(run: Any, database: Path, options: list[str]) -> None:
+def test_invalid_option_combinations_are_wrong_usage(run: Any, database: Path, options: list[str]) -> None:
     assert run("list", "--db", database, *options, code=2).stdout == ""
 
 
@@ -184,7 +184,7 @@ AGENTS = st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=8)
 @pytest.mark.slow
 @settings(max_examples=examples(20))
 @given(stores=STORES, agents=AGENTS, limit=st.integers(1, 6))
-def test_pages_of_any_size_have_every_row_once_and_in_order(
+def test_any_page_size_gives_all_rows_in_order(
     sqlite_template: Path, *, stores: list[tuple[int, bool]], agents: list[tuple[int, bool]], limit: int
 ) -> None:
     """The agent's rows are (time, whether the store has one of that id, too), the store's (time, pinned)."""

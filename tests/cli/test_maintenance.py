@@ -38,7 +38,7 @@ def test_a_backup_prints_json(run_json: Any, database: Path, tmp_path: Path) -> 
         assert copy.stats().sessions == 16
 
 
-def test_what_cannot_be_backed_up_is_exit_code_4(run: Any, database: Path) -> None:
+def test_impossible_backups_exit_with_their_documented_codes(run: Any, database: Path) -> None:
     assert "exists already" in run("backup", database, "--db", database, code=4).stderr
     assert "keep needs a folder" in run("backup", "new.db", "--keep", "1", "--db", database, code=2).stderr
     run("backup", "--keep", "0", "--db", database, code=2)
@@ -130,7 +130,7 @@ def test_a_backup_is_restored(run: Any, run_json: Any, database: Path, tmp_path:
     assert (done["sessions"], done["replaced"]) == (16, None)
 
 
-def test_a_dry_run_of_a_restore_says_what_it_would_replace(run: Any, run_json: Any, database: Path) -> None:
+def test_a_restore_dry_run_says_what_it_replaces(run: Any, run_json: Any, database: Path) -> None:
     run("backup", "--db", database)
     (saved,) = backups(database)
     run("delete", "5b8e", "--db", database)

@@ -52,7 +52,7 @@ def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
 
 
 @given(any_text)
-def test_json_commands_no_terminal_and_is_still_the_same_value(text: str) -> None:
+def test_json_output_is_harmless_and_keeps_its_value(text: str) -> None:
     value = {text: [text, 1e300, 2**70]}
     assert_harmless(harmless_json(value))
     assert json_codec.encode(json.loads(harmless_json(value))) == json_codec.encode(value)

@@ -36,7 +36,7 @@ def test_current_names_the_revision_and_what_to_do(run: Any, run_json: Json, dat
     assert said == f"0001; this version needs {HEAD}: `hermes-store db upgrade --db {old}`\n"
 
 
-def test_current_of_an_empty_or_newer_database_says_so(run: Any, database: Path, tmp_path: Path) -> None:
+def test_current_describes_an_empty_or_newer_database(run: Any, database: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     assert run("db", "current", "--db", tmp_path / "empty.db").stdout.startswith("no tables; this version needs ")
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -79,7 +79,7 @@ def test_check_names_what_differs_and_ends_with_1(run: Any, database: Path) -> N
     ]
 
 
-def test_check_of_an_older_database_says_so_and_changes_nothing(run: Any, old: Path) -> None:
+def test_check_reports_an_older_database_without_changing_it(run: Any, old: Path) -> None:
     before = old.read_bytes()
     said = run("db", "check", "--db", old, code=1).stdout
     assert said.endswith(f"{old} is at revision 0001, and this version needs {HEAD}.\n")
@@ -134,7 +134,7 @@ def test_a_lost_revision_is_noted_again(run: Any, database: Path) -> None:
     assert "15 sessions" in run("list", "--db", database).stdout
 
 
-def test_no_revision_is_noted_where_there_is_no_database(run: Any, tmp_path: Path, database: Path) -> None:
+def test_stamping_needs_a_database_and_a_known_revision(run: Any, tmp_path: Path, database: Path) -> None:
     run("db", "stamp", HEAD, "--yes", "--db", tmp_path / "none.db", code=3)
     assert not (tmp_path / "none.db").exists()
     run("db", "stamp", "zzz", "--yes", "--db", database, code=2)

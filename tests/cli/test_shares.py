@@ -29,7 +29,7 @@ def test_shares_are_listed_and_revoked(run: Any, run_json: Any, example_store: S
     assert run("shares", "--db", database).stdout.count("revoked") == 2
 
 
-def test_a_token_that_begins_with_a_dash_is_revoked(run: Any, example_store: Store, database: Path) -> None:
+def test_a_token_beginning_with_a_dash_is_revoked(run: Any, example_store: Store, database: Path) -> None:
     example_store.shares.create(PINNED, {}, token="-P0rH78bo6ggn23")
     assert "-- goes before one" in run("revoke", "--help", columns=120).stdout
     assert "-P0rH78bo6ggn23" in run("revoke", "--db", database, "--", "-P0rH78bo6ggn23").stdout

@@ -11,7 +11,7 @@ import pytest
 from hermes_store import Store
 
 
-def test_a_session_is_shown_with_its_facts_and_its_whole_transcript(run: Any, database: Path) -> None:
+def test_show_prints_the_facts_and_the_whole_transcript(run: Any, database: Path) -> None:
     said = run("show", "b84e1d73f06a", "--db", database).stdout
     assert said.startswith("Standlight for the bike dynamo\nid           b84e1d73f06a\n")
     assert "\nmodel        anthropic/claude-sonnet-4.6\n" in said
@@ -26,9 +26,7 @@ def test_pictures_are_named_and_not_dumped(run: Any, database: Path) -> None:
     assert "base64" not in said
 
 
-def test_tool_calls_and_results_are_shortened_on_a_terminal_only(
-    run: Any, example_store: Store, database: Path
-) -> None:
+def test_only_terminals_get_shortened_tool_calls_and_results(run: Any, example_store: Store, database: Path) -> None:
     call = {"function": {"name": "terminal", "arguments": '{"command": "' + "x" * 5000 + '"}'}}
     example_store.messages.extend(
         "3f9c1e7a04b2",
@@ -48,7 +46,7 @@ def test_tool_calls_and_results_are_shortened_on_a_terminal_only(
     assert "characters more)" in said.partition("← terminal one line")[2]
 
 
-def test_messages_that_are_no_objects_are_shown_as_json(run: Any, example_store: Store, database: Path) -> None:
+def test_messages_that_are_no_objects_print_as_json(run: Any, example_store: Store, database: Path) -> None:
     example_store.messages.extend("3f9c1e7a04b2", ["just text", ["a", 1], None, 2**70])
     lines = run("show", "3f9c1e7a04b2", "--db", database).stdout.splitlines()
     shown = {line: lines[index + 1] for index, line in enumerate(lines) if line.startswith("message ")}
@@ -78,7 +76,7 @@ def test_session_longer_than_a_page_is_shown_whole(
     assert run_json("show", "e41d", "--tail", "1700", "--db", database)["first_position"] == 800
 
 
-def test_the_json_has_the_record_the_documents_and_the_very_messages(
+def test_the_json_has_record_documents_and_exact_messages(
     run_json: Callable[..., Any], example_store: Store, database: Path
 ) -> None:
     document = run_json("show", "f0b39d5c7a12", "--db", database)
@@ -92,7 +90,7 @@ def test_the_beginning_of_an_id_is_enough(run: Any, database: Path, given: str) 
     assert run("show", given, "--db", database).stdout.startswith("NAS full although df shows 38 %\n")
 
 
-def test_an_id_wins_over_longer_ones_that_begin_with_it(run: Any, example_store: Store, database: Path) -> None:
+def test_an_exact_id_is_preferred_to_longer_ones(run: Any, example_store: Store, database: Path) -> None:
     example_store.sessions.create(session_id="20", title="The short one")
     assert run("show", "20", "--db", database).stdout.startswith("The short one\n")
 
@@ -109,7 +107,7 @@ def test_show_names_the_new_id_of_renamed_sessions(run: Any, example_store: Stor
 
 
 @pytest.mark.parametrize(("given", "code"), [("zzz", 3), ("../evil", 2), ("", 2), ("a\x1b[31m", 2)])
-def test_an_id_that_is_none_ends_with_one_line(run: Any, database: Path, given: str, code: int) -> None:
+def test_an_unknown_or_invalid_id_prints_one_line(run: Any, database: Path, given: str, code: int) -> None:
     done = run("show", given, "--db", database, code=code)
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
     assert "\x1b" not in done.stderr
@@ -128,7 +126,7 @@ def test_an_unknown_id_says_where_the_ids_are(run: Any, database: Path) -> None:
     assert said == f"There is no session 'zzz'. `hermes-store list --all --db {database}` lists them.\n"
 
 
-def test_a_long_heading_stays_whole_in_a_pipe_only(run: Any, example_store: Store, database: Path) -> None:
+def test_a_long_heading_is_cut_only_on_terminals(run: Any, example_store: Store, database: Path) -> None:
     example_store.messages.append("3f9c1e7a04b2", {"role": "r" * 100, "content": "x"})
     said = run("show", "3f9c1e7a04b2", "--db", database, COLUMNS="30").stdout
     assert f"\n{'r' * 100} ──\n" in said

@@ -31,9 +31,7 @@ def test_every_order_is_tested() -> None:
 
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("limit", [4, 50])
-def test_the_pages_of_an_order_have_every_session_once(
-    run_json: Json, database: Path, order: Order, limit: int
-) -> None:
+def test_sorted_pages_have_every_session_once(run_json: Json, database: Path, order: Order, limit: int) -> None:
     everything = run_json("list", "--db", database)["items"]
     found: list[dict[str, Any]] = []
     more: list[str] = []
@@ -53,7 +51,7 @@ def test_the_pages_of_an_order_have_every_session_once(
     ("model", "expected"),
     [("opus", 2), ("OPUS-4.6", 2), ("anthropic/claude-haiku-4.5", 1), ("none", 0), ("openai/", 5)],
 )
-def test_a_model_is_found_by_a_part_of_its_name(
+def test_sessions_are_found_by_part_of_their_model(
     run: Any, run_json: Json, database: Path, model: str, expected: int
 ) -> None:
     items = run_json("list", "--db", database, "--model", model)["items"]
@@ -62,7 +60,7 @@ def test_a_model_is_found_by_a_part_of_its_name(
     assert f"{expected} session" in run("list", "--db", database, "--model", model).stdout
 
 
-def test_the_sessions_of_a_model_come_in_pages_pinned_ones_first(run_json: Json, database: Path) -> None:
+def test_sessions_of_a_model_are_paged_pinned_first(run_json: Json, database: Path) -> None:
     listed = [
         one["session_id"] for one in run_json("list", "--db", database)["items"] if "claude" in (one["model"] or "")
     ]
@@ -77,7 +75,7 @@ def test_the_sessions_of_a_model_come_in_pages_pinned_ones_first(run_json: Json,
     assert found == listed
 
 
-def test_a_filter_an_order_and_a_model_narrow_together(run_json: Json, database: Path) -> None:
+def test_project_time_and_model_filters_combine_with_sorting(run_json: Json, database: Path) -> None:
     options = ["--project", "Lantern", "--model", "claude", "--sort", "messages", "--since", "2026-06-10"]
     items = run_json("list", "--db", database, *options)["items"]
     assert [one["session_id"] for one in items] == ["9d27a4f8e316", "4af7c2e8901b", "8c05b2d9e7f3"]

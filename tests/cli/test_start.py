@@ -84,11 +84,11 @@ def test_a_long_command_looks_for_garbage() -> None:
     assert run(f"{make_garbage} and len(collections) > 0", "--version") == "True"
 
 
-def test_the_interpreter_looks_for_no_garbage_at_its_end(sqlite_template: Path) -> None:
+def test_the_interpreter_collects_no_garbage_at_exit(sqlite_template: Path) -> None:
     assert run("len(gc.get_objects()) < 1000 < gc.get_freeze_count()", "list", "--db", str(sqlite_template)) == "True"
 
 
-def test_a_list_imports_no_library_it_does_not_use(sqlite_template: Path) -> None:
+def test_listing_sessions_imports_no_unused_library(sqlite_template: Path) -> None:
     program = (
         "import sys; from hermes_store import Store; Store.open(sys.argv[1], read_only=True).sessions.list();"
         "print(*{'alembic', 'psycopg', 'sqlalchemy.dialects.postgresql', 'sqlalchemy.orm', 'typer'} & set(sys.modules))"

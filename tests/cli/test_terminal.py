@@ -50,9 +50,7 @@ def test_json_on_a_terminal_is_json_alone(home: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"\{.*\}\n", said)
 
 
-def test_a_piped_import_draws_nothing_whatever_the_environment_says(
-    program_line: Any, home: Path, tmp_path: Path
-) -> None:
+def test_a_piped_import_ignores_forced_colours(program_line: Any, home: Path, tmp_path: Path) -> None:
     command = program_line("import", home, "--db", tmp_path / "a.db")
     env = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
@@ -60,7 +58,7 @@ def test_a_piped_import_draws_nothing_whatever_the_environment_says(
     assert ESC not in done.stdout
 
 
-def test_the_list_has_colours_on_a_terminal_and_fits_it(database: Path) -> None:
+def test_the_list_is_coloured_and_fits_the_terminal(database: Path) -> None:
     said, _ = run_in_terminal(["list", "--db", database], {}, columns=80)
     assert f"{ESC}[36m5b8e2f61c0d7{ESC}[0m" in said
     rows = without_styles(said).splitlines()
@@ -71,9 +69,7 @@ PAGED = pytest.mark.parametrize(("options", "paged"), [([], True), (["--no-pager
 
 
 @PAGED
-def test_a_transcript_goes_through_the_pager_of_a_terminal(
-    database: Path, tmp_path: Path, options: list[str], paged: bool
-) -> None:
+def test_a_transcript_is_paged_on_a_terminal(database: Path, tmp_path: Path, options: list[str], paged: bool) -> None:
     log = tmp_path / "paged"
     command: list[str | Path] = ["show", "b84e", "--db", database, *options]
     said, code = run_in_terminal(command, {"PAGER": f"cat > {log}"})
@@ -85,7 +81,7 @@ def test_a_transcript_goes_through_the_pager_of_a_terminal(
     assert (ESC in shown) == (options != ["--json"])
 
 
-def test_a_pager_that_was_told_not_to_take_colours_gets_none(database: Path, tmp_path: Path) -> None:
+def test_a_pager_without_colour_support_gets_no_colours(database: Path, tmp_path: Path) -> None:
     log = tmp_path / "paged"
     command: list[str | Path] = ["show", "b84e", "--db", database]
     run_in_terminal(command, {"PAGER": f"cat > {log}", "LESS": "FX"})
@@ -93,7 +89,7 @@ def test_a_pager_that_was_told_not_to_take_colours_gets_none(database: Path, tmp
 
 
 @pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["show", "5b8e"]], ids=" ".join)
-def test_a_reader_that_has_enough_ends_the_program_quietly(
+def test_a_closed_pipe_ends_the_program_quietly(
     program_line: Callable[..., list[str]], database: Path, command: list[str]
 ) -> None:
     process = subprocess.Popen(
@@ -107,7 +103,7 @@ def test_a_reader_that_has_enough_ends_the_program_quietly(
     assert process.wait() == 0
 
 
-def test_output_that_cannot_be_written_is_an_error_of_one_line(program_line: Any, database: Path) -> None:
+def test_unwritable_output_is_an_error_of_one_line(program_line: Any, database: Path) -> None:
     with database.open("rb") as unwritable:
         done = subprocess.run(
             program_line("list", "--db", database), stdout=unwritable, stderr=subprocess.PIPE, text=True, check=False
@@ -135,7 +131,7 @@ def test_the_time_goes_on_after_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0:01:15" in written.getvalue()
 
 
-def test_lines_of_the_log_do_not_change_what_was_done() -> None:
+def test_the_interruption_message_ignores_log_lines() -> None:
     console = Console(file=io.StringIO())
 
     def state(done: int) -> str:

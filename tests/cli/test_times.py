@@ -40,7 +40,7 @@ def utc(*parts: int) -> float:
         (" @1786480000.5 ", 1786480000.5),
     ],
 )
-def test_a_date_and_a_time_without_zone_are_this_machines(text: str, expected: float) -> None:
+def test_dates_and_times_are_local_without_a_zone(text: str, expected: float) -> None:
     assert moment("--since", text) == expected
 
 
@@ -66,7 +66,7 @@ def test_an_end_date_includes_its_whole_day(text: str, hours: int) -> None:
         ("1y", 365.25 * DAY),
     ],
 )
-def test_a_number_and_a_unit_are_so_long_ago(text: str, seconds: float) -> None:
+def test_a_duration_counts_back_from_now(text: str, seconds: float) -> None:
     assert moment("--since", text) == pytest.approx(time.time() - seconds, abs=5)
 
 
@@ -90,7 +90,7 @@ def test_anything_else_is_refused_in_words(text: str, is_end: bool) -> None:
     assert len(str(caught.value)) < 300
 
 
-def test_the_last_day_of_the_calendar_has_no_end() -> None:
+def test_the_calendars_last_day_is_refused_as_end() -> None:
     with pytest.raises(typer.BadParameter):
         moment("--until", "9999-12-31", is_end=True)
 

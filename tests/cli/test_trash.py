@@ -36,7 +36,7 @@ def trashed(example_store: Store) -> Store:
     return example_store
 
 
-def test_the_trash_lists_what_is_deleted_with_its_age(run: Any, trashed: Store, database: Path) -> None:
+def test_the_trash_lists_deleted_sessions_with_their_age(run: Any, trashed: Store, database: Path) -> None:
     first, second, *_ = [line for line in run("trash", "--db", database).stdout.splitlines()[1:] if line.strip()]
     assert (FLAKY in first, PINNED in second) == (True, True)
     assert " now " in first

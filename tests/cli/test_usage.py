@@ -97,7 +97,7 @@ STARTS = ["runpy.run_module('hermes_store', run_name='__main__')", "from hermes_
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("missing", "start"), [("typer", STARTS[0]), ("typer", STARTS[1]), ("rich", STARTS[1])])
-def test_without_the_extra_one_line_says_what_to_install(missing: str, start: str) -> None:
+def test_a_missing_extra_prints_what_to_install(missing: str, start: str) -> None:
     script = BLOCKER.format(missing=missing, start=start)
     done = subprocess.run([sys.executable, "-c", script, "list"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -106,7 +106,7 @@ def test_without_the_extra_one_line_says_what_to_install(missing: str, start: st
     assert done.stderr.count("\n") == 1
 
 
-def test_another_missing_module_is_not_mistaken_for_the_extra() -> None:
+def test_another_missing_module_is_reported_as_itself() -> None:
     script = BLOCKER.format(missing="sqlalchemy.engine", start=STARTS[1])
     done = subprocess.run([sys.executable, "-c", script, "list"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
