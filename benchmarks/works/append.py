@@ -67,6 +67,26 @@ def _against_all(bench: Bench) -> None:
             rounds=30,
             warm=2,
         )
+    _without_index(bench)
+
+
+def _without_index(bench: Bench) -> None:
+    """What the floor does as well: it has no index of words."""
+    with bench.scratch() as folder, ExitStack() as stack:
+        with Store.open(folder / "ours.db", search=False) as made:
+            made.sessions.create(session_id="s1")
+        floor = Floor(copy(folder / "ours.db", folder / "floor.db"), "normal")
+        stack.callback(floor.close)
+        store = stack.enter_context(Store.open(folder / "ours.db", durability="normal"))
+        bench.compare(
+            "append 100 messages in one call, normal durability, a store without an index",
+            {
+                FLOOR: feed(lambda many: floor.append("s1", many), batches(100)),
+                OURS: feed(lambda many: store.messages.extend("s1", many), batches(100)),
+            },
+            rounds=30,
+            warm=2,
+        )
 
 
 def _by_length(bench: Bench) -> None:

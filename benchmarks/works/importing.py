@@ -25,6 +25,7 @@ from ..workload import digest, encode, messages, users
 _SETTLED_SECONDS = 2.5
 _PARSING = "json.load of the files"
 _WITH_WORDS = "by hand, with words"
+_WORDLESS = "a store without an index"
 #: An index of words in which FTS5 finds the words itself: of languages with spaces, and without parts of identifiers.
 _WORDS_BY_HAND = "CREATE VIRTUAL TABLE words_by_hand USING fts5(text, content='', columnsize=0)"
 
@@ -124,10 +125,18 @@ def _directory(bench: Bench) -> None:
                     if store.stats().sessions != len(paths):
                         raise AssertionError("not every file was imported")
                     time_it("again", lambda store=store: import_directory(store, home))
+                with Store.open(folder / "wordless.db", search=False) as store:
+                    time_it(_WORDLESS, lambda store=store: import_directory(store, home))
     found = {name: figures(times) for name, times in taken.items()}
     files = f"import {len(paths):,} JSON files"
     bench.add(f"{files}, the floor: json.load of them", {FLOOR: found[_PARSING], OURS: found[OURS]})
     bench.add(f"{files}, the floor: parse and insert them", {FLOOR: found[FLOOR], OURS: found[OURS]})
+    for floor in (_PARSING, FLOOR):
+        what = "parse and insert" if floor == FLOOR else "json.load of"
+        bench.add(
+            f"{files} into a store without an index, the floor: {what} them",
+            {FLOOR: found[floor], OURS: found[_WORDLESS]},
+        )
     with_words = {FLOOR: found[_WITH_WORDS], OURS: found[OURS]}
     bench.add(f"{files}, the floor: the same, and index their words with FTS5 alone", with_words)
     unchanged: dict[str, Figures] = {FLOOR: found[_PARSING], OURS: found["again"]}
@@ -137,7 +146,7 @@ def _directory(bench: Bench) -> None:
 def _state_db(bench: Bench) -> None:
     size = bench.settings.size
     sessions, count = size(1000, 5), size(50_000, 50)
-    floors, ours = [], []
+    floors, ours, wordless = [], [], []
     with bench.scratch() as home:
         state_db = home / "state.db"
         import_agent.write(state_db, sessions, count)
@@ -146,5 +155,10 @@ def _state_db(bench: Bench) -> None:
             with bench.scratch() as folder, Store.open(bench.empty(folder / "ours.db")) as store:
                 bridge = AgentBridge(state_db, store=store)
                 ours.append(timed(Action(bridge.import_sessions)))
-    work = f"import a state.db of {count:,} messages, the floor: read them"
-    bench.add(work, {FLOOR: figures(floors), OURS: figures(ours)})
+            with bench.scratch() as folder, Store.open(folder / "ours.db", search=False) as store:
+                bridge = AgentBridge(state_db, store=store)
+                wordless.append(timed(Action(bridge.import_sessions)))
+    work = f"import a state.db of {count:,} messages"
+    bench.add(f"{work}, the floor: read them", {FLOOR: figures(floors), OURS: figures(ours)})
+    into = f"{work} into a store without an index, the floor: read them"
+    bench.add(into, {FLOOR: figures(floors), OURS: figures(wordless)})
