@@ -426,8 +426,7 @@ def test_sessions_with_a_damaged_field_are_imported(
     agent.sql(f"UPDATE sessions SET {column} = ? WHERE id = 'talk'", value)
     bridge = AgentBridge(agent.path, store=sqlite_store)
     report = bridge.import_sessions(include=ALL)
-    assert len(report.items) == len(bridge.sessions(limit=1000, include=ALL).items)
-    assert set(report.counts) <= {Outcome.IMPORTED, Outcome.FAILED}
+    assert report.counts == {Outcome.IMPORTED: len(bridge.sessions(limit=1000, include=ALL).items)}
     assert texts(sqlite_store) == ["hello", "hi", "how are you", "fine"]
     sqlite_store.sessions.list(limit=1000)
 

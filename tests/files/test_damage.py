@@ -175,25 +175,49 @@ def _originals() -> Iterator[bytes]:
     yield json.dumps(SPEC).encode()
 
 
+def _same(one: bytes, other: bytes) -> int:
+    """Return how many bytes are the same at the beginning."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _undamaged(original: bytes, damaged: bytes) -> tuple[list[Any], list[Any]]:
+    """Return the messages of a file that end before its first damaged byte, and those that begin after the last."""
+    same_before, same_after = _same(original, damaged), _same(original[::-1], damaged[::-1])
+    text = original.decode()
+    before, after = [], []
+    start = text.index("{", text.index('"messages"'))
+    for message in json.loads(original)["messages"]:
+        read, end = json.JSONDecoder().raw_decode(text, start)
+        assert read == message
+        if len(text[:end].encode()) < same_before:
+            before.append(message)
+        elif len(text[start:].encode()) < same_after:
+            after.append(message)
+        start = text.find("{", end)
+    return before, after
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_no_damage_of_a_session_stops_the_import(sqlite_store: Store, state: StateDir, damage: str) -> None:
+def test_damage_anywhere_costs_no_message_outside_it(sqlite_store: Store, state: StateDir, damage: str) -> None:
     chance = random.Random(damage)
     originals = list(_originals())
     copies = {f"copy{n}": DAMAGES[damage](originals[n % len(originals)], chance) for n in range(60)}
     items = _import(sqlite_store, state, copies)
-    if damage in ("cut", "zero-filled end"):
-        for number in range(60):
-            original = json.loads(originals[number % len(originals)])
-            if items[f"copy{number}"].outcome != "failed":
-                messages = sqlite_store.messages.read(f"copy{number}")
-                assert messages == original["messages"][: len(messages)]
-    if damage == "old end":
-        assert {item.outcome.value for item in items.values()} <= {"recovered", "imported"}
-        for number in range(60):
-            messages = sqlite_store.messages.read(f"copy{number}")
-            assert messages == json.loads(originals[number % len(originals)])["messages"]
-            assert "the session ends here" in items[f"copy{number}"].reason
+    for number, (name, content) in enumerate(copies.items()):
+        before, after = _undamaged(originals[number % len(originals)], content)
+        found = list(sqlite_store.messages.read(name)) if items[name].outcome != "failed" else []
+        assert found[: len(before)] == before
+        if damage == "repeat":  # a message that is there twice has the place of one of them
+            assert [message for message in after if message not in found] == []
+        else:
+            assert found[len(found) - len(after) :] == after
+        if damage in ("cut", "zero-filled end"):
+            original = json.loads(originals[number % len(originals)])["messages"]
+            assert found == original[: len(found)]  # nothing was made of what is left of a message
+        if damage == "old end":
+            assert "the session ends here" in items[name].reason
+            assert found == json.loads(originals[number % len(originals)])["messages"]
 
 
 @pytest.fixture(scope="module")
@@ -283,11 +307,21 @@ def test_an_unreadable_file_is_reported_with_its_problem(
     assert reason in item.reason
 
 
-@pytest.mark.parametrize("inner", [nested_arrays(5000), nested_arrays(5000)[:4000], b"9" * 5000, b"1e999999"])
-def test_messages_before_an_unparsable_value_are_recovered(sqlite_store: Store, state: StateDir, inner: bytes) -> None:
-    item = _import(sqlite_store, state, {"a": b'{"title": "t", "messages": ["a", ' + inner + b', "b"]'})["a"]
-    assert item.outcome == "recovered"
-    assert sqlite_store.messages.read("a")[0] == "a"
+@pytest.mark.parametrize(
+    ("inner", "is_read"),
+    [(nested_arrays(5000), True), (nested_arrays(5000)[:4000], False), (b"9" * 5000, False), (b"1e999999", True)],
+    ids=["nested", "nested without end", "digits", "exponent"],
+)
+def test_messages_around_an_extreme_value_are_recovered(
+    sqlite_store: Store, state: StateDir, inner: bytes, is_read: bool
+) -> None:
+    first, last = {"role": "user", "content": "a"}, {"role": "user", "content": "b"}
+    messages = b", ".join([json.dumps(first).encode(), inner, json.dumps(last).encode()])
+    item = _import(sqlite_store, state, {"a": b'{"title": "t", "messages": [' + messages + b"]"})["a"]
+    assert (item.outcome, item.messages) == ("recovered", 2 + is_read)
+    found = sqlite_store.messages.read("a")
+    assert (found[0], found[-1]) == (first, last)
+    assert sqlite_store.sessions.get("a").title == "t"
 
 
 # ── More after the end ────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import NotFoundError, Store
+from hermes_store import NotFoundError, StaleSessionError, Store
 from hermes_store.files import export_directory, import_directory
 from hermes_store.maintenance import verify
 from hermes_store.storage.batches import MOST_SESSIONS
@@ -318,9 +318,9 @@ def test_an_exchange_refuses_writers_with_an_old_revision(sqlite_store: Store, s
     revision = sqlite_store.sessions.get("big").revision
     state.session("big", *talk(60, version=1), age=1800.0)
     import_directory(sqlite_store, state.root)
-    with pytest.raises(Exception, match="revision"):
+    with pytest.raises(StaleSessionError, match="revision"):
         sqlite_store.messages.update("big", 5, "mine", expected_revision=revision)
-    with pytest.raises(Exception, match="revision"):
+    with pytest.raises(StaleSessionError, match="revision"):
         sqlite_store.messages.replace("big", ["mine"], expected_revision=revision)
     assert sqlite_store.messages.append("big", "more").first_position == 60
 
