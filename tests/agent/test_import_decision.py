@@ -16,12 +16,14 @@ from hermes_store.transcripts.encoding import encode
 STORED = FollowedColumns(title="Talk", input_tokens=1, output_tokens=2, estimated_cost=None, parent_id=None)
 
 
-def conversation(*ids: int, chain: tuple[str, ...] = ("talk",), taken_back: tuple[int, ...] = ()) -> Conversation:
+def conversation(
+    *ids: int, chain: tuple[str, ...] = ("talk",), taken_back: tuple[int, ...] = (), title: str = "Talk"
+) -> Conversation:
     """Return a conversation whose messages have these ids, as the agent has it."""
     session = AgentSession(
         session_id=chain[-1],
         source="cli",
-        title="x" * 600,
+        title=title,
         titled=True,
         model=None,
         cwd=None,
@@ -96,7 +98,9 @@ def test_columns_follow_unless_the_user_changed_them() -> None:
 
 
 def test_a_title_longer_than_the_limit_is_cut() -> None:
-    assert decision.following(conversation(1))["title"] == "x" * 500
+    for length in (499, 500, 501, 600):
+        title = decision.following(conversation(1, title="x" * length))["title"]
+        assert title == "x" * min(length, 500)
 
 
 def test_a_report_says_what_came_and_went() -> None:

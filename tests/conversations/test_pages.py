@@ -203,7 +203,11 @@ def test_what_is_no_conversation_is_refused() -> None:
         assert "Untitled" in write({})
 
 
-def test_the_page_of_a_stored_session_is_harmless(sqlite_store: Store) -> None:
-    session_id = sqlite_store.sessions.create(title="Trip").session_id
+def test_a_stored_sessions_page_shows_what_was_stored(sqlite_store: Store) -> None:
+    session_id = sqlite_store.sessions.create(title="Trip", model="m").session_id
     sqlite_store.messages.extend(session_id, nasty_messages("text"))
-    Page(to_html(sqlite_store.sessions.as_json(session_id))).require_harmless()
+    page = to_html(sqlite_store.sessions.as_json(session_id))
+    Page(page).require_harmless()
+    record = sqlite_store.sessions.get(session_id)
+    facts = {"model": "m", "created_at": record.created_at, "updated_at": record.updated_at}
+    assert page == to_html(conversation(*nasty_messages("text"), **facts))

@@ -39,7 +39,7 @@ def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Iterator[Store]:
 def test_an_append_adds_few_pages_to_the_log(store: Store, sqlite_path: Path) -> None:
     # The message, its place, its body and its place; the session, its places in the lists of two orders, and in the
     # order of changes; in the index of words its words, where these begin, and what is counted.
-    assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 15
+    assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 11
     # 37 kB of messages, and the same rows.
     assert pages(sqlite_path, lambda: store.messages.extend("s0", [MESSAGE] * 100)) <= 32
     assert pages(sqlite_path, lambda: store.sessions.update("s0", title="Rome")) <= 12
@@ -59,9 +59,9 @@ def test_a_save_writes_only_the_message_that_changed(store: Store, sqlite_path: 
     assert pages(sqlite_path, save) <= 9 + 4
 
 
-@pytest.mark.parametrize(("in_project", "source", "most"), [(True, None, 15), (False, "cli", 15), (True, "cli", 17)])
+@pytest.mark.parametrize(("in_project", "source", "lists"), [(True, None, 1), (False, "cli", 1), (True, "cli", 2)])
 def test_a_project_and_a_source_add_few_pages(
-    sqlite_path: Path, in_project: bool, source: str | None, most: int
+    sqlite_path: Path, in_project: bool, source: str | None, lists: int
 ) -> None:
     with Store.open(sqlite_path, durability="normal") as store:
         project = store.projects.create(name="Work").project_id if in_project else None
@@ -69,4 +69,5 @@ def test_a_project_and_a_source_add_few_pages(
             for number in range(2000):
                 tx.sessions.create(session_id=f"s{number}", title="Trip", source=source, project_id=project)
             tx.messages.append("s0", MESSAGE)
-        assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= most
+        # Ten as for any session, one more for another version of SQLite, and in each list the places in two orders.
+        assert pages(sqlite_path, lambda: store.messages.append("s0", MESSAGE)) <= 11 + 2 * lists

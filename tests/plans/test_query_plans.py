@@ -19,15 +19,16 @@ SESSIONS = 10 * sample.BLOCKS
 MESSAGES = 300
 SESSION = "s7"
 BY_ID = "sessions USING INDEX sqlite_autoindex_sessions_1 (session_id=?)"
-BY_ROW = "sessions USING INTEGER PRIMARY KEY (rowid=?)"
 BY_POSITION = "INDEX sqlite_autoindex_messages_1 (session_id=?"
-EXTRAS = "session_extras USING INTEGER PRIMARY KEY (rowid=?)"
+ROW = "USING INTEGER PRIMARY KEY (rowid=?)"
+BY_ROW = f"sessions {ROW}"
+EXTRAS = f"session_extras {ROW}"
 MEMBERS = "sessions USING COVERING INDEX ix_sessions_project_id (project_id=?)"
 #: What is read as a whole: a parameter that is a list, SQLite's table with a row for each table, and one row.
 SMALL = "json_each|sqlite_sequence|CONSTANT ROW|search_state"
 CUTS = "message_cuts USING INDEX ix_message_cuts_session_id (session_id=?)"
 PARENT = "sessions USING INDEX ix_sessions_parent_id (parent_id=?)"
-BODY = "message_blobs USING INTEGER PRIMARY KEY (rowid=?)"
+BODY = f"message_blobs {ROW}"
 
 
 @pytest.fixture
@@ -267,12 +268,25 @@ def test_a_lineage_scans_only_what_it_found(store: Store) -> None:
     assert any("above USING INTEGER PRIMARY KEY (rowid=?)" in line for line in lines)
 
 
-def test_a_replace_reads_by_position_without_a_scan(store: Store) -> None:
+def test_a_replace_finds_rows_by_position_or_id(store: Store) -> None:
     transcript = store.messages.read(SESSION)
-    edited = [{"new": len(transcript)}, *transcript[:50], {"other": 1}, *transcript[60:]]
-    lines = plan(store, lambda: store.messages.replace(SESSION, edited, expected_revision=transcript.revision))
-    assert any(BY_POSITION in line for line in lines)
-    assert faults(lines) == []
+    new = {"new": transcript.revision}
+    edited = [new, *transcript[:50], new, *transcript[60:]]
+    lines: dict[str, list[str]] = {}
+    for statement in executed(
+        store, lambda: store.messages.replace(SESSION, edited, expected_revision=transcript.revision)
+    ):
+        if not statement[0].startswith("INSERT"):
+            lines.setdefault(" ".join(statement[0].split()[:2]), []).extend(sqlite_plan(store, statement))
+    assert [line for found in lines.values() for line in faults(found)] == []
+    assert any(BY_POSITION in line for line in lines["SELECT messages.id,"])
+    # What is removed or changed is found by its row, and what is moved is a range of positions.
+    assert set(lines["DELETE FROM"]) == {f"SEARCH messages {ROW}", f"SEARCH {BODY}"}
+    moved = f"SEARCH messages USING {BY_POSITION} AND position>? AND position<?)"
+    assert set(lines["UPDATE messages"]) == {f"SEARCH messages {ROW}", moved}
+    assert lines["UPDATE message_blobs"] == [f"SEARCH {BODY}"]
+    assert f"SEARCH {BY_ROW}" in lines["UPDATE sessions"]
+    assert lines["UPDATE message_cuts"] == [f"SEARCH message_cuts {ROW}"]
 
 
 def test_every_index_of_the_sessions_serves_a_query(store: Store) -> None:
