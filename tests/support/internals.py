@@ -122,3 +122,10 @@ def units_of_this_thread(store: Store) -> int:
 
 def store_of(models: WebUIModels) -> Store:
     return models._store()
+
+
+def lock_of(models: WebUIModels) -> threading.Lock:
+    """Return the lock of the table of live sessions."""
+    lock = models._cache._lock
+    assert isinstance(lock, type(threading.Lock()))
+    return lock

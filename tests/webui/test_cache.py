@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from hermes_store import SessionDeletedError, Store
 from hermes_store.webui import WebUIModels
+from tests.support.internals import lock_of
 from tests.support.threads import in_a_thread
 from tests.support.webui.sessions import said, stored
 from tests.support.webui.standin import WebUI
@@ -121,3 +123,23 @@ def test_a_cache_is_made_when_none_is_given(sqlite_store: Store) -> None:
     fresh = models.new_session()
     assert (fresh.workspace, fresh.model, fresh.profile) == (None, None, None)
     assert next(row["session_id"] for row in models.all_sessions()) == fresh.session_id
+
+
+def test_a_lock_is_made_when_none_is_given(sqlite_store: Store) -> None:
+    was_held = []
+
+    class Table(OrderedDict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            was_held.append(lock_of(models).locked())
+            return super().get(key, default)
+
+        def __setitem__(self, key: str, value: Any) -> None:
+            was_held.append(lock_of(models).locked())
+            super().__setitem__(key, value)
+
+    models = WebUIModels(sqlite_store, cache=Table())
+    first = models.get_session(stored(models, "s1"))
+    assert models.get_session("s1") is first
+    assert set(was_held) == {True}
+    assert not lock_of(models).locked()
+    assert lock_of(WebUIModels(sqlite_store)) is not lock_of(models)

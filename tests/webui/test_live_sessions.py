@@ -184,11 +184,13 @@ def test_absent_bad_and_deleted_ids_load_no_session(models: WebUIModels, how: st
 @pytest.mark.parametrize("how", ["load", "load_metadata_only"])
 def test_loading_returns_an_unchanged_session_of_the_class(models: WebUIModels, how: str) -> None:
     sid = stored(models, "Mixed-Case_1", "hello")
-    session = getattr(models.Session, how)(sid)
-    assert type(session) is models.Session
-    assert isinstance(session, LiveSession)
-    assert not session.is_new
-    assert not session.is_dirty()
+    for kind in (models.Session, type("Subclass", (models.Session,), {})):
+        session = getattr(kind, how)(sid)
+        assert type(session) is kind
+        assert isinstance(session, LiveSession)
+        assert session.session_id == sid
+        assert not session.is_new
+        assert not session.is_dirty()
 
 
 # ── The sidebar's row ──

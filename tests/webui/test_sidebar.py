@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -121,10 +122,15 @@ def test_empty_untitled_sessions_are_hidden_after_a_minute(  # noqa: PLR0917 - t
         assert row["is_streaming"] is (values.get("active_stream_id") == "live")
 
 
-def test_a_new_empty_untitled_session_is_shown(models: WebUIModels, webui: WebUI) -> None:
-    session = models.new_session()
-    webui.cache["unsaved"] = models.Session(session_id="unsaved")
-    assert set(ids(models)) == {session.session_id, "unsaved"}
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0, True), (59.9, True), (60.1, False)])
+def test_new_empty_untitled_sessions_show_for_a_minute(
+    models: WebUIModels, webui: WebUI, seconds: float, shown: bool
+) -> None:
+    stored_one, unsaved = models.new_session(), models.Session(session_id="unsaved")
+    webui.cache["unsaved"] = unsaved
+    for session in (stored_one, unsaved):
+        with mock.patch("hermes_store.webui.sidebar.time.time", return_value=session.updated_at + seconds):
+            assert (session.session_id in ids(models)) is shown
 
 
 def test_a_session_streams_while_its_stream_is_active(models: WebUIModels, webui: WebUI) -> None:
