@@ -338,6 +338,8 @@ def test_a_save_adopts_a_new_key_of_others(storage: SessionStorage, trip: Versio
     storage.save("trip", {"y": "of others"}, base=token, only={"y"})
     _, adopted = storage.save("trip", {**values, "z": 1}, base=token)
     assert adopted.values["y"] == "of others"
+    stored, _ = storage.load("trip")
+    assert (stored["y"], stored["z"]) == ("of others", 1)
 
 
 # ── Appending ──

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hermes_store import HermesStoreError, Store, StoreClosedError, TransactionError
+from hermes_store import Store, StoreClosedError, TransactionError
 
 USES: dict[str, Callable[[Store], Any]] = {
     "sessions.create": lambda store: store.sessions.create(),
@@ -77,8 +78,13 @@ def test_another_store_on_the_same_file_stays_open(sqlite_path: Path) -> None:
         assert staying.messages.read(session_id) == ["one"]
 
 
-def test_closing_inside_a_transaction_writes_all_or_nothing(sqlite_path: Path) -> None:
-    store = Store.open(sqlite_path)
+@pytest.mark.parametrize("target", ["sqlite_path", "postgres_url"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_begun_transaction_ends_though_the_store_closed(
+    request: pytest.FixtureRequest, target: str, fails: bool
+) -> None:
+    place = request.getfixturevalue(target)
+    store = Store.open(place)
     store.sessions.create(session_id="abc")
 
     def work() -> None:
@@ -86,14 +92,15 @@ def test_closing_inside_a_transaction_writes_all_or_nothing(sqlite_path: Path) -
             tx.messages.append("abc", "one")
             store.close()
             tx.messages.append("abc", "two")
+            if fails:
+                raise KeyError
 
-    try:
+    with pytest.raises(KeyError) if fails else contextlib.nullcontext():
         work()
-        expected = ["one", "two"]
-    except HermesStoreError:
-        expected = []
-    with Store.open(sqlite_path) as again:
-        assert again.messages.read("abc") == expected
+    with pytest.raises(StoreClosedError):
+        store.messages.append("abc", "three")
+    with Store.open(place) as again:
+        assert again.messages.read("abc") == ([] if fails else ["one", "two"])
 
 
 def test_a_transaction_is_refused_after_its_end(sqlite_store: Store) -> None:

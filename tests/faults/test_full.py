@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hermes_store import DatabaseError, DatabaseFullError, DatabaseUnavailableError, HermesStoreError, Store
+from hermes_store import DatabaseError, DatabaseFullError, DatabaseUnavailableError, Store, TransactionError
 from tests.support.statements import watched
 
 LARGE = {"text": "x" * 2_000_000}
@@ -91,7 +91,7 @@ def test_a_transaction_without_room_is_rolled_back_entirely(
 def _change_both_and_go_on(store: Store, session_id: str) -> None:
     with store.transaction() as tx:
         tx.sessions.update(session_id, title="After")
-        with contextlib.suppress(DatabaseError):
+        with contextlib.suppress(DatabaseFullError):
             tx.messages.append(session_id, LARGE)
         tx.documents.put(session_id, {"small": 1})
 
@@ -104,7 +104,7 @@ def test_continuing_without_room_writes_all_or_nothing(
         with _no_room(store):
             try:
                 _change_both_and_go_on(store, session_id)
-            except HermesStoreError:
+            except TransactionError:
                 expected: tuple[str, dict[str, Any]] = ("Before", {})
             else:
                 expected = ("After", {"small": 1})

@@ -60,6 +60,19 @@ def test_databases_with_different_options_are_not_the_same(postgres_url: str) ->
         assert one.info().target == other.info().target
 
 
+def test_two_schemas_of_a_database_are_not_the_same(empty_database: str) -> None:
+    with psycopg.connect(plain(empty_database), autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA one")
+        connection.execute("CREATE SCHEMA two")
+    first, second = (with_query(empty_database, options=f"-csearch_path={name}") for name in ("one", "two"))
+    with Store.open(first) as one, Store.open(second) as two, Store.open(first) as again:
+        assert not one.database.is_same(two.database)
+        assert one.database.is_same(again.database)
+        one.sessions.create(session_id="here")
+        assert again.sessions.exists("here")
+        assert not two.sessions.exists("here")
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_another_encoding_than_utf8_is_refused(empty_database: str, encoding: str) -> None:
     name = f"encoded_{encoding.lower()}"

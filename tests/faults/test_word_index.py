@@ -116,10 +116,16 @@ def test_writes_repair_an_index_with_too_many_levels(sqlite_path: Path, table: s
     with Store.open(sqlite_path) as store:
         store.sessions.update("a", title="Journey")
         store.messages.extend("a", TALK)
-        store.sessions.purge(store.sessions.fork("a").session_id)
-    with Store.open(sqlite_path) as store:
+        assert not store.search("needle").is_indexed  # it was emptied
         assert set(places(store, "needle")) == scanned(store, "needle")
+        store.sessions.purge(store.sessions.fork("a").session_id)
+    with Store.open(sqlite_path) as store:  # which fills it
+        assert store.search("needle").is_indexed
+        assert set(places(store, "needle")) == scanned(store, "needle")
+        assert len(places(store, "needle")) == len(TALK) * 21
+        assert [row.title for row in store.sessions.list().items] == ["Journey"]
         assert verify(store).ok
+    assert levels(sqlite_path, table) < 10
 
 
 def test_too_many_levels_are_made_anew_by_reindex(sqlite_path: Path) -> None:

@@ -13,9 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
-import alembic.command
 import pytest
 
 from hermes_store import DatabaseCorruptError, DatabaseError, DatabaseFullError, Store
@@ -25,7 +23,7 @@ from tests.proofs import disk_faults
 from tests.proofs.disk_faults import Calls, End
 from tests.support.first_release import content_digest, make_large, restore_sqlite
 from tests.support.processes import output, run_function, start_function
-from tests.support.upgrading import rows
+from tests.support.upgrading import execute, rows
 
 pytestmark = pytest.mark.slow
 
@@ -257,22 +255,37 @@ def test_an_upgrade_succeeds_though_its_sign_stays(tmp_path: Path, monkeypatch: 
 def test_a_copy_left_behind_hides_no_upgrade_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = restore_sqlite(tmp_path / "old.db")
     _no_removal(monkeypatch, ".bak")
-    with monkeypatch.context() as patch:
-        patch.setattr(alembic.command, "upgrade", mock.Mock(side_effect=sqlite3.OperationalError("disk I/O error")))
-        with pytest.raises(DatabaseError, match="disk I/O error"):
-            Store.open(path)
+    execute(
+        path,
+        "CREATE TRIGGER refuse BEFORE UPDATE ON alembic_version BEGIN SELECT RAISE(ABORT, 'not this version'); END",
+    )
+    with pytest.raises(DatabaseError, match="not this version"):
+        Store.open(path)
+    assert len([*tmp_path.glob("*.bak")]) == 1
+    execute(path, "DROP TRIGGER refuse")
     with Store.open(path) as store:
         assert store.info().schema_revision == HEAD
 
 
-def test_ctrl_c_ends_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_copying", [True, False], ids=["copy", "statements"])
+def test_ctrl_c_ends_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_copying: bool) -> None:
     path = restore_sqlite(tmp_path / "old.db")
+    moments = []
+
+    def interrupt(_: object, *pages: int) -> None:
+        """Called by SQLite: while it makes the copy with how far that is, else between two instructions."""
+        moments.append("copy" if pages else "statements")
+        if bool(pages) is is_copying:
+            signal.raise_signal(signal.SIGINT)
+
     with monkeypatch.context() as patch:
         patch.setattr(upgrade_progress, "_INSTRUCTIONS", 1_000)
-        patch.setattr(upgrade_progress.UpgradeProgress, "show", mock.Mock(side_effect=KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):  # where SQLite calls Python
+        patch.setattr(upgrade_progress.UpgradeProgress, "show", interrupt)
+        with pytest.raises(KeyboardInterrupt):
             Store.open(path)
+    assert moments[-1] == ("copy" if is_copying else "statements")
     assert rows(path, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert [file.name for file in tmp_path.iterdir()] == ["old.db"]
     with Store.open(path) as store:
         assert store.info().schema_revision == HEAD
 
