@@ -60,7 +60,7 @@ def test_databases_with_different_options_are_not_the_same(postgres_url: str) ->
         assert one.info().target == other.info().target
 
 
-def test_two_schemas_of_a_database_are_not_the_same(empty_database: str) -> None:
+def test_two_schemas_of_one_database_are_different(empty_database: str) -> None:
     with psycopg.connect(plain(empty_database), autocommit=True) as connection:
         connection.execute("CREATE SCHEMA one")
         connection.execute("CREATE SCHEMA two")
