@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,14 @@ import pytest
 
 from hermes_store import Store
 from tests.support.webui.trash import deleted_ago, trash
-from tests.webui.test_adopting_page import modules
+from tests.webui.test_adopting_page import PAGE, modules
 
 #: What the page's module uses of `api.models`, with files as far as its own tests need them.
 MODELS = """
 import logging, os, threading, time
 from pathlib import Path
 
-logger, LOCK, SESSIONS = logging.getLogger("api"), threading.Lock(), {}
+logger, LOCK, SESSIONS, INDEX = logging.getLogger("api"), threading.Lock(), {}, ["old"]
 SESSION_DIR = Path(os.environ["HERMES_WEBUI_STATE_DIR"]) / "sessions"
 
 
@@ -63,27 +64,50 @@ def get_session_for_scan(sid):
     return SESSIONS.get(sid) or Session.load(sid)
 
 
+def prune_session_from_index(sid):
+    INDEX.remove(sid)
+
+
 from api import session_store
 session_store.install()
 """
+
+#: The cache of the list, which imports `api.models` itself.
+LISTS = """
+import copy
+from api.models import SESSION_DIR
+
+_CACHE = {}
+
+
+def set_list(key, payload):
+    _CACHE[key] = copy.deepcopy(payload)
+
+
+def get_list(key):
+    return copy.deepcopy(_CACHE[key])
+"""
+
+IMPORTS = "from api import models, route_session_list_cache as lists\nfrom api.models import Session\n"
 
 
 @pytest.fixture
 def webui(tmp_path: Path) -> Path:
     *_, module = modules()
     (tmp_path / "api").mkdir()
-    for name, text in (("__init__", ""), ("models", MODELS), ("session_store", module)):
+    named = {"__init__": "", "models": MODELS, "route_session_list_cache": LISTS, "session_store": module}
+    for name, text in named.items():
         (tmp_path / "api" / f"{name}.py").write_text(text, encoding="utf-8")
     (tmp_path / "state" / "sessions").mkdir(parents=True)
     return tmp_path
 
 
-def run(webui: Path, program: str) -> None:
-    """Run a program of the WebUI's in a process of its own."""
+def run(webui: Path, program: str, *, first: str = "models") -> None:
+    """Run a program of the WebUI's in a process of its own, which imports the module `first` of its package first."""
     environment = {**os.environ, "HERMES_WEBUI_STATE_DIR": str(webui / "state")}
     environment["PYTHONPATH"] = ":".join([str(webui), *sys.path])
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"from api import models\nfrom api.models import Session\n{program}"],
+        [sys.executable, "-W", "error", "-c", f"import api.{first}\n{IMPORTS}{program}"],
         cwd=webui,
         env=environment,
         capture_output=True,
@@ -95,6 +119,12 @@ def run(webui: Path, program: str) -> None:
 
 def test_the_module_has_at_most_two_hundred_lines() -> None:
     assert len(modules()[-1].splitlines()) <= 200
+
+
+def test_the_page_has_at_most_twenty_places() -> None:
+    heading, table = re.findall(r"^### The (\d+) places$(.*?)^###", PAGE.read_text(encoding="utf-8"), re.M | re.S)[-1]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) == int(heading) <= 20
 
 
 def test_the_module_uses_public_names_only() -> None:
@@ -234,4 +264,26 @@ other.sessions.delete("child")
 other.close()
 assert [row["title"] for row in rows().values()] == ["Tour"]
 """,
+    )
+
+
+@pytest.mark.slow
+def test_a_deleted_session_leaves_the_old_index(webui: Path) -> None:
+    run(webui, "models.prune_session_from_index('old'); models._write_session_index(); assert models.INDEX == []")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["models", "route_session_list_cache"])
+def test_the_cached_list_is_copied_for_each_answer(webui: Path, first: str) -> None:
+    run(
+        webui,
+        """
+assert lists.copy.deepcopy.__module__ == "api.session_store"
+row = {"title": "Trip", "composer_draft": {"text": "What"}}
+lists.set_list("all", {"sessions": [row]})
+row["composer_draft"]["text"] = "changed"
+lists.get_list("all")["sessions"][0]["composer_draft"]["text"] = "changed as well"
+assert lists.get_list("all") == {"sessions": [{"title": "Trip", "composer_draft": {"text": "What"}}]}
+""",
+        first=first,
     )
