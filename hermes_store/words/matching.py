@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from .folding import BOUNDARY, RUN, WORD_LIMIT, Words, words_of
@@ -35,9 +35,21 @@ class Matcher:
     """
 
     def __init__(self, query: Query) -> None:
-        self._terms = [[_pattern(phrase) for phrase in term] for term in query.terms]
-        self._without = [_pattern(phrase) for term in query.without for phrase in term]
-        self._query = query
+        self._phrases = [phrase for term in query.terms for phrase in term]
+        without = [phrase for term in query.without for phrase in term]
+        # Whole words are counted in a list, other phrases in a text, which takes longer to make.
+        self._has_words_alone = all(map(_is_word, [*self._phrases, *without]))
+        self._terms = [[self._pattern(phrase) for phrase in term] for term in query.terms]
+        self._without = [self._pattern(phrase) for phrase in without]
+        self._beginnings = _beginnings(self._phrases)
+        self._most_words = max(len(phrase.words) for phrase in self._phrases)
+
+    def _pattern(self, phrase: Phrase) -> str:
+        """Return a phrase as it is in the words of a text that are joined by two spaces, or as one word in a list."""
+        if self._has_words_alone:
+            return phrase.words[0]
+        text = "  ".join(phrase.words)
+        return f" {text}" if phrase.is_prefix else f" {text} "
 
     def score(self, words: Words) -> float | None:
         """Return how well a text matches: above 0, at most 1; None if it does not.
@@ -46,15 +58,16 @@ class Matcher:
         each term.
         """
         found = words.text.split()
-        text = f" {'  '.join(found)} "
-        if words.wholes:
-            text += "\n " + " \n ".join(words.wholes.split()) + " "
-        if any(pattern in text for pattern in self._without):
+        wholes = words.wholes.split()
+        searched: list[str] | str = found + wholes
+        if not self._has_words_alone:
+            searched = "\n".join(f" {text} " for text in ("  ".join(found), *wholes))
+        if any(pattern in searched for pattern in self._without):
             return None
         total = 0.0
         length = _K * (1 - _B + _B * len(found) / _AVERAGE)
         for patterns in self._terms:
-            count = sum(map(text.count, patterns))
+            count = sum(map(searched.count, patterns))
             if not count:
                 return None
             total += count / (count + length)
@@ -69,7 +82,7 @@ class Matcher:
         """
         for begin in range(0, max(len(text), 1), _BLOCK):
             block = text[begin : begin + _BLOCK + _OVERLAP]
-            places = sorted(set(self._places(block)))
+            places = self._places(block, size)
             if places:
                 break
         else:
@@ -80,26 +93,64 @@ class Matcher:
             text[start:stop], _merged(place for place in shifted if place[0] >= 0 and place[1] <= stop - start)
         )
 
-    def _places(self, text: str) -> Iterator[tuple[int, int]]:
-        located = list(_located(text))
+    def _places(self, text: str, size: int) -> list[tuple[int, int]]:
+        """Return the places of matches in a text, in order: those that end at most `size` characters after the first.
+
+        Only those parts of the text are looked at, up to there, in which a match may begin.
+        """
+        found: set[tuple[int, int]] = set()
+        plain = text.replace("?", " ").encode("ascii", "replace").lower()  # as many bytes as there are characters
+        # A part begins and ends between words. The longer it takes to look at one, the larger they are.
+        least = _CHARACTERS * (self._most_words + len(self._phrases) - 2)
+        after, end = 0, len(text)
+        while beginning := self._beginnings.search(plain, after, end):
+            start = _start_of_stretch(text, after, beginning.start())
+            space = _SPACE.search(text, start + least)
+            after = len(text) if space is None else max(space.start(), beginning.end())
+            found.update(self._places_from(text, start, after))
+            if found:
+                end = min(len(text), min(found)[0] + size)
+        return sorted(found)
+
+    def _places_from(self, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the places that begin in a part of a text, and perhaps some after it."""
+        located = list(_located(text, start, end))
+        if self._most_words > 1:
+            located += itertools.islice(_located(text, end, len(text)), self._most_words - 1)
         by_word: dict[str, list[int]] = {}
         for index, (word, _, _) in enumerate(located):
             by_word.setdefault(word, []).append(index)
-        phrases = [phrase for term in self._query.terms for phrase in term]
-        for phrase in phrases:
+        for phrase in self._phrases:
             yield from _phrase_places(phrase, located, by_word)
-        yield from _whole_places(text, [phrase for phrase in phrases if len(phrase.words) == 1])
+        yield from _whole_places(text, start, end, [phrase for phrase in self._phrases if len(phrase.words) == 1])
+
+
+def _is_word(phrase: Phrase) -> bool:
+    return len(phrase.words) == 1 and not phrase.is_prefix
+
+
+def _beginnings(phrases: Iterable[Phrase]) -> re.Pattern[bytes]:
+    """Return what finds where phrases may begin, in a text in small letters with "?" for what is not ASCII."""
+    words = {phrase.words[0] for phrase in phrases}
+    return re.compile("|".join([r"\?", *(re.escape(word) for word in sorted(words) if word.isascii())]).encode())
+
+
+#: What is between spaces: no word is in two of them, and each is folded by itself.
+_STRETCH: Final = re.compile(r"\S+")
+_SPACE: Final = re.compile(r"\s")
+#: About how many characters a word takes.
+_CHARACTERS: Final = 8
+
+
+def _start_of_stretch(text: str, first: int, place: int) -> int:
+    """Return where the stretch begins in which a place is, which does not begin before `first`."""
+    before = text[first:place]
+    return place if not before or before[-1].isspace() else place - len(before.rsplit(maxsplit=1)[-1])
 
 
 #: How many characters are searched for a snippet at once, so that the first match in a long text is found soon.
 _BLOCK: Final = 4_000
 _OVERLAP: Final = 500
-
-
-def _pattern(phrase: Phrase) -> str:
-    """Return a phrase as it is in the words of a text that are joined by two spaces."""
-    text = "  ".join(phrase.words)
-    return f" {text}" if phrase.is_prefix else f" {text} "
 
 
 #: A word with its place in the text.
@@ -121,8 +172,8 @@ def _phrase_places(phrase: Phrase, located: list[_Located], by_word: dict[str, l
             yield located[start][1], located[end][2]
 
 
-def _whole_places(text: str, phrases: list[Phrase]) -> Iterator[tuple[int, int]]:
-    for match in RUN.finditer(text):
+def _whole_places(text: str, start: int, end: int, phrases: list[Phrase]) -> Iterator[tuple[int, int]]:
+    for match in RUN.finditer(text, start, end):
         word = match[0]
         if not word.islower() and any(_is_like(word.lower(), phrase) for phrase in phrases):
             yield match.span()
@@ -137,15 +188,12 @@ def _is_like(word: str, phrase: Phrase) -> bool:
 _TRAILING: Final = re.compile("[\u0300-\u036f\u3099\u309a\uff9e\uff9f\u1160-\u11ff]")
 
 
-def _located(text: str) -> Iterator[_Located]:
-    """Yield the words of a text with their places.
+def _located(text: str, start: int, end: int) -> Iterator[_Located]:
+    """Yield the words between two places of a text with their places.
 
-    In a stretch between spaces that is not ASCII, the places are found by folding its characters one by one.
+    In a stretch that is not ASCII, the places are found by folding its characters one by one.
     """
-    if text.isascii():
-        yield from _located_ascii(text, 0)
-        return
-    for stretch in re.finditer(r"\S+", text):
+    for stretch in _STRETCH.finditer(text, start, end):
         find = _located_ascii if stretch[0].isascii() else _located_in
         yield from find(stretch[0], stretch.start())
 

@@ -15,7 +15,7 @@ from hermes_store.words.folding import words_of
 from hermes_store.words.matching import Matcher
 from hermes_store.words.message_text import text_of
 from hermes_store.words.query import parse
-from tests.support import plain_words
+from tests.support import plain_snippets, plain_words
 from tests.support.examples import examples
 from tests.support.search_oracle import places, scanned
 
@@ -158,3 +158,57 @@ def test_words_are_those_of_the_plain_definition(text: str) -> None:
 def test_each_character_is_folded_as_defined() -> None:
     for code in (*range(0x3100), *range(0xA000, 0x11000), *range(0x1F000, 0x1FB00)):
         assert words_of(chr(code)) == plain_words.words_of(chr(code)), hex(code)
+
+
+#: Parts of texts and of queries that are found in each other, or look as if they were.
+_WORDS = [
+    *PARTS,
+    "REDgreen",
+    "x" * 70,
+    "a",
+    "b",
+    "ＲＥＤ",
+    "\u212a",
+    "k",
+    "ß",
+    "ss",
+    "?",
+    "red数",
+    "redx",
+    "\ud800",
+    "\u3000",
+]
+_GAPS = ["", " ", "\n", "  ", "\x1c", "\u3000", "; "]
+_long_texts = st.builds(
+    lambda words, gaps, times: "".join(map("".join, zip(words * times, gaps * 9 * times, strict=False))),
+    st.lists(st.sampled_from(_WORDS), min_size=1, max_size=9),
+    st.lists(st.sampled_from(_GAPS), min_size=1, max_size=9),
+    st.sampled_from([1, 3, 40, 900]),
+)
+_phrases = st.lists(st.sampled_from(_WORDS), min_size=1, max_size=5).map(lambda words: f'"{" ".join(words)}"')
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(
+    text=_long_texts,
+    words=st.lists(st.sampled_from([*_WORDS, "re*", "-red", "blue_s*"]) | _phrases, min_size=1, max_size=4).map(
+        " ".join
+    ),
+    size=st.sampled_from([20, 160]),
+)
+@example("ab " * 3_000 + "redGreen", "redgreen", 20)
+@example("\u212a k", "k", 160)
+@example("a b " * 9 + "a\u3000b c", '"' + "a b " * 9 + "a b c" + '"', 160)
+def test_snippets_are_those_of_the_plain_definition(text: str, words: str, size: int) -> None:
+    query = parse(words)
+    if query.terms:
+        assert Matcher(query).snippet(text, size) == plain_snippets.snippet(query, text, size)
+
+
+@pytest.mark.parametrize(
+    "words", ["red", "red red", '"red red"', "red -blue", "re*", "redGreen", "red*", '-"red red" red']
+)
+def test_words_count_alone_and_in_phrases_alike(words: str) -> None:
+    text = "red red redGreen blue, red red red. reds"
+    alone, in_phrases = (Matcher(parse(query)).score(words_of(text)) for query in (words, f'{words} -"no such words"'))
+    assert alone == in_phrases
