@@ -88,11 +88,6 @@ def _text_of(stored: str | None) -> str | None:
     return unescaped(stored) if stored is not None and _DLE in stored else stored
 
 
-def unescaped_all(stored: Sequence[str | None]) -> Sequence[str | None]:
-    """Return a column's texts, as they were stored. Hardly any has escapes, so they are searched together."""
-    return [*map(_text_of, stored)] if _DLE in "".join(filter(None, stored)) else stored
-
-
 def is_escaped(stored: str) -> bool:
     """Whether a stored text has escapes; also for several texts joined."""
     return _DLE in stored
