@@ -303,7 +303,13 @@ def missing(unit: UnitOfWork, state: State, messages: Mapping[int, bytes]) -> tu
 
 def has_words(title: Any) -> bool:
     """Whether a session's title is in the index."""
-    return isinstance(title, str) and title != UNTITLED and words_of(title).text.strip() != ""
+    return _words_of_title(title) is not None
+
+
+def _words_of_title(title: Any) -> Words | None:
+    """Return the words of a session's title; None if it is not in the index."""
+    words = words_of(title) if isinstance(title, str) and title != UNTITLED else None
+    return None if words is None or not words.text.strip() else words
 
 
 def counts(unit: UnitOfWork) -> tuple[int, int]:
@@ -316,16 +322,18 @@ def put_title(unit: UnitOfWork, session: int, title: Any) -> None:
     """Write the words of a session's title, unless it is pending. The title of those without one is none."""
     if not search_state.is_written(unit):
         return
+    words = _words_of_title(title)
     with _begun_anew(unit):
-        if has_words(title):
-            unit.dialect.word_index.put_title(unit, Document(session, words_of(title)))
+        if words is not None:
+            unit.dialect.word_index.put_title(unit, Document(session, words))
         else:
             unit.dialect.word_index.remove_title(unit, session)
 
 
 def add_titles(unit: UnitOfWork, titles: Iterable[Row]) -> None:
     """Add titles that the index does not have: row ids of sessions, with their titles."""
-    documents = [Document(row_id, words_of(title)) for row_id, title in titles if has_words(title)]
+    found = ((row_id, _words_of_title(title)) for row_id, title in titles)
+    documents = [Document(row_id, words) for row_id, words in found if words is not None]
     unit.dialect.word_index.add_titles(unit, documents)
 
 
