@@ -37,16 +37,17 @@ class Piece(NamedTuple):
 def runs_of(changes: Changes) -> list[Run]:
     """Return the runs of a change: what it neither removes nor overwrites."""
     updated = set(changes.updated)
-    runs: list[Run] = []
+    runs: list[list[int]] = []
+    following = None
     for before, after in changes.surviving:
         if after in updated:
             continue
-        last = runs[-1] if runs else None
-        if last and (last.before + last.length, last.after + last.length) == (before, after):
-            runs[-1] = last._replace(length=last.length + 1)
+        if (before, after) == following:
+            runs[-1][2] += 1  # (a new `Run` for each message would take ten times as long)
         else:
-            runs.append(Run(before, after, 1))
-    return runs
+            runs.append([before, after, 1])
+        following = (before + 1, after + 1)
+    return [Run(*run) for run in runs]
 
 
 def is_append(runs: Sequence[Run], count: int) -> bool:
