@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,20 +71,26 @@ def open_as_nobody(*paths: str) -> None:
                 print("opened")
 
 
-def test_what_belongs_to_another_user_is_said_to(tmp_path: Path, sqlite_template: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:-1]):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
-            folder.chmod(0o755)
-    private = tmp_path / "private"
+@pytest.fixture
+def shared_path() -> Iterator[Path]:
+    """A folder that other users may look into. (They may not look into pytest's own folders.)"""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def test_what_belongs_to_another_user_is_said_to(shared_path: Path, sqlite_template: Path) -> None:
+    private, unreadable = shared_path / "private", shared_path / "unreadable.db"
     private.mkdir(mode=0o700)
     shutil.copy(sqlite_template, private / "inside.db")
     (private / "inside.db").chmod(0o644)
-    shutil.copy(sqlite_template, tmp_path / "unreadable.db")
-    (tmp_path / "unreadable.db").chmod(0o600)
+    shutil.copy(sqlite_template, unreadable)
+    unreadable.chmod(0o600)
     if os.geteuid() != 0:
         private.chmod(0)
-        (tmp_path / "unreadable.db").chmod(0)
-    done = run_function(open_as_nobody, private / "inside.db", private / "none.db", tmp_path / "unreadable.db")
+        unreadable.chmod(0)
+    done = run_function(open_as_nobody, private / "inside.db", private / "none.db", unreadable)
     private.chmod(0o700)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -91,4 +99,4 @@ def test_what_belongs_to_another_user_is_said_to(tmp_path: Path, sqlite_template
         assert line.startswith("DatabaseUnavailableError")
         assert f"you may not look into {private}, which belongs to" in line
     for line in lines[4:]:
-        assert f"DatabaseUnavailableError {tmp_path / 'unreadable.db'} may not be read by you: it belongs to " in line
+        assert f"DatabaseUnavailableError {unreadable} may not be read by you: it belongs to " in line
