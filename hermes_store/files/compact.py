@@ -39,12 +39,17 @@ class _File:
         self._budget = _PATIENCE * len(content) + 10_000
 
     def read(self) -> Recovered:
-        self._position = blank_end(self._content, 0)
+        start = self._position = blank_end(self._content, 0)
         try:
             self._expect(b"{")
             self._members()
         except DamageError as damage:
             self._pass_over(self._position, damage)
+        else:
+            if not recovery.is_session(self._found.data):  # but a part of one, whose beginning is missing
+                self._found = Recovered()
+                self._sessions = [self._found]
+                self._position, self._is_damaged = start, True
         while self._position < len(self._content):
             self._go_on()
         return recovery.choose(self._sessions)
@@ -82,7 +87,9 @@ class _File:
         except ValueError as error:
             self._position = start
             raise DamageError(end, str(error), open_containers=[start]) from error
-        if not self._keep(value, is_escaped=is_escaped):
+        if follows == len(self._content) and recovery.is_inner_session(value):
+            self._add_session(value)
+        elif not self._keep(value, is_escaped=is_escaped):
             self._lose(start, end)
 
     def _keep(self, value: Any, *, is_escaped: bool = False) -> bool:
@@ -116,6 +123,9 @@ class _File:
                 self._position = start
                 raise DamageError(end, str(error)) from error
             self._lose(key_at[0], end)
+            return
+        if self._content[follows : follows + 1] not in (b",", b"}") and recovery.is_inner_session(value):
+            self._add_session(value)  # a second writer began it where the first one was to write a value
             return
         if key == "messages" and recovery.is_message(value):
             value = [value]

@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 
 from . import recovery
 from .recovery import Recovered
-from .scanning import DamageError, value_end
+from .scanning import DamageError, blank_end, value_end
 
-_first_member: Final = re.compile(rb'\{\r?\n( {1,8})"')
+#: (A message may come first in a file whose beginning is missing.)
+_first_member: Final = re.compile(rb'\{\r?\n( {1,8})"(?!role")')
 _array: Final = re.compile(rb'\n( {1,8})"messages": \[\r?\n')
 _first_key: Final = re.compile(rb'\n( {2,16})\{\r?\n( {3,24})"')
 _member: Final = re.compile(rb'("(?:[^"\\\n]|\\.)*+")[ \t]*:[ \t]*')
@@ -63,6 +64,8 @@ class _Session:
         self._indent = indent
         self._start = start
         self._end = end
+        #: Where the first line begins, a part of whose indentation may be missing.
+        self._first = blank_end(content, start)
         self._found = Recovered()
         #: The key of the object or array that the lines are in, and where it begins; "" when that is not known.
         self._section = ""
@@ -117,7 +120,9 @@ class _Session:
         last: tuple[int, int] | None = None
         for match in line.finditer(self._content, self._start, self._end):
             level, spaces = divmod(len(match[1]), self._indent)
-            if spaces:
+            if spaces and match.end() == self._first:
+                level = 0
+            elif spaces:
                 continue
             if last is not None:
                 yield self._piece(*last, match.start())
@@ -171,7 +176,7 @@ class _Session:
 
     def _outermost(self, piece: _Piece) -> None:
         text = self._text(piece.start, piece.end)
-        if piece.first == b"}":
+        if piece.first == b"}" and piece.start > self._first:
             self._break_off(piece.start)
             self._found.is_closed = True
             self._search(piece.start + 1, piece.end)

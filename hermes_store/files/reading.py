@@ -167,16 +167,7 @@ def parse_session(content: bytes) -> SessionFile:
     try:
         return _session(json_codec.decode(content))
     except ValueError as error:
-        problem = _problem(error, len(content))
-        if text.startswith(b"[") and not (_begins_as_object(text[1:]) or _begins_as_session(text)):
-            raise UnreadableError(problem) from error
-        return _recovered(content, problem)
-
-
-#: A key comes first: what is before it began an object, whatever it is now.
-_begins_as_object: Final = re.compile(rb'[ \t\r\n]*"(?:[^"\\\n]|\\.)*+"[ \t\r\n]*:').match
-#: Brackets that do not belong there come before it.
-_begins_as_session: Final = re.compile(rb'[\[ \t\r\n]+\{.*"messages"[ \t\r\n]*:[ \t\r\n]*\[', re.DOTALL).match
+        return _recovered(content, _problem(error, len(content)))
 
 
 def _recovered(content: bytes, problem: str) -> SessionFile:
@@ -250,8 +241,11 @@ class _ValueParser:
             DamageError: it is not JSON.
             UnreadableError: it is no session.
         """
+        start = self._pos
         self._members()
         rest = self._content[self._pos :].strip(b" \t\r\n\0")
+        if rest and not recovery.is_session(self._data):
+            raise DamageError(start, "no session begins here")
         if rest:
             raise DamageError(self._pos, f"the session ends here, and {len(rest)} bytes follow")
         _require_session(self._data)

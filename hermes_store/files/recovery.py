@@ -82,6 +82,8 @@ class Recovered:
             parts.append(f"bytes that were left out as damaged: {_listed(places)}")
         if self.escaped:
             parts.append(f"bytes that are no text are kept as escapes in {_listed(self.escaped)}")
+        if "session_id" not in self.data:  # which is the first key of every version
+            parts.append("the beginning of the session is missing or damaged")
         if self.others:
             numbers = _listed([str(number) for number in self.others])
             parts.append(f"the file holds {len(self.others) + 1} sessions; left out are those of {numbers} messages")
@@ -137,6 +139,23 @@ def is_message(value: Any) -> bool:
     """Whether a value of which it is not known where it belongs is a message."""
     return (
         isinstance(value, dict) and isinstance(value.get("role"), str) and ("content" in value or "tool_calls" in value)
+    )
+
+
+def is_session(value: dict[str, Any]) -> bool:
+    """Whether an object that is whole is a session, and no message or part of one."""
+    if is_message(value):
+        return "session_id" in value and "messages" in value
+    return any(key in value for key in SESSION_KEYS)
+
+
+def is_inner_session(value: Any) -> bool:
+    """Whether a value inside of a session is another whole session, as the WebUI writes it."""
+    return (
+        isinstance(value, dict)
+        and "session_id" in value
+        and isinstance(value.get("messages"), list)
+        and not is_message(value)
     )
 
 
