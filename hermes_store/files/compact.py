@@ -124,9 +124,11 @@ class _File:
                 raise DamageError(end, str(error)) from error
             self._lose(key_at[0], end)
             return
-        if self._content[follows : follows + 1] not in (b",", b"}") and recovery.is_inner_session(value):
-            self._add_session(value)  # a second writer began it where the first one was to write a value
-            return
+        if isinstance(value, dict) and self._content[follows : follows + 1] not in (b",", b"}"):
+            if recovery.is_inner_session(value):  # a second writer began it where the first one was to write a value
+                self._add_session(value)
+                return
+            self._require_one(start, end)
         if key == "messages" and recovery.is_message(value):
             value = [value]
         is_misspelt = "messages" not in self._found.data and recovery.are_messages(key, value)

@@ -174,6 +174,15 @@ def test_a_whole_array_of_messages_is_no_session(sqlite_store: Store, state: Sta
     assert item.reason == "it is no session: it holds a JSON array, not an object"
 
 
+@pytest.mark.parametrize("form", ["one line", "no blanks"])
+def test_messages_inside_another_value_are_read(sqlite_store: Store, state: StateDir, form: str) -> None:
+    text = _text(_new(MESSAGES), form)
+    begin, end = text.index(b'ts"'), text.index(b'messages": [' if form == "one line" else b'messages":[')
+    ((item, stored),) = _import(sqlite_store, state, {"s.json": text[:begin] + text[end:]}).values()
+    assert (item.outcome, stored) == ("recovered", MESSAGES)
+    assert sqlite_store.sessions.get("s").title == "T"
+
+
 # ── Two writers ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -203,7 +212,7 @@ def test_a_session_after_the_beginning_of_another_is_read(
 
 @pytest.mark.parametrize("form", ["one line", "no blanks"])
 def test_an_object_with_messages_stays_a_value(sqlite_store: Store, state: StateDir, form: str) -> None:
-    draft = {"text": "and", "messages": _said("x", "y")}
+    draft = {"text": "and", "messages": ["x", {"text": "y"}]}
     text = _text({"session_id": "s", "title": "T", "draft": draft, "messages": []}, form)
     torn = text[: text.rindex(b'"messages"')].rstrip(b" \n,")
     ((item, stored),) = _import(sqlite_store, state, {"s.json": torn}).values()
