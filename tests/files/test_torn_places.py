@@ -114,7 +114,7 @@ def test_messages_after_a_missing_beginning_are_read(
 @_shapes
 @_formats
 @pytest.mark.parametrize("count", [2, 9])
-def test_file_or_backup_with_more_messages_is_taken(
+def test_the_fuller_of_file_and_backup_is_taken(
     sqlite_store: Store, state: StateDir, shape: Shape, form: str, count: int
 ) -> None:
     data = shape(MESSAGES)
@@ -138,7 +138,7 @@ def test_file_or_backup_with_more_messages_is_taken(
 
 @_formats
 @pytest.mark.parametrize("keys", [{"session_id": "s"}, {"title": "T"}, {"messages": [1]}])
-def test_a_first_message_with_keys_of_sessions_is_read(
+def test_a_first_message_with_session_keys_is_read(
     sqlite_store: Store, state: StateDir, form: str, keys: dict[str, Any]
 ) -> None:
     data = _new([{"role": "user", "content": "first", **keys}, *MESSAGES])
@@ -150,7 +150,7 @@ def test_a_first_message_with_keys_of_sessions_is_read(
 
 
 @pytest.mark.parametrize("indent", [2, 4])
-def test_values_of_an_indented_first_line_are_read(sqlite_store: Store, state: StateDir, indent: int) -> None:
+def test_an_indented_first_line_is_read(sqlite_store: Store, state: StateDir, indent: int) -> None:
     text = json.dumps(_new(MESSAGES), indent=indent).encode()
     begin = text.index(b'"title"') - indent
     ((item, stored),) = _import(sqlite_store, state, {"s.json": text[begin:]}).values()
@@ -190,7 +190,7 @@ def test_messages_inside_another_value_are_read(sqlite_store: Store, state: Stat
 @_shapes
 @_formats
 @pytest.mark.parametrize("count", [6, 2, 0])
-def test_a_session_after_the_beginning_of_another_is_read(
+def test_a_session_inside_another_one_is_read(
     sqlite_store: Store, state: StateDir, shape: Shape, form: str, count: int
 ) -> None:
     first, second = _said(*"abcd"), _said(*map(str, range(count)))
