@@ -223,7 +223,11 @@ def test_halves_of_two_files_yield_all_whole_messages(sqlite_store: Store, state
             assert sqlite_store.messages.read(name) == json.loads(content).get("messages", [])
         else:
             stored = sqlite_store.messages.read(name)
-            assert [message for message in stored if message in expected[name]] == expected[name]
+            kept = [message for message in stored if message in expected[name]]
+            if "sessions; left out are" in str(items[f"{name}.json"].reason):  # both begin in the file: one is taken
+                assert kept in (expected[name][: len(kept)], expected[name][-len(kept) :])
+            else:
+                assert kept == expected[name]
             assert sum(message not in originals[name] for message in stored) <= 1  # of two halves
 
 
