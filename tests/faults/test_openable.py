@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,17 +69,9 @@ def open_as_nobody(*paths: str) -> None:
                 print("opened")
 
 
-@pytest.fixture
-def shared_path() -> Iterator[Path]:
-    """A folder that other users may look into. (They may not look into pytest's own folders.)"""
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
-
-
-def test_what_belongs_to_another_user_is_said_to(shared_path: Path, sqlite_template: Path) -> None:
-    private, unreadable = shared_path / "private", shared_path / "unreadable.db"
+def test_what_belongs_to_another_user_is_said_to(public_folder: Path, sqlite_template: Path) -> None:
+    public_folder.chmod(0o755)
+    private, unreadable = public_folder / "private", public_folder / "unreadable.db"
     private.mkdir(mode=0o700)
     shutil.copy(sqlite_template, private / "inside.db")
     (private / "inside.db").chmod(0o644)
