@@ -125,27 +125,35 @@ def works(folder: Path, stack: ExitStack) -> Iterator[tuple[str, Act, Act | None
     lists = ListFloor(source)
     stack.callback(lists.close)
     sessions, messages, storage = store.sessions, store.messages, SessionStorage(store)
-    title, said = names("Title "), endless()
+    titles, new_messages = names("Title "), endless()
     yield "get a session", lambda: sessions.get("s7"), lambda: floor.get("s7")
     yield "list 50 of 1,000 sessions", sessions.list, lists.page
     yield "last 50 of 1,000 messages", lambda: messages.tail("t"), lambda: floor.tail("t")
     yield "`SessionStorage.load` of 1,000 messages", lambda: storage.load("t"), lambda: floor.read("t")
     yield "search a word of one message", lambda: store.search("message 500"), None
     yield "search a frequent word", lambda: store.search("session"), None
-    ours, theirs = messages.read("t"), floor.read("t")
-    revisions, their_revisions = [ours.revision], [ours.revision]
+    transcript, of_floor = messages.read("t"), floor.read("t")
+    revisions, floor_revisions = [transcript.revision], [transcript.revision]
 
     def edited(transcript: list[Any]) -> list[Any]:
-        transcript[500] = next(said)
+        transcript[500] = next(new_messages)
         return transcript
 
     yield (
         "replace 1,000 messages, 1 of them changed",
-        lambda: revisions.append(messages.replace("t", edited(ours), expected_revision=revisions[-1]).revision),
-        lambda: their_revisions.append(floor.replace("t", edited(theirs), their_revisions[-1])),
+        lambda: revisions.append(messages.replace("t", edited(transcript), expected_revision=revisions[-1]).revision),
+        lambda: floor_revisions.append(floor.replace("t", edited(of_floor), floor_revisions[-1])),
     )
-    yield "change a title", lambda: sessions.update("s7", title=next(title)), lambda: floor.rename("s7", next(title))
-    yield "append 1 message", lambda: messages.append("t", next(said)), lambda: floor.append("t", [next(said)])
+    yield (
+        "change a title",
+        lambda: sessions.update("s7", title=next(titles)),
+        lambda: floor.rename("s7", next(titles)),
+    )
+    yield (
+        "append 1 message",
+        lambda: messages.append("t", next(new_messages)),
+        lambda: floor.append("t", [next(new_messages)]),
+    )
 
 
 def row(name: str, ours: Act, floor: Act | None, rounds: int) -> list[str]:
@@ -163,8 +171,8 @@ def row(name: str, ours: Act, floor: Act | None, rounds: int) -> list[str]:
     least, whole = medians.pop("floor"), medians.pop("ours")
     parts = {part: value for part, value in medians.items() if value * 100 >= whole}
     parts["rest"] = whole - sum(parts.values())
-    said = ", ".join(f"{part} {parts[part]:,.0f}" for part in sorted(parts, key=lambda part: -parts[part]))
-    return [name, f"{least:,.0f}" if least else "", f"{whole:,.0f}", said]
+    listed = ", ".join(f"{part} {parts[part]:,.0f}" for part in sorted(parts, key=lambda part: -parts[part]))
+    return [name, f"{least:,.0f}" if least else "", f"{whole:,.0f}", listed]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from hermes_store import Store
 
@@ -54,32 +55,23 @@ def _against_all(bench: Bench) -> None:
             },
             rounds=12,
         )
+    work = "append 100 messages in one call, normal durability"
+    _many(bench, work, source)
+    with bench.scratch() as folder:
+        # The floor has no index of words.
+        with Store.open(folder / "wordless.db", search=False) as made:
+            made.sessions.create(session_id="s1")
+        _many(bench, f"{work}, a store without an index", folder / "wordless.db")
+
+
+def _many(bench: Bench, work: str, source: Path) -> None:
+    """To a session without messages, with normal durability, in copies of a database."""
     with bench.scratch() as folder, ExitStack() as stack:
         store = stack.enter_context(Store.open(copy(source, folder / "ours.db"), durability="normal"))
         floor = Floor(copy(source, folder / "floor.db"), "normal")
         stack.callback(floor.close)
         bench.compare(
-            "append 100 messages in one call, normal durability",
-            {
-                FLOOR: feed(lambda many: floor.append("s1", many), batches(100)),
-                OURS: feed(lambda many: store.messages.extend("s1", many), batches(100)),
-            },
-            rounds=30,
-            warm=2,
-        )
-    _without_index(bench)
-
-
-def _without_index(bench: Bench) -> None:
-    """What the floor does as well: it has no index of words."""
-    with bench.scratch() as folder, ExitStack() as stack:
-        with Store.open(folder / "ours.db", search=False) as made:
-            made.sessions.create(session_id="s1")
-        floor = Floor(copy(folder / "ours.db", folder / "floor.db"), "normal")
-        stack.callback(floor.close)
-        store = stack.enter_context(Store.open(folder / "ours.db", durability="normal"))
-        bench.compare(
-            "append 100 messages in one call, normal durability, a store without an index",
+            work,
             {
                 FLOOR: feed(lambda many: floor.append("s1", many), batches(100)),
                 OURS: feed(lambda many: store.messages.extend("s1", many), batches(100)),
