@@ -38,7 +38,7 @@ class Matcher:
         self._phrases = [phrase for term in query.terms for phrase in term]
         without = [phrase for term in query.without for phrase in term]
         # Whole words are counted in a list, other phrases in a text, which takes longer to make.
-        self._has_words_alone = all(map(_is_word, [*self._phrases, *without]))
+        self._has_only_words = all(map(_is_word, [*self._phrases, *without]))
         self._terms = [[self._pattern(phrase) for phrase in term] for term in query.terms]
         self._without = [self._pattern(phrase) for phrase in without]
         self._beginnings = _beginnings(self._phrases)
@@ -46,7 +46,7 @@ class Matcher:
 
     def _pattern(self, phrase: Phrase) -> str:
         """Return a phrase as it is in the words of a text that are joined by two spaces, or as one word in a list."""
-        if self._has_words_alone:
+        if self._has_only_words:
             return phrase.words[0]
         text = "  ".join(phrase.words)
         return f" {text}" if phrase.is_prefix else f" {text} "
@@ -60,7 +60,7 @@ class Matcher:
         found = words.text.split()
         wholes = words.wholes.split()
         searched: list[str] | str = found + wholes
-        if not self._has_words_alone:
+        if not self._has_only_words:
             searched = "\n".join(f" {text} " for text in ("  ".join(found), *wholes))
         if any(pattern in searched for pattern in self._without):
             return None
