@@ -9,30 +9,26 @@ a holder that was dropped without releasing the queue no longer holds it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import weakref
 from collections import deque
-from typing import Any, Final
+from typing import Any
 
 from .fork_gate import LOOK_AGAIN
 
-#: Seconds for which the first in the queue may be overtaken by a thread that comes later, which saves a switch between
-#: threads for each write.
-_PATIENCE: Final = 0.01
-
 
 class _Waiter:
-    __slots__ = ("__weakref__", "since", "wake")
+    __slots__ = ("__weakref__", "wake")
 
     def __init__(self) -> None:
-        self.since = time.monotonic()
         self.wake = threading.Lock()
         self.wake.acquire()
 
 
 class WriteQueue:
-    """Admits one holder at a time."""
+    """Admits one holder at a time, in the order in which they came."""
 
     def __init__(self) -> None:
         # Held for a few instructions that wait for nothing (so that this wait needs no bound), and always by `with`:
@@ -47,9 +43,9 @@ class WriteQueue:
             if self._admits(None):
                 self._holder = weakref.ref(owner)
                 return True
-        waiter = _Waiter()
-        deadline = waiter.since + timeout
-        self._waiting.append(weakref.ref(waiter))
+            waiter = _Waiter()
+            self._waiting.append(weakref.ref(waiter))
+        deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
             # Bounded, because nobody wakes the next one when a holder is dropped without releasing.
@@ -74,14 +70,14 @@ class WriteQueue:
                 return
             self._holder = None
             first = self._first()
-            if first is not None and first.wake.locked():
+        if first is not None:
+            with contextlib.suppress(RuntimeError):  # it was woken already
                 first.wake.release()
 
     def _admits(self, waiter: _Waiter | None) -> bool:
         if self._holder is not None and self._holder() is not None:
             return False
-        first = self._first()
-        return first is None or first is waiter or time.monotonic() - first.since < _PATIENCE
+        return self._first() is waiter
 
     def _first(self) -> _Waiter | None:
         """Return the one that has waited longest; those that gave up, or were admitted, are gone."""
