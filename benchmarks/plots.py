@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ from .results import FLOOR, JSON_FILES, OURS, Comparison, Results
 _NAMES: Final = {FLOOR: "SQL by hand"}
 _COLOURS: Final = {OURS: "#1f6feb", FLOOR: "#8c959f", JSON_FILES: "#bf8700"}
 _PEER_COLOUR: Final = "#d0d7de"
+#: Characters in a line of a title above bars, which has the width of its panel.
+_TITLE_WIDTH: Final = 32
 _STYLE: Final[dict[str, Any]] = {
     "svg.hashsalt": "hermes_store",  # otherwise ids in the file are random
     "font.family": "sans-serif",
@@ -79,7 +82,7 @@ def _bars(works: Sequence[Comparison]) -> Figure:
         colours = [_COLOURS.get(name, _PEER_COLOUR) for name in there]
         labels = [report.milliseconds(time) for time in times]
         axes.bar_label(axes.barh([_NAMES.get(name, name) for name in there], times, color=colours), labels, padding=3)
-        axes.set_title(one.work.removesuffix(", all contenders"), fontsize=9)
+        axes.set_title(textwrap.fill(one.work.removesuffix(", all contenders"), _TITLE_WIDTH), fontsize=9)
         axes.invert_yaxis()
         axes.margins(x=0.2)
         axes.set_xticks([])
