@@ -83,7 +83,6 @@ class CopiedTable:
         self._first_rows = Statement(rows.where(place <= until))
         self._next_rows = Statement(rows.where(and_(place > after, place <= until)))
         self._count = Statement(select(func.count()).select_from(table), checked=False)
-        self._any = Statement(select(literal(1)).select_from(table).limit(1), checked=False)
         self._delete = Statement(delete(table))
         self._read_links = {
             name: Statement(
@@ -110,10 +109,6 @@ class CopiedTable:
         """Return how many rows it has."""
         found: int = unit.value(self._count)
         return found
-
-    def has_rows(self, unit: UnitOfWork) -> bool:
-        """Whether it has any."""
-        return unit.row(self._any) is not None
 
     def empty(self, unit: UnitOfWork) -> None:
         """Remove all rows."""
