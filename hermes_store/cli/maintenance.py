@@ -1,4 +1,4 @@
-"""``hermes-store backup``, ``restore-backup``, ``verify`` and ``compact``: looking after a database."""
+"""``hermes-store backup``, ``restore-backup``, ``verify``, ``reindex`` and ``compact``: looking after a database."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class SessionImporter:
 
 
 def _notes(file: ParsedFile, entry: LogEntry | None, decision: Decision) -> Any:
-    """Return what the import log keeps of how a file's content came into the store; see `log.import_log`."""
+    """Return what the import log keeps of the import of a file: its outcome, the reason, and notes on the content."""
     if entry is not None and is_imported(file, entry):
         return entry.notes
     outcome = Outcome.IMPORTED if decision.outcome is Outcome.UNCHANGED else decision.outcome

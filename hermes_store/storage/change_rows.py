@@ -152,7 +152,7 @@ def gone_rows(unit: UnitOfWork, number: int) -> list[int]:
 
 
 class State(NamedTuple):
-    """See `ChangeState`."""
+    """What cursors of changes depend on; see `change_state_table`."""
 
     cursor_key: bytes
     place: str

@@ -49,7 +49,7 @@ _NOT_UNDONE: Final = ("undo", "stream")
 
 
 class Cut(NamedTuple):
-    """A cut; see `schema.MessageCut`."""
+    """A cut; see `message_cut_table`."""
 
     id: int
     verb: str

@@ -192,7 +192,7 @@ def record(
     imported_at: float | None = None,
     notes: Any = None,
 ) -> None:
-    """Write the entry of an item (see `schema.ImportItem`); `new` if there is none yet."""
+    """Write the entry of an item (see `import_item_table`); `new` if there is none yet."""
     values = {
         "session_id": session,
         "digest": digest,

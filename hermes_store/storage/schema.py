@@ -200,7 +200,7 @@ import_item_table: Final = Table(
     # The session's revision after the import: another one now means that it was changed here since.
     Column("revision", BigInteger()),
     Column("imported_at", Epoch, nullable=False),
-    # Notes on it, as a list of texts; of the agent's sessions, what the next import needs.
+    # Of a file: the outcome, its reason, and notes on the content. Of the agent's sessions: what the next import needs.
     Column("notes", JsonBytes()),
     UniqueConstraint("kind", "origin", "item"),
     # sessions.purge(): the rows whose foreign key is set to null.

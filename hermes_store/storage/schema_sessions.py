@@ -149,7 +149,7 @@ NOT_STAGED: Final = _columns.session_id.not_like(f"{STAGED_PREFIX}%")
 
 
 def _partial(name: str, *columns: Any, where: Any) -> Index:
-    return Index(name, *columns, sqlite_where=where)  # see `metadata` for PostgreSQL
+    return Index(name, *columns, sqlite_where=where)  # PostgreSQL: see `schema.complete_metadata`
 
 
 #: The sessions of a profile are divided by whether they are in a project and whether they have a source. Most are and

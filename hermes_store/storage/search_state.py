@@ -17,7 +17,7 @@ MOST_PENDING_BYTES: Final = 64 * 1024
 
 
 class State(NamedTuple):
-    """How far the index is; see `SearchState`."""
+    """How far the index is; see `search_state_table`."""
 
     indexed_from: int | None
     titles_from: int | None

@@ -39,7 +39,7 @@ class WordIndex(ABC):
 
     @abstractmethod
     def add_messages(self, unit: UnitOfWork, documents: Sequence[Document]) -> None:
-        """Add messages that the index reaches (see `SearchState`): those that were just inserted, for example."""
+        """Add messages that the index reaches (see `search_state_table`): those just inserted, for example."""
 
     @abstractmethod
     def replace_message(self, unit: UnitOfWork, row_id: int, before: Words | None, after: Words | None) -> None:
