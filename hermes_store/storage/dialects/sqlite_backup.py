@@ -12,6 +12,7 @@ from typing import Any, Final
 from ... import errors
 from .facts import BackupFacts
 from .file_systems import sync
+from .sqlite_errors import primary_code
 from .sqlite_integrity import integrity_problems
 
 #: How many pages are copied between two signs of progress.
@@ -56,7 +57,7 @@ def back_up(
     try:
         copy_pages(source, target, lambda _status, left, total: on_pages(total - left, total))
     except sqlite3.OperationalError as error:
-        code = error.sqlite_errorcode & 0xFF
+        code = primary_code(error)
         if code == sqlite3.SQLITE_FULL:
             raise errors.DatabaseFullError(
                 f"There is no space for {target}: {error}. Nothing was changed; free some, or choose another place."
@@ -97,7 +98,7 @@ def check_backup(path: Path, on_step: Callable[[], None]) -> BackupFacts:
             if not problems:
                 return facts_of(connection)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {*_TARGETS, sqlite3.SQLITE_IOERR}:
+        if primary_code(error) in {*_TARGETS, sqlite3.SQLITE_IOERR}:
             raise errors.BackupError(f"{path} cannot be read: {error}. Nothing was changed.") from error
         problems = [str(error)]
     raise errors.DatabaseCorruptError(

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ... import errors
 from .facts import CompactFacts
 from .open_files import holders
+from .sqlite_errors import primary_code
 from .sqlite_integrity import stepping
 from .sqlite_words import erase
 
@@ -54,7 +55,7 @@ def compact(connection: Any, path: Path | None, on_step: Callable[[], None]) -> 
             erase(connection, always=True)
             connection.execute("VACUUM")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            if primary_code(error) == sqlite3.SQLITE_BUSY:
                 raise _in_use(path) from error
             raise
     return CompactFacts(before, _size(connection), is_erased=_empty_log(connection, lambda: None))

@@ -71,6 +71,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
 }
 
 
+def primary_code(error: BaseException) -> int:
+    """Return SQLite's primary result code, such as `sqlite3.SQLITE_BUSY`, of an error; 0 if it has none."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
 def is_undecodable(error: BaseException) -> bool:
     """Whether it is the driver's error for a text that is not UTF-8, which SQLite stores and returns like any other."""
     return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")

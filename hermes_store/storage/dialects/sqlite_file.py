@@ -26,6 +26,7 @@ from .file_systems import shared_file_system
 from .open_files import Holder, found_holders
 from .sqlite import Owner, SQLiteDialect, engine_on
 from .sqlite_copy import copy_database
+from .sqlite_errors import primary_code
 from .sqlite_file_check import require_openable
 from .sqlite_look import look, parameters_to_look
 from .sqlite_memory import SQLiteCopy
@@ -261,7 +262,7 @@ def _set_journal_mode(connection: Any, wanted: str, display: str, timeout: float
         try:
             (mode,) = connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
             continue

@@ -12,6 +12,7 @@ from ...quoting import size
 from .condition import Condition
 from .file_systems import shared_file_system
 from .open_files import found_holders, readers
+from .sqlite_errors import primary_code
 from .sqlite_integrity import problem_lines, stepping
 
 #: The log is cut to this when it is emptied (``journal_size_limit``). One that is larger could not be.
@@ -122,7 +123,7 @@ def _integrity(raw: Any, on_step: Callable[[], None]) -> Condition:
             rows = raw.execute(f"PRAGMA quick_check({_PROBLEMS})").fetchall()
             links = raw.execute("PRAGMA foreign_key_check").fetchmany(1)
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
+        if primary_code(error) != sqlite3.SQLITE_CORRUPT:
             raise
         rows, links = [(str(error),)], []
     problems = problem_lines(str(text) for (text,) in rows)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
+from .sqlite_errors import primary_code
+
 Result = TypeVar("Result")
 
 _IMMUTABLE: Final = {"mode": "ro", "immutable": "1"}
@@ -51,7 +53,7 @@ def look(
     try:
         return _call(connect({"mode": "ro"}), callback)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in _CANNOT_RECOVER:
+        if primary_code(error) not in _CANNOT_RECOVER:
             raise
     return _call(connect(_IMMUTABLE), callback)
 

@@ -12,6 +12,7 @@ from typing import Final
 from ... import errors
 from .file_systems import sync
 from .open_files import holders
+from .sqlite_errors import primary_code
 
 #: SQLite's result codes for a file that is no sound database.
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -71,7 +72,7 @@ def _is_sound(path: Path) -> bool:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+        if primary_code(error) not in _DAMAGED:
             raise
         return False
     return path.stat().st_size > 0
@@ -102,7 +103,7 @@ def _exclusive(path: Path, timeout: float) -> Iterator[None]:
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            if primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
                 raise _in_use(path, holders(path)) from error
             raise
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ... import errors
 from .open_files import held_by_this_process
+from .sqlite_errors import primary_code
 
 
 @contextlib.contextmanager
@@ -33,7 +34,7 @@ def kept_still(path: Path) -> Iterator[None]:
             try:
                 _begin(held.enter_context(contextlib.closing(_connect(path))))
             except sqlite3.Error as error:
-                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                if primary_code(error) == sqlite3.SQLITE_BUSY:
                     raise errors.DatabaseLockedError(
                         f"{path} is being written by another program. Nothing was read or changed; try again."
                     ) from error

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
+from .sqlite_errors import primary_code
 from .sqlite_integrity import stepping
 
 Result = TypeVar("Result")
@@ -80,7 +81,7 @@ class UpgradeProgress:
             try:
                 return attempt()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                if primary_code(error) != sqlite3.SQLITE_BUSY:
                     raise
                 sign = self._last_sign()
                 if sign != seen:
