@@ -33,7 +33,7 @@ from ..storage.part_writer import PartWriter, remove_left_over
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
-from ..storage.unit_of_work import INTEGRITY_ERRORS, REFUSED_VALUES, UnitOfWork
+from ..storage.unit_of_work import INTEGRITY_ERRORS, REFUSED_VALUES, UnitOfWork, why_refused
 from ..validation import is_id
 from . import copied_values, decision
 from .conversation import Conversation, Mark, digest_of
@@ -131,8 +131,7 @@ class AgentImporter:
                 with unit.savepoint():
                     return self._import(unit, conversation, writer)
         except REFUSED_VALUES as error:
-            reason = f"the database refused it: {getattr(error, 'orig', error)}"
-            return _report(conversation, Outcome.FAILED, reason)
+            return _report(conversation, Outcome.FAILED, why_refused(error))
 
     def _find(self, unit: UnitOfWork, chain: Sequence[str]) -> SessionKey | None:
         """Return the copy of a conversation; None when there is none."""

@@ -14,7 +14,7 @@ from ..storage.engine import Database
 from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
-from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork, why_refused
 from ..transcripts.encoding import Encoded
 from ..webui_format.session_json import SessionContent
 from .decided import Decisions
@@ -109,8 +109,7 @@ class BackupImporter:
                 target = self._target(unit, entry, planned, lock=None if self._dry_run else RowLock.CHANGE)
                 item = target if isinstance(target, ImportItem) else self._keep(unit, entry, file, target)
         except (*REFUSED_VALUES, DatabaseCorruptError) as error:
-            reason = f"the database refused it: {getattr(error, 'orig', error)}"
-            item = ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=reason)
+            item = ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=why_refused(error))
             self._decisions.note_refused(entry, item)
             return item
         self._note(entry, item, begun, target)

@@ -20,7 +20,7 @@ from ..storage.import_log import Entry as LogEntry
 from ..storage.row_locks import Reserved
 from ..storage.session_keys import SessionKey
 from ..storage.turns import Turns
-from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork, driver_error
 from .decision import Prefer
 from .directory import SESSIONS, Entry
 from .parsing import FileParser
@@ -202,7 +202,7 @@ class Decisions:
             with unit.savepoint():
                 import_log.put(unit, KIND, self._origin, name, self._now[name])
         except REFUSED_VALUES as error:  # the report has what was decided; the next import decides again
-            logger.warning("What was decided about %s could not be kept: %s", name, getattr(error, "orig", error))
+            logger.warning("What was decided about %s could not be kept: %s", name, driver_error(error))
 
 
 def _told(item: ImportItem) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ..outcomes import ItemKind, Outcome
 from ..records import DEFAULT_PROFILE
 from ..reports import ImportItem
 from ..storage import import_log, project_rows
-from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork, why_refused
 from ..transcripts import json_codec
 from ..webui_format import project_json
 from ..webui_format.project_json import ProjectContent
@@ -156,7 +156,7 @@ class ProjectImporter:
         try:
             self._add(unit, project, profile)
         except (*REFUSED_VALUES, ProjectExistsError) as error:  # the others are not to fail because of this one
-            self._report(project, Outcome.FAILED, f"the database refused it: {getattr(error, 'orig', error)}")
+            self._report(project, Outcome.FAILED, why_refused(error))
         else:
             self._report(project, Outcome.IMPORTED)
 

@@ -22,7 +22,7 @@ from ..storage.import_log import Entry as LogEntry
 from ..storage.part_writer import PartWriter
 from ..storage.row_locks import RowLock
 from ..storage.session_keys import SessionKey
-from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork, why_refused
 from ..validation import is_id
 from ..webui_format import session_json
 from ..webui_format.session_json import SessionContent
@@ -111,9 +111,7 @@ class SessionImporter:
                 self.compared[file.entry.path.name] = key
             self._carry_out(unit, file, key, entry, decision, writer)
         except (*REFUSED_VALUES, SessionExistsError) as error:  # this file's: the others of the transaction go on
-            failed = Decision(
-                Action.NOTHING, Outcome.FAILED, f"the database refused it: {getattr(error, 'orig', error)}"
-            )
+            failed = Decision(Action.NOTHING, Outcome.FAILED, why_refused(error))
             return _report(file, failed, file.session_id)
         except DatabaseCorruptError as error:  # a damaged value of the store's session, which is compared with the file
             return _report(file, Decision(Action.NOTHING, Outcome.FAILED, str(error)), file.session_id)

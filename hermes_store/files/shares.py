@@ -17,7 +17,7 @@ from ..storage.row_locks import Reserved, RowLock
 from ..storage.session_keys import SessionKey
 from ..storage.share_rows import ShareRow
 from ..storage.turns import Turns
-from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork
+from ..storage.unit_of_work import REFUSED_VALUES, UnitOfWork, why_refused
 from ..validation import is_id
 from .decided import Decisions
 from .decision import Action, Decision, Prefer
@@ -168,8 +168,7 @@ class ShareImporter:
             if key is not None and not self._dry_run:
                 self._carry_out(unit, file, stored, entry, key, decision)
         except (*REFUSED_VALUES, ShareExistsError) as error:  # this file's: the others of the transaction go on
-            reason = f"the database refused it: {getattr(error, 'orig', error)}"
-            item = file.report(Outcome.FAILED, reason, session_id)
+            item = file.report(Outcome.FAILED, why_refused(error), session_id)
             self._decisions.note_refused(file.entry, item)
             return item
         item = file.report(decision.outcome, decision.reason, session_id)

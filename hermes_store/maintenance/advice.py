@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import DatabaseCorruptError
+from ..storage.unit_of_work import driver_error
 from .reports import FindingKind
 
 _RESTORE: Final = "Restore a backup, or "
@@ -40,5 +41,4 @@ ADVICE: Final = {
 
 def reason_of(error: DatabaseCorruptError) -> str:
     """Return why something cannot be read, as a part of a sentence: without what to do, which a finding says itself."""
-    cause = error.__cause__
-    return str(getattr(cause, "orig", None) or cause or error).rstrip(".")
+    return str(driver_error(error.__cause__ or error)).rstrip(".")

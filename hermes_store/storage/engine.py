@@ -25,7 +25,7 @@ from .dialects import Dialect, Settings, Target, dialect_for
 from .fork_gate import ForkGate, admit_delays, delay_forks, hold_back_delays
 from .pending_words import PendingWords
 from .schema_version import COPYING
-from .unit_of_work import DRIVER_ERRORS, UnitOfWork, inherited
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork, driver_error, inherited
 
 
 class Transactions(Protocol):
@@ -198,7 +198,7 @@ class Database:
 
     def translate(self, error: BaseException) -> DatabaseError:
         """Return this library's error for a driver's."""
-        return self.dialect.translate(getattr(error, "orig", None) or error)
+        return self.dialect.translate(driver_error(error))
 
     # ── Forks ──
 

@@ -19,7 +19,7 @@ from .row_types import log_once
 from .schema import message_blob_table, message_table, session_table
 from .statement import Statement, one_of
 from .types import RowIdList
-from .unit_of_work import DRIVER_ERRORS, UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork, driver_error
 
 #: A message's payload, its digest, its position, its session's row id, and perhaps its session's revision.
 Stored = Sequence[Any]
@@ -235,7 +235,7 @@ def salvage(unit: UnitOfWork, session: int, public_id: str, count: int) -> tuple
         try:
             rows = unit.rows(_stored, parameters)
         except DRIVER_ERRORS as error:
-            damage.append(Damage(position, f"the database cannot read it: {getattr(error, 'orig', None) or error}"))
+            damage.append(Damage(position, f"the database cannot read it: {driver_error(error)}"))
             continue
         if not rows or rows[0][2:] != (position, session):
             damage.append(Damage(position, "it is missing in the database"))
@@ -253,7 +253,7 @@ def _readable_positions(unit: UnitOfWork, session: int, damage: list[Damage]) ->
     try:
         return unit.values(_positions, {"session": session})
     except DRIVER_ERRORS as error:
-        damage.append(Damage(0, f"the database cannot find its messages: {getattr(error, 'orig', None) or error}"))
+        damage.append(Damage(0, f"the database cannot find its messages: {driver_error(error)}"))
         return []
 
 

@@ -34,7 +34,7 @@ from .fork_gate import renew_after_fork
 from .held_lock import HeldLock
 from .schema_version import VERSION_TABLE, current_revision, settle
 from .statement import Statement
-from .unit_of_work import DRIVER_ERRORS, UnitOfWork
+from .unit_of_work import DRIVER_ERRORS, UnitOfWork, driver_error
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -215,7 +215,7 @@ def copy_backup(
         require_openable(source)
         revision, facts = backup.look(copy)
     except DRIVER_ERRORS as error:
-        raise backup.translate(getattr(error, "orig", None) or error) from error
+        raise backup.translate(driver_error(error)) from error
     if revision is None or facts is None:
         raise UnsupportedDatabaseError(f"{source} has no tables. Nothing was changed; name a backup.")
     return revision, facts
@@ -231,7 +231,7 @@ def require_ours(dialect: Dialect) -> None:
         try:
             dialect.look(lambda connection: current_revision(connection, dialect))
         except DRIVER_ERRORS as error:
-            origin = getattr(error, "orig", None) or error
+            origin = driver_error(error)
             if dialect.is_no_database(origin):  # it may have been named by mistake
                 raise UnsupportedDatabaseError(
                     f"{dialect.display} is no database, or its first page is damaged. Nothing was changed; to have the "

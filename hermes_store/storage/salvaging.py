@@ -13,7 +13,7 @@ from .dialects.sqlite_pages import PageFile
 from .dialects.sqlite_salvage import SalvageFacts, found_revision, salvage
 from .dialects.sqlite_still import kept_still
 from .engine import Database
-from .unit_of_work import DRIVER_ERRORS
+from .unit_of_work import DRIVER_ERRORS, driver_error
 
 
 def salvage_file(
@@ -59,7 +59,7 @@ def salvage_file(
             on_step()
             _make_index(target, on_indexed)
         except DRIVER_ERRORS as error:  # from the new file: the damaged one is not read with the driver
-            raise dialect.translate(getattr(error, "orig", None) or error) from error
+            raise dialect.translate(driver_error(error)) from error
         finally:
             dialect.close()
         return revision, facts

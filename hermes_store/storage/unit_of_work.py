@@ -31,6 +31,16 @@ INTEGRITY_ERRORS: Final = (IntegrityError, sqlite3.IntegrityError)
 REFUSED_VALUES: Final = (*INTEGRITY_ERRORS, DataError, sqlite3.DataError)
 
 
+def driver_error(error: BaseException) -> BaseException:
+    """Return the driver's own error for one of SQLAlchemy's, and any other one as it is."""
+    return getattr(error, "orig", None) or error
+
+
+def why_refused(error: BaseException) -> str:
+    """Return what a report says of something that the database does not take, for example for `REFUSED_VALUES`."""
+    return f"the database refused it: {driver_error(error)}"
+
+
 #: What a forked child has of its parent's. Dropped, a connection would be closed: SQLite would clean up a file that the
 #: parent has open, and a server would end the parent's session.
 inherited: Final[list[object]] = []
@@ -200,7 +210,7 @@ class UnitOfWork(ABC):
 
     def violates_unique(self, error: BaseException, table: str, *columns: str) -> bool:
         """Whether one of `INTEGRITY_ERRORS` says that a value of this unique key is taken."""
-        return self.dialect.violates_unique(getattr(error, "orig", error), table, *columns)
+        return self.dialect.violates_unique(driver_error(error), table, *columns)
 
     def is_damage(self, error: BaseException) -> bool:
         """Whether an error says that the database is damaged."""
