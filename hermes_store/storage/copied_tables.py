@@ -26,10 +26,9 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..errors import DatabaseCorruptError
-from .row_types import Row, damage_collected
+from .row_types import Row, damage_collected, stored_type
 from .schema import metadata
 from .statement import RowStatement, Statement
 from .unit_of_work import UnitOfWork
@@ -63,16 +62,18 @@ class CopiedTable:
         self.columns = tuple(column.name for column in table.columns)
         key = tuple(table.primary_key.columns)
         self._key = tuple(self.columns.index(column.name) for column in key)
-        self._key_types = tuple(_stored(column.type).python_type for column in key)
+        self._key_types = tuple(stored_type(column.type).python_type for column in key)
         #: Where rows refer to other rows of the same table, which may come later: these are written when all are there.
         self.links = tuple(fk.parent.name for fk in table.foreign_keys if fk.column.table is table)
         self._link_places = frozenset(map(self.columns.index, self.links))
         self._texts = tuple(
-            place for place, column in enumerate(table.columns) if isinstance(_stored(column.type), Text)
+            place for place, column in enumerate(table.columns) if isinstance(stored_type(column.type), Text)
         )
-        raw = [type_coerce(column, _stored(column.type)) for column in table.columns]
-        keys = [type_coerce(column, _stored(column.type)) for column in key]
-        wide = [func.length(column) for column in table.columns if isinstance(_stored(column.type), Text | LargeBinary)]
+        raw = [type_coerce(column, stored_type(column.type)) for column in table.columns]
+        keys = [type_coerce(column, stored_type(column.type)) for column in key]
+        wide = [
+            func.length(column) for column in table.columns if isinstance(stored_type(column.type), Text | LargeBinary)
+        ]
         size: ColumnElement[Any] = sum((func.coalesce(one, 0) for one in wide), literal(0))
         after, until = (_bounds(key, name) for name in ("after", "until"))
         place = tuple_(*key) if len(key) > 1 else key[0]
@@ -200,12 +201,8 @@ def all_tables() -> list[CopiedTable]:
     return [CopiedTable(table) for table in metadata.sorted_tables]
 
 
-def _stored(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
-
-
 def _bounds(key: Sequence[ColumnElement[Any]], name: str) -> Any:
-    found = [bindparam(f"{name}_{index}", type_=_stored(column.type)) for index, column in enumerate(key)]
+    found = [bindparam(f"{name}_{index}", type_=stored_type(column.type)) for index, column in enumerate(key)]
     return tuple_(*found) if len(found) > 1 else found[0]
 
 

@@ -80,14 +80,9 @@ def confirm(unit: UnitOfWork, session_id: str) -> None:
     unit.look_again(check)
 
 
-_deleted_at: Final = Statement(
-    select(session_table.c.deleted_at).where(session_table.c.session_id == bindparam("session_id"))
-)
-
-
 def is_deleted(unit: UnitOfWork, session_id: str) -> bool:
     """Whether a session of this id was deleted or purged."""
-    row = unit.row(_deleted_at, {"session_id": session_id})
+    row = unit.row(_holder, {"session_id": session_id})
     return is_purged(unit, session_id) if row is None else row[0] is not None
 
 

@@ -137,7 +137,12 @@ def _column(column: ColumnElement[Any]) -> _Column:
     return _Column(name, kinds, empty)
 
 
+def stored_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type in which the database has the values of a column's type."""
+    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+
+
 def _of_type(kind: TypeEngine[Any]) -> tuple[frozenset[type], Any]:
     """Return the driver's types for a column's type, none if any will do, and an empty value."""
-    stored = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+    stored = stored_type(kind)
     return next(((kinds, empty) for base, kinds, empty in _BY_TYPE if isinstance(stored, base)), (frozenset(), None))

@@ -202,14 +202,13 @@ def find_deleted(
     return [key_of(row) for row in unit.rows(_find_deleted(profile is not None, lock), parameters)]
 
 
-_retired: Final = Statement(
-    select(retired_id_table.c.successor_id).where(retired_id_table.c.session_id == bindparam("session_id"))
-)
+_former: Final = select(retired_id_table.c.successor_id).where(retired_id_table.c.session_id == bindparam("session_id"))
+_successor: Final = Statement(_former)
 
 
 def row_after(unit: UnitOfWork, row_id: int) -> int | None:
     """Return the row id of a session whose row this was until `exchange`; None for any other row id."""
-    found: int | None = unit.value(_retired, {"session_id": former_row(row_id)})
+    found: int | None = unit.value(_successor, {"session_id": former_row(row_id)})
     return found
 
 
@@ -218,7 +217,6 @@ def former_row(row_id: int) -> str:
     return f"{STAGED_PREFIX}{row_id}"
 
 
-_former: Final = select(retired_id_table.c.successor_id).where(retired_id_table.c.session_id == bindparam("session_id"))
 _by_current_or_former: Final = KEY.where(
     or_(session_table.c.session_id == bindparam("session_id"), session_table.c.id == _former.scalar_subquery())
 )

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, BindParameter, Boolean, ColumnElement, Dialec
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from .row_types import Row, RowTypes
+from .row_types import Row, RowTypes, stored_type
 from .types import LosslessText, is_escaped, unescaped
 
 Parameters = Mapping[str, Any]
@@ -129,7 +129,7 @@ class CompiledStatement:
         columns = _columns(clause)
         self._types = RowTypes(columns) if checked and columns else None
         #: Whether it writes, and returns texts of what it wrote: it cannot be run again when one cannot be decoded.
-        self.returns_written_text = not clause.is_select and any(isinstance(_stored(c), Text) for c in columns)
+        self.returns_written_text = not clause.is_select and any(isinstance(stored_type(c.type), Text) for c in columns)
         self._texts = [index for index, column in enumerate(columns) if isinstance(column.type, LosslessText)]
         # The first one twice, as it returns no tuple for a single one.
         self._texts_of = itemgetter(self._texts[0], *self._texts) if self._texts else None
@@ -190,11 +190,6 @@ def _column_converter(column: ColumnElement[Any], dialect: Dialect) -> Convert |
 def _columns(clause: Executable) -> Sequence[ColumnElement[Any]]:
     """Return the columns of the result: a SELECT's, or those of RETURNING."""
     return list(getattr(clause, "exported_columns", ()))
-
-
-def _stored(column: ColumnElement[Any]) -> Any:
-    """Return the type in which the database has a column's values."""
-    return column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
 
 
 class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an SQL function: one_of(column, bindparam("names", …))
