@@ -81,7 +81,7 @@ class Decisions:
         return item_of(known)
 
     def _holds(self, entry: Entry, known: LogEntry, depends: Mapping[str, Any]) -> bool:
-        if (known.size, known.mtime_ns) != (entry.size, entry.mtime_ns) or not entry.is_settled(known.imported_at):
+        if not entry.is_as_recorded(known):
             return False
         if known.revision is not None and known.revision != known.session_revision:
             return False  # the store's session was changed, restored or purged since

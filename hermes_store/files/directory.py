@@ -13,12 +13,15 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import FilesError, InvalidInputError
 from ..memoized import memoized
 from ..paths import path_of
 from ..transcripts import json_codec
+
+if TYPE_CHECKING:
+    from ..storage.import_log import Entry as LogEntry
 
 SESSIONS: Final = "sessions"
 SHARES: Final = "shares"
@@ -57,13 +60,15 @@ class Entry:
         """The name relative to the sessions folder: no file in that has a slash in its name."""
         return self.path.name if self.folder == SESSIONS else f"../{self.name}"
 
-    def is_settled(self, read_at: float) -> bool:
-        """Whether it is as it was when it was read at a time (epoch seconds), if its size and modification time are.
+    def is_as_recorded(self, recorded: LogEntry) -> bool:
+        """Whether it is as it was when what was recorded was read, by its size and times.
 
         A file that was very young then may have changed again without another time. One whose modification time is in
         the future is judged by the other time, which also tells of a change after which the first was set back.
         """
-        read_ns = read_at * 1e9
+        if (recorded.size, recorded.mtime_ns) != (self.size, self.mtime_ns):
+            return False
+        read_ns = recorded.imported_at * 1e9
         return min(self.mtime_ns, self.changed_ns) + _RACY_NS < read_ns and self.changed_ns <= read_ns
 
     @property

@@ -235,10 +235,8 @@ def _notes(file: ParsedShare, decision: Decision) -> dict[str, Any]:
 
 
 def _report_if_unchanged(entry: Entry, recorded: LogEntry | None, share: ShareRow | None) -> ImportItem | None:
-    """Return the report on a file whose size and time are those that were recorded; None if it has to be read."""
-    if recorded is None or (recorded.size, recorded.mtime_ns) != (entry.size, entry.mtime_ns):
-        return None
-    if not entry.is_settled(recorded.imported_at):
+    """Return the report on a file that is as it was recorded; None if it has to be read."""
+    if recorded is None or not entry.is_as_recorded(recorded):
         return None
     if recorded.session is None:
         decision = _OF_PURGED
