@@ -27,6 +27,9 @@ OnBackupProgress = Callable[[BackupProgress], None]
 #: The folder next to a database that has its backups.
 FOLDER: Final = "backups"
 _PART: Final = ".part"
+#: The time in the names of files, as `stamp` writes it.
+STAMP: Final = r"\d{8}T\d{6}\.\d{6}Z"
+_OWN_PART: Final = re.compile(rf"\.{STAMP}\.backup{re.escape(_PART)}$")
 #: Seconds after which a part of a backup, that was not written to meanwhile, counts as left by a process that ended.
 _ABANDONED: Final = 86_400.0
 
@@ -84,7 +87,7 @@ def backup(
             f"keep needs a folder, and {place.path} is none. Nothing was written; make the folder, or leave keep out."
         )
     with writing(place.path):
-        report = _write(store, place.path, on_progress or (lambda _: None))
+        report = _write(store, place.path, on_progress)
     removed = [] if keep is None else _remove_older(place, keep)
     return report.model_copy(update={"removed": removed, "seconds": time.monotonic() - started})
 
@@ -110,25 +113,16 @@ def stamp() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
-def _write(store: Store, path: Path, on_progress: OnBackupProgress) -> BackupReport:
+def _write(store: Store, path: Path, on_progress: OnBackupProgress | None) -> BackupReport:
     """Write the backup, and return what is in it."""
     part = path.with_name(f"{path.name}{_PART}")
     if os.path.lexists(path):
         raise BackupError(f"{path} exists already, and was left as it is. Name another file, or a folder.")
     _remove_abandoned(path.parent)
-    pages = 0
-
-    def on_pages(done: int, total: int) -> None:
-        nonlocal pages
-        pages = total
-        on_progress(BackupProgress(step="copy", done=done, total=total))
-
-    def on_step() -> None:
-        on_progress(BackupProgress(step="check", done=0, total=pages))
-
+    progress = CopyProgress(on_progress)
     with part_of(part):
         with store.database.read() as unit:
-            facts = unit.dialect.back_up(unit, part, on_pages, on_step)
+            facts = unit.dialect.back_up(unit, part, progress.on_pages, progress.on_step)
             revision = migrations.stored_revision(unit)
         size = part.stat().st_size
         if os.path.lexists(path):
@@ -145,6 +139,27 @@ def _write(store: Store, path: Path, on_progress: OnBackupProgress) -> BackupRep
         projects=facts.projects,
         seconds=0.0,
     )
+
+
+class CopyProgress:
+    """Tells a caller how far a copy of pages is, and then its check.
+
+    Args:
+        on_progress: what to call; nothing when None.
+    """
+
+    def __init__(self, on_progress: OnBackupProgress | None) -> None:
+        self._on_progress = on_progress or (lambda _: None)
+        self._pages = 0
+
+    def on_pages(self, done: int, total: int) -> None:
+        """Tell of the pages that were copied."""
+        self._pages = total
+        self._on_progress(BackupProgress(step="copy", done=done, total=total))
+
+    def on_step(self) -> None:
+        """Tell that the check goes on."""
+        self._on_progress(BackupProgress(step="check", done=0, total=self._pages))
 
 
 @contextlib.contextmanager
@@ -203,7 +218,3 @@ def _remove_older(place: _Place, keep: int) -> list[str]:
             f"{error.strerror}. Remove it yourself."
         ) from error
     return removed
-
-
-STAMP: Final = r"\d{8}T\d{6}\.\d{6}Z"
-_OWN_PART: Final = re.compile(rf"\.{STAMP}\.backup{re.escape(_PART)}$")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +18,8 @@ from ..errors import (
 from ..paths import path_of
 from ..storage import migrations
 from ..storage.dialects import Dialect, Target
-from .backups import part_of, stamp, writing
-from .reports import BackupProgress, RestoreReport
+from .backups import CopyProgress, OnBackupProgress, part_of, stamp, writing
+from .reports import RestoreReport
 
 #: Seconds to wait for others that use the target.
 _PATIENCE: Final = 5.0
@@ -31,7 +30,7 @@ def restore_backup(
     target: Target,
     *,
     dry_run: bool = False,
-    on_progress: Callable[[BackupProgress], None] | None = None,
+    on_progress: OnBackupProgress | None = None,
 ) -> RestoreReport:
     """Put a backup in the place of a database file, and keep what was there.
 
@@ -68,17 +67,7 @@ def restore_backup(
     now = stamp()
     part = path.with_name(f"{path.name}.{now}.restored.part")
     aside = path.with_name(f"{path.name}.{now}.replaced")
-    report = on_progress or (lambda _: None)
-    pages = 0
-
-    def on_pages(done: int, total: int) -> None:
-        nonlocal pages
-        pages = total
-        report(BackupProgress(step="copy", done=done, total=total))
-
-    def on_step() -> None:
-        report(BackupProgress(step="check", done=0, total=pages))
-
+    progress = CopyProgress(on_progress)
     with writing(path), part_of(part):
         if source.stat().st_size == 0:  # SQLite would remove its log
             raise DatabaseCorruptError(f"{source} is empty. Nothing was changed; name a backup.")
@@ -86,7 +75,7 @@ def restore_backup(
             migrations.require_ours(dialect)
         if not dry_run:
             dialect.require_unused()  # now, and not only after the copy, which may take long
-        revision, facts = migrations.copy_backup(source, part, on_pages, on_step)
+        revision, facts = migrations.copy_backup(source, part, progress.on_pages, progress.on_step)
         size = part.stat().st_size
         if dry_run:
             part.unlink()
