@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, delete, exists, insert, select, update
 from ..errors import DatabaseCorruptError
 from ..transcripts import json_codec
 from ..validation import COLUMN_KEYS, LINK_KEYS
+from ..webui_format.field_mapping import LINK_COLUMNS
 from .document_reading import EXTRAS, KNOWN, NAMED, OF_SESSION, OWN_ROWS, SMALL, SOME_DOCUMENTS, decode_extras
 from .schema import NOT_STAGED, session_document_table, session_extras_table, session_table
 from .statement import RowStatement, Statement, one_of
@@ -232,12 +233,11 @@ def _intact(unit: UnitOfWork, session: int, keys: Collection[str]) -> set[str]:
 
 
 #: By the key of a link: the column that has it where the linked row exists.
-_LINK_COLUMNS: Final = {"project_id": session_table.c.project_id, "parent_session_id": session_table.c.parent_id}
 _unlinked: Final = {
     key: select(session_table.c.id, session_table.c.profile, session_document_table.c.payload)
     .join(session_document_table, session_document_table.c.session_id == session_table.c.id)
-    .where(session_document_table.c.key == bindparam("name"), column.is_(None), NOT_STAGED)
-    for key, column in _LINK_COLUMNS.items()
+    .where(session_document_table.c.key == bindparam("name"), session_table.c[column].is_(None), NOT_STAGED)
+    for key, column in LINK_COLUMNS.items()
 }
 _all_unlinked: Final = {key: Statement(query) for key, query in _unlinked.items()}
 _one_unlinked: Final = {

@@ -20,7 +20,7 @@ PARENT: Final = FILE_KEYS["parent_id"]
 _UPDATED: Final = "updated_at"
 _NOT_NULL: Final = frozenset({"created_at", _UPDATED})
 #: The columns of the keys whose values are ids of other rows.
-_LINK_COLUMNS: Final = {PROJECT: "project_id", PARENT: "parent_id"}
+LINK_COLUMNS: Final = {PROJECT: "project_id", PARENT: "parent_id"}
 
 
 @dataclass
@@ -42,7 +42,7 @@ class FieldWrites:
 
     def _add_link(self, key: str, public_id: Any, row_id: int | None) -> None:
         """Write an id of another row: in the column where there is such a row, else as a document."""
-        self.columns[_LINK_COLUMNS[key]] = row_id
+        self.columns[LINK_COLUMNS[key]] = row_id
         if row_id is None and public_id not in (None, ""):
             self._add_document(key, public_id)
         else:
