@@ -20,7 +20,7 @@ from ..store import Store
 from ..validation import check_profile, check_time
 from . import homes, listing, messages
 from .agent_file import AgentFile
-from .conversation import Conversation, read_batch, read_conversation
+from .conversation import read_batch, read_conversation
 from .deleting import AgentDeletion, delete_session
 from .importing import AgentImporter, OnProgress, Progress
 from .queries import usable
@@ -157,14 +157,7 @@ class AgentBridge:
             AgentError: as `sessions`.
         """
         session_id = _checked_session_id(session_id)
-
-        def read(snapshot: Snapshot) -> AgentSession:
-            found = listing.find(snapshot, session_id)
-            if found is None:
-                raise SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
-            return found
-
-        return self.file.read(read)
+        return self.file.read(lambda snapshot: listing.find(snapshot, session_id))
 
     def get_many(self, session_ids: Iterable[str]) -> dict[str, AgentSession]:
         """Return the conversations that some sessions are part of, by the ids that were asked for, in one read.
@@ -238,14 +231,8 @@ class AgentBridge:
         """
         session_id = _checked_session_id(session_id)
         importer = self._importer()
-
-        def read(snapshot: Snapshot) -> Conversation:
-            found = listing.find(snapshot, session_id)
-            if found is None:
-                raise SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
-            return read_conversation(snapshot, found)
-
-        return importer.import_conversation(self.file.read(read))
+        conversation = self.file.read(lambda snapshot: read_conversation(snapshot, listing.find(snapshot, session_id)))
+        return importer.import_conversation(conversation)
 
     def import_sessions(
         self, *, source: str | None = None, include: Iterable[str] = (), on_progress: OnProgress | None = None

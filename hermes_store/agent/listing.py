@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..arguments import items_of
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, SessionNotFoundError
 from ..pagination import check_limit, read_cursor, write_cursor
 from ..quoting import quoted
 from ..records import Page
@@ -175,9 +175,16 @@ def _sources(source: str | None, include: frozenset[str]) -> Sources:
     return Sources(tuple(sorted(left_out)), excluded=True)
 
 
-def find(snapshot: Snapshot, session_id: str) -> AgentSession | None:
-    """Return the conversation that a session is part of, or None where there is no such session."""
-    return next(iter(describe(snapshot, [session_id])), None)
+def find(snapshot: Snapshot, session_id: str) -> AgentSession:
+    """Return the conversation that a session is part of.
+
+    Raises:
+        SessionNotFoundError: there is no such session.
+    """
+    found = describe(snapshot, [session_id])
+    if not found:
+        raise SessionNotFoundError(session_id, f"The agent has no session {quoted(session_id)}.")
+    return found[0]
 
 
 def describe(snapshot: Snapshot, session_ids: list[str]) -> list[AgentSession]:
