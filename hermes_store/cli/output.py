@@ -56,6 +56,12 @@ def say(console: Console, text: str, style: str = "") -> None:
     console.print(line(text), style=style, soft_wrap=True)
 
 
+def say_next(console: Console, after: str | None) -> None:
+    """Say how to have the next page, if there is one."""
+    if after is not None:
+        say(console, f"For the next ones, add --after {after}")
+
+
 def plain(value: Any) -> Any:
     """Return a record as a dict, with the records in it, whatever depth its JSON values have."""
     from ..record_base import Record

@@ -14,6 +14,7 @@ from .opening import Database, command, open_existing, open_to_write
 from .output import Json, make_console, plain, print_json, say
 from .projects import project_names
 from .rows import of_store, print_rows
+from .sorting import last_activity
 from .times import FORMS, moment
 
 if TYPE_CHECKING:
@@ -54,11 +55,6 @@ def prune(
         done = store.sessions.delete_inactive(older_than=time.time() - until, keep_pinned=keep_pinned, profile=profile)
         records = store.sessions.get_many(done, deleted=True)
     _print_done([records[one] for one in done if one in records], db, as_json=as_json)
-
-
-def last_activity(session: SessionRecord) -> float:
-    """Return the time of a session's last message that is not a tool's, or of its last write where there is none."""
-    return session.updated_at if session.last_activity_at is None else session.last_activity_at
 
 
 def _inactive(view: View, until: float, profile: str | None, *, keep_pinned: bool) -> list[SessionRecord]:

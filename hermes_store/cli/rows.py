@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ..quoting import count
-from .output import say
+from .output import say, say_next
 from .table import Column, cell, id_column, print_table
 from .text import age
 
@@ -130,5 +130,4 @@ def print_footer(console: Console, rows: Sequence[Row], noun: str, after: str | 
     legend = [f"{mark} {meaning}" for mark, meaning in _LEGEND.items() if mark in marks]
     explained = f" ({', '.join(legend)})" if legend else ""
     say(console, f"{words}{explained}.", "dim")
-    if after is not None:
-        say(console, f"For the next ones, add --after {after}")
+    say_next(console, after)

@@ -11,7 +11,7 @@ from rich.text import Text
 from ..quoting import count
 from .filters import Archived, NoProject, NoSource, Profile, Project, Source, project_filter, require_one
 from .opening import Database, open_existing
-from .output import Json, make_console, plain, print_json, say
+from .output import Json, make_console, plain, print_json, say, say_next
 from .rows import After
 from .text import moment, printable
 from .times import Since, Until, time_range
@@ -81,8 +81,7 @@ def search(
         _print_hit(console, hit)
     found = count(len(page.items), "hit")
     say(console, f"{found}{' on this page' if page.next else ''}.", "dim")
-    if page.next is not None:
-        say(console, f"For the next ones, add --after {page.next}")
+    say_next(console, page.next)
     if not page.is_indexed:
         say(console, "Not everything is in the index of words, so messages were read; `reindex` makes one.", "dim")
 

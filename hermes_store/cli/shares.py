@@ -12,7 +12,7 @@ from ..quoting import count
 from .completing import session_ids
 from .finding import ID_HELP, find_session
 from .opening import Database, open_existing, open_to_write
-from .output import Json, make_console, plain, print_json, say
+from .output import Json, make_console, plain, print_json, say, say_next
 from .rows import After, Limit
 from .table import Column, cell, id_column, print_table
 from .text import age
@@ -48,8 +48,7 @@ def list_shares(
         console.print()
     more = " on this page" if page.next is not None else ""
     say(console, f"{count(len(page.items), 'share')}{more}.", "dim")
-    if page.next is not None:
-        say(console, f"For the next ones, add --after {page.next}")
+    say_next(console, page.next)
 
 
 def revoke(

@@ -23,20 +23,21 @@ class Order(enum.StrEnum):
     COST = "cost"
 
 
-def _active_at(one: SessionRecord) -> float:
+def last_activity(one: SessionRecord) -> float:
+    """Return the time of a session's last message that is not a tool's, or of its last write where there is none."""
     return one.updated_at if one.last_activity_at is None else one.last_activity_at
 
 
 #: The time that a table shows of each session in an order, and what its column is called; else the last change.
 TIMES: Final[dict[Order | None, tuple[str, Callable[[SessionRecord], float]]]] = {
-    Order.ACTIVITY: ("Active", _active_at),
+    Order.ACTIVITY: ("Active", last_activity),
     Order.CREATED: ("Created", lambda one: one.created_at),
 }
 #: A record's place in an order, as numbers and text for which less comes first; the id settles what is equal.
 _KEYS: Final[dict[Order | None, Callable[[SessionRecord], tuple[Any, ...]]]] = {
     None: lambda one: (float(not one.pinned), -one.updated_at),
     Order.UPDATED: lambda one: (-one.updated_at,),
-    Order.ACTIVITY: lambda one: (-_active_at(one),),
+    Order.ACTIVITY: lambda one: (-last_activity(one),),
     Order.CREATED: lambda one: (-one.created_at,),
     Order.TITLE: lambda one: (one.title.casefold(),),
     Order.MESSAGES: lambda one: (-float(one.message_count),),
