@@ -131,21 +131,32 @@ def upgrade(dialect: Dialect, migrations: Path | None = None, *, revision: str =
                 if found == head:
                     return
                 if found is not None and copies:
-                    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
-                    copy = dialect.copy_before_upgrade(f"{found}-{stamp}")
-                    if copy is not None:
-                        logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
+                    copy = _copy(dialect, found)
                 config.attributes["connection"] = connection
                 config.attributes["dialect"] = dialect
                 command.upgrade(config, revision)
     except BaseException:  # whatever it is: each try would leave one more copy of what did not change
         if copy is not None:
-            with contextlib.suppress(OSError, HermesStoreError, *DRIVER_ERRORS):  # the disk that failed may fail again
-                if dialect.look(lambda connection: current_revision(connection, dialect)) == found:
-                    copy.unlink(missing_ok=True)
+            _discard(copy, dialect, found)
         raise
     if dialect.path is not None or dialect.backup_programs:  # one in memory is gone soon
         logger.info("Upgraded %s from revision %s to %s.", dialect.display, found, head)
+
+
+def _copy(dialect: Dialect, revision: str) -> Path | None:
+    """Copy a database file next to itself, and return the copy; None for what is no file."""
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+    copy = dialect.copy_before_upgrade(f"{revision}-{stamp}")
+    if copy is not None:
+        logger.info("Copied %s to %s before its upgrade.", dialect.display, copy)
+    return copy
+
+
+def _discard(copy: Path, dialect: Dialect, revision: str | None) -> None:
+    """Remove a copy of a database that still has this revision, if that can be done."""
+    with contextlib.suppress(OSError, HermesStoreError, *DRIVER_ERRORS):  # the disk that failed may fail again
+        if dialect.look(lambda connection: current_revision(connection, dialect)) == revision:
+            copy.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
