@@ -62,9 +62,7 @@ class WholeSessions(Collection):
         self._own_profile(profile)
         with self._transactions.write() as unit:
             session.add(unit, profile, self._scope)
-            record = session_records.get(unit, session.session_id)
-        assert record is not None, "it was written in this transaction"  # noqa: S101
-        return record
+            return session_records.get_existing(unit, session.session_id)
 
 
 def _read(unit: UnitOfWork, find: Callable[[], SessionKey]) -> dict[str, Any]:

@@ -231,8 +231,7 @@ def _is_purged(unit: UnitOfWork, file: ParsedFile, entry: LogEntry | None) -> bo
 
 def _read_content(unit: UnitOfWork, key: SessionKey) -> SessionContent:
     """Return the store's session as an import of its own export would read it."""
-    record = session_records.get(unit, key.session_id)
-    assert record is not None, "its row was read in this transaction"  # noqa: S101
+    record = session_records.get_existing(unit, key.session_id)
     data = session_json.to_json(record, document_reading.read(unit, key.id, key.session_id), [])
     del data["messages"]
     return session_json.from_json(data, message_lookup.without_payloads(unit, key.id), written_at=0.0)

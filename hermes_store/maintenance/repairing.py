@@ -19,7 +19,7 @@ from ..store import Store
 from .advice import reason_of
 from .backups import stamp, writing
 from .other_rows import of_changes, of_imports, of_projects
-from .reports import Finding, FindingKind, Repair, RepairProgress, RepairReport
+from .reports import Finding, FindingKind, Repair, RepairProgress, RepairReport, VerifyProgress
 from .verifying import IndexFacts, check_session, file_problems, findings_of, index_facts, index_problem, verify
 
 OnRepairProgress = Callable[[RepairProgress], None]
@@ -143,14 +143,15 @@ class _Repair:
         for problem in facts.problems:
             self._add(f"{problem}: not as this library made it")
 
+    def _tell(self, now: VerifyProgress) -> None:
+        self._progress(now.step if now.step in _STEPS else "sessions", now.done, now.total)
+
     # ── Without writing ──
 
     def _check(self) -> None:
         try:
             with Store.open(self._target, read_only=True) as store:
-                report = verify(
-                    store, on_progress=lambda now: self._progress(_STEPS.get(now.step, "sessions"), now.done, now.total)
-                )
+                report = verify(store, on_progress=self._tell)
         except DatabaseError as error:
             if not self._repaired:
                 raise
@@ -264,4 +265,5 @@ _DERIVED: Final = {
     FindingKind.SEARCH,
     *map(FindingKind, session_repairs.DERIVED),
 }
-_STEPS: Final[dict[str, str]] = {"file": "file", "links": "links", "sessions": "sessions"}
+#: The steps of `verify` that have a step of `repair` of their own; its others are told as "sessions".
+_STEPS: Final = frozenset({"file", "links"})

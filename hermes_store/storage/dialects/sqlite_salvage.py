@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ...transcripts import json_codec
+from ...validation import is_id
 from . import sqlite_salvage_statements as statements
 from .sqlite_cells import Row
 from .sqlite_integrity import stepping
 from .sqlite_pages import PageFile
 from .sqlite_salvaged_cuts import remove_unknown
-from .sqlite_shapes import UNDECIDED, is_public_id, revision_of, sound_session, table_of
+from .sqlite_shapes import UNDECIDED, revision_of, sound_session, table_of
 from .sqlite_trees import Gap, Leaf, Trees
 
 _BATCH: Final = 500
@@ -295,7 +296,7 @@ class _Salvage:
         if not self._trees.free_is_whole:  # these may be messages of sessions that were purged
             for table in ("messages", "session_documents"):
                 self._run(f"DELETE FROM {table} WHERE session_id NOT IN (SELECT id FROM sessions)")  # noqa: S608
-        ids = {row_id: name for row_id, name in self._run(statements.IDS_WITHOUT_ROW) if is_public_id(name)}
+        ids = {row_id: name for row_id, name in self._run(statements.IDS_WITHOUT_ROW) if is_id(name)}
         now = time.time()
         for row_id, first, last in self._run(statements.WITHOUT_ROW).fetchall():
             name = ids.pop(row_id, None)

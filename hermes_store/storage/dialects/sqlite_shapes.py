@@ -5,11 +5,12 @@ Three tables have rows of the same form, a row id and bytes: `UNDECIDED`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ...transcripts import json_codec
+from ...validation import is_id
+from ..schema import STAGED_PREFIX
 from .sqlite_cells import Row
 
 #: Message bodies, small documents, and copies of shares.
@@ -36,8 +37,6 @@ _SHAPES: Final[Mapping[str, str]] = {
     "ti": "sqlite_sequence",
     "t": "version",
 }
-_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
-_STAGED: Final = " staged/"
 
 
 def _is_text(value: Any) -> bool:
@@ -77,17 +76,12 @@ def _fits(letter: str, value: Any) -> bool:
     return (value is None and letter.isupper()) or _TESTS[letter.lower()](value)
 
 
-def is_public_id(value: Any) -> bool:
-    """Whether a value can be the public id of a session."""
-    return _is_text(value) and _ID.fullmatch(value) is not None
-
-
 def table_of(row: Row) -> str | None:
     """Return the table that a row is of; None for a row that is of none."""
     values = row.values
     if len(values) in _SESSION_COLUMNS and values[0] is None:
         name = values[1]
-        return "sessions" if is_public_id(name) or (_is_text(name) and name.startswith(_STAGED)) else None
+        return "sessions" if is_id(name) or (_is_text(name) and name.startswith(STAGED_PREFIX)) else None
     for shape in _BY_LENGTH.get(len(values), ()):
         if all(map(_fits, shape, values)):
             return _SHAPES[shape]
