@@ -105,11 +105,13 @@ def _of_state(unit: UnitOfWork) -> list[ChangeFinding]:
 
 def _of_number(table: str, row_id: int, public_id: Any, number: Any) -> ChangeFinding:
     names = _names(table, public_id)
-    of_project = names.get("project_id")
-    of = "its last change" if of_project is None else f"the last change of project {of_project!r}"
     if not names:
-        of = f"the last change of row {row_id} of table {table}"
-    return ChangeFinding("number", table, row_id, f"the number of {of} is {number!r:.80}", **names)
+        change = f"the last change of row {row_id} of table {table}"
+    elif "project_id" in names:
+        change = f"the last change of project {public_id!r}"
+    else:
+        change = "its last change"
+    return ChangeFinding("number", table, row_id, f"the number of {change} is {number!r:.80}", **names)
 
 
 def _is_number(value: Any, most: int) -> bool:

@@ -61,14 +61,19 @@ class LazyValues:
         if name not in LazyValues.__slots__ and name not in self.__dict__ and self._base is not None:
             # (Of one that is gone, it is the save that is refused.)
             with self.exclusive(), contextlib.suppress(SessionNotFoundError, SessionDeletedError):
-                if name != MESSAGES:
+                if name == MESSAGES:
+                    self._read_digests(self._base)
+                else:
                     self._read_more(name)
-                elif self._base.messages is None:
-                    self._base.attempt = None
-                    with self._source().read() as unit:
-                        key = find_current(unit, self._base.row_id, self._base.session_id)
-                        self._base.messages = message_lookup.digests(unit, key.id)
         object.__setattr__(self, name, value)
+
+    def _read_digests(self, base: Base) -> None:
+        """Read which messages there are, if that is not known."""
+        if base.messages is None:
+            base.attempt = None
+            with self._source().read() as unit:
+                key = find_current(unit, base.row_id, base.session_id)
+                base.messages = message_lookup.digests(unit, key.id)
 
     def __delattr__(self, name: str) -> None:
         getattr(self, name, None)  # what was not read yet can be deleted, too

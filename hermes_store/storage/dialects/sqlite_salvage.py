@@ -252,21 +252,19 @@ class _Salvage:
         for name, number in ((name, number) for name, numbers in self._undecided.items() for number in numbers):
             self._on_step()
             rows = [row for row in self._trees.leaf(number).rows if table_of(row) == UNDECIDED]
-            copies = [row for row in rows if self._is_copy(row)]
-            if copies or name == "share_payloads":
-                for row in copies:
-                    self._add("share_payloads", row)
-                continue
-            bodies = [row for row in rows if self._is_body(row)]
-            if bodies or name == "message_blobs":
-                for row in bodies:
-                    self._add("message_blobs", row)
+            if (copies := [row for row in rows if self._is_copy(row)]) or name == "share_payloads":
+                self._add_all("share_payloads", copies)
+            elif (bodies := [row for row in rows if self._is_body(row)]) or name == "message_blobs":
+                self._add_all("message_blobs", bodies)
             elif self._columns["session_extras"] and (name == "session_extras" or all(map(_is_extras, rows))):
+                self._add_all("session_extras", [row for row in rows if _is_extras(row)])
                 for row in rows:
-                    if _is_extras(row):
-                        self._add("session_extras", row)
-                    else:
+                    if not _is_extras(row):
                         self._problem(row.rowid, "the small documents are damaged")
+
+    def _add_all(self, table: str, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self._add(table, row)
 
     def _is_body(self, row: Row) -> bool:
         found = self._run("SELECT digest FROM salvaged_messages WHERE id = ?", [row.rowid]).fetchall()
