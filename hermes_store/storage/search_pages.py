@@ -117,7 +117,7 @@ def page(  # noqa: PLR0917 - a query and its parts
         InvalidCursorError: the cursor is none of a search in this order.
     """
     state = search_state.read(unit)
-    place = _START if after is None else _read(state.cursor_key, order, after)
+    place = _START if after is None else _read_cursor(state.cursor_key, order, after)
     search = _Search(unit, state, query, wanted, order)
     hits: list[tuple[_Place, _Hit]] = []
     following: _Place | None = place if query.terms else None
@@ -131,7 +131,7 @@ def page(  # noqa: PLR0917 - a query and its parts
     if len(hits) > limit:
         begin, last = hits[limit - 1]
         following = begin._replace(key=last.key)
-    cursor = None if following is None else _write(state.cursor_key, order, following)
+    cursor = None if following is None else _write_cursor(state.cursor_key, order, following)
     items = search.records([hit for _, hit in hits[:limit]])
     return SearchPage.from_trusted({"items": items, "next": cursor, "total": None, "is_indexed": state.is_complete})
 
@@ -213,7 +213,7 @@ class _Search:
         pending = self._pending[kind]
         most = self._size
         if reached is not None and before > pending:
-            ids = self._read(kind, pending, before, most)
+            ids = self._row_ids(kind, pending, before, most)
             return ids, True, ids[-1] if len(ids) == most else pending
         if reached is not None and before > reached:
             ids = [
@@ -222,16 +222,16 @@ class _Search:
                 if row_id >= reached
             ]
             return ids, False, ids[-1] if len(ids) == most else reached
-        ids = self._read(kind, 0, before, most)
+        ids = self._row_ids(kind, 0, before, most)
         return ids, True, ids[-1] if len(ids) == most else 0
 
-    def _read(self, kind: Kind, first: int, before: int, most: int) -> list[int]:
+    def _row_ids(self, kind: Kind, first: int, before: int, most: int) -> list[int]:
         return self._unit.values(_rows_between[kind], {"first": first, "before": before, "most": most})
 
     def _filtered(self, kind: Kind, ids: Sequence[int]) -> list[_Found]:
         if not ids:
             return []
-        statement = _filtered(kind, self._wanted.shape)
+        statement = _filter_statement(kind, self._wanted.shape)
         rows = self._unit.rows(statement, {"rows": list(ids), **self._wanted.parameters})
         found = [_Found(kind, *_plain_time(row)) for row in rows]
         found.sort(key=lambda one: one.row_id, reverse=True)
@@ -339,7 +339,7 @@ _COLUMNS: Final = {
 
 
 @functools.cache
-def _filtered(kind: Kind, shape: frozenset[tuple[str, bool]]) -> Statement:
+def _filter_statement(kind: Kind, shape: frozenset[tuple[str, bool]]) -> Statement:
     rows = bindparam("rows", type_=RowIdList)
     if kind == "messages":
         time: Any = func.coalesce(message_table.c.timestamp, session_table.c.activity_at)
@@ -380,13 +380,13 @@ _LAYOUT: Final = struct.Struct(">BqqBddBq")
 _ORDERS: Final[tuple[SearchOrder, ...]] = ("relevance", "recent")
 
 
-def _write(key: bytes, order: SearchOrder, place: _Place) -> str:
+def _write_cursor(key: bytes, order: SearchOrder, place: _Place) -> str:
     last = place.key or (0.0, 0.0, False, 0)
     data = _LAYOUT.pack(_ORDERS.index(order), place.messages, place.titles, place.key is not None, *last)
     return seal(key, data)
 
 
-def _read(key: bytes, order: SearchOrder, cursor: str) -> _Place:
+def _read_cursor(key: bytes, order: SearchOrder, cursor: str) -> _Place:
     kind = f"search, {order}"
     data = open_sealed(key, cursor, _LAYOUT.size)
     if data is None:
