@@ -148,10 +148,10 @@ class Store(View):
             engine_options={} if engine_options is None else mapping_of(engine_options, "engine_options"),
         )
         with delay_forks():
-            store = cls._of(target, settings)
+            store = cls._unopened(target, settings)
             try:
                 if replica is not None:
-                    store._replica = cls._of(replica, _of_a_replica(settings))
+                    store._replica = cls._unopened(replica, _replica_settings(settings))
                     _check_replica(store.database, store._replica.database)
                 if read_only:
                     schema_repair.ensure_readable(store.database)
@@ -163,7 +163,7 @@ class Store(View):
         return store
 
     @classmethod
-    def _of(cls, target: Target, settings: Settings) -> Self:
+    def _unopened(cls, target: Target, settings: Settings) -> Self:
         """Return a store that has not connected to its database yet."""
         store = cls.__new__(cls)
         store.database = Database(target, settings)
@@ -290,7 +290,7 @@ class Store(View):
             )
 
 
-def _of_a_replica(settings: Settings) -> Settings:
+def _replica_settings(settings: Settings) -> Settings:
     options = {name: value for name, value in settings.engine_options.items() if name != "engine"}
     return dataclasses.replace(settings, read_only=True, engine_options=options)
 

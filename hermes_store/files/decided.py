@@ -152,7 +152,7 @@ class Decisions:
             "revision": revision,
             "size": entry.size,
             "mtime_ns": entry.mtime_ns,
-            "notes": {**_told(item), **self._circumstances(entry), **depends},
+            "notes": {**_notes_on(item), **self._circumstances(entry), **depends},
         }
         self._keep(entry.key, values, decided_at)
 
@@ -168,11 +168,11 @@ class Decisions:
         That is for the record: the next import looks at them again.
         """
         if item.outcome in _KEPT:  # no file of the sessions folder has a name with a slash
-            self._keep(f"../{item.path}", {**_UNCONDITIONAL, "notes": _told(item)}, time.time())
+            self._keep(f"../{item.path}", {**_UNCONDITIONAL, "notes": _notes_on(item)}, time.time())
 
     def note_refused(self, entry: Entry, item: ImportItem) -> None:
         """Keep that the database refused a file, for the record: the next import tries again."""
-        self._keep(entry.key, {**_UNCONDITIONAL, "notes": _told(item)}, time.time())
+        self._keep(entry.key, {**_UNCONDITIONAL, "notes": _notes_on(item)}, time.time())
 
     def _keep(self, name: str, values: dict[str, Any], decided_at: float) -> None:
         values = {"digest": b"", **values}
@@ -205,9 +205,10 @@ class Decisions:
             logger.warning("What was decided about %s could not be kept: %s", name, driver_error(error))
 
 
-def _told(item: ImportItem) -> dict[str, Any]:
-    told = item.model_dump(mode="json", include={"kind", "path", "outcome", "reason", "notes", "messages", "id"})
-    return told if item.kind is not ItemKind.SESSION else {name: told[name] for name in told if name != "kind"}
+def _notes_on(item: ImportItem) -> dict[str, Any]:
+    """Return what the import log keeps of a report, to give it again; see `item_of`."""
+    notes = item.model_dump(mode="json", include={"kind", "path", "outcome", "reason", "notes", "messages", "id"})
+    return notes if item.kind is not ItemKind.SESSION else {name: notes[name] for name in notes if name != "kind"}
 
 
 def item_of(entry: LogEntry) -> ImportItem:

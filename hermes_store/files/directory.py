@@ -247,8 +247,8 @@ def _why_not(name: str) -> str | None:
     return None if name.endswith((".json", BACKUP)) else "not a JSON file"
 
 
-def whose(name: str) -> str | None:
-    """Return what a file is that has no session in it, by its name; None when the name says nothing."""
+def not_a_session(name: str) -> str | None:
+    """Return what a file is, by its name, if it is not that of a session; None when the name does not tell."""
     name = name.removesuffix(".bak")
     if name.startswith("_"):
         return "a file of the WebUI's own"

@@ -21,8 +21,8 @@ from .directory import (
     begins_as_list,
     file_name,
     is_agents,
+    not_a_session,
     tombstone_ids,
-    whose,
 )
 from .reading import NoSessionError, SessionFile, UnreadableError, read_session
 
@@ -102,7 +102,7 @@ class FileParser:
             return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=self._damaged_lists[name])
         if entry.not_a_session is not None:
             return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=entry.not_a_session)
-        own = whose(name)
+        own = not_a_session(name)
         if own is not None and (name in self._lists or begins_as_list(entry.path)):
             return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=own)
         list_name = self._deleted.get(entry.stem)
@@ -116,7 +116,7 @@ class FileParser:
         list_name = self._deleted.get(entry.stem)
         try:
             file = self._read(entry)
-            own = whose(entry.path.name)
+            own = not_a_session(entry.path.name)
             if own is not None and is_agents(file.data):
                 return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, reason=own)
             parsed = self._parsed(entry, file)
@@ -142,7 +142,7 @@ class FileParser:
             return ImportItem(path=entry.name, outcome=Outcome.FAILED, reason=reason)
 
     def _unreadable(self, entry: Entry, reason: str, *, is_session: bool) -> ImportItem:
-        own, list_name = whose(entry.path.name), self._deleted.get(entry.stem)
+        own, list_name = not_a_session(entry.path.name), self._deleted.get(entry.stem)
         if list_name is not None:
             reason = f"it was deleted (listed in {list_name}), and nothing of it can be read: {reason}"
             return ImportItem(path=entry.name, outcome=Outcome.SKIPPED, id=entry.stem, reason=reason)

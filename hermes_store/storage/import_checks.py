@@ -14,9 +14,9 @@ from .schema import import_item_table, session_table
 from .statement import Statement
 from .unit_of_work import UnitOfWork
 
-#: The kinds of entries whose notes say what became of a file.
-_TOLD: Final = frozenset({import_log.SESSION_FILE, import_log.OTHER_FILE, import_log.PROJECT, import_log.SHARE})
-_KINDS: Final = _TOLD | {import_log.AGENT_SESSION}
+#: The kinds of entries of a sessions folder: their notes have an outcome.
+_FILES: Final = frozenset({import_log.SESSION_FILE, import_log.OTHER_FILE, import_log.PROJECT, import_log.SHARE})
+_KINDS: Final = _FILES | {import_log.AGENT_SESSION}
 _ROWS: Final = 1_000
 _entries: Final = Statement(
     select(
@@ -63,11 +63,11 @@ def _problem(kind: Any, origin: Any, item: Any, digest: Any, notes: Any) -> str:
 
 def _problem_of_notes(kind: str, notes: Any) -> str:
     try:
-        told = json_codec.decode(bytes(notes))
+        decoded = json_codec.decode(bytes(notes))
     except (ValueError, TypeError):
         return "has notes that are no JSON"
-    if kind in _TOLD and isinstance(told, dict):
-        outcome, about = told.get("outcome", Outcome.IMPORTED), told.get("kind", ItemKind.SESSION)
+    if kind in _FILES and isinstance(decoded, dict):
+        outcome, about = decoded.get("outcome", Outcome.IMPORTED), decoded.get("kind", ItemKind.SESSION)
         if outcome not in list(Outcome) or about not in list(ItemKind):
             return f"has an unknown outcome or kind: {outcome!r}, {about!r}"
     return ""

@@ -57,13 +57,13 @@ class Condition:
         if column is None:
             return False
         if isinstance(column.type, Boolean):
-            return len(self.parameter) == 1
+            return len(self._storable) == 1
         return isinstance(column.type, LosslessText | Text)
 
     @property
-    def argument(self) -> Any:
-        """What the statement is given for it."""
-        return self.parameter[0] if isinstance(_COLUMNS[self.key].type, Boolean) else self.parameter
+    def bound(self) -> Any:
+        """What is bound to its parameter of a statement."""
+        return self._storable[0] if isinstance(_COLUMNS[self.key].type, Boolean) else self._storable
 
     @property
     def shape(self) -> tuple[str, bool]:
@@ -71,7 +71,7 @@ class Condition:
         return self.key, None in self.values
 
     @property
-    def parameter(self) -> Sequence[Any]:
+    def _storable(self) -> Sequence[Any]:
         """The values that its column can have."""
         kind = bool if isinstance(_COLUMNS[self.key].type, Boolean) else str
         return [value for value in self.values if type(value) is kind]
@@ -104,7 +104,7 @@ def read(
     """
     wanted = list(dict.fromkeys([*keys, *(condition.key for condition in conditions)]))
     asked = [condition for condition in conditions if condition.is_in_sql]
-    parameters: dict[str, Any] = {f"values_{n}": condition.argument for n, condition in enumerate(asked)}
+    parameters: dict[str, Any] = {f"values_{n}": condition.bound for n, condition in enumerate(asked)}
     if profiles is not None:
         parameters["profiles"] = list(profiles)
     shape = (tuple(condition.shape for condition in asked), profiles is not None)

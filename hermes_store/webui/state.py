@@ -51,7 +51,7 @@ class Extent(enum.Enum):
 IsHidden = Callable[[str], bool]
 
 
-def nothing(_: str) -> bool:
+def hides_nothing(_: str) -> bool:
     """Hide no key."""
     return False
 
@@ -126,7 +126,7 @@ def find_current(unit: UnitOfWork, row_id: int, session_id: str, *, lock: RowLoc
     return key
 
 
-def read(unit: UnitOfWork, session_id: str, extent: Extent, is_hidden: IsHidden = nothing) -> State:
+def read(unit: UnitOfWork, session_id: str, extent: Extent, is_hidden: IsHidden = hides_nothing) -> State:
     """Read a session.
 
     Args:
@@ -147,7 +147,9 @@ def read(unit: UnitOfWork, session_id: str, extent: Extent, is_hidden: IsHidden 
     return state
 
 
-def read_again(unit: UnitOfWork, row_id: int, session_id: str, extent: Extent, is_hidden: IsHidden = nothing) -> State:
+def read_again(
+    unit: UnitOfWork, row_id: int, session_id: str, extent: Extent, is_hidden: IsHidden = hides_nothing
+) -> State:
     """Read a session but for its messages, whatever its public id is now.
 
     Args:

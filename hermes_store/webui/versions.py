@@ -12,7 +12,7 @@ from ..transcripts.known_values import EncodedMessages, Known, KnownMessages, co
 from ..transcripts.same_contents import contents_of
 from .base_values import OfValues, ReadValues, size_of, sizes_of
 from .field_policy import ACTIVE, STREAM, UPDATED, Number
-from .state import Extent, IsHidden, State, digest_of, digests_of, nothing
+from .state import Extent, IsHidden, State, digest_of, digests_of, hides_nothing
 
 
 @dataclass
@@ -206,7 +206,7 @@ class Local:
     #: Whether this is the session's last change; if not, `updated_at` is written as it is.
     touched: bool
     #: The keys of the store's values that the session never has.
-    is_hidden: IsHidden = nothing
+    is_hidden: IsHidden = hides_nothing
     #: What is written for the values.
     copies: dict[str, Any] = field(init=False)
     digests: dict[str, bytes] = field(init=False)
