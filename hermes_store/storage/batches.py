@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class Batch(Generic[Source]):
-    """What the next transactions import, each with what writes its content."""
+    """The sessions that the next transaction is to import, each with the writer of its content."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Source, PartWriter]] = []
@@ -36,7 +36,7 @@ class Batch(Generic[Source]):
         self._bytes += writer.size
 
     def take_all(self) -> list[tuple[Source, PartWriter]]:
-        """Return what is there, and be empty."""
+        """Remove all sessions, and return them with their writers."""
         waiting, self._waiting = self._waiting, []
         self._rows = self._bytes = 0
         return waiting

@@ -1,6 +1,6 @@
 """Tokens that models read from caches and wrote to them: hermes-webui has their totals among the values of a session.
 
-No column holds them. What they are more than the usage of the session has already is written with its next row.
+No column holds them. When a total is greater than the sum of the session's usage, a new row of usage has the rest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is checked of the numbers of changes and of the ids that are gone: whether `changes` tells of every change."""
+"""Checks of the numbers of changes and of the ids that are gone: whether `changes` tells of every change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .statement import Statement
 from .unit_of_work import UnitOfWork
 
 _ROWS: Final = 1_000
-#: So many changes are never written. After a larger number, some number would not fit into 64 bits.
+#: A larger number is damage: nobody writes this many changes, and a number after it might not fit into 64 bits.
 _LARGEST: Final = 2**62
 #: Smaller than any row id.
 _BEFORE_ALL: Final = -(2**62)
@@ -24,12 +24,12 @@ NUMBERED: Final[dict[str, tuple[Any, Any]]] = {
     "sessions": (session_table, session_table.c.session_id),
     "projects": (project_table, project_table.c.project_id),
 }
-#: What is wrong: a number; an id that is gone, and found all the same; a row that says nothing.
+#: What is wrong: the number of a change; an id that is recorded as gone, but exists; a row without a meaning.
 Fault = Literal["number", "found", "nothing"]
 
 
 class ChangeFinding(NamedTuple):
-    """A row of which `changes` does not tell what there is."""
+    """A row because of which `changes` would tell something wrong, or nothing."""
 
     fault: Fault
     table: str

@@ -1,4 +1,4 @@
-"""Gives the next numbers of changes to what is damaged, so that whoever follows the store reads it again."""
+"""Repairs of the numbers of changes: damaged rows get the next numbers, so that readers of `changes` see them again."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _add_state: Final = Statement(
 
 
 def repair(unit: UnitOfWork) -> list[ChangeFinding]:
-    """Let `changes` tell of everything; return what was wrong.
+    """Put right what `change_checks` finds, so that `changes` tells of every change; return what was wrong.
 
-    Where that is not known, cursors that there are do not count any more: whoever has one starts anew.
+    Where a row does not say what changed, all cursors become invalid: their holders read everything again.
     """
     wrong = [finding for part in change_checks.findings(unit) for finding in part]
     numbers = [finding for finding in wrong if finding.fault == "number"]

@@ -1,7 +1,7 @@
 """The numbers of changes, and the ids under which nothing is found any more.
 
-Each write to the row of a session or a project gives it a number, and so does what removes one. Who has seen all
-changes up to a number misses none if it goes on after that one: no change is committed later with a smaller number. On
+Each write to the row of a session or a project gives it a number, and so does what removes one. A reader that has seen
+all changes up to a number can continue after it: no change is committed later with a smaller number. On
 SQLite, where writers take turns, numbers are counted. On PostgreSQL they are the numbers of transactions, of which
 readers see those before the first one that is still under way. Changes of one transaction may have the same number.
 """

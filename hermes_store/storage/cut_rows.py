@@ -155,7 +155,7 @@ def add_former(unit: UnitOfWork, key: SessionKey, messages: Mapping[int, Encoded
 
 
 def keep_damaged(unit: UnitOfWork, key: SessionKey, verb: Verb) -> int:
-    """Keep all messages of a session whose positions are damaged. No state before that can be told any more.
+    """Keep all messages of a session whose positions are damaged, and forget its older cuts, which need positions.
 
     Returns:
         As `keep`.

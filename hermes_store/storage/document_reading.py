@@ -61,7 +61,7 @@ def read(unit: UnitOfWork, session: int, public_id: str, keys: Collection[str] |
 
 
 def has_draft(unit: UnitOfWork, session: int, public_id: str, written: Mapping[str, Any]) -> bool:
-    """Whether a session has a draft among its documents. Damaged ones count as one: nobody is to lose what is left.
+    """Whether a session has a draft among its documents. Damaged documents count as a draft, so that they are kept.
 
     Args:
         session: the session's row id.
@@ -80,7 +80,7 @@ _named_keys: Final = Statement(select(session_document_table.c.key).where(OF_SES
 
 
 def has_stored_draft(unit: UnitOfWork, session: int, public_id: str) -> bool:
-    """Whether a session has a draft; as `has_draft`, of which no large value is read: there is something in each."""
+    """Whether a session has a draft; as `has_draft`, without reading large values, none of which is empty."""
     if unit.rows(_named_keys, {"session": session, "keys": sorted(session_json.DRAFT_KEYS)}):
         return True
     try:

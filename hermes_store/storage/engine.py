@@ -37,8 +37,8 @@ class Transactions(Protocol):
     def read_each(self) -> contextlib.AbstractContextManager[UnitOfWork]:
         """Give a unit of work each statement of which may see another state of the data.
 
-        For one statement, or for several that find out whether anything changed between them: on a server it is a
-        round trip less or two.
+        For one statement, or for several that find out whether anything changed between them. On a server it saves a
+        round trip or two.
         """
 
     def write(self) -> contextlib.AbstractContextManager[UnitOfWork]:

@@ -1,4 +1,4 @@
-"""What is checked of the messages that a session's cuts keep: whether they are as many as were kept, and the same."""
+"""Checks of the messages that a session's cuts keep: whether there are as many as were kept, and the same ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is checked of the import log: whether each entry is one that an import can have written."""
+"""Checks of the import log: whether each entry is one that an import can have written."""
 
 from __future__ import annotations
 

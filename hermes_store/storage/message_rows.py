@@ -162,7 +162,7 @@ def _overwrite_all(unit: UnitOfWork, messages: Mapping[int, Encoded], revision: 
         if unit.execute_many(_update_messages, rows) != len(chunk):
             raise _row_error()
         if unit.execute_many(_update_payloads, [(one.payload, row_id) for row_id, one in chunk]) != len(chunk):
-            for row_id, one in chunk:  # one is missing, and nobody knows which
+            for row_id, one in chunk:  # one payload is missing: it is inserted
                 if unit.execute(_update_payload, {"row_id": row_id, "payload": one.payload}) != 1:
                     unit.execute(_insert_payload, {"message_id": row_id, "payload": one.payload})
         search_rows.replace_all(unit, [(row_id, one.payload) for row_id, one in chunk])
@@ -312,7 +312,7 @@ def _apply(  # noqa: PLR0917 - the change, and what it is made of
         unit.execute_many(_delete_message, [(row_ids[position],) for position in changes.removed])
     moves = list(changes.moves())
     # Positions are unique at every moment, so what moves goes below zero first, and from there to its place. What moved
-    # counts as written: who read another message at that position must not overwrite this one.
+    # counts as written: a caller that read another message at that position must not overwrite this one.
     if len(moves) > _MOST_RUNS:
         moved = [(row_ids[old], new) for old, new in changes.surviving if old != new]
         unit.execute_many(_one_to_negative, [(row_id,) for row_id, _ in moved])

@@ -1,4 +1,4 @@
-"""What is checked of a project's row: whether its values are of the right types."""
+"""Checks of the rows of projects: whether their values are of the right types."""
 
 from __future__ import annotations
 

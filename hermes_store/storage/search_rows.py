@@ -1,8 +1,8 @@
 """The index of words: written by those who write messages and titles, in the same transaction.
 
 Which database it is in, and how, is its dialect's: see `word_index`. One that is batched does not have the messages and
-titles that were inserted last: these are pending, and a search reads them. Who inserts the one that makes them too many
-adds all of them.
+titles that were inserted last: these are pending, and a search reads them. When they are too many, the transaction that
+inserted the last one adds all of them.
 """
 
 from __future__ import annotations

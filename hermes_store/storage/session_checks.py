@@ -1,4 +1,4 @@
-"""What is checked of one session: whether its row, its messages, documents, shares and usage agree.
+"""Checks of one session: whether its row, its messages, documents, shares and usage agree.
 
 Nothing is held in memory but a part of one session: see `_PART_BYTES`. What is compared is read without a check of its
 type, since a value of a wrong type is a finding.

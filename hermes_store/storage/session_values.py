@@ -163,7 +163,7 @@ class _NewRow:
         return row
 
 
-#: So many keys are looked for in a payload before it is parsed, and in so many payloads at once.
+#: Up to how many keys are looked for in payloads before these are parsed, and in how many payloads at once.
 _FEW: Final = 8
 _TOGETHER: Final = 256
 

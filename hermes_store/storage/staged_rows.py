@@ -32,12 +32,12 @@ from .statement import Statement
 from .unit_of_work import UnitOfWork
 from .usage_rows import Use
 
-#: Seconds after which a staged row that nobody wrote to is left over, whatever process made it.
+#: Seconds without a write after which a staged row is left over, whatever process made it.
 _ABANDONED: Final = 3600.0
 
 
 class Owner:
-    """Who writes staged rows. They are left over when it is dropped, or its process ends."""
+    """A writer of staged rows, which are left over once it is dropped or its process ends."""
 
     def __init__(self) -> None:
         self._name = f"{next(_numbers)}"
@@ -149,8 +149,8 @@ def exchange(
 ) -> int:
     """Let a session have the messages of a staged row, and the staged row those of the session; return the revision.
 
-    The session moves to the staged row, and its links with it: moving the messages would write each of them. Who knows
-    the session by the row id that it had finds it by `session_keys.find_row`.
+    The session moves to the staged row, and its links with it: moving the messages would write each of them. Its
+    former row id still finds it; see `session_keys.find_row`.
 
     Args:
         row_id: the staged row.

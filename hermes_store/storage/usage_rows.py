@@ -104,7 +104,7 @@ def add(unit: UnitOfWork, session: int, profile: str, use: Use) -> None:
         session: its row id.
         profile: its profile.
     """
-    at = use.at if 0 <= use.at <= LATEST else 0.0  # a time that nobody meant; days are counted from 1970 to 2100
+    at = use.at if 0 <= use.at <= LATEST else 0.0  # a wrong one: days are counted from 1970 to 2100
     values = {"session_id": session, "profile": profile, **use._asdict(), "at": at}
     unit.execute(_insert, {**values, **values.pop("amounts")._asdict()})
 
@@ -199,7 +199,7 @@ _uncount: Final = Statement(
 
 
 def uncount(unit: UnitOfWork, session: int) -> None:
-    """Let the totals of a session, which is given by row id, be those that another session has from it."""
+    """Mark the totals of a session, which is given by row id, as copies: another session counts them."""
     unit.execute(_uncount, {"session": session, "new_kind": "copy"})
 
 
@@ -209,7 +209,7 @@ _set_profile: Final = Statement(
 
 
 def set_profile(unit: UnitOfWork, session: int, profile: str) -> None:
-    """Let what a session used be another profile's; it is given by row id."""
+    """Move the usage of a session, which is given by row id, to another profile."""
     unit.execute(_set_profile, {"session": session, "new_profile": profile})
 
 
