@@ -193,7 +193,7 @@ class Messages(MessagePages, MessageHistory, ChangedMessages):
             users = cut_rows.keep(unit, key, "update", kept_runs.without(position, key.message_count))
             if found is None:
                 message_rows.insert_at(unit, key.id, {position: encoded}, key.revision + 1)
-                columns = transcript_columns.of_stored(unit, key.id)  # nobody knows whose the missing one was
+                columns = transcript_columns.of_stored(unit, key.id)  # the role of the missing one is not known
             else:
                 message_rows.overwrite(unit, {found.row_id: encoded}, key.revision + 1)
                 columns = transcript_columns.of_changed(unit, key, users, encoded)

@@ -203,7 +203,7 @@ _OWN_TABLE: Final = re.compile(r"(?<=messages)_display_.*|_(?:insert|update|dele
 
 
 def _require_indexes(connection: sqlite3.Connection) -> None:
-    """Let SQLite say now, and of a dry run as well, if it cannot keep the full-text indexes right."""
+    """Fail now, and in a dry run as well, if SQLite cannot keep the full-text indexes right."""
     query = "SELECT name FROM sqlite_master WHERE name LIKE 'messages_fts%' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
     for (name,) in connection.execute(query).fetchall():
         if not usable(name):

@@ -70,7 +70,7 @@ class Deadline:
 
     @contextmanager
     def applies_to(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Let `interrupt` end the queries of a connection that run in the block."""
+        """Make `interrupt` end the queries of a connection that run in the block."""
         self._connection = connection
         connection.set_progress_handler(lambda: self.is_over, _STEPS)
         try:

@@ -114,13 +114,13 @@ class Snapshot:
 
 
 def chunks(values: list[Any]) -> Iterator[list[Any]]:
-    """Yield a list in parts, each of so many values as a query takes."""
+    """Yield a list in parts, each of at most as many values as a query takes."""
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
 
 
 def marks(values: Sequence[Any]) -> str:
-    """Return the marks for so many parameters in SQL."""
+    """Return the marks for the parameters of a list in SQL: ``?,?,?`` for three values."""
     return ",".join("?" * len(values))
 
 

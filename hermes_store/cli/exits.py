@@ -82,7 +82,7 @@ def reported() -> Iterator[None]:
 
 
 def _drop_output() -> None:
-    """Let what is left of the output go nowhere: the interpreter writes it when it ends, and must not complain."""
+    """Discard the rest of the output, which the interpreter would write when it ends, and then complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -105,7 +105,7 @@ def deferred_interrupt() -> Iterator[Callable[[], None]]:
             raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # ignored, as behind `nohup`: so it stays
+    if before is not signal.default_int_handler:  # ignored, as in a background job of a script: so it stays
         yield check
         return
     signal.signal(signal.SIGINT, on_press)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..records import SessionRecord
     from ..store import View
 
-#: So many ids are named where several begin with what was wanted.
+#: How many ids are named where several begin with what was wanted.
 SHOWN_IDS: Final = 5
 IDS_HELP: Final = "Sessions' ids, or as much of their beginnings as fits no other."
 ID_HELP: Final = "A session's id, or as much of its beginning as fits no other."

@@ -27,7 +27,7 @@ class Column:
     enough: int = 40
     #: It is shown only where all columns have enough.
     luxury: bool = False
-    #: The space behind it.
+    #: How many spaces follow it.
     gap: int = 2
     right: bool = False
     #: Which end of its texts is cut off.

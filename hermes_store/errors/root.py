@@ -9,7 +9,7 @@ class HermesStoreError(Exception):
     """The root: catch it to catch everything this library raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let errors travel between processes: rebuilt as they are, without calling their constructors again."""
+        """Make errors travel between processes: rebuilt as they are, without calling their constructors again."""
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 

@@ -157,7 +157,7 @@ class Decisions:
         self._keep(entry.key, values, decided_at)
 
     def carry_forward(self, session: int, before: int, after: int) -> None:
-        """Let what was decided now about a session at a revision hold at another; as `import_log.carry_forward`."""
+        """Carry what was decided now about a session at a revision to another one; as `import_log.carry_forward`."""
         for values in self._now.values():
             if (values["session"], values["revision"]) == (session, before):
                 values["revision"] = after

@@ -89,6 +89,6 @@ class PrivateFolder(OpenFolder):
         self._unlink(name)
 
     def sync(self) -> None:
-        """Have the disk store the names of its files."""
+        """Write the names of its files to the disk."""
         if self._descriptor is not None:
             os.fsync(self._descriptor)

@@ -101,7 +101,7 @@ def _require_links(reading: UnitOfWork) -> None:
 
 
 def _make(database: Database) -> None:
-    """Let the target have tables of the newest revision; one that is marked has them."""
+    """Make the tables of the newest revision in the target; one that is marked has them."""
     with contextlib.suppress(CopyUnfinishedError):
         migrations.ensure(database, allow_upgrade=True)
     database.dialect.configure()

@@ -98,7 +98,7 @@ _move_documents: Final = Statement(
 
 
 def move(unit: UnitOfWork, before: int, after: int) -> None:
-    """Let the values of a session be those of another row, which has none; both are row ids."""
+    """Move the documents of a session to another row, which has none; both are row ids."""
     for statement in (_move_extras, _move_documents):
         unit.execute(statement, {"before": before, "after_row": after})
 

@@ -116,7 +116,7 @@ class _Delay:
 
 @contextlib.contextmanager
 def delay_forks() -> Iterator[None]:
-    """Let forks wait for the end of a block that opens or closes a database, or imports modules for that.
+    """Make forks wait for the end of a block that opens or closes a database, or imports modules for that.
 
     Meanwhile the thread may hold locks that nothing can renew in a child: those inside SQLite, and those that Python
     has for the modules that are being imported.
@@ -135,5 +135,5 @@ def hold_back_delays() -> None:
 
 
 def admit_delays() -> None:
-    """Let blocks of `delay_forks` begin again; after a fork."""
+    """Allow blocks of `delay_forks` to begin again; after a fork."""
     _delays.open()

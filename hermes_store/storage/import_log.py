@@ -254,7 +254,7 @@ def carry_forward_children(unit: UnitOfWork, parent: int) -> None:
 
 
 def carry_forward(unit: UnitOfWork, session: int, before: int, after: int) -> None:
-    """Let a session that was as imported at revision `before` count as such at `after`: its content is the same."""
+    """Record revision `after` of a session as imported if `before` was recorded: its content is the same."""
     unit.execute(_carry_forward, {"session": session, "before": before, "after": after})
 
 
@@ -276,7 +276,7 @@ _move: Final = Statement(
 
 
 def move(unit: UnitOfWork, before: int, after: int) -> None:
-    """Let the entries of a session be those of the row that it moved to; both are row ids."""
+    """Move the entries of a session to the row that it moved to; both are row ids."""
     unit.execute(_move, {"before": before, "after_row": after})
 
 
@@ -291,5 +291,5 @@ _unlink: Final = Statement(
 
 
 def unlink_missing(unit: UnitOfWork) -> int:
-    """Let the entries of sessions that are not there be those of purged ones, and return how many."""
+    """Treat the sessions of entries that refer to missing rows as purged; return how many entries."""
     return unit.execute(_unlink)

@@ -342,7 +342,7 @@ _APART: Final = -(2**60)
 
 
 def renumber(unit: UnitOfWork, session: int, revision: int) -> int:
-    """Let the positions of a session's messages be 0, 1, 2 and so on, in their order; return how many moved."""
+    """Renumber the positions of a session's messages from 0 on, in their order; return how many changed."""
     rows = unit.rows(_places, {"session": session})
     moved = [(row_id, place) for place, (row_id, position) in enumerate(rows) if position != place]
     for first in (_APART, 0):

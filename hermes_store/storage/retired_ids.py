@@ -151,7 +151,7 @@ _reclaim: Final = Statement(
 
 
 def reclaim(unit: UnitOfWork, session_id: str, row_id: int) -> None:
-    """Let a session have an id again that it had before; do nothing for any other id."""
+    """Free an id that a session had before, so that it can have it again; do nothing for any other id."""
     unit.execute(_reclaim, {"id": session_id, "row_id": row_id})
 
 
@@ -163,7 +163,7 @@ _move: Final = Statement(
 
 
 def move(unit: UnitOfWork, before: int, after: int) -> None:
-    """Let the former ids of a session be those of the row that it moved to; both are row ids."""
+    """Move the former ids of a session to the row that it moved to; both are row ids."""
     unit.execute(_move, {"before": before, "after": after})
 
 
@@ -178,5 +178,5 @@ _unlink: Final = Statement(
 
 
 def unlink_missing(unit: UnitOfWork) -> int:
-    """Let the former ids of sessions that are not there be those of purged ones, and return how many."""
+    """Treat the sessions of former ids that refer to missing rows as purged; return how many ids."""
     return unit.execute(_unlink)

@@ -66,7 +66,7 @@ def salvage_file(
 
 
 def _make_index(target: Path, on_indexed: Callable[[int, int], None]) -> None:
-    """Let the index of words have what was salvaged."""
+    """Fill the index of words with what was salvaged."""
     database = Database(target, Settings(durability="normal", journal_mode="delete"))
     try:
         search_filling.rebuild(database, on_indexed)

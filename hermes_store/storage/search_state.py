@@ -93,7 +93,7 @@ def write_pending_titles(unit: UnitOfWork, first: int) -> None:
 
 
 def is_written(unit: UnitOfWork) -> bool:
-    """Whether there is an index."""
+    """Whether there is an index now, to which writers of messages and titles have to add them."""
     # One that had none may have got one since: another process made it.
     return unit.has_word_index or read(unit).is_enabled
 

@@ -329,7 +329,7 @@ _move_children: Final = Statement(
 
 
 def move_links(unit: UnitOfWork, before: int, after: int) -> None:
-    """Let what refers to a row refer to the one that has its session now, and let `find_row` find that."""
+    """Make what refers to a row refer to the one that has its session now, which `find_row` finds by either."""
     unit.execute(_move_children, {"before": before, "after": after})
     retired_ids.move(unit, before, after)
     retired_ids.retire(unit, session_keys.former_row(before), successor=after)

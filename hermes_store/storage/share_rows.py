@@ -202,7 +202,7 @@ _delete_payload: Final = Statement(
 def replace(
     unit: UnitOfWork, share: int, payload: bytes, *, updated_at: float, revoked_at: float | None = None
 ) -> None:
-    """Let a share, which is given by row id, have another payload."""
+    """Replace the payload of a share, which is given by row id."""
     digest = json_codec.digest(payload)
     times = {"new_updated_at": updated_at, "new_revoked_at": revoked_at}
     unit.execute(_replace, {"share": share, "new_digest": digest, **times})
@@ -235,7 +235,7 @@ _move: Final = Statement(
 
 
 def move(unit: UnitOfWork, before: int, after: int) -> None:
-    """Let the shares of a session be those of the row that it moved to; both are row ids."""
+    """Move the shares of a session to the row that it moved to; both are row ids."""
     unit.execute(_move, {"before": before, "after_row": after})
 
 

@@ -117,14 +117,14 @@ def touch(unit: UnitOfWork, row_id: int, owner: Owner) -> bool:
 
 
 def take_over(unit: UnitOfWork, row_id: int, owner: Owner) -> None:
-    """Let a staged row be another owner's, so that the one that it had writes no more to it."""
+    """Give a staged row to another owner, so that its former one cannot write to it any more."""
     session_rows.write_row(unit, row_id, {"session_id": owner.new_id(), "updated_at": time.time()})
 
 
 def publish(
     unit: UnitOfWork, row_id: int, session_id: str, columns: Mapping[str, Any], uses: Sequence[Use] = ()
 ) -> None:
-    """Let a staged row be a session at revision 1; as `session_rows.add`."""
+    """Turn a staged row into a session at revision 1; as `session_rows.add`."""
     session_rows.write_row(unit, row_id, {**columns, "session_id": session_id})
     session_rows.add_first_use(unit, row_id, columns, uses)
 
@@ -147,7 +147,7 @@ def exchange(
     fields: bool,
     uses: Sequence[Use] = (),
 ) -> int:
-    """Let a session have the messages of a staged row, and the staged row those of the session; return the revision.
+    """Exchange the messages of a session and of a staged row; return the session's new revision.
 
     The session moves to the staged row, and its links with it: moving the messages would write each of them. Its
     former row id still finds it; see `session_keys.find_row`.

@@ -219,7 +219,7 @@ _move: Final = Statement(
 
 
 def move(unit: UnitOfWork, before: int, after: int) -> None:
-    """Let the rows of a session be those of the row that it moved to; both are row ids."""
+    """Move the usage of a session to the row that it moved to; both are row ids."""
     unit.execute(_move, {"before": before, "after_row": after})
 
 
@@ -256,7 +256,7 @@ _unlink_missing: Final = Statement(
 
 
 def unlink_missing(unit: UnitOfWork) -> int:
-    """Let what missing sessions used be of no session; return how many rows."""
+    """Unlink usage that refers to missing sessions; return how many rows."""
     return unit.execute(_unlink_missing)
 
 

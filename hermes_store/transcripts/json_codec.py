@@ -233,7 +233,7 @@ _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*\Z")
 
 
 _SCALARS: Final = frozenset({str, float, bool, int, type(None)})
-#: So many containers are looked at quickly, which also ends what contains itself.
+#: How many containers a quick look covers at most; the bound also ends it in a value that contains itself.
 _MOST_CONTAINERS: Final = 1_000
 
 

@@ -142,7 +142,7 @@ class _FieldMerge:
                 self._keep_local(key)
 
     def move_calls(self, transcript: Transcript) -> None:
-        """Let the calls that are written, or adopted, name their messages by where those are in the transcript."""
+        """Make the calls that are written, or adopted, name their messages by where those are in the transcript."""
         fields, local, remote = self.fields, transcript.local, transcript.remote
         if local is None or remote is None or CALLS in fields.gone:
             return

@@ -297,7 +297,7 @@ class LiveSession(LazyValues):
         raise error
 
     def renamed(self, session_id: str, revision: int | None) -> None:
-        """Have another id, which the store gave the session as its revision `revision`; None for a new one."""
+        """Take another id, which the store gave the session as its revision `revision`; None for a new session."""
         with self.exclusive():
             if self._base is not None and revision is not None:
                 self._base.session_id = session_id

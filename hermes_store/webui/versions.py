@@ -153,18 +153,18 @@ class Base:
         return self.sizes.get(key) if key in self.values else 0
 
     def put(self, key: str, value: Any) -> None:
-        """Have a value, which is not changed any more."""
+        """Record a value, which is not changed any more."""
         self.values[key] = digest_of(key, value)
         self._put_size(key, size_of(key, value))
         self.absent.discard(key)
 
     def remove(self, key: str) -> None:
-        """Have no value."""
+        """Forget a value."""
         self.values.pop(key, None)
         self.sizes.pop(key, None)
 
     def restore(self, key: str, former: Base) -> None:
-        """Have what a former base has under a key."""
+        """Record what a former base has under a key."""
         self.remove(key)
         if key in former.values:
             self.values[key] = former.values[key]
@@ -234,7 +234,7 @@ class Local:
         return None if self.encoded is None else list(self.encoded.digests)
 
     def _take(self, key: str, value: Any, base: Base | None) -> None:
-        """Have the digest of a value, and a copy that nobody else changes; the value itself if it is as in the base."""
+        """Record the digest of a value, and a private copy; the value itself if it is as in the base."""
         known = None if base is None else base.known_values.get(key)
         written = value
         if known is not None and is_unchanged(known.copy, value):
@@ -254,7 +254,7 @@ class Local:
             self.known_values[key] = known
 
     def watch_stream(self, base: Base) -> None:
-        """Let a save of some of a stream's values find out whether others began a stream.
+        """Make a save of some of a stream's values find out whether others began a stream.
 
         Args:
             base: what these values, and the stream's id, were.
@@ -263,6 +263,6 @@ class Local:
             self.digests[ACTIVE] = base.values[ACTIVE]
 
     def set_time(self, time: float) -> None:
-        """Let this be the time of the session's last change."""
+        """Set the time of the session's last change."""
         self.values[UPDATED] = self.copies[UPDATED] = time
         self.digests |= digests_of({UPDATED: time})

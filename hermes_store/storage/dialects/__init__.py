@@ -41,7 +41,7 @@ _factories: Final[dict[str, Factory]] = {}
 
 
 def register(*schemes: str, factory: Factory) -> None:
-    """Let database URLs that begin with one of these schemes be opened by a dialect."""
+    """Register a dialect for the database URLs that begin with one of some schemes."""
     for scheme in schemes:
         _factories[scheme] = factory
 

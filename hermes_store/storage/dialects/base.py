@@ -192,7 +192,7 @@ class Dialect(ABC):
         """
 
     def put_in_place(self, part: Path, aside: Path, timeout: float) -> bool:
-        """Let a whole copy be the database, and what is there be at `aside`; return whether anything was there.
+        """Replace the database with a copy, and move what was there to `aside`; return whether anything was there.
 
         Args:
             part: the copy, next to the database's file.
@@ -376,7 +376,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def set_row_counters(self, unit: UnitOfWork, counters: Mapping[str, int]) -> None:
-        """Let the next row ids be larger than these, by table; other tables are left out."""
+        """Make the next row ids larger than these, by table; other tables keep theirs."""
 
     def analyze(self, unit: UnitOfWork, tables: Iterable[str]) -> None:  # noqa: B027 - SQLite's plans are tested without statistics
         """After much was written: let the database look at tables anew, to plan its queries."""

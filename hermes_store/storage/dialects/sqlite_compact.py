@@ -101,7 +101,7 @@ def _empty_log(connection: Any, on_step: Callable[[], None]) -> bool:
 
 @contextlib.contextmanager
 def _temporary_files(connection: Any) -> Iterator[None]:
-    """Let SQLite make its copy in a file. In memory, where its other temporary data is, it might not fit."""
+    """Make SQLite write its copy to a file. In memory, where its other temporary data is, it might not fit."""
     connection.execute("PRAGMA temp_store = FILE")
     try:
         yield

@@ -31,7 +31,7 @@ def require_unused(path: Path) -> None:
 
 
 def put_in_place(part: Path, path: Path, aside: Path, timeout: float) -> bool:
-    """Let a whole copy be the database at `path`, and what is there be at `aside`; return whether anything was there.
+    """Replace the database at `path` with a copy, and move what was there to `aside`; return whether anything was.
 
     At every moment there is a whole database at `path`, the old or the new one. (On a file system without hard links,
     there is none for a moment.)

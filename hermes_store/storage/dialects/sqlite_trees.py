@@ -165,7 +165,7 @@ class Trees:
         return self._file.page(number)
 
     def _give_back(self, number: int) -> None:
-        """Let a page be read again: it is not of the tree that led to it."""
+        """Allow a page to be read again: it is not of the tree that led to it."""
         self._was_read[number] = False
         self._number_read -= 1
 
