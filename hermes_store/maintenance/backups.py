@@ -125,10 +125,7 @@ def _write(store: Store, path: Path, on_progress: OnBackupProgress | None) -> Ba
             facts = unit.dialect.back_up(unit, part, progress.on_pages, progress.on_step)
             revision = migrations.stored_revision(unit)
         size = part.stat().st_size
-        if os.path.lexists(path):
-            raise BackupError(f"{path} was made by somebody else meanwhile, and was left as it is. Try again.")
-        part.rename(path)
-        sync(path.parent)
+        rename_part(part, path)
     return BackupReport(
         source=store.database.dialect.display,
         path=str(path),
@@ -176,6 +173,18 @@ def part_of(part: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def rename_part(part: Path, path: Path) -> None:
+    """Give a whole file its name, in the same folder.
+
+    Raises:
+        BackupError: somebody else made a file of that name.
+    """
+    if os.path.lexists(path):
+        raise BackupError(f"{path} was made by somebody else meanwhile, and was left as it is. Try again.")
+    part.rename(path)
+    sync(path.parent)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from ..storage import salvaging, session_repairs
 from ..storage.dialects.file_systems import sync
 from ..storage.dialects.sqlite_salvage import SalvagedSession, SalvageFacts
 from ..store import Store
-from .backups import part_of, writing
+from .backups import part_of, rename_part, writing
 from .repairing import repair
 from .reports import SalvagedItem, SalvageProgress, SalvageReport, SalvageState
 
@@ -76,10 +76,7 @@ def salvage(
             stats = store.stats()
         sync(part)
         size = part.stat().st_size
-        if os.path.lexists(target):
-            raise BackupError(f"{target} was made by somebody else meanwhile, and was left as it is. Try again.")
-        part.rename(target)
-        sync(target.parent)
+        rename_part(part, target)
     return SalvageReport(
         source=str(source),
         target=str(target),
