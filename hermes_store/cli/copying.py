@@ -33,11 +33,13 @@ def copy(
     from .. import maintenance
 
     console = make_console()
-
-    def state(done: int) -> str:
-        return "The target is not usable yet; the same command goes on. The source is as it was."
-
-    with interruptible(console, "Copying", "rows", quiet=as_json, state=state) as advance:
+    with interruptible(
+        console,
+        "Copying",
+        "rows",
+        quiet=as_json,
+        state="The target is not usable yet; the same command goes on. The source is as it was.",
+    ) as advance:
 
         def on_progress(now: CopyProgress) -> None:
             # The last row of a step is not the end of the command.

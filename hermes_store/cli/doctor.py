@@ -41,11 +41,7 @@ def doctor(
     from .. import maintenance
 
     console = make_console()
-
-    def state(done: int) -> str:
-        return "Nothing was changed."
-
-    with interruptible(console, "Looking", "steps", quiet=as_json, state=state) as advance:
+    with interruptible(console, "Looking", "steps", quiet=as_json, state="Nothing was changed.") as advance:
         report = maintenance.doctor(db, home=home, on_progress=lambda: advance(0, 0, ""))
     if as_json:
         print_json({**report.model_dump(), "ok": report.ok})

@@ -236,10 +236,13 @@ def _print_export(console: Console, report: ExportReport) -> None:
 def _export(store: Store, path: Path, console: Console, *, quiet: bool) -> ExportReport:
     from ..files import export_directory
 
-    def state(done: int) -> str:
-        return f"{path} has a part of the sessions; repeat the export to get all. The database is as it was."
-
-    with interruptible(console, "Exporting", "sessions", quiet=quiet, state=state) as advance:
+    with interruptible(
+        console,
+        "Exporting",
+        "sessions",
+        quiet=quiet,
+        state=f"{path} has a part of the sessions; repeat the export to get all. The database is as it was.",
+    ) as advance:
 
         def on_progress(now: ExportProgress) -> None:
             advance(now.done, now.total, "")

@@ -47,13 +47,13 @@ def backup(
     from .. import maintenance
 
     console = make_console()
-    with open_existing(db) as store:
-
-        def state(done: int) -> str:
-            return "No backup was made; the database is as it was."
-
-        with interruptible(console, "Backing up", "pages", quiet=as_json, state=state) as advance:
-            report = maintenance.backup(store, target, keep=keep, on_progress=lambda now: _advance(advance, now))
+    with (
+        open_existing(db) as store,
+        interruptible(
+            console, "Backing up", "pages", quiet=as_json, state="No backup was made; the database is as it was."
+        ) as advance,
+    ):
+        report = maintenance.backup(store, target, keep=keep, on_progress=lambda now: _advance(advance, now))
     if as_json:
         print_json(report.model_dump())
         return
@@ -84,11 +84,9 @@ def restore_backup(
             say(make_console(), "Nothing was restored.")
             return
     console = make_console()
-
-    def state(done: int) -> str:
-        return "Nothing was restored; the database is as it was."
-
-    with interruptible(console, "Restoring", "pages", quiet=as_json, state=state) as advance:
+    with interruptible(
+        console, "Restoring", "pages", quiet=as_json, state="Nothing was restored; the database is as it was."
+    ) as advance:
         report = maintenance.restore_backup(path, db, dry_run=dry_run, on_progress=lambda now: _advance(advance, now))
     if as_json:
         print_json(report.model_dump())
@@ -207,13 +205,11 @@ def compact(db: Database = "", as_json: Json = False) -> None:
     from .. import maintenance
 
     console = make_console()
-    with open_to_write(db, quiet=as_json) as store:
-
-        def state(done: int) -> str:
-            return "The database is as it was."
-
-        with interruptible(console, "Compacting", "steps", quiet=as_json, state=state) as advance:
-            report = maintenance.compact(store, on_progress=lambda: advance(0, 0, ""))
+    with (
+        open_to_write(db, quiet=as_json) as store,
+        interruptible(console, "Compacting", "steps", quiet=as_json, state="The database is as it was.") as advance,
+    ):
+        report = maintenance.compact(store, on_progress=lambda: advance(0, 0, ""))
     if as_json:
         print_json({**report.model_dump(), "freed_bytes": report.freed_bytes})
         return

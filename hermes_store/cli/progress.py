@@ -29,12 +29,12 @@ _SILENT: Final = 1.0
 
 @contextlib.contextmanager
 def interruptible(
-    console: Console, doing: str, noun: str, *, quiet: bool, state: Callable[[int], str]
+    console: Console, doing: str, noun: str, *, quiet: bool, state: str | Callable[[int], str]
 ) -> Iterator[Advance]:
     """Draw a bar as `progress` does; Ctrl-C ends the block at its next step, unless that is the last.
 
     Args:
-        state: returns what is done and what is not, given how many steps were done.
+        state: what is done and what is not, as a sentence; or a function of how many steps were done that returns it.
     """
     done, is_last, advanced = 0, False, 0.0
     try:
@@ -56,7 +56,8 @@ def interruptible(
             with log_lines_shown(show):
                 yield advance
     except KeyboardInterrupt:  # reported here, after the bar is gone
-        raise CommandError(f"Interrupted. {state(done)}", ExitCode.INTERRUPTED) from None
+        now = state if isinstance(state, str) else state(done)
+        raise CommandError(f"Interrupted. {now}", ExitCode.INTERRUPTED) from None
 
 
 @contextlib.contextmanager

@@ -32,11 +32,9 @@ def repair(
     from .. import maintenance
 
     console = make_console()
-
-    def state(done: int) -> str:
-        return "What was not repaired yet is as it was."
-
-    with interruptible(console, "Repairing", "sessions", quiet=as_json, state=state) as advance:
+    with interruptible(
+        console, "Repairing", "sessions", quiet=as_json, state="What was not repaired yet is as it was."
+    ) as advance:
 
         def on_progress(now: RepairProgress) -> None:
             remark = _STEPS.get(now.step, count(now.repaired, "repair") if now.repaired else "")
@@ -83,11 +81,9 @@ def salvage(
     from .. import maintenance
 
     console = make_console()
-
-    def state(done: int) -> str:
-        return "Nothing was made; the damaged file is as it was."
-
-    with interruptible(console, "Reading", "pages", quiet=as_json, state=state) as advance:
+    with interruptible(
+        console, "Reading", "pages", quiet=as_json, state="Nothing was made; the damaged file is as it was."
+    ) as advance:
 
         def on_progress(now: SalvageProgress) -> None:
             if now.step == "read":
