@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     LargeBinary,
     Table,
@@ -69,8 +70,8 @@ class CopiedTable:
         self._texts = tuple(
             place for place, column in enumerate(table.columns) if isinstance(stored_type(column.type), Text)
         )
-        raw = [type_coerce(column, stored_type(column.type)) for column in table.columns]
-        keys = [type_coerce(column, stored_type(column.type)) for column in key]
+        raw = {column.name: type_coerce(column, stored_type(column.type)) for column in table.columns}
+        keys = [raw[column.name] for column in key]
         wide = [
             func.length(column) for column in table.columns if isinstance(stored_type(column.type), Text | LargeBinary)
         ]
@@ -78,29 +79,15 @@ class CopiedTable:
         after, until = (_bounds(key, name) for name in ("after", "until"))
         place = tuple_(*key) if len(key) > 1 else key[0]
         sizes = select(*keys, size.label("size")).order_by(*key).limit(bindparam("most"))
-        rows = select(*raw).order_by(*key)
+        rows = select(*raw.values()).order_by(*key)
         self._first_sizes = Statement(sizes, checked=False)
         self._next_sizes = Statement(sizes.where(place > after), checked=False)
         self._first_rows = Statement(rows.where(place <= until))
         self._next_rows = Statement(rows.where(and_(place > after, place <= until)))
         self._count = Statement(select(func.count()).select_from(table), checked=False)
         self._delete = Statement(delete(table))
-        self._read_links = {
-            name: Statement(
-                select(key[0], table.columns[name])
-                .where(table.columns[name].is_not(None), key[0] > bindparam("after"))
-                .order_by(key[0])
-                .limit(bindparam("most"))
-            )
-            for name in self.links
-        }
-        self._write_links = {
-            name: RowStatement(
-                update(table).where(key[0] == bindparam("row_id")).values({name: bindparam("linked")}),
-                ("linked", "row_id"),
-            )
-            for name in self.links
-        }
+        self._read_links = {name: _read_links(key[0], table.columns[name]) for name in self.links}
+        self._write_links = {name: _write_links(key[0], table.columns[name]) for name in self.links}
 
     def key_of(self, row: Row) -> Key:
         """Return the key of a row."""
@@ -199,6 +186,17 @@ class Digest(NamedTuple):
 def all_tables() -> list[CopiedTable]:
     """Return the library's tables, each after those that it refers to; without the index of words."""
     return [CopiedTable(table) for table in metadata.sorted_tables]
+
+
+def _read_links(row_id: ColumnElement[int], link: ColumnElement[int]) -> Statement:
+    """Return the query for row ids, and for what a column of these rows refers to."""
+    query = select(row_id, link).where(link.is_not(None), row_id > bindparam("after"))
+    return Statement(query.order_by(row_id).limit(bindparam("most")))
+
+
+def _write_links(row_id: Column[int], link: Column[int]) -> RowStatement:
+    statement = update(row_id.table).where(row_id == bindparam("row_id")).values({link.name: bindparam("linked")})
+    return RowStatement(statement, ("linked", "row_id"))
 
 
 def _bounds(key: Sequence[ColumnElement[Any]], name: str) -> Any:
