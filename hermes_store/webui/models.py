@@ -258,6 +258,9 @@ class WebUIModels:
         """Create a session of the agent's messages, save it with its own times, and return it.
 
         Args:
+            session_id: the conversation's id at the agent, which the session gets.
+            title, messages, model, profile: the session's values under these keys.
+            created_at, updated_at: its times in epoch seconds; now when None.
             **others: more of its values, such as ``parent_session_id``, ``is_cli_session`` or ``source_tag``.
 
         Raises:

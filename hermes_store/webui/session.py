@@ -132,9 +132,12 @@ class LiveSession(LazyValues):
 
     @classmethod
     def load_metadata_only(cls, sid: Any) -> Self | None:
-        """Return the stored session, reading its row alone.
+        """Return the stored session, reading its row alone; None when there is none of this id.
 
         Messages, tool calls and the rest are read when they are used. Saving writes nothing of what was not read.
+
+        Raises:
+            DatabaseError: the database cannot be read.
         """
         return cls._read(sid, Extent.ROW)
 
