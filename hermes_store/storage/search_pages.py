@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, null, select
 
-from ..pagination import MAX_KEY, no_cursor, open_sealed, seal
+from ..pagination import MAX_KEY
 from ..records import UNTITLED, WITHOUT, Missing, SearchHit, SearchOrder, SearchPage
 from ..words.folding import Words, words_of
 from ..words.matching import Matcher
@@ -23,6 +22,7 @@ from ..words.query import Query
 from . import search_rows, search_state, session_records
 from .row_types import Row
 from .schema import NOT_STAGED, message_table, session_table
+from .search_places import START, Place, read_cursor, write_cursor
 from .search_rows import words_and_text
 from .search_state import State
 from .statement import Statement, one_of
@@ -97,17 +97,6 @@ class _Hit(NamedTuple):
     text: str
 
 
-class _Place(NamedTuple):
-    """Where a group begins: the row ids below which its messages and titles are, and what of it was on pages before."""
-
-    messages: int
-    titles: int
-    key: tuple[float, float, bool, int] | None
-
-
-_START: Final = _Place(MAX_KEY - 1, MAX_KEY - 1, None)
-
-
 def page(  # noqa: PLR0917 - a query and its parts
     unit: UnitOfWork, query: Query, wanted: SearchFilter, order: SearchOrder, limit: int, after: str | None
 ) -> SearchPage:
@@ -117,21 +106,21 @@ def page(  # noqa: PLR0917 - a query and its parts
         InvalidCursorError: the cursor is none of a search in this order.
     """
     state = search_state.read(unit)
-    place = _START if after is None else _read_cursor(state.cursor_key, order, after)
+    place = START if after is None else read_cursor(state.cursor_key, order, after)
     search = _Search(unit, state, query, wanted, order)
-    hits: list[tuple[_Place, _Hit]] = []
-    following: _Place | None = place if query.terms else None
+    hits: list[tuple[_Group, _Hit]] = []
+    following: Place | None = place if query.terms else None
     left = _MOST_EXAMINED
     while following is not None and len(hits) <= limit and left > 0:
         place = following
         group = search.group(place)
-        hits.extend((place, hit) for hit in search.hits(group, place.key, limit + 1 - len(hits)))
+        hits.extend((group, hit) for hit in search.hits(group, place.key, limit + 1 - len(hits)))
         left -= group.examined
         following = group.next
     if len(hits) > limit:
-        begin, last = hits[limit - 1]
-        following = begin._replace(key=last.key)
-    cursor = None if following is None else _write_cursor(state.cursor_key, order, following)
+        group, last = hits[limit - 1]
+        following = group.bounds._replace(key=last.key)
+    cursor = None if following is None else write_cursor(state.cursor_key, order, following)
     items = search.records([hit for _, hit in hits[:limit]])
     return SearchPage.from_trusted({"items": items, "next": cursor, "total": None, "is_indexed": state.is_complete})
 
@@ -143,7 +132,7 @@ def best_of_sessions(unit: UnitOfWork, query: Query, wanted: SearchFilter, limit
     """
     search = _Search(unit, search_state.read(unit), query, wanted, "relevance")
     best: dict[int, _Hit] = {}
-    place: _Place | None = _START if query.terms else None
+    place: Place | None = START if query.terms else None
     left = _MOST_EXAMINED
     while place is not None and len(best) < limit and left > 0:
         group = search.group(place)
@@ -158,7 +147,9 @@ class _Group(NamedTuple):
     found: list[_Found]
     #: How many candidates it took, and the cost of reading those that no index found.
     examined: int
-    next: _Place | None
+    #: Where it begins and ends.
+    bounds: Place
+    next: Place | None
 
 
 class _Search:
@@ -177,34 +168,41 @@ class _Search:
 
     # ── Groups ──
 
-    def group(self, place: _Place) -> _Group:
+    def group(self, place: Place) -> _Group:
         """Return the group that begins at a place."""
         starts: dict[Kind, int] = {"messages": place.messages, "titles": place.titles}
+        lasts: dict[Kind, int | None] = {"messages": place.last_message, "titles": place.last_title}
         found: list[_Found] = []
         ends: dict[Kind, int] = dict.fromkeys(starts, 0)
         examined = 0
         for kind in self._wanted.kinds:
             if starts[kind] > 0:
-                some, ends[kind], cost = self._some(kind, starts[kind])
+                some, ends[kind], cost = self._some(kind, starts[kind], lasts[kind])
+                starts[kind] = some[0].row_id + 1 if some else ends[kind]
                 found += some
                 examined += cost
         is_last = not any(ends.values())
-        return _Group(found, examined, None if is_last else _Place(ends["messages"], ends["titles"], None))
+        bounds = Place(starts["messages"], starts["titles"], ends["messages"], ends["titles"])
+        return _Group(found, examined, bounds, None if is_last else Place(ends["messages"], ends["titles"]))
 
-    def _some(self, kind: Kind, before: int) -> tuple[list[_Found], int, int]:
-        """Return the candidates of a group, below which row id the next one begins (0: none is left), and the cost."""
+    def _some(self, kind: Kind, before: int, last: int | None) -> tuple[list[_Found], int, int]:
+        """Return the candidates of a group, below which row id the next one begins (0: none is left), and the cost.
+
+        Args:
+            before, last: the row ids below which it begins, and down to which it goes; None: as far as its size allows.
+        """
         found: list[_Found] = []
         cost = 0
-        while cost < _MOST_EXAMINED:
+        while cost < _MOST_EXAMINED or last is not None:
             ids, is_read, before = self._candidates(kind, before)
             cost += len(ids) * (_READ_COST if is_read else 1)
-            rows = self._filtered(kind, ids)
-            missing = self._size - len(found)
+            rows = self._filtered(kind, [row_id for row_id in ids if row_id >= (last or 0)])
+            missing = len(rows) + 1 if last is not None else self._size - len(found)
             found += rows[:missing]
             if len(rows) >= missing:
                 return found, found[-1].row_id, cost
-            if before <= 0:
-                return found, 0, cost
+            if before <= (last or 0):
+                return found, last or 0, cost
         return found, before, cost
 
     def _candidates(self, kind: Kind, before: int) -> tuple[list[int], bool, int]:
@@ -370,29 +368,3 @@ def _filter_statement(kind: Kind, shape: frozenset[tuple[str, bool]]) -> Stateme
             column: Any = _COLUMNS[name]
             query = query.where(column.is_(None) if is_without else column == bindparam(f"of_{name}"))
     return Statement(query)
-
-
-# ── Cursors ──
-
-#: The order, where the messages and the titles of the group begin, and whether a key follows: two numbers, whether it
-#: is a title, and a row id.
-_LAYOUT: Final = struct.Struct(">BqqBddBq")
-_ORDERS: Final[tuple[SearchOrder, ...]] = ("relevance", "recent")
-
-
-def _write_cursor(key: bytes, order: SearchOrder, place: _Place) -> str:
-    last = place.key or (0.0, 0.0, False, 0)
-    data = _LAYOUT.pack(_ORDERS.index(order), place.messages, place.titles, place.key is not None, *last)
-    return seal(key, data)
-
-
-def _read_cursor(key: bytes, order: SearchOrder, cursor: str) -> _Place:
-    kind = f"search, {order}"
-    data = open_sealed(key, cursor, _LAYOUT.size)
-    if data is None:
-        raise no_cursor(kind, cursor)
-    index, messages, titles, has_key, *last = _LAYOUT.unpack(data)
-    if _ORDERS[index] != order:
-        raise no_cursor(kind, cursor)
-    first, time, is_title, row_id = last
-    return _Place(messages, titles, (first, time, bool(is_title), row_id) if has_key else None)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hermes_store import WITHOUT, InvalidCursorError, InvalidInputError, ProjectNotFoundError, Store
+from hermes_store.storage import search_pages
 from tests.support.search_oracle import hits, places, scanned
 
 pytestmark = pytest.mark.usefixtures("few_pending")
@@ -290,6 +291,39 @@ def test_pages_have_every_hit_once(store: Store, order: Any) -> None:
     assert len(found) == len(set(found)) == 602
     assert set(found) == expected
     assert found == places(store, "needle", order=order, limit=1000)
+
+
+@pytest.mark.parametrize("order", ["relevance", "recent"])
+@pytest.mark.parametrize("change", ["append", "truncate", "update", "purge"])
+def test_what_others_write_between_pages_repeats_nothing(
+    store: Store, order: Any, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(search_pages._GROUP, order, 10)
+    kept, other, gone = [store.sessions.create(title="needle").session_id for _ in range(3)]
+    for number in range(60):  # in a group there is something of each session, and the first hit is anywhere
+        place = number * 7 % 10
+        message = {"content": f"needle {'hay ' * place}", "timestamp": 1.7e9 - place}
+        store.messages.append((kept, kept, kept, other, gone)[number % 5], message)
+    expected = {place for place in scanned(store, "needle") if place[0] == kept}
+    page = store.search("needle", order=order, limit=4)
+    found = list(page.items)
+    while page.next is not None:
+        match change:
+            case "append":
+                store.messages.extend(other, ["needle", "needle"])
+            case "truncate" | "update" if count := store.messages.count(other):
+                revision = store.sessions.get(other).revision
+                if change == "truncate":
+                    store.messages.truncate(other, keep=count - 1, expected_revision=revision)
+                else:
+                    store.messages.update(other, -len(found) % count, "hay", expected_revision=revision)
+            case "purge" if store.sessions.exists(gone):
+                store.sessions.purge(gone)
+        page = store.search("needle", order=order, limit=4, after=page.next)
+        found += page.items
+    places_found = [(hit.session.session_id, hit.position) for hit in found if hit.session.session_id == kept]
+    assert len(places_found) == len(set(places_found))
+    assert set(places_found) == expected
 
 
 def test_cursors_are_those_of_a_search(store: Store, session_id: str) -> None:
