@@ -48,14 +48,10 @@ def starts(kinds: Collection[str], zone: datetime.tzinfo, first: float, last: fl
     With several kinds, a period begins wherever one of them does.
     """
     day, end = day_of(first, zone), day_of(last, zone)
-    step = _STEPS[next(iter(kinds))] if len(kinds) == 1 else _next_day
-    if step is _next_week:
-        day -= day.weekday() * _DAY
-    elif step is _next_month:
-        day = day.replace(day=1)
+    day = max(_first_day(kind, day) for kind in kinds)
     while day <= end:
         yield start_of(day, zone)
-        day = step(day)
+        day = min(_next(kind, day) for kind in kinds)
     yield start_of(day, zone)
 
 
@@ -66,21 +62,20 @@ def start_of(day: datetime.date, zone: datetime.tzinfo) -> float:
 
 def label(kind: str, day: datetime.date) -> str:
     """Return the name of the period of a kind that a day is in."""
+    return f"{day:%Y-%m}" if kind == "month" else _first_day(kind, day).isoformat()
+
+
+def _first_day(kind: str, day: datetime.date) -> datetime.date:
+    """Return the first day of the period of a kind that a day is in."""
     if kind == "month":
-        return f"{day:%Y-%m}"
-    return (day - day.weekday() * _DAY if kind == "week" else day).isoformat()
+        return day.replace(day=1)
+    return day - day.weekday() * _DAY if kind == "week" else day
 
 
-def _next_day(day: datetime.date) -> datetime.date:
-    return day + _DAY
+def _next(kind: str, day: datetime.date) -> datetime.date:
+    """Return the first day of the period after the one that a day is in."""
+    return _first_day(kind, _first_day(kind, day) + _LENGTHS[kind] * _DAY)
 
 
-def _next_week(day: datetime.date) -> datetime.date:
-    return day + 7 * _DAY
-
-
-def _next_month(day: datetime.date) -> datetime.date:
-    return (day.replace(day=1) + 31 * _DAY).replace(day=1)
-
-
-_STEPS: Final = {"day": _next_day, "week": _next_week, "month": _next_month}
+#: In days; for months, the most that they have.
+_LENGTHS: Final = {"day": 1, "week": 7, "month": 31}

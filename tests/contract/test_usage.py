@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+import zoneinfo
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -186,6 +189,23 @@ def test_weeks_begin_on_monday_and_months_overlap(store: Store, session_id: str)
         ("2026-03", "2026-02-23", 10, None),
         ("2026-03", "2026-03-02", 100, None),
     ]
+
+
+@pytest.mark.parametrize("tz", ["UTC", "Europe/Berlin", "America/Santiago"])
+def test_each_group_of_periods_comes_once(store: Store, session_id: str, tz: str) -> None:
+    zone = zoneinfo.ZoneInfo(tz)
+    moments = [NOON + number * 0.7 * DAY for number in range(60)]
+    for at in moments:
+        store.usage.record(session_id, model="m", input_tokens=1, at=at)
+    for size in (1, 2, 3):
+        for kinds in itertools.permutations(("day", "week", "month"), size):
+            expected: Counter[tuple[str, ...]] = Counter()
+            for at in moments:
+                day = datetime.datetime.fromtimestamp(at, zone).date()
+                monday = day - datetime.timedelta(days=day.weekday())
+                names = {"day": day.isoformat(), "week": monday.isoformat(), "month": f"{day:%Y-%m}"}
+                expected[tuple(names[kind] for kind in kinds)] += 1
+            assert sums(store, *kinds, tz=tz) == [(*group, count, None) for group, count in sorted(expected.items())]
 
 
 def test_a_range_of_time_ends_before_its_end(store: Store, session_id: str) -> None:
