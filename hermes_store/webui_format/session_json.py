@@ -199,6 +199,7 @@ def to_json(record: SessionRecord, documents: Mapping[str, Any], messages: list[
     data.update(documents)
     if _UPDATED in documents and _time(documents[_UPDATED])[0] != record.updated_at:
         data[_UPDATED] = record.updated_at  # the session was written to since, and that is the original of another time
+    data["session_id"] = record.session_id  # whatever document there is of this key
     data["messages"] = messages
     if "message_count" in documents:
         data["message_count"] = len(messages)

@@ -108,6 +108,18 @@ def test_later_writes_are_in_it(store: Store) -> None:
     assert (found["messages"][-1], found["composer_draft"]) == ({"role": "user"}, {"text": "a"})
 
 
+def test_documents_hide_neither_the_id_nor_the_messages(store: Store, tmp_path: Path) -> None:
+    session_id = store.sessions.create(title="Trip").session_id
+    store.messages.append(session_id, "hi")
+    written = {"session_id": "another", "messages": ["another"], "message_count": 7, "user_message_count": 7}
+    store.documents.put(session_id, written)
+    right = {"session_id": session_id, "messages": ["hi"], "message_count": 1, "user_message_count": 0}
+    assert right.items() <= store.sessions.as_json(session_id).items()
+    export_directory(store, tmp_path)
+    exported = json.loads((tmp_path / "sessions" / f"{session_id}.json").read_bytes())
+    assert right.items() <= exported.items()
+
+
 def test_times_and_counts_are_those_of_the_messages(store: Store) -> None:
     messages = [{"role": "user", "timestamp": 5.0}, {"role": "tool", "timestamp": 9.0}]
     made = store.sessions.create_from_json({"session_id": "a", "messages": messages, "source_tag": "cli"})
