@@ -10,11 +10,12 @@ from typing import Any, Literal, Unpack
 from .arguments import check_flag, check_tristate
 from .collection import UNCHECKED, Unchecked, require_current
 from .deletion import Deletion
-from .errors import InvalidInputError, SessionNotFoundError
+from .errors import DatabaseCorruptError, InvalidInputError, SessionNotFoundError
 from .forking import Forking
 from .pagination import check_limit
 from .records import DEFAULT_PROFILE, Missing, Page, SessionOrder, SessionRecord
 from .storage import (
+    document_reading,
     document_rows,
     project_rows,
     retired_ids,
@@ -28,6 +29,7 @@ from .storage.list_filter import ListFilter
 from .storage.row_locks import Reserved, RowLock
 from .storage.session_keys import SessionKey
 from .storage.unit_of_work import UnitOfWork
+from .transcripts import json_codec
 from .validation import (
     SessionChanges,
     check_id,
@@ -40,6 +42,7 @@ from .validation import (
     is_id,
     session_changes,
 )
+from .webui_format import session_json
 from .whole_sessions import WholeSessions
 
 
@@ -285,7 +288,11 @@ class Sessions(Deletion, Forking, WholeSessions):
                 session_rows.release_children(unit, key)
             values = _resolved(unit, checked, profile or key.profile, key)
             # These values replace the originals of imported values that did not fit their columns.
-            document_rows.write(unit, key.id, key.session_id, {}, [file_key(name) for name in checked])
+            written, removed = {}, [file_key(name) for name in checked]
+            if "source" in checked:
+                written = _source_documents(unit, key, checked["source"])
+                removed += session_json.SOURCE_KEYS if checked["source"] is None else ()
+            document_rows.write(unit, key.id, key.session_id, written, removed)
             session_rows.change(unit, key, values, fields=True, touch=touch)
             return session_records.get_existing(unit, key.session_id)
 
@@ -366,3 +373,16 @@ def _resolved(
             )
         values["parent_id"] = parent.id
     return values
+
+
+def _source_documents(unit: UnitOfWork, key: SessionKey, source: str | None) -> dict[str, bytes]:
+    """Return the document that says a new source in the session's JSON, if the former one is said by other keys there.
+
+    (These have more meanings than the source: that of a fork says that it is one.)
+    """
+    first, *others = session_json.SOURCE_KEYS
+    try:
+        has_others = bool(document_reading.read(unit, key.id, key.session_id, others))
+    except DatabaseCorruptError:
+        return {}
+    return {first: json_codec.encode(source)} if has_others and source is not None else {}

@@ -25,8 +25,9 @@ from hermes_store import (
 )
 from hermes_store.files import export_directory, import_directory
 from hermes_store.transcripts import json_codec
+from hermes_store.webui import SessionStorage
 from hermes_store.webui_format.key_order import in_order
-from hermes_store.webui_format.session_json import SESSION_KEYS
+from hermes_store.webui_format.session_json import SESSION_KEYS, SOURCE_KEYS
 from tests.support.hostile_values import HOSTILE
 from tests.support.internals import writing
 from tests.support.json_values import json_values, same_json
@@ -106,6 +107,20 @@ def test_later_writes_are_in_it(store: Store) -> None:
     found = store.sessions.as_json(made.session_id)
     assert (found["title"], found["profile"], found["message_count"]) == ("Rome", "work", 4)
     assert (found["messages"][-1], found["composer_draft"]) == ({"role": "user"}, {"text": "a"})
+
+
+@pytest.mark.parametrize(
+    "former", [{}, *({key: "cli"} for key in SOURCE_KEYS), dict.fromkeys(SOURCE_KEYS, "fork")], ids=str
+)
+@pytest.mark.parametrize("source", ["slack", None])
+def test_a_new_source_is_in_the_json(store: Store, former: dict[str, str], source: str | None) -> None:
+    session_id = store.sessions.create_from_json({**SPEC, **former}).session_id
+    store.sessions.update(session_id, source=source)
+    whole = store.sessions.as_json(session_id)
+    assert store.sessions.create_from_json({**whole, "session_id": "copy"}).source == source
+    assert SessionStorage(store).rows(["source_tag"])[0]["source_tag"] == whole.get("source_tag") == source
+    if source is not None:  # the other keys say more than the source
+        assert {**former, "source_tag": source}.items() <= whole.items()
 
 
 def test_documents_hide_neither_the_id_nor_the_messages(store: Store, tmp_path: Path) -> None:
