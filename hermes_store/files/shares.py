@@ -100,7 +100,7 @@ class ShareImporter:
             files: list[ParsedShare] = []
             some = entries[start : start + _FILES]
             with database.read() as unit:
-                known = self._known(unit, some)
+                known = self._known(unit, some, planned)
             for entry in some:
                 found = known.get(entry.key) or self._parse(entry)
                 if isinstance(found, ImportItem):
@@ -112,8 +112,8 @@ class ShareImporter:
                     files = []
             yield from self._import(database, turns, files, planned)
 
-    def _known(self, unit: UnitOfWork, entries: Sequence[Entry]) -> dict[str, ImportItem]:
-        """Return the reports on those files that need not be read, by `Entry.key`."""
+    def _known(self, unit: UnitOfWork, entries: Sequence[Entry], planned: Collection[str]) -> dict[str, ImportItem]:
+        """Return the reports on those files that need not be read, by `Entry.key`; `planned` as in `run`."""
         recorded = import_log.entries(unit, KIND, self._origin, [entry.path.name for entry in entries])
         tokens = [token for entry in entries if is_id(token := entry.path.name.removesuffix(SUFFIX))]
         shares = share_rows.find_among(unit, tokens)
@@ -124,6 +124,8 @@ class ShareImporter:
             if found is None:
                 notes = self._decisions.notes_on(entry)
                 missing = notes.get("missing")
+                if missing in planned:
+                    continue
                 if missing is not None and session_of(unit, self._origin, missing, lock=None) is not None:
                     continue  # it is there now
                 now = {"missing": missing, "share": _state(share)}

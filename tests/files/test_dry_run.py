@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from hermes_store import Store
 from hermes_store.files import ImportReport, import_directory
-from tests.support.state_dir import NEW, OLD, SPEC, StateDir, fingerprint, session
+from tests.support.state_dir import NEW, OLD, SPEC, StateDir, as_json, fingerprint, outcomes, session
 from tests.support.tables import all_rows
 
 
@@ -107,6 +108,18 @@ def test_a_dry_run_reports_changes_conflicts_and_deletions(store: Store, state: 
         "purged": "skipped",
         "p": "updated",
     }
+
+
+def test_a_dry_run_finds_sessions_of_skipped_shares(store: Store, state: StateDir) -> None:
+    state.session("first", "hi")
+    path = state.root / "shares" / "token.json"
+    path.parent.mkdir()
+    path.write_bytes(as_json({"token": "token", "source_session_id": "later", "messages": [], "created_at": 5.0}))
+    os.utime(path, (1.7e9, 1.7e9))
+    assert outcomes(_compare(store, state)) == {"first.json": "imported", "shares/token.json": "skipped"}
+    state.session("later", "hi")
+    later = {"first.json": "unchanged", "later.json": "imported", "shares/token.json": "imported"}
+    assert outcomes(_compare(store, state)) == later
 
 
 def test_a_dry_run_works_where_writing_is_forbidden(sqlite_path: Any, state: StateDir) -> None:
