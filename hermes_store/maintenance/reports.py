@@ -225,6 +225,7 @@ class SalvageReport(Record):
     schema_revision: str
     #: Deleted ones as well; those of which something is missing first.
     sessions: list[SalvagedItem]
+    #: Those of deleted sessions as well.
     messages: int
     projects: int
     #: By the name of a table: in how many places rows may be lost.

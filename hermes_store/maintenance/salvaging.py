@@ -73,17 +73,18 @@ def salvage(
             damaged_rows = [session.row_id for session in facts.sessions if not session.is_whole]
             with store.database.write() as unit:
                 session_repairs.mark_recovered(unit, damaged_rows)
-            stats = store.stats()
+            projects = store.stats().projects
         sync(part)
         size = part.stat().st_size
         rename_part(part, target)
+    items = _items(facts)
     return SalvageReport(
         source=str(source),
         target=str(target),
         schema_revision=revision,
-        sessions=_items(facts),
-        messages=stats.messages,
-        projects=stats.projects,
+        sessions=items,
+        messages=sum(item.messages for item in items),
+        projects=projects,
         damaged=facts.damaged,
         size_bytes=size,
         seconds=time.monotonic() - started,
