@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ..errors import InvalidInputError
 from ..outcomes import Outcome
+from ..quoting import count
 from ..reports import ImportItem
 from ..validation import is_id
 from ..webui_format import session_json
@@ -162,7 +163,7 @@ class FileParser:
         whole = self._directory.indexed_counts.get(session_id) if damage else None
         content = session_json.from_json(file.data, file.messages, written_at=entry.mtime_ns / 1e9)
         if whole is not None:
-            damage = f"{damage} (the index counts {whole} messages)"
+            damage = f"{damage} (the index counts {count(whole, 'message')})"
         if entry.is_backup:
             notes.append("its file is gone, and this is the backup copy: anything newer is missing")
         content.notes[:0] = [*file.notes, *notes]

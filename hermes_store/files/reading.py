@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ..quoting import count
 from ..transcripts import encoding, json_codec
 from ..transcripts.encoding import Encoded
 from . import compact, indented, recovery
@@ -128,7 +129,7 @@ class _Backup:
         """Return the copy as what is read of a file in which there are some whole messages."""
         damage = f"{problem}; taken from its .bak of {self.when}, and anything newer is missing"
         if messages:
-            damage += f"; the file itself has {messages} whole messages"
+            damage += f"; the file itself has {count(messages, 'whole message')}"
         if self.file.damage is not None:
             damage += f"; the .bak is damaged as well: {self.file.damage}"
         self.file.damage = damage
@@ -195,7 +196,8 @@ def _problem(error: ValueError, size: int) -> str:
     if error.msg == "Extra data":
         return "it holds several JSON values, and the first is not an object"
     where = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
-    return f"it is torn or damaged at byte {where} of {size} ({error.msg})"
+    damage = DamageError(where, error.msg)
+    return f"{damage.problem} at byte {damage.position} of {size}{damage.why}"
 
 
 def _session(data: Any) -> SessionFile:

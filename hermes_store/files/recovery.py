@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..quoting import count
 from ..transcripts import encoding, json_codec
 from ..transcripts.encoding import Encoded
 
@@ -69,13 +70,14 @@ class Recovered:
 
     def describe(self, size: int) -> str:
         """Return what is there and what is missing, in words."""
-        count = len(self.messages)
+        found = len(self.messages)
         lost = list(self.lost)
         torn = not self.is_closed and (not lost or lost[-1][1] >= size)
         if torn and lost:
             lost.pop()
-        parts = [f"{count} whole messages were read" if count else "no messages could be read"]
-        if torn and count:
+        read = count(found, "whole message was", "whole messages were")
+        parts = [f"{read} read" if found else "no messages could be read"]
+        if torn and found:
             parts[0] += ", and what comes after them is missing"
         if lost:
             places = [f"{end - start} at {start} ({_after(before)})" for start, end, before in lost]
@@ -90,8 +92,8 @@ class Recovered:
         return "; ".join(parts)
 
 
-def _after(count: int) -> str:
-    return f"after message {count - 1}" if count else "before any message"
+def _after(number: int) -> str:
+    return f"after message {number - 1}" if number else "before any message"
 
 
 def _listed(places: list[str]) -> str:

@@ -44,6 +44,7 @@ class DamageError(Exception):
     ) -> None:
         super().__init__(why)
         self.position = position
+        why = why.removesuffix(" starting at")  # Python's parser says the place after it
         self.why = f" ({why})" if why else ""
         self.problem = problem
         self.open_containers = open_containers or []
@@ -69,7 +70,7 @@ def value_end(content: bytes, start: int) -> int:
         if token is None:
             at = blank_end(content, position)
             unfinished = content[at : at + 1] == b'"'
-            why = "Unterminated string starting at" if unfinished else _EXPECTED[state]
+            why = "Unterminated string" if unfinished else _EXPECTED[state]
             raise DamageError(at, why, open_containers=starts)
         position = token.end()
         kind = token.lastindex

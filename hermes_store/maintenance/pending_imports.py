@@ -64,7 +64,7 @@ def _in_folder(
         if names
     ]
     if not parts:
-        text = f"All {counted(count, what)} in {directory} were imported, or looked at."
+        text = f"{counted(count, what)} in {directory}: none is new, or changed since it was imported."
         return Diagnosis(check="imports", severity=Severity.OK, text=text)
     return Diagnosis(
         check="imports",

@@ -31,7 +31,7 @@ def test_a_recovered_session_can_be_told_from_others(store: Store, state: StateD
         "torn.json": "recovered",
         "odd.json": "imported",
     }
-    assert "1 whole messages were read" in records["torn.json"].reason
+    assert "1 whole message was read" in records["torn.json"].reason
     assert records["torn.json"].session_id == "torn"
     assert "title is" in records["odd.json"].notes[0]
 

@@ -133,7 +133,7 @@ def test_the_fuller_of_file_and_backup_is_taken(
         else:
             assert stored == in_backup
             assert "taken from its .bak" in item.reason
-            assert not whole or f"the file itself has {len(whole)} whole messages" in item.reason
+            assert not whole or f"the file itself has {len(whole)} whole message" in item.reason
 
 
 @_formats
