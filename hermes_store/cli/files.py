@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -85,7 +86,8 @@ def import_files(
     limit = size(max_file_size)
     directory = StateDirectory.find(source)  # before a database is made for nothing
     console = make_console()
-    if (directory.sessions / INCOMPLETE).exists() and not as_json:
+    # (`Path.exists` raises an error where the folder may not be searched; the import says so.)
+    if os.path.exists(directory.sessions / INCOMPLETE) and not as_json:  # noqa: PTH110
         say(console, f"An export to {directory.root} was not finished: sessions are missing in it.", "bold red")
     is_new = _is_missing(db)
     with _open_for_dry_run(db, is_new) if dry_run else open_or_upgrade(db, quiet=as_json) as store:

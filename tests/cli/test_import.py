@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from hermes_store import Store
+from tests.support.command_line import invoke
+from tests.support.processes import become_nobody, run_function
 
 
 def test_an_import_prints_results_and_the_next_command(run: Any, home: Path, tmp_path: Path) -> None:
@@ -187,3 +190,22 @@ def test_the_largest_file_can_be_set(run_json: Callable[..., Any], tmp_path: Pat
         "import", sessions.parent, "--max-file-size", size, "--db", tmp_path / "a.db", code=int(outcome == "failed")
     )
     assert [item["outcome"] for item in report["items"]] == [outcome]
+
+
+def import_as_nobody(home: str) -> None:
+    """Print how the import ends."""
+    command = ["import", home, "--db", ":memory:"]
+    invoke(command)  # imports modules, which nobody may not read
+    become_nobody()
+    done = invoke(command)
+    print(done.exit_code, done.stderr)
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_entered_is_named() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        sessions = Path(name, "sessions")
+        sessions.mkdir(mode=0o700 if os.geteuid() == 0 else 0)
+        done = run_function(import_as_nobody, name)
+    assert done.stdout.strip() == f"4 {sessions} cannot be read: Permission denied. Nothing was imported."
