@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from ..errors import UndoError
+from ..errors import RevisionNotKeptError, UndoError
 from ..quoting import count, size
 from .exits import CommandError, ExitCode
 from .finding import SessionId, find_session
@@ -41,7 +41,14 @@ def fork(
     """Create a session that begins with the messages of another one, and is linked to it."""
     with open_to_write(db, quiet=as_json) as store, store.transaction() as view:
         session = find_session(view, session_id, db, what="forked")
-        made = view.sessions.fork(session.session_id, at=at, revision=revision, title=title)
+        try:
+            made = view.sessions.fork(session.session_id, at=at, revision=revision, title=title)
+        except RevisionNotKeptError as error:
+            raise CommandError(
+                f"The messages of session {session.session_id!r} at revision {revision} are not kept. Nothing was "
+                f"forked; `{command(f'history {session.session_id}', db)}` lists what is kept.",
+                ExitCode.NOT_FOUND,
+            ) from error
     if as_json:
         print_json(plain(made))
         return
@@ -103,7 +110,8 @@ def history(session_id: SessionId, *, db: Database = "", as_json: Json = False) 
         print_table(console, _columns(cuts), [""] * len(cuts))
         console.print()
     total = sum(cut.messages for cut in cuts)
-    say(console, f"{count(len(cuts), 'cut')}, which {count(total, 'message is', 'messages are')} kept of.", "dim")
+    kept = count(total, "removed or overwritten message is", "removed or overwritten messages are")
+    say(console, f"{count(len(cuts), 'cut')}; {kept} kept.", "dim")
     if cuts:
         say(console, f"`{command(f'fork {session.session_id} --revision N', db)}` brings one back.", "dim")
 

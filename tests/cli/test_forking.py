@@ -19,7 +19,8 @@ def test_a_session_is_forked(run: Any, run_json: Any, example_store: Store, data
     made = run_json("fork", SESSION, "--db", database)
     assert example_store.sessions.get(made["session_id"]).parent_id == SESSION
     assert "from 0 to" in run("fork", SESSION, "--at", "999", "--db", database, code=2).stderr
-    assert "not kept" in run("fork", SESSION, "--revision", "999", "--db", database, code=3).stderr
+    refused = run("fork", SESSION, "--revision", "999", "--db", database, code=3).stderr
+    assert f"not kept. Nothing was forked; `hermes-store history {SESSION} --db {database}` lists" in refused
     run("fork", "nobody", "--db", database, code=3)
 
 
@@ -37,7 +38,7 @@ def test_a_lineage_is_a_tree(run: Any, run_json: Any, example_store: Store, data
 
 def test_a_cut_is_listed_and_undone(run: Any, run_json: Any, example_store: Store, database: Path) -> None:
     before = example_store.messages.read(SESSION)
-    assert run("history", SESSION, "--db", database).stdout == "0 cuts, which 0 messages are kept of.\n"
+    assert run("history", SESSION, "--db", database).stdout == "0 cuts; 0 removed or overwritten messages are kept.\n"
     assert "as far as it is kept" in run("undo", SESSION, "--db", database, code=1).stderr
     example_store.messages.truncate(SESSION, keep=1, expected_revision=before.revision)
     said = run("history", SESSION, "--db", database).stdout
