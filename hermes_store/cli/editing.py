@@ -72,7 +72,7 @@ def move(
         found = [view.sessions.get(session_id) for session_id in find_ids(view, ids, db, deleted=False)]
         targets: dict[str, str | None] = {}
         for profile in sorted({session.profile for session in found}):
-            targets[profile] = None if project is None else find_project(view, project, profile).project_id
+            targets[profile] = None if project is None else find_project(view, project, profile, db).project_id
         done = [_changed(view, session.session_id, project_id=targets[session.profile]) for session in found]
     print_done("Moved", done, as_json=as_json)
 

@@ -35,11 +35,11 @@ def require_one(*alternatives: Mapping[str, bool]) -> None:
 
 
 def project_filter(
-    view: View, project: str | None, profile: str | None, *, none: bool
+    view: View, project: str | None, profile: str | None, db: str, *, none: bool
 ) -> str | Literal[Missing.WITHOUT] | None:
     """Return a list's `project_id`: that of a project, given by id or name; `WITHOUT`; or None for all sessions."""
     from ..records import WITHOUT
 
     if none:
         return WITHOUT
-    return None if project is None else find_project(view, project, profile).project_id
+    return None if project is None else find_project(view, project, profile, db).project_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from ..quoting import count
 from .exits import CommandError, ExitCode
-from .opening import Database, open_existing
+from .opening import Database, command, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .table import Column, cell, id_column, print_table
 from .text import age
@@ -67,7 +68,7 @@ def project_names(view: View) -> dict[str, str]:
     return {project.project_id: project.name for project in all_projects(view)}
 
 
-def find_project(view: View, wanted: str, profile: str | None) -> ProjectRecord:
+def find_project(view: View, wanted: str, profile: str | None, db: str) -> ProjectRecord:
     """Return the project whose id, or else whose name, is `wanted`; where there is not exactly one, end."""
     listed = all_projects(view, profile)
     for fits in (
@@ -82,4 +83,9 @@ def find_project(view: View, wanted: str, profile: str | None) -> ProjectRecord:
             raise CommandError(
                 f"{count(len(fits), 'project')} are called {wanted!r}; say which by its id: {ids}.", ExitCode.NOT_FOUND
             )
-    raise CommandError(f"There is no project {wanted!r}; `hermes-store projects` lists them.", ExitCode.NOT_FOUND)
+    place, listing = ("", "projects")
+    if profile is not None:
+        place, listing = f" in the profile {profile!r}", f"projects --profile {shlex.quote(profile)}"
+    raise CommandError(
+        f"There is no project {wanted!r}{place}; `{command(listing, db)}` lists them.", ExitCode.NOT_FOUND
+    )

@@ -71,7 +71,7 @@ def search(
         **time_range(since, until),
     }
     with open_existing(db) as store, store.snapshot() as view:
-        filters["project_id"] = project_filter(view, project, profile, none=no_project)
+        filters["project_id"] = project_filter(view, project, profile, db, none=no_project)
         page = _page(view, " ".join(words), {**filters, "order": sort}, limit, after)
     if as_json:
         print_json(plain(page))

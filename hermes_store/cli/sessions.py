@@ -101,7 +101,7 @@ def list_sessions(
         if deleted:
             page = view.sessions.list_deleted(profile=profile, limit=limit, after=after)
         else:
-            filters["project_id"] = project_filter(view, project, profile, none=no_project)
+            filters["project_id"] = project_filter(view, project, profile, db, none=no_project)
             page = _page(view, {**filters, "profile": profile}, sort, model=model, limit=limit, after=after)
         names = project_names(view)
     if as_json:

@@ -63,7 +63,8 @@ def test_each_profile_has_its_own_project(run: Any, example_store: Store, databa
     found = example_store.sessions.get_many([FLAKY, FORK])
     assert (found[FLAKY].project_id, found[FORK].project_id) == (trips["default"], trips["work"])
     example_store.projects.delete(trips["work"])
-    run("move", FLAKY, FORK, "--project", "Trips", "--db", database, code=3)
+    refused = run("move", FLAKY, FORK, "--project", "Trips", "--db", database, code=3).stderr
+    assert f"in the profile 'work'; `hermes-store projects --profile work --db {database}` lists" in refused
     assert example_store.sessions.get(FLAKY).project_id == trips["default"]
 
 

@@ -197,7 +197,7 @@ def test_a_project_and_a_source_are_not_combined(
 
 def test_an_unknown_project_is_not_found(run: Any, database: Path) -> None:
     done = run("list", "--db", database, "--project", "Lampshade", code=3)
-    assert done.stderr == "There is no project 'Lampshade'; `hermes-store projects` lists them.\n"
+    assert done.stderr == f"There is no project 'Lampshade'; `hermes-store projects --db {database}` lists them.\n"
 
 
 def test_an_ambiguous_project_name_needs_id_or_profile(run: Any, run_json: Json, sqlite_path: Path) -> None:
