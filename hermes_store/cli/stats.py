@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 import typer
 
@@ -18,6 +18,8 @@ from .table import Column, cell, print_table
 from .times import FORMS, time_range, zone_of
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..records import UsageGroup, UsageTotal
 
 
@@ -37,8 +39,9 @@ class By(enum.StrEnum):
 
 _PERIODS: Final = (By.DAY, By.WEEK, By.MONTH)
 _NOTHING: Final = {By.SESSION: "(purged)", By.SOURCE: "(user interface)"}
-#: The width of the longest bar.
-_BAR: Final = 24
+#: The width of the longest bar where there is room, and the least with which the bars are drawn.
+_LONGEST_BAR: Final = 24
+_SHORTEST_BAR: Final = 8
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
@@ -86,7 +89,8 @@ def stats(
     console = make_console()
     if shown:
         titles = {project.project_id: project.name for project in projects}
-        columns = _columns(shown, groups, titles, draws=console.is_terminal)
+        columns = _columns(shown, groups, titles)
+        columns.append(_chart(console, shown, columns))
         print_table(console, columns, [""] * len(shown))
         console.print()
     if len(found) > len(shown):
@@ -102,9 +106,7 @@ def _amount(total: UsageTotal) -> tuple[float, int]:
     return total.cost or 0.0, total.input_tokens + total.output_tokens
 
 
-def _columns(
-    shown: Sequence[UsageTotal], groups: Sequence[By], projects: Mapping[str, str], *, draws: bool
-) -> list[Column]:
+def _columns(shown: Sequence[UsageTotal], groups: Sequence[By], projects: Mapping[str, str]) -> list[Column]:
     columns = []
     for number, group in enumerate(groups):
         values = [getattr(one, group.value) for one in shown]
@@ -112,40 +114,50 @@ def _columns(
             values = [None if value is None else projects.get(value, value) for value in values]
         cells = [_NOTHING.get(group, f"(no {group})") if value is None else cell(value) for value in values]
         whole = group in _PERIODS or group is By.SESSION
-        columns.append(Column(header=group.title(), rank=1 + number, least=8, cells=cells, whole=whole))
-    costs = [one.cost for one in shown]
-    is_costly = any(costs)
+        cut: Literal["start", "end"] = "start" if group is By.MODEL else "end"  # the provider is first in its name
+        columns.append(Column(header=group.title(), rank=1 + number, least=8, cut=cut, cells=cells, whole=whole))
+    costs = ["" if one.cost is None else f"${one.cost:,.2f}" for one in shown]
     columns += [
         _numbers("Input", 6, [one.input_tokens for one in shown]),
         _numbers("Output", 7, [one.output_tokens for one in shown]),
         _numbers("Cached", 9, [one.cache_read_tokens for one in shown]),
-        Column(header="Cost", rank=5, right=True, cells=["" if cost is None else f"${cost:,.2f}" for cost in costs]),
+        Column(header="Cost", rank=5, right=True, whole=True, cells=costs),
     ]
-    heights = [float(one.cost or 0) if is_costly else float(one.input_tokens + one.output_tokens) for one in shown]
-    bars = _bars(heights, draws=draws)
-    columns.append(Column(header="", rank=8, least=8, cells=bars, style="cyan"))
     return columns
+
+
+def _chart(console: Console, shown: Sequence[UsageTotal], others: Sequence[Column]) -> Column:
+    """Return the column of bars: of costs, or of tokens where there are none. It is empty where there is no room."""
+    is_costly = any(one.cost for one in shown)
+    heights = [float(one.cost or 0) if is_costly else float(one.input_tokens + one.output_tokens) for one in shown]
+    longest = _LONGEST_BAR
+    if console.is_terminal:
+        used = sum(min(column.natural, column.enough) + column.gap for column in others if not column.is_empty)
+        longest = min(longest, console.width - used)
+    bars = _bars(heights, longest, draws=console.is_terminal) if longest >= _SHORTEST_BAR else [""] * len(shown)
+    return Column(header="", rank=8, whole=True, cells=bars, style="cyan")
 
 
 def _numbers(header: str, rank: int, numbers: Sequence[int]) -> Column:
     cells = [f"{number:,}" for number in numbers] if any(numbers) else [""] * len(numbers)
-    return Column(header=header, rank=rank, right=True, cells=cells)
+    return Column(header=header, rank=rank, right=True, whole=True, cells=cells)
 
 
-def _bars(heights: Sequence[float], *, draws: bool) -> list[str]:
+def _bars(heights: Sequence[float], longest: int, *, draws: bool) -> list[str]:
     """Return a bar for each of some amounts, the longest for the largest; nothing for a negative one.
 
     Args:
+        longest: its width.
         draws: by blocks, which a terminal has; otherwise by plain characters.
     """
     most = max(heights)
     if most <= 0:
         return [""] * len(heights)
     if not draws:
-        return ["#" * round(_BAR * max(0.0, height) / most) for height in heights]
+        return ["#" * round(longest * max(0.0, height) / most) for height in heights]
     bars = []
     for height in heights:
-        whole, eighths = divmod(round(8 * _BAR * max(0.0, height) / most), 8)
+        whole, eighths = divmod(round(8 * longest * max(0.0, height) / most), 8)
         bars.append(("█" * whole + _EIGHTHS[eighths]).rstrip())
     return bars
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hermes_store import Store
 
 
@@ -16,6 +18,17 @@ def test_stats_have_a_table_and_a_chart(run: Any, database: Path) -> None:
     drawn = run("stats", "--by", "model", "--db", database, columns=100).stdout
     assert "█" * 24 in drawn
     assert drawn.index("claude-sonnet-4.6") < drawn.index("claude-opus-4.6") < drawn.index("gpt-5.4-mini")
+
+
+@pytest.mark.parametrize(("columns", "longest"), [(100, 24), (80, 10), (60, 0), (40, 0)])
+def test_numbers_and_bars_are_never_cut(run: Any, database: Path, columns: int, longest: int) -> None:
+    lines = run("stats", "--by", "month", "--by", "model", "--db", database, columns=columns).stdout.splitlines()
+    assert max(map(len, lines[:-1])) <= columns
+    assert max(line.count("█") for line in lines) == longest
+    [row] = [line.split() for line in lines if "haiku" in line]
+    assert row[0] == "2026-06"
+    assert row[1].endswith("haiku-4.5")
+    assert row[2:5] == (["116,953", "2,083", "0"] if columns > 40 else ["116,953", "$0.13"])
 
 
 def test_stats_take_several_groups_and_a_range(run: Any, run_json: Any, database: Path) -> None:
