@@ -38,6 +38,13 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         errors.DatabaseReadOnlyError,
         "Nothing was written; open the store without read_only=True, or make the file and its directory writable.",
     ),
+    "SQLITE_READONLY_DIRECTORY": (
+        errors.DatabaseReadOnlyError,
+        (
+            "SQLite makes files next to a database (in the journal mode wal, also to read it), and may not do so in "
+            "this folder. Nothing was written; make the folder writable, or copy the database to one that is."
+        ),
+    ),
     "SQLITE_READONLY_DBMOVED": (
         errors.DatabaseReplacedError,
         "The file was moved or deleted while it was open. Nothing was written; open the store again.",

@@ -138,7 +138,7 @@ class SQLiteFile(SQLiteDialect):
             self._create_private()
         elif not os.path.exists(self._path):  # noqa: PTH110 - Path.exists() fails where it may not look
             raise errors.DatabaseMissingError(
-                f"There is no database {self._path}, and none was made: that takes a store that may write and migrate."
+                f"There is no database {self._path}, and none was made: only a store that may write and migrate does."
             )
 
     def configure(self) -> None:
