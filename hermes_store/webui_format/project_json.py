@@ -10,7 +10,7 @@ from typing import Any, Final
 from .. import validation
 from ..records import ProjectRecord
 from ..transcripts import json_codec
-from .session_json import shown
+from .session_json import shown, taken
 
 
 @dataclass(kw_only=True)
@@ -45,7 +45,7 @@ def from_json(data: Any, index: int) -> ProjectContent | None:
     def column(key: str, fits: bool, otherwise: Any) -> None:
         columns[key] = extra.pop(key, otherwise) if fits else otherwise
         if not fits and extra.get(key) is not None:
-            notes.append(f"{key} is {shown(extra[key])}, taken as {shown(otherwise)}")
+            notes.append(taken(key, extra[key], otherwise))
 
     made = hashlib.blake2b(json_codec.encode([index, data]), digest_size=6).hexdigest()
     column("project_id", validation.is_id(data.get("project_id")), made)

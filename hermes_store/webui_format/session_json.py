@@ -144,7 +144,7 @@ def from_json(data: dict[str, Any], messages: list[Encoded], *, written_at: floa
             if not exact and key == _UPDATED and columns[key] is None:
                 notes.append(f"updated_at is {shown(value)}, which is no time")
             elif not exact:
-                notes.append(f"{key} is {shown(value)}, taken as {shown(columns[key])}")
+                notes.append(taken(key, value, columns[key]))
                 documents[key] = json_codec.encode(value, key)
         elif key not in SESSION_KEYS or value != SESSION_KEYS[key]:
             documents[key] = json_codec.encode(value, key)
@@ -325,6 +325,13 @@ def _fill_times(columns: dict[str, Any], messages: list[Encoded], written_at: fl
         columns["created_at"] = next(time for time in known if time is not None)
         notes.append("it has no time of creation; its first message's, its last change's or the file's was taken")
     return {name for name, given in (("created_at", created), ("updated_at", updated)) if given is None}
+
+
+def taken(key: str, value: Any, stored: Any) -> str:
+    """Return a note that a column cannot hold a value, and has another one."""
+    if isinstance(value, str) and isinstance(stored, str) and value.startswith(stored):
+        return f"{key} has {len(value):,} characters, of which lists show {len(stored):,}"
+    return f"{key} is {shown(value)}, taken as {shown(stored)}"
 
 
 def shown(value: Any) -> str:

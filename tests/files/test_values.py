@@ -138,7 +138,7 @@ def test_long_titles_are_listed_cut_and_stored_whole(store: Store, state: StateD
     for session_id, title in titles.items():
         assert store.sessions.get(session_id).title == title[:500]
         assert store.documents.read(session_id).get("title", title) == title
-    assert "title is" in items["long.json"].notes[0]
+    assert "title has 501 characters, of which lists show 500" in items["long.json"].notes[0]
     assert "title" in store.documents.read("long")
 
 
