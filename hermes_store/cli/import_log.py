@@ -44,7 +44,9 @@ def print_import_log(path: Path | None, db: str, *, as_json: bool, verbose: bool
     console = make_console()
     if not records:
         say(console, "Nothing was imported from files.")
-    for origin, found in itertools.groupby(records, key=lambda record: record.origin):
+    for number, (origin, found) in enumerate(itertools.groupby(records, key=lambda record: record.origin)):
+        if number:
+            console.print()
         _print_directory(console, origin, list(found), target, verbose=verbose)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -78,7 +79,7 @@ def restore_backup(
     from .. import maintenance
     from ..targets import shown
 
-    if not (yes or dry_run) and _exists(db):
+    if not (yes or dry_run) and os.path.isfile(path) and _exists(db):  # noqa: PTH113 - Path.is_file() may raise an error
         require_terminal("Nothing was restored")
         if not confirmed(f"Replace {shown(db)} by {path}, and keep what is there now next to it?"):
             say(make_console(), "Nothing was restored.")

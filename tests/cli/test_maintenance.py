@@ -147,7 +147,7 @@ def test_a_restore_dry_run_says_what_it_replaces(run: Any, run_json: Any, databa
 
 
 def test_what_cannot_be_restored_says_why(run: Any, database: Path, tmp_path: Path) -> None:
-    assert "There is no backup" in run("restore-backup", "nothing", "--yes", "--db", database, code=3).stderr
+    assert "There is no backup" in run("restore-backup", "nothing", "--db", database, code=3).stderr  # nothing to ask
     run("backup", tmp_path / "saved", "--db", database)
     with Store.open(database) as store, store.snapshot() as view:
         view.sessions.list()
