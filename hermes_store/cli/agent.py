@@ -21,6 +21,7 @@ from .progress import interruptible
 from .rows import After, Limit, of_agent, print_footer, print_rows
 from .show import pager, print_transcript, spent, when
 from .table import print_facts
+from .text import titled
 from .times import Since, Until, time_range
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def show_session(
 def _print_facts(console: Console, session: AgentSession) -> None:
     now = time.time()
     ended = None if session.ended_at is None else when(session.ended_at, now)
-    say(console, session.title, "bold")
+    say(console, titled(session.title), "bold")
     facts = {
         "id": session.session_id,
         "state": "archived" if session.archived else None,
@@ -249,7 +250,7 @@ def _confirmed(bridge: AgentBridge, planned: AgentDeletion) -> bool:
     """Ask, on the terminal, whether to delete that."""
     require_terminal("Nothing was deleted")
     session = bridge.session(planned.session_id)
-    return confirmed(f"Delete {session.title!r} ({_amount(planned)}) from {bridge.path} for good?")
+    return confirmed(f"Delete {titled(session.title)!r} ({_amount(planned)}) from {bridge.path} for good?")
 
 
 def _amount(deletion: AgentDeletion) -> str:

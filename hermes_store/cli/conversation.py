@@ -13,7 +13,7 @@ from .finding import find_session
 from .opening import open_existing
 from .output import make_console, print_json, say
 from .private_file import write_private
-from .text import harmless_json
+from .text import harmless_json, titled
 
 
 class Format(enum.StrEnum):
@@ -53,4 +53,4 @@ def export_session(wanted: str, form: Format, output: Path | None, db: str, *, f
         facts = {"session_id": session.session_id, "format": form.value}
         print_json({**facts, "path": str(path), "size_bytes": len(content)})
     else:
-        say(make_console(), f"Wrote {session.session_id} ({session.title}) to {path} ({size(len(content))}).")
+        say(make_console(), f"Wrote {session.session_id} ({titled(session.title)}) to {path} ({size(len(content))}).")

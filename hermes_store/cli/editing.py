@@ -14,6 +14,7 @@ from .finding import SessionId, SessionIds, find_ids
 from .opening import Database, open_to_write
 from .output import Json, make_console, plain, print_json, say
 from .projects import find_project
+from .text import titled
 
 if TYPE_CHECKING:
     from ..records import SessionRecord
@@ -98,4 +99,4 @@ def print_done(verb: str, done: Sequence[SessionRecord], *, as_json: bool) -> No
         return
     console = make_console()
     for session in done:
-        say(console, f"{verb} {session.session_id} ({session.title}).")
+        say(console, f"{verb} {session.session_id} ({titled(session.title)}).")

@@ -16,7 +16,7 @@ from .finding import SessionId, find_session
 from .opening import Database, command, open_existing, open_to_write
 from .output import Json, make_console, plain, print_json, say
 from .table import Column, cell, print_table
-from .text import age, printable
+from .text import age, printable, titled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +73,7 @@ def _print_tree(console: Console, session: SessionRecord, found: Lineage) -> Non
     for level, one in enumerate(reversed(found.ancestors)):
         _print_line(console, one, level)
     facts = [session.session_id, count(session.message_count, "message")]
-    _print_level(console, depth, [session.title, *facts], "bold")
+    _print_level(console, depth, [titled(session.title), *facts], "bold")
     for one in found.descendants:
         _print_line(console, one, depth + one.distance)
 
@@ -83,7 +83,7 @@ _DEEPEST = 30
 
 
 def _print_line(console: Console, one: RelatedSession, level: int) -> None:
-    facts = [one.title, one.session_id, count(one.message_count, "message")]
+    facts = [titled(one.title), one.session_id, count(one.message_count, "message")]
     if one.parent_id is not None:
         left = "" if one.forked_at is None else f" at {one.forked_at}"
         facts.append(f"{one.kind or 'linked'}{left}")

@@ -15,6 +15,7 @@ from .output import Json, make_console, plain, print_json, say
 from .projects import project_names
 from .rows import of_store, print_rows
 from .sorting import last_activity
+from .text import titled
 from .times import FORMS, moment
 
 if TYPE_CHECKING:
@@ -71,6 +72,6 @@ def _print_done(done: Sequence[SessionRecord], db: str, *, as_json: bool) -> Non
         return
     console = make_console()
     for session in done:
-        say(console, f"Deleted {session.session_id} ({session.title}).")
+        say(console, f"Deleted {session.session_id} ({titled(session.title)}).")
     hint = f" `{command('trash', db)}` lists them, `{command('restore ID...', db)}` brings them back." if done else ""
     say(console, f"{count(len(done), 'session')} went to the trash.{hint}")

@@ -13,7 +13,7 @@ from rich.console import Console
 from ..quoting import count
 from .output import say, say_next
 from .table import Column, cell, id_column, print_table
-from .text import age
+from .text import age, titled
 
 if TYPE_CHECKING:
     from ..agent import AgentSession
@@ -65,7 +65,7 @@ def of_store(session: SessionRecord, projects: Mapping[str, str], *, then: float
     return Row(
         mark=(PINNED if session.pinned else ARCHIVED if session.archived else "")
         + (RECOVERED if session.recovered else ""),
-        title=session.title,
+        title=titled(session.title),
         messages=session.message_count,
         model=session.model,
         project=projects.get(session.project_id or ""),
@@ -81,7 +81,7 @@ def of_agent(session: AgentSession, mark: str = "") -> Row:
     """Return the row of a conversation of the agent's."""
     return Row(
         mark=mark or (ARCHIVED if session.archived else ""),
-        title=session.title,
+        title=titled(session.title),
         messages=session.message_count,
         model=session.model,
         source=session.source,

@@ -13,7 +13,7 @@ from .filters import Archived, NoProject, NoSource, Profile, Project, Source, pr
 from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say, say_next
 from .rows import After
-from .text import moment, printable
+from .text import moment, printable, titled
 from .times import Since, Until, time_range
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def _print_hit(console: Console, hit: SearchHit) -> None:
     session = hit.session
     place = "title" if hit.position is None else f"message {hit.position}"
     facts = [session.session_id, place, hit.role, None if hit.timestamp is None else moment(hit.timestamp)]
-    head = Text(printable(session.title), style="bold") if hit.position is not None else _highlighted(hit, "bold")
+    head = (
+        Text(printable(titled(session.title)), style="bold") if hit.position is not None else _highlighted(hit, "bold")
+    )
     head.append(f"  {' · '.join(printable(fact) for fact in facts if fact)}", "dim")
     console.print(head, soft_wrap=True)
     if hit.position is not None:

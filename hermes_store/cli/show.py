@@ -17,7 +17,7 @@ from .finding import SessionId, find_session
 from .opening import Database, open_existing
 from .output import Json, make_console, plain, print_json, say
 from .table import print_facts
-from .text import age, moment, printable, shortened
+from .text import age, moment, printable, shortened, titled
 
 if TYPE_CHECKING:
     from ..agent import AgentSession
@@ -150,7 +150,7 @@ def _print_facts(
         "unanswered": pending if isinstance(pending, str) else None,
         "damage": missing,
     }
-    say(console, session.title, "bold")
+    say(console, titled(session.title), "bold")
     print_facts(console, facts)
 
 

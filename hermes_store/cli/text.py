@@ -28,6 +28,13 @@ def printable(text: str, *, lines: bool = False) -> str:
     return _UNPRINTABLE.sub(_picture, text)
 
 
+def titled(title: str) -> str:
+    """Return a session's title, or what stands for one that is empty."""
+    from ..records import UNTITLED
+
+    return title if title.strip() else UNTITLED
+
+
 def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:

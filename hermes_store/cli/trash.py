@@ -19,6 +19,7 @@ from .output import Json, make_console, plain, print_json, say
 from .progress import interruptible
 from .projects import project_names
 from .rows import After, Limit, of_store, print_footer, print_rows
+from .text import titled
 from .times import FORMS, moment
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _deleted_before(view: View, until: float, profile: str | None) -> list[Sessi
 def _question(planned: Sequence[SessionRecord]) -> str:
     messages = count(sum(session.message_count for session in planned), "message")
     if len(planned) == 1:
-        return f"Purge {planned[0].title!r} ({messages}) for good?"
+        return f"Purge {titled(planned[0].title)!r} ({messages}) for good?"
     return f"Purge {count(len(planned), 'session')} ({messages}) for good?"
 
 

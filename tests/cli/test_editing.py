@@ -19,6 +19,15 @@ def test_a_session_is_renamed_where_it_stands(run: Any, example_store: Store, da
     assert (after.title, after.updated_at, after.revision) == ("A new title", before.updated_at, before.revision + 1)
 
 
+def test_an_empty_title_is_shown_as_untitled(run: Any, example_store: Store, database: Path) -> None:
+    assert run("rename", FLAKY, " ", "--db", database).stdout == f"Renamed {FLAKY} (Untitled).\n"
+    assert example_store.sessions.get(FLAKY).title == " "
+    [row] = [line for line in run("list", "--db", database).stdout.splitlines() if FLAKY in line]
+    assert row.split()[0] == "Untitled"
+    for command in ("show", "lineage"):
+        assert run(command, FLAKY, "--db", database).stdout.startswith("Untitled")
+
+
 CHANGES = {
     "pin": ("pinned", True),
     "unpin": ("pinned", False),
