@@ -31,6 +31,9 @@ KIND: Final = import_log.SHARE
 _FILES: Final = 100
 _BYTES: Final = 2**21
 
+#: In a dry run: the row id of a session that the import would create.
+_NEW_SESSION: Final = -1
+
 _DELETED: Final = Decision(Action.NOTHING, Outcome.SKIPPED, "it is deleted in the store")
 _OF_DELETED: Final = Decision(Action.NOTHING, Outcome.SKIPPED, "its session is deleted in the store")
 _OF_PURGED: Final = Decision(Action.NOTHING, Outcome.SKIPPED, "its session was purged from the store")
@@ -161,8 +164,10 @@ class ShareImporter:
         entry = import_log.entries(unit, KIND, self._origin, [name]).get(name)
         key = session_of(unit, self._origin, file.source, lock=None if self._dry_run else RowLock.CHANGE)
         stored = share_rows.find(unit, file.token, lock=not self._dry_run)
-        if key is None and self._dry_run and file.source in planned and entry is None and stored is None:
-            return file.report(Outcome.IMPORTED, session_id=file.source)
+        if key is None and self._dry_run and file.source in planned:
+            is_purged = entry is not None and entry.session is None
+            planned_one = _OF_PURGED if is_purged else decide(file, stored, entry, _NEW_SESSION, self._prefer)
+            return file.report(planned_one.outcome, planned_one.reason, file.source)
         missing = None if key is not None else file.source
         decision = self._decide(unit, file, stored, entry, key)
         session_id = None if key is None else key.session_id

@@ -110,7 +110,7 @@ def test_a_dry_run_reports_changes_conflicts_and_deletions(store: Store, state: 
     }
 
 
-def test_a_dry_run_finds_sessions_of_skipped_shares(store: Store, state: StateDir) -> None:
+def test_a_dry_run_finds_new_sessions_of_shares(store: Store, state: StateDir) -> None:
     state.session("first", "hi")
     path = state.root / "shares" / "token.json"
     path.parent.mkdir()
@@ -119,6 +119,10 @@ def test_a_dry_run_finds_sessions_of_skipped_shares(store: Store, state: StateDi
     assert outcomes(_compare(store, state)) == {"first.json": "imported", "shares/token.json": "skipped"}
     state.session("later", "hi")
     later = {"first.json": "unchanged", "later.json": "imported", "shares/token.json": "imported"}
+    assert outcomes(_compare(store, state)) == later
+    path.write_bytes(as_json({"token": "token", "source_session_id": "last", "messages": []}))
+    state.session("last", "hi")
+    later |= {"later.json": "unchanged", "last.json": "imported", "shares/token.json": "conflict"}
     assert outcomes(_compare(store, state)) == later
 
 
