@@ -63,7 +63,7 @@ class MessageStream(Collection):
         """Write the present version of the message, marked as partial. It costs as much as an append.
 
         Only this message is compared with what the stream wrote last. Appends, renames and changes of other messages
-        are no conflict.
+        are no conflict. A version that equals the last one is not written, and not compared with what is stored.
 
         Args:
             message: the whole message, a JSON object.
