@@ -97,12 +97,15 @@ def list_sessions(
         return
     if (home, state_path, agent_profile) != (None,) * 3:
         raise typer.BadParameter("--home, --path and --agent-profile go with --agent only.")
+    hidden = 0
     with open_existing(db) as store, store.snapshot() as view:
         if deleted:
             page = view.sessions.list_deleted(profile=profile, limit=limit, after=after)
         else:
             filters["project_id"] = project_filter(view, project, profile, db, none=no_project)
             page = _page(view, {**filters, "profile": profile}, sort, model=model, limit=limit, after=after)
+            if page.total is not None and model is None and not (every or as_json):
+                hidden = view.sessions.count(**{**filters, "include_empty": True}, profile=profile) - page.total
         names = project_names(view)
     if as_json:
         print_json(plain(page))
@@ -110,11 +113,14 @@ def list_sessions(
     age_header, then = TIMES.get(sort, ("Age", lambda _: None))
     rows = [of_store(session, names, then=then(session)) for session in page.items]
     narrowed = (project, source, archived, pinned, since, until, model, profile, after) != (None,) * 9
-    if not (rows or narrowed or no_project or no_source or deleted):
+    if not (rows or hidden or narrowed or no_project or no_source or deleted):
         say(make_console(), f"No sessions yet; `{command('import', db)}` imports those of hermes-webui.")
         return
     noun = "deleted session" if deleted else "session"
     _print(rows, noun, page.next, page.total, age_header=age_header)
+    if hidden:
+        are, them = ("is", "it") if hidden == 1 else ("are", "them")
+        say(make_console(), f"{hidden:,} more {are} untitled and without messages; --all shows {them}.", "dim")
 
 
 def _require_sense(

@@ -31,7 +31,10 @@ def test_session_rows_fit_the_terminal(run: Any, database: Path, columns: int) -
     rows, _, footer = run("list", "--db", database, columns=columns).stdout.partition("\n\n")
     assert len(rows.splitlines()) == 1 + 15
     assert max(map(cell_len, rows.splitlines())) <= columns
-    assert footer == "15 sessions (★ pinned, ▫ archived, ◌ recovered from a damaged file).\n"
+    assert footer.splitlines() == [
+        "15 sessions (★ pinned, ▫ archived, ◌ recovered from a damaged file).",
+        "1 more is untitled and without messages; --all shows it.",
+    ]
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 140])
@@ -152,9 +155,14 @@ def test_deleted_sessions_come_in_pages_too(run: Any, run_json: Json, example_st
     assert f"1 deleted session on this page.\nFor the next ones, add --after {first['next']}\n" in said
 
 
-def test_blank_sessions_are_listed_only_with_all(run_json: Json, database: Path) -> None:
+def test_blank_sessions_are_listed_only_with_all(run: Any, run_json: Json, database: Path) -> None:
     hidden = set(ids(run_json("list", "--db", database, "--all"))) - set(ids(run_json("list", "--db", database)))
     assert hidden == {"e41d0b6c9a85"}
+    assert run("list", "--db", database, "--sort", "title").stdout.endswith(
+        "\n1 more is untitled and without messages; --all shows it.\n"
+    )
+    for options in (["--all"], ["--model", "opus"], ["--pinned"]):
+        assert "untitled" not in run("list", "--db", database, *options).stdout
 
 
 @pytest.mark.parametrize(

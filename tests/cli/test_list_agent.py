@@ -146,7 +146,7 @@ def test_without_the_agents_file_the_store_is_listed(program_line: Any, home: Pa
     for path in (home / "none.db", home, home / "webui" / "projects.json"):
         command = program_line("list", "--agent", "--path", path, "--db", database)
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout == alone
+        assert done.stdout.splitlines() == alone.splitlines()[:-1]  # without the number of hidden sessions
         assert re.fullmatch(rf"The agent's sessions are left out: .*{re.escape(str(path))}.*\n", done.stderr)
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     assert len(json.loads(done.stdout)["items"]) == 15
