@@ -138,7 +138,8 @@ class SQLiteFile(SQLiteDialect):
             self._create_private()
         elif not os.path.exists(self._path):  # noqa: PTH110 - Path.exists() fails where it may not look
             raise errors.DatabaseMissingError(
-                f"There is no database {self._path}, and none was made: only a store that may write and migrate does."
+                f"There is no database {self._path}, and none was made. Only a store that may write and migrate makes "
+                "one."
             )
 
     def configure(self) -> None:
