@@ -35,6 +35,8 @@ MAX_FILE_SIZE: Final = 512 * 2**20
 _RACY_NS: Final = 2 * 10**9
 #: What a sessions folder has while an export to it is not whole.
 INCOMPLETE: Final = ".incomplete"
+#: The agent's database, by which a Hermes home is known: the sessions folder in it is the agent's.
+AGENT_FILE: Final = "state.db"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ..storage.unit_of_work import DRIVER_ERRORS, UnitOfWork
 from ..store import Store
 from ..validation import is_id
 from ..webui_format import project_json, session_json
-from .directory import INCOMPLETE, INDEX, PROJECTS, SESSIONS, SHARES, file_name
+from .directory import AGENT_FILE, INCOMPLETE, INDEX, PROJECTS, SESSIONS, SHARES, file_name
 from .json_text import json_text
 from .open_folder import PrivateFolder
 from .share_exporting import write_shares
@@ -52,7 +52,8 @@ def export_directory(
         on_progress: called after each session.
 
     Raises:
-        FilesError: there are sessions, projects or shares at `path` already, or it cannot be written.
+        FilesError: there are sessions, projects or shares at `path` already, or it is a Hermes home, or it cannot be
+            written.
         InvalidInputError: an argument is not valid.
     """
     check_instance("store", store, Store)
@@ -75,6 +76,11 @@ def _require_free(root: Path) -> None:
     folder = root / SESSIONS
     if (folder / INCOMPLETE).exists():
         return  # an export that was not finished
+    if (root / AGENT_FILE).exists():
+        raise FilesError(
+            f"{root} is a Hermes home: the folder {SESSIONS} in it is for the agent's files. Nothing was written; name "
+            "an empty directory."
+        )
     if (root / PROJECTS).exists() or any(folder.glob("*.json")) or any((root / SHARES).glob("*.json")):
         raise FilesError(
             f"{root} has sessions, projects or shares already. Nothing was written; name an empty directory."

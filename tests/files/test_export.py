@@ -300,6 +300,18 @@ def test_exporting_over_existing_sessions_or_projects_is_refused(
     assert fingerprint(target) == before
 
 
+def test_exporting_into_a_hermes_home_is_refused(sqlite_store: Store, tmp_path: Path) -> None:
+    sqlite_store.sessions.create()
+    home = tmp_path / "home"
+    (home / "sessions").mkdir(parents=True)
+    (home / "state.db").write_bytes(b"")
+    before = fingerprint(home)
+    with pytest.raises(FilesError, match=r"is a Hermes home.*Nothing was written"):
+        export_directory(sqlite_store, home)
+    assert fingerprint(home) == before
+    assert export_directory(sqlite_store, home / "written-again").sessions == 1
+
+
 def test_a_place_with_something_else_is_fine(sqlite_store: Store, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "settings.json").write_bytes(b"{}")
