@@ -80,7 +80,7 @@ def _bars(works: Sequence[Comparison]) -> Figure:
         there = [name for name in names if name in one.contenders]
         times = [one.contenders[name].cpu for name in there]
         colours = [_COLOURS.get(name, _PEER_COLOUR) for name in there]
-        labels = [report.milliseconds(time) for time in times]
+        labels = [report.number(time) for time in times]
         axes.bar_label(axes.barh([_NAMES.get(name, name) for name in there], times, color=colours), labels, padding=3)
         axes.set_title(textwrap.fill(one.work.removesuffix(", all contenders"), _TITLE_WIDTH), fontsize=9)
         axes.invert_yaxis()

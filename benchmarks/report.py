@@ -10,8 +10,8 @@ from .results import FLOOR, JSON_FILES, OURS, Comparison, Measurement, Results
 Table = list[list[str]]
 
 
-def milliseconds(value: float | None) -> str:
-    """Return a time with three digits, or an empty text for None."""
+def number(value: float | None) -> str:
+    """Return a number with three digits, or all before the point; an empty text for None."""
     if value is None:
         return ""
     digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
@@ -29,9 +29,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     others = [JSON_FILES] if any(JSON_FILES in one.contenders for one in comparisons) else []
     table = [["work", FLOOR, OURS, "ratio", "ratio of wall times", *others, *peers]]
     for one in comparisons:
-        times = [milliseconds(one.cpu(name)) for name in (FLOOR, OURS)]
+        times = [number(one.cpu(name)) for name in (FLOOR, OURS)]
         ratios = [ratio(one.ratio("cpu")), ratio(one.ratio("wall"))]
-        table.append([one.work, *times, *ratios, *(milliseconds(one.cpu(name)) for name in (*others, *peers))])
+        table.append([one.work, *times, *ratios, *(number(one.cpu(name)) for name in (*others, *peers))])
     return table
 
 
@@ -39,7 +39,7 @@ def measurement_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Yield tables of measurements, each of those that have the same figures."""
     for head in dict.fromkeys(tuple(one.values) for one in measurements):
         alike = [one for one in measurements if tuple(one.values) == head]
-        yield [["work", *head], *([one.work, *(f"{value:,.4g}" for value in one.values.values())] for one in alike)]
+        yield [["work", *head], *([one.work, *map(number, one.values.values())] for one in alike)]
 
 
 def tables(comparisons: Sequence[Comparison], measurements: Sequence[Measurement]) -> Iterator[Table]:
@@ -83,6 +83,6 @@ def short_table(results: Results) -> Table:
         if not peers:
             continue
         name = min(peers, key=lambda name: peers[name])
-        times = [milliseconds(one.cpu(contender)) for contender in (FLOOR, OURS, JSON_FILES)]
-        table.append([one.work.removesuffix(", all contenders"), *times, f"{milliseconds(peers[name])} ({name})"])
+        times = [number(one.cpu(contender)) for contender in (FLOOR, OURS, JSON_FILES)]
+        table.append([one.work.removesuffix(", all contenders"), *times, f"{number(peers[name])} ({name})"])
     return table

@@ -23,7 +23,7 @@ def row(one: Comparison) -> list[str]:
     files, ours = one.contenders[JSON_FILES], one.contenders[OURS]
     times = [files.cpu, ours.cpu, files.wall, ours.wall]
     ratios = [files.cpu / ours.cpu, files.wall / ours.wall]
-    return [one.work, *map(report.milliseconds, times), *(f"{value:.3g}" for value in ratios)]
+    return [one.work, *map(report.number, times), *(f"{value:.3g}" for value in ratios)]
 
 
 def main() -> None:
