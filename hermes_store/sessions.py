@@ -383,6 +383,6 @@ def _source_documents(unit: UnitOfWork, key: SessionKey, source: str | None) -> 
     first, *others = session_json.SOURCE_KEYS
     try:
         has_others = bool(document_reading.read(unit, key.id, key.session_id, others))
-    except DatabaseCorruptError:
+    except DatabaseCorruptError:  # the new source is stored all the same; reading the document reports the damage
         return {}
     return {first: json_codec.encode(source)} if has_others and source is not None else {}
